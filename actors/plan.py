@@ -1,0 +1,135 @@
+"""The plan of a cluster and the configuration of each of its programs, as frozen data."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Durability = Literal["fsync", "buffered", "none"]
+ShardBy = Literal["kind", "hash"]
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """Identity of one cluster; made by the shell from the OS, never from a seed."""
+
+    cluster_id: str
+    frame_token: str
+    """Presented in the handshake of every frame connection."""
+    directory: str
+    """Holds ca.crt, apiserver.crt, apiserver.key, tokens.csv (mode 0600) and kubeconfig."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreConfig:
+    shard: int
+    directory: str
+    security: Security
+    durability: Durability = "fsync"
+    host: str = "127.0.0.1"
+    port: int = 0
+    retain_revisions_s: float = 300.0
+    """History kept for watches and exact reads; older versions are compacted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiServerConfig:
+    name: str
+    stores: tuple[str, ...]
+    """Program names of the shards, in order of shard number."""
+    security: Security
+    seed: int
+    shard_by: ShardBy = "kind"
+    host: str = "127.0.0.1"
+    https_port: int = 0
+    frame_port: int = 0
+    requests_in_flight_max: int = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionConfig:
+    name: str
+    security: Security
+    host: str = "127.0.0.1"
+    port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerConfig:
+    api_server: str
+    partitions: tuple[str, ...]
+    """Program names of the scoring partitions; empty: the leader scores alone."""
+    security: Security
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ControllersConfig:
+    name: str
+    api_server: str
+    shards: int
+    """Number of key shards; each is led by whoever holds its Lease."""
+    security: Security
+    seed: int
+    profile: Literal["kubernetes", "unlimited"] = "unlimited"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """Nodes of one shape: ``count`` of them, named ``prefix`` + number."""
+
+    count: int
+    prefix: str = "hollow-"
+    capacity: tuple[tuple[str, str], ...] = (("cpu", "32"), ("memory", "256Gi"), ("pods", "110"))
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HollowNodesConfig:
+    name: str
+    api_server: str
+    security: Security
+    seed: int
+    index: int = 0
+    actors: int = 1
+    """This actor hosts the nodes whose position modulo ``actors`` is ``index``."""
+    nodes: tuple[NodeSpec, ...] = (NodeSpec(1),)
+    node_list_csv: str = ""
+    """A node list in openb's columns; its rows come before ``nodes``."""
+    node_list_rows_max: int = 0
+    """Use the first so many rows of the list; 0: all."""
+    lease_period_s: float = 10.0
+    pod_delay_s: float = 0.0
+    """Delay of each pod stage; 0 means as fast as the control plane goes."""
+    stages_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterPlan:
+    """Everything that decides how a cluster is built. One plan and seed: one cluster."""
+
+    run_directory: str
+    seed: int = 1
+    nodes: tuple[NodeSpec, ...] = ()
+    node_list_csv: str = ""
+    node_list_rows_max: int = 0
+    store_shards: int = 2
+    shard_by: ShardBy = "kind"
+    durability: Durability = "fsync"
+    scheduler_partitions: int = 2
+    controller_shards: int = 2
+    hollow_actors: int = 1
+    https_port: int = 0
+    lease_period_s: float = 10.0
+    pod_delay_s: float = 0.0
+    stages_file: str = ""
+    controller_profile: Literal["kubernetes", "unlimited"] = "unlimited"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSample:
+    """One process of the cluster at one moment."""
+
+    role: str
+    """store-0, apiserver-0, scheduler, partition-0, controllers-0, hollow-0, ray ..."""
+    pid: int
+    cpu_s: float
+    pss_bytes: int

@@ -1,0 +1,29 @@
+"""What every program of the cluster looks like to whoever starts it.
+
+A program is a plain asyncio component: ``async def start(config, resolve) -> Running``. Tests start
+it on their own loop, ``actors.local`` in one process, ``actors.ray`` inside an actor.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+Resolve = Callable[[str], Awaitable[str]]
+"""Name of a program ("store-0", "apiserver-0", "partition-1") to its frame address "host:port".
+Asked again after each lost connection, because a restarted program may have moved."""
+
+
+class Running(Protocol):
+    """A started program."""
+
+    @property
+    def address(self) -> str:
+        """Where its frame port listens, "host:port"; empty if it has none."""
+        ...
+
+    def gauges(self) -> Mapping[str, float]:
+        """Counters and lengths of queues for the supervisor, cheap to read."""
+        ...
+
+    async def stop(self) -> None:
+        """Finish what is acknowledged, close ports, return. Idempotent."""
+        ...

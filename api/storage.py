@@ -1,0 +1,74 @@
+"""The store protocol: what API servers say to a shard of the store, and what it answers.
+
+Requests and replies are plain tuples (first item: the operation), because a write crosses this
+border once and a dataclass for each would cost more than the write. One batch of them is one frame.
+
+Keys are ``/registry/RESOURCE[/NAMESPACE]/NAME`` as UTF-8 bytes, RESOURCE being the resource key
+with its group, for example ``/registry/pods/default/web-1`` or
+``/registry/apps/deployments/default/web``.
+
+A record is ``(header, value)``, both bytes, opaque to the store. The API server's header is a
+msgpack array with what a selector or a listing needs without parsing the value.
+
+Revisions are int64 > 0, strictly increasing within a shard and unique over the shards of a cluster
+(``revision % MAX_SHARDS == shard``). They come from a hybrid clock: microseconds of wall clock
+times MAX_SHARDS plus the shard, pushed up where needed, so they may skip values.
+"""
+
+from typing import Any, Final
+
+MAX_SHARDS: Final = 64
+
+PUT: Final = "put"
+"""("put", key, header, value, expected, lease) -> (OK, revision) or (CONFLICT, mod_revision).
+expected: -1 unconditional, 0 must not exist, else the mod revision that must be current."""
+DELETE: Final = "del"
+"""("del", key, expected) -> (OK, revision, header, value of what was deleted);
+(CONFLICT, mod_revision) where 0 means absent."""
+GET: Final = "get"
+"""("get", key, revision) -> (OK, mod_revision, header, value); mod_revision 0: absent. revision 0:
+latest persisted."""
+RANGE: Final = "range"
+"""("range", start, end, revision, limit, mode) -> (OK, at_revision, more, items) in key order;
+items are (key, create_revision, mod_revision, version, header, value); limit 0: all (the shell chunks).
+mode: 0 whole records, 1 keys and headers only, 2 count only (items is then a number).
+Errors: (COMPACTED, compact_revision), (FUTURE, current_revision)."""
+TXN: Final = "txn"
+"""("txn", compares, then, otherwise) -> (OK, revision, succeeded, replies). A compare is
+(field, operator, key, operand) with field in version, create, mod, value, lease and operator in
+``= != < >``; then / otherwise are lists of put, del, get, range requests."""
+PROMISE: Final = "promise"
+"""("promise", at_least) -> (OK, revision): every write acknowledged so far has a revision of at
+most ``revision``, every later one has a greater one, and ``revision >= at_least``. Each watch stream
+of the shard carries a watermark of at least ``revision`` before or together with this answer."""
+GRANT: Final = "grant"
+"""("grant", lease or 0, ttl_s) -> (OK, lease). ("revoke", lease) -> (OK, revision).
+("keepalive", lease) -> (OK, ttl_s). Unknown lease: (NOT_FOUND,)."""
+REVOKE: Final = "revoke"
+KEEPALIVE: Final = "keepalive"
+COMPACT: Final = "compact"
+"""("compact", revision) -> (OK, revision). Versions older than the newest at ``revision`` go."""
+STATUS: Final = "status"
+"""("status",) -> (OK, map): shard, keys, revision, compact_revision, log_bytes, durability."""
+
+OK: Final = 0
+CONFLICT: Final = 1
+NOT_FOUND: Final = 2
+COMPACTED: Final = 3
+FUTURE: Final = 4
+INVALID: Final = 5
+"""(INVALID, message): malformed request, key or value too large, too many operations."""
+NO_SPACE: Final = 6
+"""(NO_SPACE, message): the disk refused; nothing was acknowledged."""
+
+StoreRequest = tuple[Any, ...]
+StoreReply = tuple[Any, ...]
+
+# Watch: open a frame stream with body ("watch", prefix, start_revision, want_previous).
+# The shard then sends bodies (events, watermark): events is a list of
+# (type, key, mod_revision, create_revision, version, header, value, previous), type 0 put and
+# 1 delete (header and value of a delete are those of the last state), in order of revision, each
+# > start_revision; every event of this shard with revision <= watermark has been sent.
+# start_revision 0: from now on. The first body has no events and gives the watermark at opening.
+# The stream ends with reason "compacted" when start_revision is older than what is kept, or
+# "slow" when the reader does not keep up.

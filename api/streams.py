@@ -1,0 +1,53 @@
+"""Named, seeded streams of chance: the only source of randomness inside a core.
+
+A stream is a counter-based generator: value number ``i`` of stream ``name`` of run ``seed`` is the
+BLAKE2b of the three, so it never depends on what other streams drew or on the Python version.
+Never use it for a secret.
+"""
+
+from hashlib import blake2b
+
+SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+"""Letters of generated name suffixes. Source: k8s.io/apimachinery/pkg/util/rand/rand.go."""
+
+
+class Stream:
+    """One named sequence of 64-bit numbers. Cost: about 1 µs a number."""
+
+    __slots__ = ("_count", "_key")
+
+    def __init__(self, seed: int, name: str) -> None:
+        self._key = blake2b(f"{seed}/{name}".encode(), digest_size=32).digest()
+        self._count = 0
+
+    def next_u64(self) -> int:
+        self._count += 1
+        digest = blake2b(self._count.to_bytes(8, "little"), key=self._key, digest_size=8).digest()
+        return int.from_bytes(digest, "little")
+
+    def below(self, bound: int) -> int:
+        """A number in [0, bound). Bias below 2**-32 for any bound under 2**32."""
+        assert bound > 0
+        return self.next_u64() % bound
+
+    def fraction(self) -> float:
+        """A float in [0, 1) with 53 random bits."""
+        return (self.next_u64() >> 11) * 2.0**-53
+
+    def suffix(self, length: int = 5) -> str:
+        """A name suffix as Kubernetes generates them."""
+        letters = SUFFIX_ALPHABET
+        number = self.next_u64()
+        out = []
+        for _ in range(length):
+            number, rest = divmod(number, len(letters))
+            out.append(letters[rest])
+        return "".join(out)
+
+    def uuid(self) -> str:
+        """A random (version 4) UUID in text form."""
+        raw = (self.next_u64() << 64) | self.next_u64()
+        raw = (raw & ~(0xF << 76)) | (0x4 << 76)
+        raw = (raw & ~(0x3 << 62)) | (0x2 << 62)
+        text = f"{raw:032x}"
+        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
