@@ -30,7 +30,7 @@ GET: Final = "get"
 latest persisted."""
 RANGE: Final = "range"
 """("range", start, end, revision, limit, mode) -> (OK, at_revision, more, items) in key order;
-items are (key, create_revision, mod_revision, version, header, value); limit 0: all (the shell chunks).
+items are (key, create_revision, mod_revision, version, header, value); limit 0: all.
 mode: 0 whole records, 1 keys and headers only, 2 count only (items is then a number).
 Errors: (COMPACTED, compact_revision), (FUTURE, current_revision)."""
 TXN: Final = "txn"
@@ -39,8 +39,8 @@ TXN: Final = "txn"
 ``= != < >``; then / otherwise are lists of put, del, get, range requests."""
 PROMISE: Final = "promise"
 """("promise", at_least) -> (OK, revision): every write acknowledged so far has a revision of at
-most ``revision``, every later one has a greater one, and ``revision >= at_least``. Each watch stream
-of the shard carries a watermark of at least ``revision`` before or together with this answer."""
+most ``revision``, every later one has a greater one, and ``revision >= at_least``. Each watch
+stream of the shard carries a watermark of at least ``revision`` before or together with this answer."""
 GRANT: Final = "grant"
 """("grant", lease or 0, ttl_s) -> (OK, lease). ("revoke", lease) -> (OK, revision).
 ("keepalive", lease) -> (OK, ttl_s). Unknown lease: (NOT_FOUND,)."""
