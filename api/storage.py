@@ -40,7 +40,7 @@ TXN: Final = "txn"
 PROMISE: Final = "promise"
 """("promise", at_least) -> (OK, revision): every write acknowledged so far has a revision of at
 most ``revision``, every later one has a greater one, and ``revision >= at_least``. Each watch
-stream of the shard carries a watermark of at least ``revision`` before or together with this answer."""
+stream of the shard carries a watermark of at least ``revision`` before or with this answer."""
 GRANT: Final = "grant"
 """("grant", lease or 0, ttl_s) -> (OK, lease). ("revoke", lease) -> (OK, revision).
 ("keepalive", lease) -> (OK, ttl_s). Unknown lease: (NOT_FOUND,)."""
