@@ -1,0 +1,56 @@
+# Everything a user or CI types. `make run` and `make test` need python3 (3.11 to 3.14) with venv
+# and pip, git and make; nothing else.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/pip --disable-pip-version-check install --quiet
+
+.PHONY: run test venv lint unit bench soak lock clean golden-api golden-scheduler
+
+run: $(VENV)/run.stamp          ## the main job: a hollow cluster of 1,523 real machines, loaded
+	$(BIN)/hollowfleet run examples/quickstart.yaml
+
+test: lint unit                 ## lint, types, layers, tests
+
+venv: $(VENV)/run.stamp $(VENV)/test.stamp
+
+lint: $(VENV)/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(VENV)/test.stamp
+	$(BIN)/python -m pytest
+
+golden-scheduler: $(VENV)/test.stamp   ## DIR=PATH: run recorded placements of that format
+	$(BIN)/python -m tests.golden_scheduler $(DIR)
+
+golden-api: $(VENV)/test.stamp         ## DIR=PATH: run recorded requests of that format
+	$(BIN)/python -m tests.golden_api $(DIR)
+
+bench: $(VENV)/test.stamp       ## the whole cluster and each layer; prints tables
+	$(BIN)/python -m benchmarks
+
+lock: $(VENV)/test.stamp        ## resolve dependencies anew; both files carry hashes and no address
+	$(BIN)/uv pip compile pyproject.toml --extra build $(UV) -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra build --extra test -c requirements.lock $(UV) \
+		-o requirements-test.lock
+UV := --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+      --no-emit-index-url --quiet
+
+$(VENV)/run.stamp: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 14) \
+	  else "hollowfleet needs Python 3.11 to 3.14, and %s is %d.%d: use make PYTHON=python3.12" \
+	  % (sys.executable, *v))'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/test.stamp: requirements-test.lock $(VENV)/run.stamp
+	$(PIP) --require-hashes -r requirements-test.lock
+	@touch $@
+
+clean:
+	rm -rf $(VENV) runs .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,112 @@
+"""Which programs a plan needs, with the configuration of each, in the order of their start."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from actors.plan import (
+    ApiServerConfig,
+    ClusterPlan,
+    ControllersConfig,
+    HollowNodesConfig,
+    PartitionConfig,
+    SchedulerConfig,
+    Security,
+    StoreConfig,
+)
+from actors.program import Resolve, Running
+
+ProgramConfig = (
+    StoreConfig
+    | ApiServerConfig
+    | PartitionConfig
+    | SchedulerConfig
+    | ControllersConfig
+    | HollowNodesConfig
+)
+
+MODULES: dict[type[Any], str] = {
+    StoreConfig: "actors.store",
+    ApiServerConfig: "actors.apiserver",
+    PartitionConfig: "actors.partition",
+    SchedulerConfig: "actors.scheduler",
+    ControllersConfig: "actors.controllers",
+    HollowNodesConfig: "actors.hollow",
+}
+"""Where the ``start`` of each program is. Imported only where it runs."""
+
+API_SERVER = "apiserver-0"
+SCHEDULER = "scheduler"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One program to start."""
+
+    name: str
+    config: ProgramConfig
+    stage: int
+    """Parts of one stage start together, after all parts of the stages before."""
+
+
+def parts_of(plan: ClusterPlan, security: Security) -> list[Part]:
+    """The programs of a cluster, in order of their stage."""
+    directory = Path(plan.run_directory)
+    stores = tuple(f"store-{shard}" for shard in range(plan.store_shards))
+    partitions = tuple(f"partition-{i}" for i in range(plan.scheduler_partitions))
+    parts = [
+        Part(
+            name,
+            StoreConfig(shard, str(directory / name), security, plan.durability),
+            0,
+        )
+        for shard, name in enumerate(stores)
+    ]
+    parts += [Part(name, PartitionConfig(name, security), 0) for name in partitions]
+    api = ApiServerConfig(
+        API_SERVER, stores, security, plan.seed, plan.shard_by, https_port=plan.https_port
+    )
+    parts.append(Part(API_SERVER, api, 1))
+    for index in range(plan.controller_shards):
+        name = f"controllers-{index}"
+        config = ControllersConfig(
+            name,
+            API_SERVER,
+            plan.controller_shards,
+            security,
+            plan.seed,
+            plan.controller_profile,
+        )
+        parts.append(Part(name, config, 2))
+    scheduler = SchedulerConfig(API_SERVER, partitions, security, plan.seed)
+    parts.append(Part(SCHEDULER, scheduler, 2))
+    if plan.nodes or plan.node_list_csv:
+        parts += [_hollow_part(plan, security, index) for index in range(plan.hollow_actors)]
+    return parts
+
+
+def _hollow_part(plan: ClusterPlan, security: Security, index: int) -> Part:
+    name = f"hollow-{index}"
+    config = HollowNodesConfig(
+        name,
+        API_SERVER,
+        security,
+        plan.seed,
+        index,
+        plan.hollow_actors,
+        plan.nodes,
+        plan.node_list_csv,
+        plan.node_list_rows_max,
+        plan.lease_period_s,
+        plan.pod_delay_s,
+        plan.stages_file,
+    )
+    return Part(name, config, 2)
+
+
+async def start_part(config: ProgramConfig, resolve: Resolve) -> Running:
+    """Import the program's module and start it on the running loop."""
+    module = import_module(MODULES[type(config)])
+    running: Running = await module.start(config, resolve)
+    return running

@@ -1,0 +1,46 @@
+"""The one door to a running cluster for what drives it: campaigns, the command line, tests."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from actors.plan import ClusterPlan, ProcessSample
+
+
+class ClusterHandle(Protocol):
+    """A started cluster."""
+
+    server: str
+    """URL of the HTTPS API."""
+    ca_file: str
+    kubeconfig: str
+
+    @property
+    def token(self) -> str:
+        """Bearer token of the administrator."""
+        ...
+
+    def samples(self) -> list[ProcessSample]:
+        """Cumulative CPU seconds and PSS of each process; Ray's own have the role ``ray``."""
+        ...
+
+    def gauges(self) -> dict[str, dict[str, float]]:
+        """Program name to its counters and queue lengths."""
+        ...
+
+    def failures(self) -> list[str]:
+        """What programs logged as failures; empty in a healthy run."""
+        ...
+
+    def stop(self) -> None:
+        """Stop everything; no process is left. Idempotent."""
+        ...
+
+
+def start_cluster(plan: ClusterPlan, progress: Callable[[str], None]) -> ClusterHandle:
+    """Start a cluster on a private local Ray, or on the Ray cluster of the job we are in; blocks.
+
+    Raises actors.ray.cluster.ClusterError, which names the program that did not start.
+    """
+    from actors.ray.cluster import RayCluster  # imports Ray's environment only when it is wanted
+
+    return RayCluster.start(plan, progress)

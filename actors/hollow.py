@@ -1,0 +1,53 @@
+"""The program that hosts hollow nodes: thousands of kubelets in one process."""
+
+import time
+from collections.abc import Mapping
+from itertools import chain
+from pathlib import Path
+
+from actors.component import ComponentRunner, FrameTransport, run_component
+from actors.net.client import FrameClient
+from actors.plan import HollowNodesConfig
+from actors.program import Resolve
+from hollow_node.core import HollowNodes
+from hollow_node.node_list import NodeShape, numbered, read_node_list
+from hollow_node.stages import general_stages
+
+
+class RunningHollowNodes:
+    """Started hollow nodes; see actors.program.Running."""
+
+    address = ""
+
+    def __init__(self, core: HollowNodes, runner: ComponentRunner, client: FrameClient) -> None:
+        self._core = core
+        self.runner = runner
+        self._client = client
+
+    def gauges(self) -> Mapping[str, float]:
+        return {**self._core.gauges(), **self.runner.gauges()}
+
+    async def stop(self) -> None:
+        await self.runner.stop()
+        await self._client.close()
+
+
+async def start(config: HollowNodesConfig, resolve: Resolve) -> RunningHollowNodes:
+    """Start kubelets for this actor's share of the nodes."""
+    stages = general_stages(round(config.pod_delay_s * 1000))
+    core = HollowNodes(node_shapes(config), stages, config.seed, round(config.lease_period_s * 1e9))
+    client = FrameClient(config.api_server, config.security, resolve, config.name)
+    runner = await run_component(core, FrameTransport(client), time.time_ns)
+    return RunningHollowNodes(core, runner, client)
+
+
+def node_shapes(config: HollowNodesConfig) -> list[NodeShape]:
+    """All nodes of the plan that fall to this actor: every ``actors``-th from ``index``."""
+    listed: list[NodeShape] = []
+    if config.node_list_csv:
+        text = Path(config.node_list_csv).read_text(encoding="utf-8")
+        listed = read_node_list(text, config.node_list_rows_max)
+    written = chain.from_iterable(
+        numbered(spec.count, spec.prefix, spec.capacity, spec.labels) for spec in config.nodes
+    )
+    return [*listed, *written][config.index :: config.actors]

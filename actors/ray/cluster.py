@@ -1,0 +1,212 @@
+"""A cluster of programs in Ray actors, from a plan."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from actors.blueprint import API_SERVER, Part, parts_of
+from actors.plan import ClusterPlan, ProcessSample, Security
+from actors.processes import alive, cpu_seconds, descendants, pss_bytes, start_ticks
+from actors.ray.environment import inside_ray_job, prepare_private_ray
+from actors.security import create_security, write_kubeconfig
+
+START_TIMEOUT_S = 60.0
+CALL_TIMEOUT_S = 10.0
+EXIT_TIMEOUT_S = 10.0
+OBJECT_STORE_BYTES = 100 * 1024 * 1024
+RESTARTS_MAX = 3
+BUNDLE_CPUS = 0.001
+"""CPU share that an actor asks of Ray: placement is by bundles, not by cores."""
+
+
+class ClusterError(RuntimeError):
+    """The cluster could not start; the message names the program and its log."""
+
+
+class RayCluster:
+    """See actors.cluster.ClusterHandle. Made by ``RayCluster.start``."""
+
+    def __init__(self, plan: ClusterPlan, security: Security, private: Path | None) -> None:
+        import ray  # after the environment is set, never at the top
+
+        self._ray = ray
+        self._private = private
+        self._hosts: dict[str, Any] = {}
+        self._group: Any = None
+        self._last: dict[str, ProcessSample] = {}
+        self._below: dict[int, int] = {}
+        self._stopped = False
+        self.namespace = f"hollowfleet-{security.cluster_id}"
+        self.plan = plan
+        self.security = security
+        self.log_path = Path(plan.run_directory) / "programs.log"
+        self.kubeconfig = str(Path(plan.run_directory) / "kubeconfig")
+        self.ca_file = str(Path(security.directory) / "ca.crt")
+        self.server = ""
+
+    @classmethod
+    def start(cls, plan: ClusterPlan, progress: Callable[[str], None]) -> "RayCluster":
+        """Bring up Ray (or join the job's), then all programs stage by stage; blocks."""
+        security = create_security(str(Path(plan.run_directory) / "security"))
+        private: Path | None = None
+        if not inside_ray_job():
+            private = Path(tempfile.mkdtemp(prefix="hf-"))
+            prepare_private_ray(private)
+        cluster = cls(plan, security, private)
+        try:
+            progress("starting Ray")
+            cluster._init_ray()
+            cluster._start_programs(progress)
+        except BaseException:
+            cluster.stop()
+            raise
+        return cluster
+
+    def _init_ray(self) -> None:
+        local: dict[str, Any] = {"address": "auto"}
+        if self._private is not None:
+            local = {
+                "address": "local",
+                "_temp_dir": str(self._private),
+                "_node_ip_address": "127.0.0.1",
+                "include_dashboard": False,
+                "object_store_memory": OBJECT_STORE_BYTES,
+                "num_cpus": os.cpu_count(),
+            }
+        # The environment of the driver's virtual environment is that of the workers.
+        self._ray.init(
+            namespace=self.namespace, log_to_driver=False, logging_level="warning", **local
+        )
+
+    def _start_programs(self, progress: Callable[[str], None]) -> None:
+        parts = parts_of(self.plan, self.security)
+        self._group = self._ray.util.placement_group(
+            [{"CPU": BUNDLE_CPUS}] * len(parts), strategy="SPREAD"
+        )
+        for index, part in enumerate(parts):
+            self._hosts[part.name] = self._host(part, index)
+        for stage in sorted({part.stage for part in parts}):
+            names = [part.name for part in parts if part.stage == stage]
+            progress(f"starting {', '.join(names)}")
+            for name in names:
+                self._await_address(name)
+            if API_SERVER in names:
+                port = self._ask(API_SERVER, "https_port", START_TIMEOUT_S)
+                self.server = f"https://127.0.0.1:{port}"
+                write_kubeconfig(self.security, self.server, self.kubeconfig)
+        self._below = {pid: start_ticks(pid) for pid in descendants(os.getpid())}
+
+    def _host(self, part: Part, index: int) -> Any:
+        from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+        from actors.ray.host import ProgramHost
+
+        strategy = PlacementGroupSchedulingStrategy(
+            placement_group=self._group, placement_group_bundle_index=index
+        )
+        remote = self._ray.remote(ProgramHost).options(
+            name=part.name,
+            namespace=self.namespace,
+            num_cpus=BUNDLE_CPUS,
+            max_restarts=RESTARTS_MAX,
+            max_concurrency=4,
+            scheduling_strategy=strategy,
+        )
+        return remote.remote(part.name, self.namespace, part.config, str(self.log_path))
+
+    def _await_address(self, name: str) -> None:
+        try:
+            self._ask(name, "address", START_TIMEOUT_S)
+        except (self._ray.exceptions.RayError, self._ray.exceptions.GetTimeoutError) as error:
+            cause = getattr(error, "cause", None) or error
+            raise ClusterError(f"{name} did not start: {cause} (log: {self.log_path})") from error
+
+    def _ask(self, name: str, method: str, timeout_s: float = CALL_TIMEOUT_S) -> Any:
+        return self._ray.get(getattr(self._hosts[name], method).remote(), timeout=timeout_s)
+
+    @property
+    def token(self) -> str:
+        """Bearer token of the cluster's administrator."""
+        from actors.security import admin_token
+
+        return admin_token(self.security)
+
+    def samples(self) -> list[ProcessSample]:
+        """Cumulative CPU and memory of each program, and of Ray's own processes as ``ray``."""
+        found = []
+        for name in self._hosts:
+            with contextlib.suppress(self._ray.exceptions.RayError):
+                self._last[name] = self._ask(name, "sample")
+            if name in self._last:
+                found.append(self._last[name])
+        ours = {sample.pid for sample in found}
+        for pid in self._below:
+            if pid not in ours:
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                    found.append(ProcessSample("ray", pid, cpu_seconds(pid), pss_bytes(pid)))
+        return found
+
+    def gauges(self) -> dict[str, dict[str, float]]:
+        """Counters and queue lengths of each program that answers."""
+        found = {}
+        for name in self._hosts:
+            with contextlib.suppress(self._ray.exceptions.RayError):
+                found[name] = self._ask(name, "gauges")
+        return found
+
+    def failures(self) -> list[str]:
+        """What the programs logged as failures, line by line."""
+        if not self.log_path.exists():
+            return []
+        return self.log_path.read_text(encoding="utf-8").splitlines()
+
+    def stop(self) -> None:
+        """Stop programs in reverse order, then Ray; return when no process is left. Idempotent."""
+        if self._stopped:
+            return
+        self._stopped = True
+        below = self._below | {pid: start_ticks(pid) for pid in _living(os.getpid())}
+        if self._ray.is_initialized():
+            for name in reversed(self._hosts):
+                with contextlib.suppress(self._ray.exceptions.RayError):
+                    self._ask(name, "stop")
+            for host in self._hosts.values():
+                self._ray.kill(host, no_restart=True)
+            if self._group is not None:
+                self._ray.util.remove_placement_group(self._group)
+            self._ray.shutdown()
+        # Secrets of a cluster that is gone have no business in the bundle of its run.
+        shutil.rmtree(self.security.directory, ignore_errors=True)
+        Path(self.kubeconfig).unlink(missing_ok=True)
+        if self._private is not None:
+            _await_exit(below)
+            shutil.rmtree(self._private, ignore_errors=True)
+
+
+def _living(pid: int) -> list[int]:
+    return [child for child in descendants(pid) if _has_start(child)]
+
+
+def _has_start(pid: int) -> bool:
+    try:
+        start_ticks(pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return True
+
+
+def _await_exit(processes: dict[int, int]) -> None:
+    """Wait until none of these processes runs; a process that stays is named in the error."""
+    import time
+
+    deadline = time.monotonic() + EXIT_TIMEOUT_S
+    left = [pid for pid, ticks in processes.items() if alive(pid, ticks)]
+    while left and time.monotonic() < deadline:
+        time.sleep(0.05)
+        left = [pid for pid in left if alive(pid, processes[pid])]
+    if left:
+        raise ClusterError(f"processes did not end: {left}")
