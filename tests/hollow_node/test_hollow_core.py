@@ -1,0 +1,261 @@
+"""The kubelets of a few nodes, step by step, against answers written by hand."""
+
+import numpy as np
+import orjson
+import pytest
+
+from api.calls import (
+    ADDED,
+    DELETED,
+    MODIFIED,
+    ApiReply,
+    ApiRequest,
+    CallsDone,
+    ObjectsSeen,
+    WatchReset,
+    WatchSynced,
+)
+from api.core import JsonObject
+from hollow_node.core import HollowNodes
+from hollow_node.node_list import NodeListError, numbered, read_node_list
+from hollow_node.stages import Next, Stage, general_stages
+
+SECOND = 1_000_000_000
+T0 = 1_800_000_000 * SECOND
+
+
+class Server:
+    """Answers requests of the core as an API server without other clients would."""
+
+    def __init__(self, core: HollowNodes) -> None:
+        self.core = core
+        self.revision = 0
+        self.log: list[ApiRequest] = []
+        self.codes: dict[tuple[str, str], int] = {}
+        """(verb, resource) -> code to answer with instead of success."""
+
+    def answer(self, request: ApiRequest) -> ApiReply:
+        self.log.append(request)
+        self.revision += 1
+        good = 201 if request.verb == "create" else 200
+        code = self.codes.get((request.verb, request.resource), good)
+        name = request.name or (
+            request.body["metadata"]["name"] if isinstance(request.body, dict) else ""
+        )
+        body = {"metadata": {"name": name, "uid": f"uid-{name}"}} if code < 300 else {}
+        return ApiReply(request.id, code, self.revision, orjson.dumps(body))
+
+    def run(self, now_ns: int, *events: object) -> list[ApiRequest]:
+        """Step until nothing more is asked for; the requests made, in order."""
+        made: list[ApiRequest] = []
+        effects = self.core.step(list(events), now_ns)  # type: ignore[arg-type]
+        for _ in range(20):
+            self.core.check()
+            requests = [r for effect in effects for r in effect.requests]
+            if not requests:
+                return made
+            made += requests
+            effects = self.core.step([CallsDone([self.answer(r) for r in requests])], now_ns)
+        raise AssertionError("the core never settles")
+
+
+def fleet(count: int, stages: tuple[Stage, ...] | None = None) -> Server:
+    shapes = list(numbered(count, "n-", (("cpu", "4"), ("memory", "8Gi"), ("pods", "110")), ()))
+    return Server(HollowNodes(shapes, stages or general_stages(), 1, 10 * SECOND))
+
+
+def pod(uid: str, node: str, phase: str = "Pending", **meta: object) -> JsonObject:
+    return {
+        "metadata": {"name": uid, "namespace": "default", "uid": uid, **meta},
+        "spec": {"nodeName": node, "containers": [{"name": "c", "image": "nginx"}]},
+        "status": {"phase": phase},
+    }
+
+
+def seen(kind: int, *pods: JsonObject) -> ObjectsSeen:
+    return ObjectsSeen("pods", [kind] * len(pods), pods, [1] * len(pods))
+
+
+def test_registration_is_node_then_lease_then_ready() -> None:
+    server = fleet(2)
+    made = server.run(T0)
+    assert [(r.verb, r.resource, r.subresource) for r in made] == [
+        ("create", "nodes", ""),
+        ("create", "nodes", ""),
+        ("create", "coordination.k8s.io/leases", ""),
+        ("create", "coordination.k8s.io/leases", ""),
+        ("patch", "nodes", "status"),
+        ("patch", "nodes", "status"),
+    ]
+    lease = made[2].body
+    assert isinstance(lease, dict)
+    assert lease["metadata"]["ownerReferences"][0]["uid"] == "uid-n-0"
+    ready = made[4].body
+    assert isinstance(ready, dict)
+    assert ready["status"]["conditions"][-1]["status"] == "True"
+    assert server.core.gauges()["nodes_ready"] == 2
+
+
+def test_each_lease_is_renewed_once_a_period_with_its_last_revision() -> None:
+    server = fleet(50)
+    server.run(T0)
+    server.log.clear()
+    now = T0
+    while now < T0 + 30 * SECOND:
+        wake = server.core.next_wakeup_ns()
+        assert wake is not None
+        now = max(wake, now)
+        server.run(now)
+    renewals: dict[str, list[int]] = {}
+    for request in server.log:
+        if request.resource == "coordination.k8s.io/leases":
+            assert request.verb == "update"
+            assert isinstance(request.body, bytes)
+            revision = int(orjson.loads(request.body)["metadata"]["resourceVersion"])
+            renewals.setdefault(request.name, []).append(revision)
+    assert len(renewals) == 50
+    assert all(2 <= len(r) <= 4 and r == sorted(set(r)) for r in renewals.values())
+
+
+def test_wakeups_are_shared_by_the_nodes() -> None:
+    server = fleet(500)
+    server.run(T0)
+    wakes, now = 0, T0
+    while now < T0 + 20 * SECOND:
+        wake = server.core.next_wakeup_ns()
+        assert wake is not None and wake > now
+        now = wake
+        server.run(now)
+        wakes += 1
+    assert wakes <= 220, "more than eleven wake-ups a second for a quantum of a tenth"
+
+
+def test_a_node_that_exists_is_taken_over_and_a_lost_lease_is_made_again() -> None:
+    server = fleet(1)
+    server.codes[("create", "nodes")] = 409
+    made = server.run(T0)
+    assert [r.verb for r in made] == ["create", "get", "create", "patch"]
+    server.codes = {
+        ("update", "coordination.k8s.io/leases"): 404,
+        ("get", "coordination.k8s.io/leases"): 404,
+    }
+    made = server.run(T0 + 11 * SECOND)
+    assert ("create", "coordination.k8s.io/leases") in [(r.verb, r.resource) for r in made]
+
+
+def test_a_lost_answer_is_tried_again_after_a_second() -> None:
+    server = fleet(1)
+    server.codes[("create", "nodes")] = 0
+    assert len(server.run(T0)) == 1
+    assert server.core.next_wakeup_ns() == T0 + SECOND
+    server.codes.clear()
+    assert [r.verb for r in server.run(T0 + SECOND)] == ["create", "create", "patch"]
+
+
+def test_a_bound_pod_runs_and_a_deleted_one_goes() -> None:
+    server = fleet(2)
+    server.run(T0)
+    made = server.run(T0, seen(ADDED, pod("a", "n-1"), pod("b", "elsewhere")))
+    assert [(r.verb, r.name, r.subresource) for r in made] == [("patch", "a", "status")]
+    status = made[0].body
+    assert isinstance(status, dict)
+    assert status["status"]["phase"] == "Running"
+    assert status["status"]["podIP"] == "10.0.1.2"
+    assert not server.run(T0, seen(MODIFIED, pod("a", "n-1", "Running")))
+    assert server.core.pods["a"].pod is None, "a settled pod keeps no object"
+    leaving = pod("a", "n-1", "Running", deletionTimestamp="2026-01-01T00:00:00Z")
+    made = server.run(T0, seen(MODIFIED, leaving))
+    assert [(r.verb, r.name) for r in made] == [("delete", "a")]
+    assert made[0].body == {"gracePeriodSeconds": 0, "preconditions": {"uid": "a"}}
+    server.run(T0, seen(DELETED, leaving))
+    assert not server.core.pods
+
+
+def test_a_stage_waits_for_its_delay() -> None:
+    server = fleet(1, general_stages(delay_ms=500))
+    server.run(T0)
+    assert not server.run(T0, seen(ADDED, pod("a", "n-0")))
+    assert server.core.next_wakeup_ns() == T0 + SECOND // 2
+    assert len(server.run(T0 + SECOND // 2)) == 1
+
+
+def test_a_failing_status_write_is_tried_again_with_growing_waits() -> None:
+    server = fleet(1)
+    server.run(T0)
+    server.codes[("patch", "pods")] = 500
+    assert len(server.run(T0, seen(ADDED, pod("a", "n-0")))) == 1
+    waits, now = [], T0
+    for _ in range(3):
+        due = server.core.pods["a"].due_ns
+        waits.append(due - now)
+        now = due
+        server.run(now)
+    assert waits == [SECOND, 2 * SECOND, 4 * SECOND]
+
+
+def test_a_relist_forgets_pods_that_are_gone() -> None:
+    server = fleet(1)
+    server.run(T0)
+    server.run(T0, seen(ADDED, pod("a", "n-0"), pod("b", "n-0")))
+    server.run(T0, WatchReset("pods"), seen(ADDED, pod("b", "n-0", "Running")), WatchSynced("pods"))
+    assert list(server.core.pods) == ["b"]
+
+
+def test_stages_are_taken_in_order_of_the_table() -> None:
+    stages = (
+        Stage("batch-ends", ("Running",), False, Next.SUCCEEDED, 100, labels=(("job", "yes"),)),
+        *general_stages(),
+    )
+    server = fleet(1, stages)
+    server.run(T0)
+    server.run(T0, seen(ADDED, pod("a", "n-0", "Running", labels={"job": "yes"})))
+    made = server.run(T0 + SECOND)
+    assert isinstance(made[0].body, dict)
+    assert made[0].body["status"]["phase"] == "Succeeded"
+
+
+def test_the_same_seed_gives_the_same_requests() -> None:
+    logs = []
+    for _ in range(2):
+        server = fleet(20)
+        server.run(T0)
+        for second in range(1, 30):
+            server.run(T0 + second * SECOND)
+        logs.append(server.log)
+    assert logs[0] == logs[1]
+
+
+def test_openb_rows_become_capacity_and_labels() -> None:
+    text = "sn,cpu_milli,memory_mib,gpu,model\nn0,96000,786432,8,V100M32\nn1,31500,1023,0,\n"
+    first, second = read_node_list(text)
+    assert dict(first.capacity) == {
+        "cpu": "96",
+        "memory": "768Gi",
+        "pods": "110",
+        "alibaba.com/gpu-count": "8",
+        "alibaba.com/gpu-milli": "8000",
+    }
+    assert first.labels == (("alibaba.com/gpu-model", "V100M32"),)
+    assert dict(second.capacity) == {"cpu": "31500m", "memory": "1023Mi", "pods": "110"}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("sn,cpu_milli\nn0,1\n", "column 'memory_mib' is missing"),
+        ("sn,cpu_milli,memory_mib,gpu,model\nn0,many,1,0,\n", "row 2: cpu_milli is 'many'"),
+        ("sn,cpu_milli,memory_mib,gpu,model\n", "no rows"),
+    ],
+)
+def test_a_bad_node_list_is_one_clear_error(text: str, words: str) -> None:
+    with pytest.raises(NodeListError, match=words):
+        read_node_list(text)
+
+
+def test_pod_addresses_of_one_node_differ() -> None:
+    server = fleet(1)
+    server.run(T0)
+    server.run(T0, seen(ADDED, *(pod(f"p{i}", "n-0") for i in range(100))))
+    addresses = [row.address for row in server.core.pods.values()]
+    assert len(set(addresses)) == 100
+    assert np.all(server.core._ordinals == 100)
