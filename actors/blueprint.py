@@ -100,7 +100,7 @@ def _hollow_part(plan: ClusterPlan, security: Security, index: int) -> Part:
         plan.node_list_rows_max,
         plan.lease_period_s,
         plan.pod_delay_s,
-        plan.stages_file,
+        f"{plan.run_directory}/kubeconfig" if plan.node_transport == "https" else "",
     )
     return Part(name, config, 2)
 

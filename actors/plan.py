@@ -99,7 +99,8 @@ class HollowNodesConfig:
     lease_period_s: float = 10.0
     pod_delay_s: float = 0.0
     """Delay of each pod stage; 0 means as fast as the control plane goes."""
-    stages_file: str = ""
+    kubeconfig: str = ""
+    """Join the cluster of this file by HTTPS; empty: join ``api_server`` by frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ class ClusterPlan:
     https_port: int = 0
     lease_period_s: float = 10.0
     pod_delay_s: float = 0.0
-    stages_file: str = ""
+    node_transport: Literal["frames", "https"] = "frames"
     controller_profile: Literal["kubernetes", "unlimited"] = "unlimited"
 
 

@@ -93,6 +93,8 @@ class RayCluster:
             names = [part.name for part in parts if part.stage == stage]
             progress(f"starting {', '.join(names)}")
             for name in names:
+                self._hosts[name].begin.remote()
+            for name in names:
                 self._await_address(name)
             if API_SERVER in names:
                 port = self._ask(API_SERVER, "https_port", START_TIMEOUT_S)

@@ -11,13 +11,14 @@ import threading
 import traceback
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 from typing import TypeVar
 
 import ray
 import uvloop
 
-from actors.blueprint import ProgramConfig, start_part
+from actors.blueprint import MODULES, ProgramConfig, start_part
 from actors.plan import ProcessSample
 from actors.processes import cpu_seconds, pss_bytes
 from actors.program import Running
@@ -39,6 +40,12 @@ class ProgramHost:
         self._started: Future[Running] = Future()
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._run, args=(config,), name=name, daemon=True)
+        import_module(MODULES[type(config)])
+        if ray.get_runtime_context().was_current_actor_reconstructed:
+            self._thread.start()
+
+    def begin(self) -> None:
+        """Start the program. Ray's own restart of this actor begins by itself."""
         self._thread.start()
 
     def _run(self, config: ProgramConfig) -> None:
