@@ -1,0 +1,1 @@
+"""Defaults of the served kinds, one file a family. Entry point: ``api.defaulting``."""

@@ -1,0 +1,87 @@
+"""Defaults of a Service, and the pure shape of its addresses once one is allocated.
+
+Source: SetDefaults_Service in pkg/apis/core/v1/defaults.go, pkg/registry/core/service/storage.
+"""
+
+from api.core import JsonObject
+
+EXTERNAL_TYPES = ("NodePort", "LoadBalancer")
+
+
+def set_service_defaults(service: JsonObject) -> None:
+    """Defaults known before any allocation, in place."""
+    spec = service["spec"]
+    put = spec.setdefault
+    put("sessionAffinity", "None")
+    if spec["sessionAffinity"] == "None":
+        spec.pop("sessionAffinityConfig", None)
+    elif spec["sessionAffinity"] == "ClientIP":
+        config = put("sessionAffinityConfig", {})
+        config.setdefault("clientIP", {}).setdefault("timeoutSeconds", 10800)
+    put("type", "ClusterIP")
+    for port in spec.get("ports") or ():
+        port.setdefault("protocol", "TCP")
+        if port.get("targetPort", 0) in (0, ""):
+            port["targetPort"] = port["port"]
+    kind = spec["type"]
+    if kind in EXTERNAL_TYPES or (kind == "ClusterIP" and spec.get("externalIPs")):
+        put("externalTrafficPolicy", "Cluster")
+    if kind in EXTERNAL_TYPES or kind == "ClusterIP":
+        put("internalTrafficPolicy", "Cluster")
+    if kind == "LoadBalancer":
+        put("allocateLoadBalancerNodePorts", True)
+
+
+def normalize_cluster_ips(service: JsonObject, old: JsonObject | None = None) -> None:
+    """Keep ``clusterIP`` and ``clusterIPs`` the same address, as a single-stack server does."""
+    spec = service["spec"]
+    single, several = spec.get("clusterIP", ""), spec.get("clusterIPs") or []
+    if old is None:
+        if single and not several:
+            spec["clusterIPs"] = [single]
+        return
+    before = old["spec"]
+    old_single, old_several = before.get("clusterIP", ""), before.get("clusterIPs") or []
+    if single != old_single and several == old_several:
+        if single:
+            spec["clusterIPs"] = [single]
+        else:
+            spec.pop("clusterIPs", None)
+
+
+def wants_cluster_ip(service: JsonObject) -> bool:
+    """True when the server must choose an address: neither given, headless nor external."""
+    spec = service["spec"]
+    return spec["type"] != "ExternalName" and not spec.get("clusterIP")
+
+
+def ports_wanting_node_port(service: JsonObject) -> list[int]:
+    """Indices of the ports for which the server must choose a node port."""
+    spec = service["spec"]
+    kind = spec["type"]
+    if kind == "NodePort" or (kind == "LoadBalancer" and spec["allocateLoadBalancerNodePorts"]):
+        return [i for i, port in enumerate(spec.get("ports") or ()) if not port.get("nodePort")]
+    return []
+
+
+def wants_health_check_port(service: JsonObject) -> bool:
+    """A load balancer that keeps traffic local gets one more port for health checks."""
+    spec = service["spec"]
+    return (
+        spec["type"] == "LoadBalancer"
+        and spec.get("externalTrafficPolicy") == "Local"
+        and not spec.get("healthCheckNodePort")
+    )
+
+
+def set_addresses(service: JsonObject, cluster_ip: str | None) -> None:
+    """Write the address chosen by the server (None: keep the given one) and its families."""
+    spec = service["spec"]
+    if spec["type"] == "ExternalName":
+        return
+    if cluster_ip is not None:
+        spec["clusterIP"] = cluster_ip
+    spec["clusterIPs"] = spec.get("clusterIPs") or [spec["clusterIP"]]
+    spec.setdefault("ipFamilyPolicy", "SingleStack")
+    if not spec.get("ipFamilies"):
+        spec["ipFamilies"] = ["IPv6" if ":" in spec["clusterIP"] else "IPv4"]

@@ -1,0 +1,268 @@
+"""Strategic merge patch: a merge patch that knows the merge keys of lists.
+
+The rules are those of the server: lists with patch strategy ``merge`` are merged element by
+element, others replaced; ``$patch`` replaces or deletes a map or a list element;
+``$deleteFromPrimitiveList/x`` takes values out of a list of scalars; ``$setElementOrder/x`` gives
+the order of a list; ``$retainKeys`` clears the keys it does not name; null deletes.
+
+Source: apimachinery/pkg/util/strategicpatch/patch.go (behaviour), api/data/fields.json (keys),
+tests/golden/api/patches.jsonl.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from api.core import JsonObject
+from api.fields import Field, json_fields
+
+DIRECTIVE = "$patch"
+RETAIN_KEYS = "$retainKeys"
+DELETE_FROM = "$deleteFromPrimitiveList/"
+SET_ORDER = "$setElementOrder/"
+
+
+class MergeError(Exception):
+    """A patch that contradicts the type or itself. ``bad_request``: 400, else 500."""
+
+    def __init__(self, message: str, *, bad_request: bool = False) -> None:
+        super().__init__(message)
+        self.bad_request = bad_request
+
+
+def merge_map(type_name: str, original: JsonObject, patch: JsonObject) -> JsonObject:
+    """Merge ``patch`` into ``original`` and return it; both are consumed. Raises MergeError."""
+    if DIRECTIVE in patch:
+        return _directed_map(patch)
+    _retain_keys(original, patch)
+    fields = json_fields(type_name) if type_name else {}
+    for key in [key for key in patch if key.startswith(SET_ORDER)]:
+        _merge_ordered(fields, original, patch, key)
+    for key, value in patch.items():
+        if key.startswith(DELETE_FROM):
+            _delete_scalars(original, key[len(DELETE_FROM) :], value)
+        elif value is None:
+            original.pop(key, None)
+        elif key not in original or not _same_shape(original[key], value):
+            original[key] = without_directives(value)
+        elif isinstance(value, dict):
+            field = fields.get(key)
+            inner = field.type.struct if field is not None else ""
+            original[key] = merge_map(inner, original[key], value)
+        elif isinstance(value, list):
+            original[key] = _merge_list(fields.get(key), original[key], value)
+        else:
+            original[key] = value
+    return original
+
+
+def without_directives(value: Any) -> Any:
+    """A patch value taken as it is: nulls in maps and all directives are left out."""
+    if isinstance(value, dict):
+        if value.get(DIRECTIVE) == "delete":
+            return {}
+        return {
+            key: without_directives(inner)
+            for key, inner in value.items()
+            if inner is not None and not key.startswith("$")
+        }
+    if isinstance(value, list):
+        return [
+            without_directives(item)
+            for item in value
+            if not (isinstance(item, dict) and DIRECTIVE in item)
+        ]
+    return value
+
+
+def _directed_map(patch: JsonObject) -> JsonObject:
+    directive = patch[DIRECTIVE]
+    if directive == "replace":
+        return {key: value for key, value in patch.items() if key != DIRECTIVE}
+    if directive == "delete":
+        return {}
+    raise MergeError(f"unknown patch type: {directive} in map: {go_text(patch)}")
+
+
+def _retain_keys(original: JsonObject, patch: JsonObject) -> None:
+    if RETAIN_KEYS not in patch:
+        return
+    kept = patch.pop(RETAIN_KEYS)
+    message = "invalid patch format of retainKeys"
+    if not isinstance(kept, list):
+        raise MergeError(message, bad_request=True)
+    for key, value in patch.items():
+        if value is None or key.startswith((DELETE_FROM, SET_ORDER)):
+            continue
+        if key not in kept:
+            raise MergeError(message, bad_request=True)
+    for key in [key for key in original if key not in kept]:
+        del original[key]
+
+
+def _delete_scalars(original: JsonObject, key: str, values: Any) -> None:
+    if not isinstance(values, list):
+        raise MergeError("invalid patch format of primitive list", bad_request=True)
+    if isinstance(original.get(key), list):
+        original[key] = [item for item in original[key] if item not in values]
+
+
+def _merge_ordered(
+    fields: Mapping[str, Field], original: JsonObject, patch: JsonObject, directive: str
+) -> None:
+    """Merge one list together with its ``$setElementOrder``; both leave the patch."""
+    order = patch.pop(directive)
+    key = directive[len(SET_ORDER) :]
+    field = fields.get(key)
+    if not isinstance(order, list) or not isinstance(patch.get(key, []), list):
+        raise MergeError("invalid patch format of setElementOrder list", bad_request=True)
+    merge_key = field.merge_key if field is not None else ""
+    _check_order(patch.get(key) or [], order, merge_key)
+    before = original.get(key)
+    if key in patch:
+        value = patch.pop(key)
+        if before is None:
+            merged = without_directives(value)
+        else:
+            before = list(before)
+            merged = _merge_list(field, original[key], value)
+    elif before is not None:
+        merged = before
+    else:
+        return
+    original[key] = _ordered(merged, order, before or [], merge_key)
+
+
+def _check_order(items: list[Any], order: list[Any], merge_key: str) -> None:
+    """The elements that are not deleted must come in the order that the directive gives."""
+    if not items or not order:
+        return
+    wanted = [
+        _identity(item, merge_key)
+        for item in items
+        if not (isinstance(item, dict) and item.get(DIRECTIVE) == "delete")
+    ]
+    position = 0
+    for item in order:
+        if position < len(wanted) and wanted[position] == _identity(item, merge_key):
+            position += 1
+    if position < len(wanted):
+        raise MergeError(
+            f"The order in patch list:\n{go_text(items)}\n doesn't match $setElementOrder list:\n"
+            f"{go_text(order)}\n"
+        )
+
+
+def _merge_list(field: Field | None, original: list[Any], patch: list[Any]) -> list[Any]:
+    if field is None or not field.patch_merges:
+        return patch
+    if not original and not patch:
+        return original
+    merge_key = field.merge_key
+    if not isinstance((original or patch)[0], dict):
+        merged = list(dict.fromkeys([*original, *patch]))
+        return _ordered(merged, patch, original, "")
+    if not merge_key:
+        raise MergeError(f"cannot merge lists without merge key for {field.type.struct}")
+    original, patch = _special_elements(original, patch, merge_key)
+    merged = list(original)
+    places = {_key_of(item, merge_key): index for index, item in reversed(list(enumerate(merged)))}
+    for item in patch:
+        value = _key_of(item, merge_key)
+        place = places.get(value)
+        if place is None:
+            places[value] = len(merged)
+            merged.append(without_directives(item))
+        else:
+            merged[place] = merge_map(field.type.struct, merged[place], item)
+    return _ordered(merged, patch, original, merge_key)
+
+
+def _special_elements(
+    original: list[Any], patch: list[Any], merge_key: str
+) -> tuple[list[Any], list[Any]]:
+    """Carry out ``$patch`` elements: what remains to be merged, as (original, patch)."""
+    rest = []
+    replace = False
+    for item in patch:
+        if not isinstance(item, dict) or DIRECTIVE not in item:
+            rest.append(item)
+        elif item[DIRECTIVE] == "delete":
+            if merge_key not in item:
+                raise MergeError("delete patch type with no merge key defined")
+            gone = item[merge_key]
+            original = [kept for kept in original if kept.get(merge_key) != gone]
+        elif item[DIRECTIVE] == "replace":
+            replace = True
+        elif item[DIRECTIVE] == "merge":
+            raise MergeError("merging lists cannot yet be specified in the patch")
+        else:
+            raise MergeError(f"unknown patch type: {item[DIRECTIVE]} in map: {go_text(item)}")
+    return (rest, []) if replace else (original, rest)
+
+
+def _ordered(
+    merged: list[Any], patch_order: list[Any], live_order: list[Any], merge_key: str
+) -> list[Any]:
+    """Elements named by the patch in its order, the others put where the live list had them."""
+    wanted: dict[Any, int] = {}
+    for index, item in enumerate(patch_order):
+        wanted.setdefault(_identity(item, merge_key), index)
+    live: dict[Any, int] = {}
+    for index, item in enumerate(live_order):
+        live.setdefault(_identity(item, merge_key), index)
+    named = [item for item in merged if _identity(item, merge_key) in wanted]
+    named.sort(key=lambda item: wanted[_identity(item, merge_key)])
+    others = [item for item in merged if _identity(item, merge_key) not in wanted]
+    others.sort(key=lambda item: live.get(_identity(item, merge_key), len(live)))
+    return list(_interleaved(others, named, live, merge_key))
+
+
+def _interleaved(
+    others: list[Any], named: list[Any], live: dict[Any, int], merge_key: str
+) -> Iterable[Any]:
+    i = j = 0
+    while i < len(others) and j < len(named):
+        left = live.get(_identity(others[i], merge_key))
+        right = live.get(_identity(named[j], merge_key))
+        if left is not None and right is not None and left < right:
+            yield others[i]
+            i += 1
+        else:
+            yield named[j]
+            j += 1
+    yield from others[i:]
+    yield from named[j:]
+
+
+def _key_of(item: Any, merge_key: str) -> Any:
+    if not isinstance(item, dict) or merge_key not in item:
+        raise MergeError(f"map: {go_text(item)} does not contain declared merge key: {merge_key}")
+    return _hashable(item[merge_key])
+
+
+def _identity(item: Any, merge_key: str) -> Any:
+    return _hashable(item.get(merge_key) if merge_key and isinstance(item, dict) else item)
+
+
+def _hashable(value: Any) -> Any:
+    """The value itself if a dict can hold it, else its text: a malformed key is no crash."""
+    return repr(value) if isinstance(value, (dict, list)) else value
+
+
+def _same_shape(left: Any, right: Any) -> bool:
+    return isinstance(left, dict) == isinstance(right, dict) and isinstance(
+        left, list
+    ) == isinstance(right, list)
+
+
+def go_text(value: Any) -> str:
+    """A JSON value as Go's ``%v`` prints it: sorted ``map[k:v]`` and ``[a b]``."""
+    if isinstance(value, dict):
+        return "map[" + " ".join(f"{k}:{go_text(value[k])}" for k in sorted(value)) + "]"
+    if isinstance(value, list):
+        return "[" + " ".join(go_text(item) for item in value) + "]"
+    if value is None:
+        return "<nil>"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
