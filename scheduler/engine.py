@@ -1,0 +1,234 @@
+"""Decides for one pod after the other which node is best, and remembers what it worked out: pods
+of one shape are filtered and scored once, then only the rows that changed in between.
+
+The outcome is that of looking at every node for every pod (``scheduler.explain``); a property test
+holds the two together.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from scheduler.framework import Score, normalised, share
+from scheduler.node_table import IntArray, Mask, NodeTable
+from scheduler.pod_shape import Shape
+from scheduler.profile import FILTERS, SCORES
+from scheduler.tie import FIRST
+
+NOWHERE = -1
+"""No node is feasible. Also the total of a row that is not."""
+
+VIEW_CELLS_MAX = 1 << 25
+"""Rows of all remembered shapes together; a row of a shape takes about 40 bytes at most."""
+VIEWS_MAX = 4096
+SINGLE_ROWS_MAX = 12
+"""Up to so many changed rows are rescored one by one; more of them as a vector."""
+
+_STATIC_FILTERS = tuple(plugin for plugin in FILTERS if plugin.static)
+_DYNAMIC_FILTERS = tuple(plugin for plugin in FILTERS if not plugin.static)
+_STATIC_SCORES = tuple(plugin for plugin in SCORES if plugin.static)
+_DYNAMIC_SCORES = tuple(plugin for plugin in SCORES if not plugin.static)
+
+Scores = npt.NDArray[np.int32]
+
+
+class StaticView:
+    """What the Node objects alone say about a shape."""
+
+    __slots__ = ("admitted", "constant", "fixed", "images_matter", "levels", "version")
+
+    def __init__(self, shape: Shape, table: NodeTable) -> None:
+        rows = slice(0, table.rows)
+        self.version = (table.static_version, table.image_version)
+        self.images_matter = any(name in table.images for name in shape.key.images)
+        self.admitted: Mask = table.alive[rows].copy()
+        """[row]: passes the static filters."""
+        for plugin in _STATIC_FILTERS:
+            if plugin.applies(shape):
+                self.admitted &= plugin.passes(shape, table, rows)
+        self.fixed: Scores = np.zeros(table.rows, np.int32)
+        """[row]: weighted static scores that need no normalising."""
+        self.levels: list[tuple[Score, IntArray]] = []
+        """Scores that are shares of the maximum over the feasible nodes, raw, [row]."""
+        self.constant = 0
+        """Part of ``fixed`` that stands for such scores where they are 0 on all nodes."""
+        for score in _STATIC_SCORES:
+            if not score.applies(shape):
+                continue
+            raw = score.raw(shape, table, rows)
+            if score.normalise == "as is":
+                self.fixed += (raw * score.weight).astype(np.int32)
+            elif raw.any():
+                self.levels.append((score, raw))
+            else:
+                self.constant += share(0, 0, score.normalise) * score.weight
+        self.fixed += self.constant
+
+    def is_current(self, shape: Shape, table: NodeTable) -> bool:
+        static, images = self.version
+        if static != table.static_version:
+            return False
+        return images == table.image_version or not (
+            self.images_matter or any(name in table.images for name in shape.key.images)
+        )
+
+
+class ShapeView:
+    """Total scores of all nodes for one shape, as of ``position`` of the table's change log."""
+
+    __slots__ = ("_filters", "_scores", "base", "maxima", "position", "shape", "static", "total")
+
+    def __init__(self, shape: Shape, table: NodeTable, static: StaticView) -> None:
+        self.shape = shape
+        self.static = static
+        self._filters = [plugin for plugin in _DYNAMIC_FILTERS if plugin.applies(shape)]
+        self._scores = [plugin for plugin in _DYNAMIC_SCORES if plugin.applies(shape)]
+        self.position = table.position
+        rows = slice(0, table.rows)
+        feasible = static.admitted.copy()
+        for plugin in self._filters:
+            feasible &= plugin.passes(shape, table, rows)
+        base = static.fixed.astype(np.int64)
+        for score in self._scores:
+            base += score.raw(shape, table, rows) * score.weight
+        base[~feasible] = NOWHERE
+        self.base: Scores = base.astype(np.int32)
+        """[row]: weighted score without the levels; NOWHERE where the pod cannot go."""
+        self.maxima: list[int] = []
+        self.total: Scores = self.base
+        """[row]: the whole score; the same array as ``base`` when there are no levels."""
+        self._set_levels()
+
+    def catch_up(self, table: NodeTable) -> bool:
+        """Rescore the rows that changed. False: too many, make a new view."""
+        if self.position == table.position:
+            return True
+        changed = table.changed_since(self.position)
+        if changed is None:
+            return False
+        self.position = table.position
+        if len(changed) > SINGLE_ROWS_MAX:
+            changed = list(dict.fromkeys(changed))
+            if len(changed) * 2 > table.rows:
+                return False
+        if len(changed) <= SINGLE_ROWS_MAX:
+            moved = False
+            for row in changed:
+                moved |= self._rescore_row(table, row)
+        else:
+            moved = self._rescore_rows(table, np.array(changed, np.int64))
+        if self.static.levels:
+            self._follow_levels(changed, moved)
+        return True
+
+    def _rescore_row(self, table: NodeTable, row: int) -> bool:
+        """Whether it became feasible or ceased to be."""
+        before = self.base.item(row)
+        score = NOWHERE
+        shape = self.shape
+        if self.static.admitted.item(row):
+            for plugin in self._filters:
+                assert plugin.passes_row is not None
+                if not plugin.passes_row(shape, table, row):
+                    break
+            else:
+                score = self.static.fixed.item(row)
+                for part in self._scores:
+                    assert part.raw_row is not None
+                    score += part.raw_row(shape, table, row) * part.weight
+        self.base[row] = score
+        return (before == NOWHERE) != (score == NOWHERE)
+
+    def _rescore_rows(self, table: NodeTable, rows: IntArray) -> bool:
+        before = self.base[rows] != NOWHERE
+        feasible = self.static.admitted[rows]
+        for plugin in self._filters:
+            feasible &= plugin.passes(self.shape, table, rows)
+        base = self.static.fixed[rows].astype(np.int64)
+        for score in self._scores:
+            base += score.raw(self.shape, table, rows) * score.weight
+        base[~feasible] = NOWHERE
+        self.base[rows] = base
+        return bool((before != feasible).any())
+
+    def _set_levels(self) -> None:
+        """Maxima over the feasible nodes, and all totals."""
+        if not self.static.levels:
+            return
+        feasible = self.base != NOWHERE
+        self.maxima = self._present_maxima(feasible)
+        total = self.base.copy()
+        for (score, raw), maximum in zip(self.static.levels, self.maxima, strict=True):
+            shares = normalised(raw, maximum, score.normalise) * score.weight
+            total += np.where(feasible, shares, 0).astype(np.int32)
+        self.total = total
+
+    def _present_maxima(self, feasible: Mask) -> list[int]:
+        return [int(raw.max(where=feasible, initial=0)) for _, raw in self.static.levels]
+
+    def _follow_levels(self, changed: Sequence[int], moved: bool) -> None:
+        """A node that comes or goes may change a maximum, and with it every total."""
+        if moved and self._present_maxima(self.base != NOWHERE) != self.maxima:
+            self._set_levels()
+            return
+        rows = np.array(changed, np.int64)
+        total = self.base[rows]
+        feasible = total != NOWHERE
+        for (score, raw), maximum in zip(self.static.levels, self.maxima, strict=True):
+            shares = normalised(raw[rows], maximum, score.normalise) * score.weight
+            total += np.where(feasible, shares, 0).astype(np.int32)
+        self.total[rows] = total
+
+
+class Engine:
+    """Views of the shapes seen lately over one node table."""
+
+    def __init__(self, table: NodeTable) -> None:
+        self.table = table
+        self._views: OrderedDict[int, ShapeView] = OrderedDict()
+        self._static: OrderedDict[int, StaticView] = OrderedDict()
+
+    def choose(self, shape: Shape, salt: int) -> int:
+        """The row of the best node, NOWHERE when none is feasible. ``salt``: see scheduler.tie."""
+        if not self.table.rows:
+            return NOWHERE
+        total = self.view(shape).total
+        row = int(total.argmax())
+        best = total.item(row)
+        if best == NOWHERE:
+            return NOWHERE
+        if salt == FIRST and self.table.in_order:
+            return row
+        tied = np.flatnonzero(total == best)
+        if len(tied) == 1:
+            return row
+        return self.table.first_of(tied, salt)
+
+    def has_view(self, shape: Shape) -> bool:
+        return shape.number in self._views
+
+    def view(self, shape: Shape) -> ShapeView:
+        """The present scores of a shape."""
+        table = self.table
+        view = self._views.get(shape.number)
+        if view is not None and view.static.is_current(shape, table) and view.catch_up(table):
+            self._views.move_to_end(shape.number)
+            return view
+        view = ShapeView(shape, table, self._static_view(shape))
+        self._views[shape.number] = view
+        self._views.move_to_end(shape.number)
+        most = min(VIEWS_MAX, max(4, VIEW_CELLS_MAX // max(table.rows, 1)))
+        while len(self._views) > most:
+            self._views.popitem(last=False)
+        while len(self._static) > most:
+            self._static.popitem(last=False)
+        return view
+
+    def _static_view(self, shape: Shape) -> StaticView:
+        static = self._static.get(shape.place)
+        if static is None or not static.is_current(shape, self.table):
+            static = self._static[shape.place] = StaticView(shape, self.table)
+        self._static.move_to_end(shape.place)
+        return static

@@ -1,0 +1,134 @@
+"""The plain way to schedule a pod: every filter on every node, every score on every feasible node,
+one plugin after the other. It says why, so failures and ``explain`` use it; the engine must agree.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from scheduler.framework import Reason, Score, normalised
+from scheduler.node_table import IntArray, NodeTable
+from scheduler.plugins import node_affinity
+from scheduler.pod_shape import Shape
+from scheduler.profile import FILTERS, SCORES
+
+UNSCHEDULABLE = "Unschedulable"
+HOPELESS = "UnschedulableAndUnresolvable"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Nodes refused by one filter."""
+
+    plugin: str
+    rows: IntArray
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Scores of one plugin, parallel to ``Explanation.feasible``."""
+
+    plugin: Score
+    raw: IntArray
+    normalised: IntArray
+
+
+@dataclass(slots=True)
+class Explanation:
+    """Rows are in node order everywhere."""
+
+    nodes: int
+    conflict: bool = False
+    """PreFilter refused: the pod's affinity terms name no node in common."""
+    outside: int = 0
+    """Nodes not looked at, because PreFilter named the only ones in question."""
+    named: IntArray | None = None
+    """The ones that PreFilter named and that exist."""
+    rejected: list[Rejected] = field(default_factory=list)
+    feasible: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
+    scored: list[Scored] = field(default_factory=list)
+    """Empty unless there are two feasible nodes to choose from."""
+    total: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def reasons(self) -> Counter[str]:
+        """Reason to number of nodes."""
+        counts: Counter[str] = Counter()
+        for rejected in self.rejected:
+            for reason in rejected.reasons:
+                counts[reason.text] += int(reason.rows.sum())
+        return counts
+
+    def codes(self) -> Counter[str]:
+        """Status code to number of nodes."""
+        counts: Counter[str] = Counter()
+        for rejected in self.rejected:
+            hopeless = int(hopeless_rows(rejected).sum())
+            counts[HOPELESS] += hopeless
+            counts[UNSCHEDULABLE] += len(rejected.rows) - hopeless
+        return +counts
+
+    def plugins(self) -> tuple[str, ...]:
+        """Who refused, in order of name: what the queue remembers of a failed pod."""
+        names = {rejected.plugin: None for rejected in self.rejected}
+        if self.conflict or self.outside:
+            names[node_affinity.NAME] = None
+        return tuple(sorted(names))
+
+
+def hopeless_rows(rejected: Rejected) -> IntArray:
+    """Parallel to its rows: 1 where even preemption would not help."""
+    result = np.zeros(len(rejected.rows), np.int64)
+    for reason in rejected.reasons:
+        result |= reason.rows & reason.hopeless
+    return result
+
+
+def explain(shape: Shape, table: NodeTable) -> Explanation:
+    """Cost: about 0.3 ms for 5,000 nodes."""
+    rows = np.flatnonzero(table.alive[: table.rows])
+    if not table.in_order:
+        rows = rows[np.argsort(table.order[rows], kind="stable")]
+    result = Explanation(nodes=len(rows))
+    named = node_affinity.named_nodes(shape)
+    if named is not None:
+        if not named:
+            result.conflict = True
+            return result
+        wanted = np.array([table.row_of[n] for n in named if n in table.row_of], np.int64)
+        rows = result.named = rows[np.isin(rows, wanted)]
+        result.outside = result.nodes - len(rows)
+    for plugin in FILTERS:
+        if plugin.applies(shape) and len(rows):
+            passes = plugin.passes(shape, table, rows)
+            if not passes.all():
+                refused = rows[~passes]
+                reasons = tuple(plugin.reasons(shape, table, refused))
+                result.rejected.append(Rejected(plugin.name, refused, reasons))
+                rows = rows[passes]
+    result.feasible = rows
+    if len(rows) > 1:
+        _score(shape, table, result)
+    return result
+
+
+def _score(shape: Shape, table: NodeTable, result: Explanation) -> None:
+    rows = result.feasible
+    result.total = np.zeros(len(rows), np.int64)
+    for plugin in SCORES:
+        if plugin.applies(shape):
+            raw = plugin.raw(shape, table, rows)
+            shares = normalised(raw, int(raw.max()), plugin.normalise)
+            result.scored.append(Scored(plugin, raw, shares))
+            result.total += shares * plugin.weight
+
+
+def choose(explanation: Explanation, table: NodeTable, salt: int) -> int:
+    """The row of the best node, -1 when none is feasible."""
+    rows = explanation.feasible
+    if not len(rows):
+        return -1
+    if len(rows) > 1:
+        rows = rows[explanation.total == explanation.total.max()]
+    return table.first_of(rows, salt)

@@ -1,0 +1,91 @@
+"""What a plugin of the scheduler is: pure functions over the node table, for all rows or some.
+
+A plugin that looks only at Node objects is static: its answer for a shape holds until a Node
+changes. One that looks at what pods use is dynamic: its answer for a row holds until a pod comes
+or goes there; it also answers for one row in plain integers, which is how a batch of equal pods is
+scored without touching the other rows.
+
+Source: pkg/scheduler/framework/interface.go; the vector form is our own.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from scheduler.node_table import IntArray, Mask, NodeTable, Rows
+from scheduler.pod_shape import Shape
+
+SCORE_MAX = 100
+"""Source: framework.MaxNodeScore."""
+
+Normalise = Literal["as is", "share of maximum", "reversed share of maximum"]
+
+
+class Reason(NamedTuple):
+    """Why some of the rows looked at are refused. Parallel to these rows."""
+
+    text: str
+    rows: Mask
+    hopeless: Mask
+    """Where not even preemption helps: UnschedulableAndUnresolvable."""
+
+
+class Filter(NamedTuple):
+    name: str
+    static: bool
+    applies: Callable[[Shape], bool]
+    """False: PreFilter says Skip."""
+    passes: Callable[[Shape, NodeTable, Rows], Mask]
+    reasons: Callable[[Shape, NodeTable, IntArray], Sequence[Reason]]
+    """For rows that did not pass."""
+    passes_row: Callable[[Shape, NodeTable, int], bool] | None = None
+    """Dynamic ones only: the same for one row."""
+
+
+class Score(NamedTuple):
+    name: str
+    weight: int
+    static: bool
+    normalise: Normalise
+    applies: Callable[[Shape], bool]
+    """False: PreScore says Skip."""
+    raw: Callable[[Shape, NodeTable, Rows], IntArray]
+    raw_row: Callable[[Shape, NodeTable, int], int] | None = None
+    """Dynamic ones only: the same for one row."""
+
+
+def always(_shape: Shape) -> bool:
+    return True
+
+
+def one_reason(
+    text: str, hopeless: bool
+) -> Callable[[Shape, NodeTable, IntArray], Sequence[Reason]]:
+    """For a filter that gives every refused node the same reason."""
+
+    def reasons(_shape: Shape, _table: NodeTable, rows: IntArray) -> Sequence[Reason]:
+        everywhere = np.ones(len(rows), np.bool_)
+        return (Reason(text, everywhere, everywhere if hopeless else ~everywhere),)
+
+    return reasons
+
+
+def normalised(raw: IntArray, maximum: int, how: Normalise) -> IntArray:
+    """Scores as shares of the maximum over the feasible nodes.
+    Source: plugins/helper/normalize_score.go, DefaultNormalizeScore."""
+    if how == "as is":
+        return raw
+    if how == "share of maximum":
+        return raw if maximum == 0 else raw * SCORE_MAX // maximum
+    if maximum == 0:
+        return np.full_like(raw, SCORE_MAX)
+    return SCORE_MAX - raw * SCORE_MAX // maximum
+
+
+def share(raw: int, maximum: int, how: Normalise) -> int:
+    """The same for one node."""
+    if how == "as is":
+        return raw
+    part = raw * SCORE_MAX // maximum if maximum else 0
+    return part if how == "share of maximum" else SCORE_MAX - part

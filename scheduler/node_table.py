@@ -1,0 +1,408 @@
+"""The scheduler's picture of all nodes: one row a node, numpy columns, kept up to date by deltas.
+
+A row stays with its node until the node goes; then it is free for another. ``order`` says which
+node came earlier. Pods are counted on the node they name, known or not: a node that comes back
+finds its pods.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from api.core import InvariantError, JsonObject
+from scheduler.pod_shape import Port, Shape
+from scheduler.resources import CPU, MEMORY, PLAIN, PODS, amounts_of
+from scheduler.tie import FIRST, tie_key, tie_ranks
+
+IntArray = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+Rows = slice | IntArray
+"""Which rows a vector function looks at: all, or some by index."""
+
+LOG_MAX = 1 << 17
+"""Entries of the change log kept; who is further behind starts anew."""
+LABEL_COLUMNS_MAX = 256
+
+
+class Taint(NamedTuple):
+    key: str
+    value: str
+    effect: str
+
+
+class NodeFacts(NamedTuple):
+    """What the scheduler reads of a Node object."""
+
+    name: str
+    labels: Mapping[str, str]
+    taints: tuple[Taint, ...]
+    unschedulable: bool
+    allocatable: Mapping[str, int]
+    """cpu in millicores, pods as a count, everything else in whole units."""
+    images: tuple[tuple[str, int], ...]
+    """(name, bytes), an image once under each of its names."""
+
+
+@dataclass(slots=True)
+class ImageState:
+    """An image somewhere in the cluster. Size: as the first node reported it."""
+
+    size: int
+    rows: dict[int, None] = field(default_factory=dict)
+    nodes: int = 0
+    """How many nodes of the whole cluster have it."""
+
+
+def node_facts(node: JsonObject) -> NodeFacts:
+    """Raises QuantityError."""
+    spec = node.get("spec") or {}
+    status = node.get("status") or {}
+    return NodeFacts(
+        name=node["metadata"]["name"],
+        labels=node["metadata"].get("labels") or {},
+        taints=tuple(
+            Taint(t.get("key", ""), t.get("value", ""), t.get("effect", ""))
+            for t in spec.get("taints") or ()
+        ),
+        unschedulable=bool(spec.get("unschedulable")),
+        allocatable=amounts_of(status.get("allocatable")),
+        images=tuple(
+            (name, int(image.get("sizeBytes") or 0))
+            for image in status.get("images") or ()
+            for name in image.get("names") or ()
+        ),
+    )
+
+
+class NodeTable:
+    """Columns are as long as ``capacity``; rows from ``rows`` on were never used."""
+
+    def __init__(self, capacity: int = 64) -> None:
+        assert capacity > 0
+        self.rows = 0
+        self.count = 0
+        self.cluster_nodes = 0
+        """Nodes of the whole cluster; a partition is told, a whole table counts."""
+        self.names: list[str] = []
+        self.row_of: dict[str, int] = {}
+        self.resource_index: dict[str, int] = {name: i for i, name in enumerate(PLAIN)}
+        self.alive: Mask = np.zeros(capacity, np.bool_)
+        self.order: IntArray = np.zeros(capacity, np.int64)
+        self.tie_keys: npt.NDArray[np.uint64] = np.zeros(capacity, np.uint64)
+        resources = len(PLAIN)
+        # [resource, row], in the unit of the resource.
+        self.allocatable: IntArray = np.zeros((resources, capacity), np.int64)
+        self.free: IntArray = np.zeros((resources, capacity), np.int64)
+        # [cpu millicores or memory bytes, row]: free, when pods count with non-zero defaults.
+        self.nonzero_free: IntArray = np.zeros((2, capacity), np.int64)
+        self.pods: IntArray = np.zeros(capacity, np.int64)
+        self.pods_allowed: IntArray = np.zeros(capacity, np.int64)
+        self.unschedulable: Mask = np.zeros(capacity, np.bool_)
+        self.taint_set: npt.NDArray[np.int32] = np.zeros(capacity, np.int32)
+        self.taint_sets: list[tuple[Taint, ...]] = [()]
+        self.images: dict[str, ImageState] = {}
+        self.ports: dict[tuple[str, int], dict[str, dict[int, int]]] = {}
+        """(protocol, port) -> ip -> row -> pods that hold it."""
+        self.static_version = 0
+        """Grows when a Node object changes in what filters and scores read of it."""
+        self.image_version = 0
+        self.in_order = True
+        """Rows ascend with ``order``."""
+        self._facts: list[NodeFacts | None] = []
+        self._free_rows: list[int] = []
+        self._next_order = 0
+        self._taint_ids: dict[tuple[Taint, ...], int] = {(): 0}
+        self._labels: dict[str, tuple[npt.NDArray[np.int32], dict[str, int]]] = {}
+        self._pods_on: dict[str, dict[str, Shape]] = {}
+        self._log: list[int] = []
+        self._log_start = 0
+
+    # Nodes
+
+    def put_node(self, facts: NodeFacts, row: int = -1, order: int = -1) -> bool:
+        """Add or replace a node; False when nothing of interest changed. A partition is told the
+        row and order that the leader gave."""
+        present = self.row_of.get(facts.name)
+        if present is None:
+            present = self._new_row(facts.name, row, order)
+        old = self._facts[present]
+        if old == facts:
+            return False
+        if old is None or (old.labels, old.taints, old.unschedulable) != (
+            facts.labels,
+            facts.taints,
+            facts.unschedulable,
+        ):
+            self._set_labels(present, facts.labels)
+            self.taint_set[present] = self._taint_id(facts.taints)
+            self.unschedulable[present] = facts.unschedulable
+            self.static_version += 1
+        if old is None or old.images != facts.images:
+            self._drop_images(present)
+            self._facts[present] = facts
+            self._add_images(present, facts.images)
+        self._facts[present] = facts
+        self._recount(present)
+        return True
+
+    def remove_node(self, name: str) -> bool:
+        row = self.row_of.pop(name, None)
+        if row is None:
+            return False
+        self._drop_images(row)
+        for shape in self._pods_on.get(name, {}).values():
+            self.count_ports(row, shape.key.ports, -1)
+        self._facts[row] = None
+        self.names[row] = ""
+        self.alive[row] = False
+        self.count -= 1
+        self.cluster_nodes -= 1
+        self.static_version += 1
+        self.image_version += 1
+        self._free_rows.append(row)
+        self.touch(row)
+        return True
+
+    def first_of(self, rows: IntArray, salt: int) -> int:
+        """The winner among tied rows: see scheduler.tie."""
+        if salt == FIRST:
+            return int(rows[self.order[rows].argmin()])
+        return int(rows[tie_ranks(self.tie_keys[rows], salt).argmin()])
+
+    def facts(self, row: int) -> NodeFacts:
+        facts = self._facts[row]
+        assert facts is not None, row
+        return facts
+
+    # Pods
+
+    def add_pod(self, pod: str, node: str, shape: Shape) -> None:
+        """Count a pod on the node it names. ``pod``: NAMESPACE/NAME, not yet counted there."""
+        pods = self._pods_on.setdefault(node, {})
+        assert pod not in pods, pod
+        pods[pod] = shape
+        row = self.row_of.get(node)
+        if row is not None:
+            self._count_pod(row, shape, 1)
+
+    def remove_pod(self, pod: str, node: str) -> None:
+        pods = self._pods_on[node]
+        shape = pods.pop(pod)
+        if not pods:
+            del self._pods_on[node]
+        row = self.row_of.get(node)
+        if row is not None:
+            self._count_pod(row, shape, -1)
+
+    def set_counts(self, rows: IntArray, resources: Sequence[str], counts: IntArray) -> None:
+        """For a partition, which is told counts instead of pods. ``counts``: [what, position in
+        rows], what being each of ``resources`` free, the two of nonzero_free, and pods."""
+        for name, amounts in zip(resources, counts, strict=False):
+            column = self._resource_column(name)
+            self.free[column, rows] = amounts
+        self.nonzero_free[:, rows] = counts[-3:-1]
+        self.pods[rows] = counts[-1]
+        for row in rows.tolist():
+            self.touch(row)
+
+    def counts(self, rows: IntArray) -> IntArray:
+        """What ``set_counts`` takes, all resources in the order of their columns."""
+        used = len(self.resource_index)
+        parts = (self.free[:used, rows], self.nonzero_free[:, rows], self.pods[None, rows])
+        return np.concatenate(parts)
+
+    def known_facts(self, row: int) -> NodeFacts | None:
+        """None: no node there now."""
+        return self._facts[row]
+
+    def pods_on(self, node: str) -> Mapping[str, Shape]:
+        return self._pods_on.get(node, {})
+
+    # Change log
+
+    @property
+    def position(self) -> int:
+        """Where the change log ends."""
+        return self._log_start + len(self._log)
+
+    def touch(self, row: int) -> None:
+        self._log.append(row)
+        if len(self._log) > LOG_MAX:
+            half = len(self._log) // 2
+            del self._log[:half]
+            self._log_start += half
+
+    def changed_since(self, position: int) -> Sequence[int] | None:
+        """Rows whose counts changed, with repetitions; None: too far back, take all."""
+        if position < self._log_start:
+            return None
+        return self._log[position - self._log_start :]
+
+    # Columns on demand
+
+    def resource(self, name: str) -> int:
+        """Index of a resource's column, -1 when no node or placed pod ever named it."""
+        return self.resource_index.get(name, -1)
+
+    def label_column(self, key: str) -> tuple[npt.NDArray[np.int32], Mapping[str, int]]:
+        """Value numbers by row (0: absent) and the number of each value. Built when first asked
+        for, one pass over all nodes; kept up to date from then on."""
+        known = self._labels.get(key)
+        if known is None:
+            if len(self._labels) >= LABEL_COLUMNS_MAX:
+                del self._labels[next(iter(self._labels))]
+            column = np.zeros(len(self.alive), np.int32)
+            values: dict[str, int] = {}
+            for row, facts in enumerate(self._facts):
+                value = None if facts is None else facts.labels.get(key)
+                if value is not None:
+                    column[row] = values.setdefault(value, len(values) + 1)
+            known = self._labels[key] = (column, values)
+        return known
+
+    def check(self) -> None:
+        """Count everything again."""
+        for name, row in self.row_of.items():
+            facts, pods = self.facts(row), self._pods_on.get(name, {})
+            if not self.alive[row] or self.names[row] != name or facts.name != name:
+                raise InvariantError(f"row {row} is not the row of {name}")
+            if self.pods[row] != len(pods):
+                raise InvariantError(f"{name}: {self.pods[row]} pods counted, {len(pods)} there")
+            for resource, column in self.resource_index.items():
+                used = sum(dict(shape.key.requests).get(resource, 0) for shape in pods.values())
+                if self.free[column, row] != facts.allocatable.get(resource, 0) - used:
+                    raise InvariantError(f"{name}: free {resource} is {self.free[column, row]}")
+        if self.count != len(self.row_of) or self.count != int(self.alive.sum()):
+            raise InvariantError("count of nodes")
+
+    # Internals
+
+    def _new_row(self, name: str, row: int, order: int) -> int:
+        if row < 0:
+            row = self._free_rows.pop() if self._free_rows else self.rows
+            order = self._next_order
+        self._next_order = max(self._next_order, order + 1)
+        while row >= len(self.alive):
+            self._grow_rows()
+        while self.rows <= row:
+            self.names.append("")
+            self._facts.append(None)
+            self.rows += 1
+        self.in_order = self.in_order and row == self.rows - 1
+        self.names[row] = name
+        self.row_of[name] = row
+        self.alive[row] = True
+        self.order[row] = order
+        self.tie_keys[row] = tie_key(order)
+        self.count += 1
+        self.cluster_nodes += 1
+        self.image_version += 1
+        for shape in self._pods_on.get(name, {}).values():
+            self.count_ports(row, shape.key.ports, 1)
+        return row
+
+    def _recount(self, row: int) -> None:
+        """Set the counts of a row from its Node object and its pods."""
+        facts = self.facts(row)
+        pods = self._pods_on.get(facts.name, {})
+        for name in facts.allocatable:
+            self._resource_column(name)
+        for name, column in self.resource_index.items():
+            amount = facts.allocatable.get(name, 0)
+            self.allocatable[column, row] = self.free[column, row] = amount
+        self.pods_allowed[row] = facts.allocatable.get(PODS, 0)
+        self.pods[row] = len(pods)
+        self.nonzero_free[0, row] = facts.allocatable.get(CPU, 0)
+        self.nonzero_free[1, row] = facts.allocatable.get(MEMORY, 0)
+        for shape in pods.values():
+            self._count_requests(row, shape, 1)
+        self.touch(row)
+
+    def _count_pod(self, row: int, shape: Shape, sign: int) -> None:
+        self.pods[row] += sign
+        self._count_requests(row, shape, sign)
+        if shape.key.ports:
+            self.count_ports(row, shape.key.ports, sign)
+        self.touch(row)
+
+    def _count_requests(self, row: int, shape: Shape, sign: int) -> None:
+        free = self.free
+        for name, amount in shape.key.requests:
+            column = self.resource_index.get(name)
+            if column is None:
+                column = self._resource_column(name)
+                free = self.free
+            free[column, row] -= sign * amount
+        cpu, memory = shape.key.counted
+        self.nonzero_free[0, row] -= sign * cpu
+        self.nonzero_free[1, row] -= sign * memory
+
+    def count_ports(self, row: int, ports: Sequence[Port], sign: int) -> None:
+        for ip, protocol, port in ports:
+            rows = self.ports.setdefault((protocol, port), {}).setdefault(ip, {})
+            left = rows.get(row, 0) + sign
+            if left:
+                rows[row] = left
+            else:
+                del rows[row]
+
+    def _resource_column(self, name: str) -> int:
+        if name == PODS:
+            return -1
+        column = self.resource_index.get(name)
+        if column is None:
+            column = self.resource_index[name] = len(self.resource_index)
+            if column == len(self.free):
+                more = ((0, column), (0, 0))
+                self.allocatable = np.pad(self.allocatable, more)
+                self.free = np.pad(self.free, more)
+        return column
+
+    def _grow_rows(self) -> None:
+        more = len(self.alive)
+        for column in ("alive", "order", "tie_keys", "pods", "pods_allowed", "unschedulable"):
+            setattr(self, column, np.pad(getattr(self, column), (0, more)))
+        self.taint_set = np.pad(self.taint_set, (0, more))
+        for matrix in ("allocatable", "free", "nonzero_free"):
+            setattr(self, matrix, np.pad(getattr(self, matrix), ((0, 0), (0, more))))
+        self._labels = {
+            key: (np.pad(column, (0, more)), values)
+            for key, (column, values) in self._labels.items()
+        }
+
+    def _set_labels(self, row: int, labels: Mapping[str, Any]) -> None:
+        for key, (column, values) in self._labels.items():
+            value = labels.get(key)
+            column[row] = 0 if value is None else values.setdefault(value, len(values) + 1)
+
+    def _taint_id(self, taints: tuple[Taint, ...]) -> int:
+        number = self._taint_ids.get(taints)
+        if number is None:
+            number = self._taint_ids[taints] = len(self.taint_sets)
+            self.taint_sets.append(taints)
+        return number
+
+    def _add_images(self, row: int, images: Sequence[tuple[str, int]]) -> None:
+        if images:
+            self.image_version += 1
+        for name, size in images:
+            state = self.images.get(name)
+            if state is None:
+                state = self.images[name] = ImageState(size)
+            if row not in state.rows:
+                state.rows[row] = None
+                state.nodes += 1
+
+    def _drop_images(self, row: int) -> None:
+        facts = self._facts[row]
+        for name, _ in facts.images if facts else ():
+            self.image_version += 1
+            state = self.images.get(name)
+            if state is not None and row in state.rows:
+                del state.rows[row]
+                state.nodes -= 1
+                if not state.rows:
+                    del self.images[name]

@@ -1,0 +1,76 @@
+"""NodeAffinity: nodeSelector, required and preferred node affinity.
+Source: plugins/nodeaffinity/node_affinity.go, v1.36."""
+
+import numpy as np
+
+from scheduler.framework import Filter, Score, one_reason
+from scheduler.node_selector import NODE_NAME_FIELD, matches_any, matches_labels, matches_term
+from scheduler.node_table import IntArray, Mask, NodeTable, Rows
+from scheduler.pod_shape import Shape, Term
+
+NAME = "NodeAffinity"
+CONFLICT = "pod affinity terms conflict"
+"""PreFilter's refusal when the terms name no node in common."""
+
+
+def has_requirements(shape: Shape) -> bool:
+    return shape.key.selector is not None or shape.key.required is not None
+
+
+def passes(shape: Shape, table: NodeTable, rows: Rows) -> Mask:
+    result = matches_labels(table, rows, shape.key.selector or ())
+    if shape.key.required is not None:
+        result &= matches_any(table, rows, shape.key.required)
+    return result
+
+
+def named_nodes(shape: Shape) -> tuple[str, ...] | None:
+    """PreFilter: when every term names nodes by metadata.name, only these are looked at. An empty
+    tuple is a conflict; None is no limit."""
+    if not shape.key.required:
+        return None
+    names: dict[str, None] = {}
+    for term in shape.key.required:
+        of_term = _named_by(term)
+        if of_term is None:
+            return None
+        names.update(dict.fromkeys(of_term))
+    return tuple(names)
+
+
+def _named_by(term: Term) -> list[str] | None:
+    names: list[str] | None = None
+    for requirement in term.fields:
+        if requirement.key == NODE_NAME_FIELD and requirement.operator == "In":
+            values = requirement.values
+            names = [n for n in values if names is None or n in names]
+    return names
+
+
+def has_preferences(shape: Shape) -> bool:
+    return bool(shape.key.preferred)
+
+
+def preference(shape: Shape, table: NodeTable, rows: Rows) -> IntArray:
+    """Sum of the weights of the matching preferred terms."""
+    result = np.zeros(len(table.alive), np.int64)[rows]
+    for weight, term in shape.key.preferred:
+        result += weight * matches_term(table, rows, term)
+    return result
+
+
+FILTER = Filter(
+    name=NAME,
+    static=True,
+    applies=has_requirements,
+    passes=passes,
+    reasons=one_reason("node(s) didn't match Pod's node affinity/selector", hopeless=True),
+)
+SCORE = Score(
+    name=NAME,
+    weight=2,
+    static=True,
+    normalise="share of maximum",
+    applies=has_preferences,
+    raw=preference,
+)

@@ -1,0 +1,101 @@
+"""NodeResourcesFit: what a pod requests must be free; emptier nodes score higher.
+Source: plugins/noderesources/fit.go and least_allocated.go, v1.36."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from scheduler.framework import SCORE_MAX, Filter, Reason, Score, always
+from scheduler.node_table import IntArray, Mask, NodeTable, Rows
+from scheduler.pod_shape import Shape
+from scheduler.resources import CPU, MEMORY
+
+NAME = "NodeResourcesFit"
+
+
+def passes(shape: Shape, table: NodeTable, rows: Rows) -> Mask:
+    result = table.pods[rows] < table.pods_allowed[rows]
+    for name, amount in shape.key.requests:
+        column = table.resource(name)
+        if column < 0:
+            return np.zeros_like(result)
+        result &= table.free[column, rows] >= amount
+    return result
+
+
+def passes_row(shape: Shape, table: NodeTable, row: int) -> bool:
+    if table.pods.item(row) >= table.pods_allowed.item(row):
+        return False
+    free, index = table.free, table.resource_index
+    for name, amount in shape.key.requests:
+        column = index.get(name)
+        if column is None or free.item(column, row) < amount:
+            return False
+    return True
+
+
+def shortages(shape: Shape, table: NodeTable, rows: IntArray) -> Sequence[Reason]:
+    """What is short where. A node that never had as much is hopeless in all its reasons."""
+    never = np.zeros(len(rows), np.bool_)
+    found = [("Too many pods", table.pods[rows] >= table.pods_allowed[rows])]
+    for name, amount in shape.key.requests:
+        column = table.resource(name)
+        if column < 0:
+            short = ~np.zeros_like(never)
+            never |= short
+        else:
+            short = table.free[column, rows] < amount
+            never |= table.allocatable[column, rows] < amount
+        found.append((f"Insufficient {name}", short))
+    return [Reason(text, short, never) for text, short in found if short.any()]
+
+
+def least_allocated(shape: Shape, table: NodeTable, rows: Rows) -> IntArray:
+    """Mean of the free shares of cpu and memory after the pod, each a whole number of 0..100. A
+    resource that the node does not have is left out."""
+    total = np.zeros(len(table.alive), np.int64)[rows]
+    kinds = np.zeros_like(total)
+    for number, name in enumerate((CPU, MEMORY)):
+        capacity = table.allocatable[table.resource(name), rows]
+        left = table.nonzero_free[number, rows] - shape.key.scored[number]
+        np.maximum(left, 0, out=left)
+        total += left * SCORE_MAX // np.maximum(capacity, 1)
+        kinds += capacity != 0
+    return total // np.maximum(kinds, 1)
+
+
+def least_allocated_row(shape: Shape, table: NodeTable, row: int) -> int:
+    total = kinds = 0
+    cpu, memory = shape.key.scored
+    capacity = table.allocatable.item(0, row)
+    if capacity:
+        kinds = 1
+        left = table.nonzero_free.item(0, row) - cpu
+        if left > 0:
+            total = left * SCORE_MAX // capacity
+    capacity = table.allocatable.item(1, row)
+    if capacity:
+        kinds += 1
+        left = table.nonzero_free.item(1, row) - memory
+        if left > 0:
+            total += left * SCORE_MAX // capacity
+    return total // kinds if kinds else 0
+
+
+FILTER = Filter(
+    name=NAME,
+    static=False,
+    applies=always,
+    passes=passes,
+    reasons=shortages,
+    passes_row=passes_row,
+)
+SCORE = Score(
+    name=NAME,
+    weight=1,
+    static=False,
+    normalise="as is",
+    applies=always,
+    raw=least_allocated,
+    raw_row=least_allocated_row,
+)

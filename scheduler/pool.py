@@ -1,0 +1,239 @@
+"""The leader's side of the scoring pool: what each partition was told, what it answered, and the
+merge of the answers into the globally best node.
+
+Node ``row`` belongs to partition ``row % partitions``. One round of questions is open at a time. A
+row that changed after a round was sent is rated by the leader itself, as are the rows of a lost
+partition, so the choice is that of a leader that scores alone.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from scheduler.engine import NOWHERE, Engine
+from scheduler.node_table import IntArray, NodeFacts, NodeTable
+from scheduler.partition import (
+    STALE,
+    RowsChanged,
+    Scored,
+    ScoreRequested,
+    answer_from,
+    request_body,
+)
+from scheduler.pod_shape import Port, Shape, ShapeKey
+from scheduler.rating import Levels, rate, weighted_levels
+from scheduler.tie import FIRST, tie_rank
+
+SPARE = 32
+"""More nodes asked for than pods, for rows that change in the meantime."""
+RETRY_AFTER_NS = 1_000_000_000
+"""A lost partition is asked again after this."""
+
+
+@dataclass(slots=True)
+class PartitionState:
+    """What the leader knows of a partition."""
+
+    sequence: int = 0
+    position: int = 0
+    """Change log of the table up to here was told."""
+    told: dict[int, NodeFacts] | None = None
+    """Facts by row as told; None: nothing, or it is not known what."""
+    with_ports: dict[int, None] | None = None
+    """Rows told to have host ports in use."""
+    waiting: bool = False
+    answer: Scored | None = None
+    retry_ns: int = 0
+
+
+class ScoringPool:
+    """Questions and answers of one round."""
+
+    def __init__(self, table: NodeTable, engine: Engine, partitions: int) -> None:
+        assert partitions > 0
+        self._table = table
+        self._engine = engine
+        self._partitions = [PartitionState() for _ in range(partitions)]
+        self._position = 0
+        self._index: dict[int, int] = {}
+        """Number of the pod in the batch to its place in the questions."""
+        self.fallbacks = 0
+        """Decisions for which too many rows had changed, so the leader scored all itself."""
+
+    @property
+    def waiting(self) -> bool:
+        return any(partition.waiting for partition in self._partitions)
+
+    def ask(self, pods: Sequence[tuple[int, Shape, int]], now_ns: int) -> list[tuple[int, Any]]:
+        """Open a round about (number in the batch, shape, salt); (partition, body) to send."""
+        assert not self.waiting
+        self._position = self._table.position
+        self._index = {number: index for index, (number, _, _) in enumerate(pods)}
+        shapes: dict[int, int] = {}
+        keys: list[ShapeKey] = []
+        asked: list[tuple[int, int]] = []
+        for _, shape, salt in pods:
+            index = shapes.setdefault(shape.number, len(keys))
+            if index == len(keys):
+                keys.append(shape.key)
+            asked.append((index, salt))
+        best_max = len(pods) + SPARE
+        request = ScoreRequested(best_max=best_max, shapes=keys, pods=asked)
+        orders = []
+        for number, partition in enumerate(self._partitions):
+            partition.answer = None
+            if partition.retry_ns <= now_ns:
+                changed = self._changes(number, partition, keys)
+                partition.sequence += 1
+                partition.waiting = True
+                orders.append((number, request_body(partition.sequence, changed, request)))
+        return orders
+
+    def answered(self, number: int, body: Any, now_ns: int) -> None:
+        partition = self._partitions[number]
+        if not partition.waiting:
+            return
+        partition.waiting = False
+        if body == STALE:
+            self._forget(partition, now_ns)
+        else:
+            partition.answer = answer_from(body)
+
+    def lost(self, number: int, now_ns: int) -> None:
+        partition = self._partitions[number]
+        partition.waiting = False
+        self._forget(partition, now_ns + RETRY_AFTER_NS)
+
+    def choose(self, number: int, shape: Shape, salt: int) -> int:
+        """The row of the best node for a pod of the round, NOWHERE when none is feasible."""
+        assert not self.waiting
+        index = self._index.get(number)
+        changed = self._table.changed_since(self._position)
+        if index is None or changed is None:
+            return self._alone(shape, salt)
+        touched = dict.fromkeys(changed)
+        own = self._own_rows(touched)
+        candidates: list[tuple[Levels, int, int]] = []
+        for partition in self._partitions:
+            for best in partition.answer.pods[index] if partition.answer else ():
+                pairs = zip(best.rows.tolist(), best.bases.tolist(), strict=True)
+                found = next(((r, b) for r, b in pairs if r not in touched), None)
+                if found is not None:
+                    candidates.append((best.levels, found[1], found[0]))
+                elif not best.complete:
+                    return self._alone(shape, salt)
+        if len(own):
+            rating = rate(shape, self._table, own)
+            levels = [tuple(column) for column in rating.levels.T.tolist()]
+            candidates += zip(levels, rating.bases.tolist(), rating.rows.tolist(), strict=True)
+        return self._winner(candidates, shape, salt)
+
+    def _winner(
+        self, candidates: Sequence[tuple[Levels, int, int]], shape: Shape, salt: int
+    ) -> int:
+        if not candidates:
+            return NOWHERE
+        maxima = tuple(max(column) for column in zip(*(c[0] for c in candidates), strict=True))
+        gains: dict[Levels, int] = {}
+        best: tuple[int, int, int] | None = None
+        for levels, base, row in candidates:
+            gain = gains.get(levels)
+            if gain is None:
+                gain = gains[levels] = weighted_levels(levels, maxima, shape)
+            if best is not None and -base - gain > best[0]:
+                continue
+            bid = (-base - gain, self._rank(row, salt), row)
+            if best is None or bid < best:
+                best = bid
+        assert best is not None
+        return best[2]
+
+    def _rank(self, row: int, salt: int) -> int:
+        if salt == FIRST:
+            return self._table.order.item(row)
+        return tie_rank(self._table.tie_keys.item(row), salt)
+
+    def _alone(self, shape: Shape, salt: int) -> int:
+        self.fallbacks += 1
+        return self._engine.choose(shape, salt)
+
+    def _own_rows(self, touched: dict[int, None]) -> IntArray:
+        """Rows that the leader rates: changed ones, and those of partitions without an answer."""
+        rows = np.fromiter(touched, np.int64, len(touched))
+        missing = [n for n, p in enumerate(self._partitions) if p.answer is None]
+        if missing:
+            everyone = np.arange(self._table.rows)
+            rows = np.concatenate(
+                [rows, everyone[np.isin(everyone % len(self._partitions), missing)]]
+            )
+            rows = np.unique(rows)
+        return rows
+
+    def _forget(self, partition: PartitionState, retry_ns: int) -> None:
+        partition.answer = None
+        partition.told = None
+        partition.retry_ns = retry_ns
+
+    def _changes(
+        self, number: int, partition: PartitionState, keys: Sequence[ShapeKey]
+    ) -> RowsChanged:
+        table = self._table
+        count = len(self._partitions)
+        reset = partition.told is None
+        told = {} if partition.told is None else partition.told
+        ports_told = partition.with_ports if partition.with_ports and not reset else {}
+        changed = None if reset else table.changed_since(partition.position)
+        rows = range(number, table.rows, count) if changed is None else dict.fromkeys(changed)
+        gone: list[int] = []
+        nodes: list[tuple[int, int, NodeFacts]] = []
+        counted: list[int] = []
+        ports: list[tuple[int, Sequence[Port]]] = []
+        for row in rows:
+            if row % count != number:
+                continue
+            facts, known = table.known_facts(row), told.get(row)
+            if known is not None and (facts is None or facts.name != known.name):
+                gone.append(row)
+                del told[row]
+                ports_told.pop(row, None)
+            if facts is None:
+                continue
+            counted.append(row)
+            if facts is not told.get(row):
+                nodes.append((row, table.order.item(row), facts))
+                told[row] = facts
+            held = list(_ports_held(table, facts.name))
+            if held or row in ports_told:
+                ports.append((row, held))
+                ports_told.pop(row, None)
+                ports_told.update({row: None} if held else {})
+        partition.told, partition.with_ports = told, ports_told
+        partition.position = table.position
+        counted_rows = np.array(counted, np.int64)
+        return RowsChanged(
+            reset=reset,
+            cluster_nodes=table.cluster_nodes,
+            gone=gone,
+            nodes=nodes,
+            resources=list(table.resource_index),
+            rows=counted_rows,
+            counts=table.counts(counted_rows),
+            ports=ports,
+            images=_image_counts(table, keys),
+        )
+
+
+def _ports_held(table: NodeTable, node: str) -> Iterator[Port]:
+    for shape in table.pods_on(node).values():
+        yield from shape.key.ports
+
+
+def _image_counts(table: NodeTable, keys: Sequence[ShapeKey]) -> list[tuple[str, int, int]]:
+    names = dict.fromkeys(name for key in keys for name in key.images)
+    return [
+        (name, table.images[name].size, table.images[name].nodes)
+        for name in names
+        if name in table.images
+    ]

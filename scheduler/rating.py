@@ -1,0 +1,66 @@
+"""Scores before normalisation, in a form that can be merged from several places.
+
+A node's rating for a shape is its base (the weighted scores that no other node influences) and its
+levels (the raw scores that are normalised over all feasible nodes). Nodes of equal levels are
+ranked by base alone, whatever the maxima turn out to be; so of each distinct vector of levels only
+the best nodes matter, and merging them over partitions is exact.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from scheduler.engine import NOWHERE, ShapeView
+from scheduler.framework import share
+from scheduler.node_table import IntArray, NodeTable
+from scheduler.pod_shape import Shape
+from scheduler.profile import FILTERS, SCORES
+
+LEVELS = tuple(score for score in SCORES if score.normalise != "as is")
+Levels = tuple[int, ...]
+"""Raw scores of one node, parallel to LEVELS; 0 where a plugin has nothing to say."""
+
+
+class Rating(NamedTuple):
+    """Feasible rows. bases: [position in rows]; levels: [level, position in rows]."""
+
+    rows: IntArray
+    bases: IntArray
+    levels: IntArray
+
+
+def rate(shape: Shape, table: NodeTable, rows: IntArray) -> Rating:
+    """Rate some rows, each once; those without a node and those not feasible are left out."""
+    rows = rows[table.alive[rows]]
+    for plugin in FILTERS:
+        if len(rows) and plugin.applies(shape):
+            rows = rows[plugin.passes(shape, table, rows)]
+    bases = np.zeros(len(rows), np.int64)
+    levels = np.zeros((len(LEVELS), len(rows)), np.int64)
+    if len(rows):
+        for score in SCORES:
+            if score.applies(shape):
+                raw = score.raw(shape, table, rows)
+                if score.normalise == "as is":
+                    bases += raw * score.weight
+                else:
+                    levels[LEVELS.index(score)] = raw
+    return Rating(rows, bases, levels)
+
+
+def rating_of_view(view: ShapeView) -> Rating:
+    """The same for all rows, from what the engine remembers."""
+    rows = np.flatnonzero(view.base != NOWHERE)
+    levels = np.zeros((len(LEVELS), len(rows)), np.int64)
+    for score, raw in view.static.levels:
+        levels[LEVELS.index(score)] = raw[rows]
+    return Rating(rows, view.base[rows].astype(np.int64) - view.static.constant, levels)
+
+
+def weighted_levels(levels: Levels, maxima: Levels, shape: Shape) -> int:
+    """What the levels add to the base, once the maxima over all feasible nodes are known."""
+    return sum(
+        share(level, maximum, score.normalise) * score.weight
+        for score, level, maximum in zip(LEVELS, levels, maxima, strict=True)
+        if score.applies(shape)
+    )
