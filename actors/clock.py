@@ -1,0 +1,32 @@
+"""The one place where a program reads the time, and the policy of its garbage collector."""
+
+import gc
+import time
+from typing import Final
+
+GC_THRESHOLDS: Final = (50_000, 20, 50)
+"""Young objects between collections, and generations per generation. With Python's own (700, 10,
+10) a process that holds 100,000 records spends several percent of its time walking them."""
+
+
+class WallClock:
+    """Wall time in int nanoseconds that never runs backwards within this process."""
+
+    __slots__ = ("_last_ns",)
+
+    def __init__(self) -> None:
+        self._last_ns = 0
+
+    def __call__(self) -> int:
+        now = time.time_ns()
+        if now > self._last_ns:
+            self._last_ns = now
+        return self._last_ns
+
+
+def settle_gc() -> None:
+    """Call once, after a program has loaded what it keeps: what is alive now is taken out of every
+    later collection, and collections become rarer. Cost: one full collection."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)

@@ -1,0 +1,270 @@
+"""Keys, certificates and tokens of one cluster: made from the OS's randomness, kept in files.
+
+A security directory (mode 0700) holds, each with mode 0600:
+
+    ca.crt                         the cluster's certificate authority; its key is thrown away
+    apiserver.crt, apiserver.key   what its servers show, ECDSA P-256
+    tokens.csv                     token,user,uid,"group,group": the format of kube-apiserver's
+                                   --token-auth-file
+    cluster.json                   cluster_id and frame_token
+    kubeconfig                     once ``write_kubeconfig`` was called for this path
+
+Errors: SecurityError for a directory that cannot be used, with the reason.
+"""
+
+import csv
+import io
+import ipaddress
+import json
+import os
+import secrets
+import ssl
+from base64 import b64encode
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from actors.plan import Security
+
+ADMIN: Final = "admin"
+USERS: Final = (
+    (ADMIN, ("system:masters",)),
+    ("system:kube-scheduler", ()),
+    ("system:kube-controller-manager", ()),
+    ("hollowfleet:nodes", ("system:nodes",)),
+)
+"""Users of tokens.csv with their groups; the components are named as Kubernetes names them."""
+SERVICE_NAMES: Final = (
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+)
+VALID_FROM: Final = timedelta(hours=-1)
+VALID_FOR: Final = timedelta(days=365)
+
+
+class SecurityError(Exception):
+    """The security directory is missing, incomplete or readable by others."""
+
+
+class TokenUser(NamedTuple):
+    """Whom a bearer token stands for."""
+
+    user: str
+    uid: str
+    groups: tuple[str, ...]
+
+
+def create_security(
+    directory: str,
+    cluster_id: str | None = None,
+    hosts: Sequence[str] = ("127.0.0.1", "localhost"),
+) -> Security:
+    """Make a new cluster's secrets in ``directory`` (created, mode 0700). About 5 ms.
+
+    ``hosts``: names and addresses that clients will use, for the server's certificate."""
+    home = Path(directory)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home.chmod(0o700)
+    identity = {
+        "cluster_id": cluster_id or secrets.token_hex(8),
+        "frame_token": secrets.token_urlsafe(32),
+    }
+    authority, authority_key = _authority(identity["cluster_id"])
+    certificate, key = _server_certificate(hosts, authority, authority_key)
+    _write_private(home / "ca.crt", _pem(authority))
+    _write_private(home / "apiserver.crt", _pem(certificate) + _pem(authority))
+    _write_private(home / "apiserver.key", _pem_key(key))
+    _write_private(home / "tokens.csv", _tokens_csv())
+    _write_private(home / "cluster.json", json.dumps(identity).encode())
+    return Security(identity["cluster_id"], identity["frame_token"], str(home))
+
+
+def load_security(directory: str) -> Security:
+    """The secrets that ``create_security`` left in ``directory``."""
+    path = Path(directory) / "cluster.json"
+    try:
+        if path.stat().st_mode & 0o077:
+            raise SecurityError(f"{path} is open to other users; its mode must be 0600")
+        identity = json.loads(path.read_bytes())
+        return Security(identity["cluster_id"], identity["frame_token"], directory)
+    except FileNotFoundError:
+        raise SecurityError(f"no cluster was set up in {directory}: {path} is missing") from None
+    except (ValueError, KeyError, TypeError) as damage:
+        raise SecurityError(f"{path} is damaged: {damage}") from damage
+
+
+def read_tokens(security: Security) -> dict[str, TokenUser]:
+    """Bearer token -> user, from tokens.csv."""
+    path = Path(security.directory) / "tokens.csv"
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        raise SecurityError(f"{path} is missing") from None
+    tokens: dict[str, TokenUser] = {}
+    for number, row in enumerate(csv.reader(io.StringIO(text)), 1):
+        if len(row) not in (3, 4) or not row[0]:
+            raise SecurityError(f'{path} line {number}: expected token,user,uid,"groups"')
+        groups = tuple(name for name in row[3].split(",") if name) if len(row) == 4 else ()
+        tokens[row[0]] = TokenUser(row[1], row[2], groups)
+    return tokens
+
+
+def token_of(security: Security, user: str) -> str:
+    """The bearer token of one user."""
+    for token, holder in read_tokens(security).items():
+        if holder.user == user:
+            return token
+    raise SecurityError(f"no token for user {user!r} in {security.directory}")
+
+
+def admin_token(security: Security) -> str:
+    """The bearer token of the cluster's administrator."""
+    return token_of(security, ADMIN)
+
+
+def write_kubeconfig(security: Security, server_url: str, path: str) -> None:
+    """A kubeconfig for the admin, with the authority inside, so the file works anywhere."""
+    authority = (Path(security.directory) / "ca.crt").read_bytes()
+    name = "hollowfleet"
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [
+            {
+                "name": name,
+                "cluster": {
+                    "server": server_url,
+                    "certificate-authority-data": b64encode(authority).decode(),
+                },
+            }
+        ],
+        "users": [{"name": ADMIN, "user": {"token": admin_token(security)}}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": ADMIN}}],
+        "current-context": name,
+    }
+    _write_private(Path(path), yaml.safe_dump(document, sort_keys=False).encode())
+
+
+def server_ssl_context(security: Security, alpn: Sequence[str] = ("http/1.1",)) -> ssl.SSLContext:
+    """What our servers speak: TLS 1.2 or later with the cluster's certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(list(alpn))
+    home = Path(security.directory)
+    context.load_cert_chain(home / "apiserver.crt", home / "apiserver.key")
+    return context
+
+
+def client_ssl_context(ca_file: str, alpn: Sequence[str] = ("http/1.1",)) -> ssl.SSLContext:
+    """Verifies the server's name and certificate against this one authority, TLS 1.2 or later."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(list(alpn))
+    context.load_verify_locations(ca_file)
+    return context
+
+
+def _authority(cluster_id: str) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"hollowfleet-ca-{cluster_id}")])
+    usage = _key_usage(signs_certificates=True)
+    builder = (
+        _certificate(name, name, key.public_key())
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    )
+    return builder.sign(key, hashes.SHA256()), key
+
+
+def _server_certificate(
+    hosts: Sequence[str], authority: x509.Certificate, authority_key: ec.EllipticCurvePrivateKey
+) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kube-apiserver")])
+    names = dict.fromkeys((*hosts, *SERVICE_NAMES))
+    issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
+    builder = (
+        _certificate(name, authority.subject, key.public_key())
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(signs_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_san(n) for n in names]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(issuer_key, critical=False)
+    )
+    return builder.sign(authority_key, hashes.SHA256()), key
+
+
+def _certificate(
+    subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey
+) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(public_key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now + VALID_FROM)
+        .not_valid_after(now + VALID_FOR)
+    )
+
+
+def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _san(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def _tokens_csv() -> bytes:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    for number, (user, groups) in enumerate(USERS):
+        writer.writerow((secrets.token_urlsafe(32), user, str(number), ",".join(groups)))
+    return out.getvalue().encode()
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _pem_key(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    """Replace the file at once; it never exists with a wider mode or half its content."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+    draft.rename(path)
