@@ -66,7 +66,8 @@ class Frame(NamedTuple):
     body: Any = None
     """Whatever msgpack carries: None, bool, int, float, str, bytes, list, dict of str keys."""
     deadline_ns: int = 0
-    """Wall clock after which the answer is worthless; 0: none."""
+    """Nanoseconds left, when it was sent, until the answer is worthless; 0: no deadline. Relative,
+    because the clocks of two hosts differ."""
     trace: bytes | None = None
     epoch: int = 0
     """Epoch of the sender's shard map."""
