@@ -1,0 +1,356 @@
+"""A campaign file, parsed once into frozen data.
+
+    apiVersion: hollowfleet.dev/v1alpha1
+    kind: Campaign
+    metadata: {name: quickstart}
+    spec: {seed, namespaces, settle, cluster, generator, phases, slos}
+
+Durations are int nanoseconds, rates are per second. Errors: CampaignError naming file and key.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+from actors.plan import Durability, ShardBy
+from api.quantity import QuantityError, canonical
+from loadtest.fields import CampaignError, Section, load_yaml, nearest
+from loadtest.overrides import apply_overrides
+
+API_VERSION = "hollowfleet.dev/v1alpha1"
+Arrivals = Literal["constant", "poisson", "trace"]
+Transport = Literal["frames", "https"]
+Profile = Literal["kubernetes", "unlimited"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterKnobs:
+    """How the cluster under test is built; see actors.plan.ClusterPlan."""
+
+    nodes: int
+    """Total; rows of the node list come first. 0: exactly the rows of the list."""
+    node_list: str
+    """Path of a node list in openb's columns, relative to the campaign file; may be empty."""
+    node_capacity: tuple[tuple[str, str], ...]
+    """Shape of the nodes that the list does not name."""
+    store_shards: int
+    shard_by: ShardBy
+    durability: Durability
+    scheduler_partitions: int
+    controller_shards: int
+    hollow_actors: int
+    lease_period_ns: int
+    pod_delay_ns: int
+    node_transport: Transport
+    """How hollow nodes reach the API server."""
+    controller_profile: Profile
+    https_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorKnobs:
+    """The load half: how many processes, and their bounds."""
+
+    processes: int
+    in_flight_max: int
+    """Requests in flight per process; an arrival beyond it is counted as overflow, not sent."""
+    request_timeout_ns: int
+    lateness_max_ns: int
+    """99th percentile of the generator's own lateness above which the run is invalid."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentLoad:
+    """Deployments created, then scaled, then deleted."""
+
+    arrivals: Arrivals
+    rate: float
+    replicas: int
+    scale_to: int
+    """0: not scaled."""
+    scale_after_ns: int
+    delete_after_ns: int
+    """0: not deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodLoad:
+    """Single pods created, then deleted after their life: drawn, or replayed from a trace."""
+
+    arrivals: Arrivals
+    rate: float
+    requests: tuple[tuple[str, str], ...]
+    lifetime_ns: int
+    """0: not deleted."""
+    trace: str
+    trace_start_ns: int
+    compression: float
+    """Seconds of the trace per second of the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLoad:
+    """Single GETs, LISTs of all pods with a limit, LISTs of one namespace."""
+
+    arrivals: Arrivals
+    rate: float
+    get_share: int
+    list_share: int
+    namespace_list_share: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class WatchLoad:
+    """Watches held from the start of the phase to its end."""
+
+    count: int
+    resource: str
+    scope: Literal["cluster", "namespace"]
+
+
+Load = DeploymentLoad | PodLoad | ReadLoad | WatchLoad
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    name: str
+    duration_ns: int
+    load: tuple[Load, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Slos:
+    """Thresholds; latencies are 99th percentiles in ns, 0 means: measured, not judged.
+
+    Defaults are Kubernetes' official thresholds. Source: kubernetes/community
+    sig-scalability/slos (api_call_latency.md, pod_startup_latency.md).
+    """
+
+    mutating_ns: int
+    get_ns: int
+    list_ns: int
+    pod_start_ns: int
+    watch_delivery_ns: int
+    errors_max: float
+    """Largest share of requests that may fail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    name: str
+    seed: int
+    namespaces: int
+    settle_ns: int
+    """How long after the last arrival the run waits for pods to come to rest, at most."""
+    cluster: ClusterKnobs
+    generator: GeneratorKnobs
+    phases: tuple[Phase, ...]
+    slos: Slos
+
+
+def read_campaign(path: Path, overrides: tuple[str, ...] = (), seed: int | None = None) -> Campaign:
+    """The campaign of a file with ``--set`` overrides and ``--seed`` applied."""
+    doc = load_yaml(path)
+    apply_overrides(doc, overrides)
+    campaign = parse_campaign(doc, str(path))
+    if seed is not None:
+        doc_spec = cast("dict[str, object]", doc["spec"])
+        doc_spec["seed"] = seed
+        campaign = parse_campaign(doc, str(path))
+    return campaign
+
+
+def parse_campaign(doc: dict[str, object], source: str) -> Campaign:
+    """The campaign of a parsed document. ``source`` names it in errors."""
+    top = Section(source, "", doc)
+    top.choice("apiVersion", (API_VERSION,))
+    top.choice("kind", ("Campaign",))
+    metadata = top.section("metadata")
+    name = metadata.text("name")
+    if not name.replace("-", "").isalnum() or not name.islower() or len(name) > 40:
+        raise metadata.error("name", "must be lower-case letters, digits and '-', at most 40")
+    metadata.done()
+    spec = top.section("spec")
+    top.done()
+    phases = tuple(_phase(section) for section in spec.sections("phases"))
+    if not phases:
+        raise spec.error("phases", "must have at least one phase")
+    names = [phase.name for phase in phases]
+    if len(set(names)) != len(names):
+        raise spec.error("phases", "two phases have the same name")
+    campaign = Campaign(
+        name=name,
+        seed=spec.integer("seed", 1, 0, 2**63 - 1),
+        namespaces=spec.integer("namespaces", 4, 1, 10_000),
+        settle_ns=spec.duration("settle", "10s"),
+        cluster=_cluster(spec.section("cluster")),
+        generator=_generator(spec.section("generator")),
+        phases=phases,
+        slos=_slos(spec.section("slos")),
+    )
+    spec.done()
+    return campaign
+
+
+def _cluster(section: Section) -> ClusterKnobs:
+    node_list = section.text("nodeList", "") if section.has("nodeList") else ""
+    section.raw("nodeList")
+    capacity = {"cpu": "32", "memory": "256Gi", "pods": "110"}
+    knobs = ClusterKnobs(
+        nodes=section.integer("nodes", 0 if node_list else 100, 0 if node_list else 1, 2_000_000),
+        node_list=node_list,
+        node_capacity=_quantities(section, "nodeCapacity", capacity),
+        store_shards=section.integer("storeShards", 2, 1, 64),
+        shard_by=cast(ShardBy, section.choice("shardBy", ("kind", "hash"), "kind")),
+        durability=cast(
+            Durability, section.choice("durability", ("fsync", "buffered", "none"), "fsync")
+        ),
+        scheduler_partitions=section.integer("schedulerPartitions", 2, 0, 64),
+        controller_shards=section.integer("controllerShards", 2, 1, 64),
+        hollow_actors=section.integer("hollowActors", 1, 1, 1000),
+        lease_period_ns=section.duration("leasePeriod", "10s"),
+        pod_delay_ns=section.duration("podDelay", "0s"),
+        node_transport=cast(
+            Transport, section.choice("nodeTransport", ("frames", "https"), "frames")
+        ),
+        controller_profile=cast(
+            Profile, section.choice("controllerProfile", ("unlimited", "kubernetes"), "unlimited")
+        ),
+        https_port=section.integer("httpsPort", 0, 0, 65535),
+    )
+    section.done()
+    return knobs
+
+
+def _generator(section: Section) -> GeneratorKnobs:
+    knobs = GeneratorKnobs(
+        processes=section.integer("processes", 1, 1, 64),
+        in_flight_max=section.integer("inFlightMax", 256, 1, 100_000),
+        request_timeout_ns=section.duration("requestTimeout", "60s"),
+        lateness_max_ns=section.duration("latenessMax", "100ms"),
+    )
+    section.done()
+    return knobs
+
+
+def _slos(section: Section) -> Slos:
+    slos = Slos(
+        mutating_ns=section.duration("mutatingP99", "1s"),
+        get_ns=section.duration("getP99", "1s"),
+        list_ns=section.duration("listP99", "30s"),
+        pod_start_ns=section.duration("podStartP99", "5s"),
+        watch_delivery_ns=section.duration("watchDeliveryP99", "0s"),
+        errors_max=section.number("errors", 0.01, 0.0, 1.0),
+    )
+    section.done()
+    return slos
+
+
+def _phase(section: Section) -> Phase:
+    phase = Phase(
+        name=section.text("name"),
+        duration_ns=section.duration("duration"),
+        load=tuple(_load(item) for item in section.sections("load")) if section.has("load") else (),
+    )
+    section.raw("load")
+    if phase.duration_ns <= 0:
+        raise section.error("duration", "must be above 0s")
+    section.done()
+    return phase
+
+
+def _load(section: Section) -> Load:
+    scenarios = {
+        "deployments": _deployments,
+        "pods": _pods,
+        "readers": _readers,
+        "watchers": _watchers,
+    }
+    scenario = section.choice("scenario", tuple(scenarios))
+    load = scenarios[scenario](section)
+    section.done()
+    return load
+
+
+def _arrivals(section: Section, known: tuple[str, ...] = ("constant", "poisson")) -> Arrivals:
+    return cast(Arrivals, section.choice("arrivals", known, "poisson"))
+
+
+def _deployments(section: Section) -> Load:
+    return DeploymentLoad(
+        arrivals=_arrivals(section),
+        rate=section.rate("rate"),
+        replicas=section.integer("replicas", 1, 0, 1_000_000),
+        scale_to=section.integer("scaleTo", 0, 0, 1_000_000),
+        scale_after_ns=section.duration("scaleAfter", "5s"),
+        delete_after_ns=section.duration("deleteAfter", "0s"),
+    )
+
+
+def _pods(section: Section) -> Load:
+    arrivals = _arrivals(section, ("constant", "poisson", "trace"))
+    if arrivals == "trace":
+        return PodLoad(
+            arrivals=arrivals,
+            rate=0.0,
+            requests=(),
+            lifetime_ns=0,
+            trace=section.text("trace"),
+            trace_start_ns=section.duration("traceStart", "0s"),
+            compression=section.number("compression", 1.0, 0.001, 1e9),
+        )
+    return PodLoad(
+        arrivals=arrivals,
+        rate=section.rate("rate"),
+        requests=_quantities(section, "requests", {"cpu": "100m", "memory": "128Mi"}),
+        lifetime_ns=section.duration("lifetime", "0s"),
+        trace="",
+        trace_start_ns=0,
+        compression=1.0,
+    )
+
+
+def _readers(section: Section) -> Load:
+    mix = section.section("mix")
+    given = any(mix.has(key) for key in ("get", "list", "namespaceList"))
+    default = (0, 0, 0) if given else (80, 10, 10)
+    load = ReadLoad(
+        arrivals=_arrivals(section),
+        rate=section.rate("rate"),
+        get_share=mix.integer("get", default[0], 0, 1000),
+        list_share=mix.integer("list", default[1], 0, 1000),
+        namespace_list_share=mix.integer("namespaceList", default[2], 0, 1000),
+        limit=section.integer("limit", 500, 1, 100_000),
+    )
+    mix.done()
+    if load.get_share + load.list_share + load.namespace_list_share == 0:
+        raise section.error("mix", "must give at least one share above 0")
+    return load
+
+
+def _watchers(section: Section) -> Load:
+    scope = section.choice("scope", ("cluster", "namespace"), "cluster")
+    return WatchLoad(
+        count=section.integer("count", 1, 1, 100_000),
+        resource=section.choice("resource", ("pods", "nodes", "apps/deployments"), "pods"),
+        scope=cast(Literal["cluster", "namespace"], scope),
+    )
+
+
+def _quantities(section: Section, key: str, default: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    value = section.raw(key)
+    if value is None:
+        value = default
+    if not isinstance(value, dict) or not value:
+        raise section.error(key, "must map resources to quantities such as 500m or 256Gi")
+    out = []
+    for resource, amount in value.items():
+        try:
+            out.append((str(resource), canonical(str(amount))))
+        except QuantityError as error:
+            raise section.error(f"{key}.{resource}", f"{amount!r}: {error}") from None
+    return tuple(out)
+
+
+__all__ = ["Campaign", "CampaignError", "nearest", "parse_campaign", "read_campaign"]

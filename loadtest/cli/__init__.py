@@ -1,0 +1,53 @@
+"""The commands of hollowfleet, one module each; every option is also an environment variable.
+
+Exit codes: 0 ok, 1 error, 2 usage (a campaign file that cannot be used is one), 3 an SLO failed,
+4 the run is invalid, 130 interrupted.
+"""
+
+import signal
+from importlib import metadata
+
+import click
+
+from loadtest.cli.clusters import down, up
+from loadtest.cli.report import report
+from loadtest.cli.run import run
+
+EXIT_CODES = """
+Exit codes: 0 ok, 1 error, 2 usage or campaign file, 3 an SLO failed, 4 the run is invalid,
+130 interrupted.
+"""
+
+
+def _version() -> str:
+    try:
+        return metadata.version("hollowfleet")
+    except metadata.PackageNotFoundError:
+        return "0.1.0 (source tree)"
+
+
+@click.group(
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "auto_envvar_prefix": "HOLLOWFLEET",
+        "max_content_width": 100,
+    },
+    epilog=EXIT_CODES,
+)
+@click.version_option(_version(), prog_name="hollowfleet")
+def cli() -> None:
+    """A wind tunnel for cluster control planes.
+
+    Boots a control plane that speaks the Kubernetes API and thousands of hollow nodes on this
+    machine, loads it, and reports what it did.
+    """
+
+
+for command in (run, report, up, down):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Entry point. SIGTERM is handled as ctrl-C: stop, keep the data, leave no process."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    cli()

@@ -1,0 +1,40 @@
+"""A run's verdict on the terminal, and the exit code that goes with it."""
+
+import click
+
+from loadtest.junit import verdict_text
+from loadtest.summary import Summary
+
+OK, ERROR, USAGE, SLO_FAILED, INVALID, INTERRUPTED = 0, 1, 2, 3, 4, 130
+_COLOURS = {"PASS": "green", "FAIL": "red", "VALID": "green", "INVALID": "yellow"}
+
+
+def print_verdict(summary: Summary) -> None:
+    """A line per SLO, the stamp, and why."""
+    click.echo()
+    for verdict in summary.verdicts:
+        measured = verdict_text(verdict.measured, verdict.unit)
+        limit = (
+            f"<= {verdict_text(verdict.threshold, verdict.unit)}"
+            if verdict.threshold is not None
+            else "not judged"
+        )
+        word = click.style(f"{verdict.result:<8}", fg=_COLOURS.get(verdict.result), bold=True)
+        note = f"  {verdict.worst}" if verdict.worst else ""
+        click.echo(
+            f"  {word} {verdict.sli:<42} {measured:>10}  {limit:<12} {verdict.count:>7}{note}"
+        )
+    stamp = click.style(summary.stamp, fg=_COLOURS.get(summary.stamp, "yellow"), bold=True)
+    click.echo(f"\nRun {stamp}")
+    for reason in summary.reasons:
+        click.echo(f"  {reason}")
+
+
+def exit_code(summary: Summary) -> int:
+    if summary.state.outcome == "interrupted":
+        return INTERRUPTED
+    if summary.state.outcome != "complete":
+        return ERROR
+    if summary.stamp == "INVALID":
+        return INVALID
+    return SLO_FAILED if summary.slo_failed else OK

@@ -1,0 +1,168 @@
+"""A campaign compiled: the schedule, the plan of the cluster, and what ``--dry-run`` prints."""
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from actors.plan import ClusterPlan, NodeSpec
+from loadtest.campaign import Campaign, PodLoad
+from loadtest.fields import SECOND_NS
+from loadtest.schedule import Arrival, compile_schedule
+from loadtest.trace import TracePod, count_rows, read_openb
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """Everything a run needs; a function of the campaign file, its inputs and the seed."""
+
+    campaign: Campaign
+    arrivals: tuple[Arrival, ...]
+    cluster: ClusterPlan
+    """Without its run directory, which the run fills in."""
+    nodes: int
+
+    @property
+    def duration_ns(self) -> int:
+        return sum(phase.duration_ns for phase in self.campaign.phases)
+
+
+def compile_campaign(campaign: Campaign, directory: Path) -> Compiled:
+    """Read the inputs, which lie relative to ``directory``. Errors: CampaignError."""
+    traces: dict[str, list[TracePod]] = {}
+    for phase in campaign.phases:
+        for load in phase.load:
+            if isinstance(load, PodLoad) and load.trace and load.trace not in traces:
+                traces[load.trace] = read_openb(directory / load.trace)
+    arrivals = tuple(compile_schedule(campaign, traces))
+    plan, nodes = _cluster_plan(campaign, directory)
+    return Compiled(campaign, arrivals, plan, nodes)
+
+
+def _cluster_plan(campaign: Campaign, directory: Path) -> tuple[ClusterPlan, int]:
+    knobs = campaign.cluster
+    node_list = directory / knobs.node_list if knobs.node_list else None
+    rows = count_rows(node_list) if node_list else 0
+    nodes = knobs.nodes or rows
+    generic = max(0, nodes - rows)
+    plan = ClusterPlan(
+        run_directory="",
+        seed=campaign.seed,
+        nodes=(NodeSpec(generic, capacity=knobs.node_capacity),) if generic else (),
+        node_list_csv=str(node_list.resolve()) if node_list else "",
+        node_list_rows_max=nodes if node_list and nodes < rows else 0,
+        store_shards=knobs.store_shards,
+        shard_by=knobs.shard_by,
+        durability=knobs.durability,
+        scheduler_partitions=knobs.scheduler_partitions,
+        controller_shards=knobs.controller_shards,
+        hollow_actors=knobs.hollow_actors,
+        https_port=knobs.https_port,
+        lease_period_s=knobs.lease_period_ns / SECOND_NS,
+        pod_delay_s=knobs.pod_delay_ns / SECOND_NS,
+        node_transport=knobs.node_transport,
+        controller_profile=knobs.controller_profile,
+    )
+    return plan, nodes
+
+
+def schedule_bytes(arrivals: tuple[Arrival, ...]) -> bytes:
+    """The schedule as JSON lines, one arrival a line."""
+    lines = [json.dumps(arrival, separators=(",", ":")) for arrival in arrivals]
+    return "\n".join(lines).encode() + b"\n" if lines else b""
+
+
+def parse_schedule(data: bytes) -> list[Arrival]:
+    """The inverse of schedule_bytes."""
+    out = []
+    for line in data.splitlines():
+        fields = json.loads(line)
+        fields[7] = tuple((key, value) for key, value in fields[7])
+        out.append(Arrival(*fields))
+    return out
+
+
+def peak_per_second(arrivals: tuple[Arrival, ...]) -> int:
+    counts = Counter(arrival.at_ns // SECOND_NS for arrival in arrivals)
+    return max(counts.values(), default=0)
+
+
+def document(compiled: Compiled) -> dict[str, object]:
+    """The compiled campaign as JSON data; holds no machine path."""
+    campaign = compiled.campaign
+    phases = []
+    start_ns = 0
+    for index, phase in enumerate(campaign.phases):
+        mine = tuple(a for a in compiled.arrivals if a.phase == index)
+        counts = Counter(f"{a.scenario}/{a.verb}" for a in mine)
+        phases.append(
+            {
+                "name": phase.name,
+                "start_s": start_ns / SECOND_NS,
+                "duration_s": phase.duration_ns / SECOND_NS,
+                "arrivals": dict(sorted(counts.items())),
+                "peak_per_s": peak_per_second(mine),
+            }
+        )
+        start_ns += phase.duration_ns
+    return {
+        "campaign": asdict(campaign),
+        "nodes": compiled.nodes,
+        "phases": phases,
+        "duration_s": compiled.duration_ns / SECOND_NS,
+        "arrivals_total": len(compiled.arrivals),
+        "schedule_sha256": hashlib.sha256(schedule_bytes(compiled.arrivals)).hexdigest(),
+    }
+
+
+def describe(compiled: Compiled) -> str:
+    """The compiled plan for people; the same text for the same campaign and seed."""
+    campaign, knobs, doc = compiled.campaign, compiled.campaign.cluster, document(compiled)
+    source = f" (first from {knobs.node_list})" if knobs.node_list else ""
+    lines = [
+        f"Campaign {campaign.name}, seed {campaign.seed}",
+        f"Cluster  {compiled.nodes} nodes{source}",
+        f"         {knobs.store_shards} store shards by {knobs.shard_by}, "
+        f"durability {knobs.durability}, {knobs.scheduler_partitions} scoring partitions, "
+        f"{knobs.controller_shards} controller shards ({knobs.controller_profile}), "
+        f"{knobs.hollow_actors} hollow-node actors",
+        f"Load     {campaign.generator.processes} generator process(es), at most "
+        f"{campaign.generator.in_flight_max} requests in flight each, "
+        f"{campaign.namespaces} namespaces",
+    ]
+    for phase, counts in zip(campaign.phases, _phase_counts(compiled), strict=True):
+        lines.append(f"Phase    {phase.name}: {phase.duration_ns / SECOND_NS:g} s")
+        lines.extend(f"           {count:>7}  {what}" for what, count in counts)
+    lines.append(
+        f"Total    {len(compiled.arrivals)} arrivals in {compiled.duration_ns / SECOND_NS:g} s, "
+        f"peak {peak_per_second(compiled.arrivals)}/s, "
+        f"schedule sha256 {str(doc['schedule_sha256'])[:16]}"
+    )
+    lines.append(f"SLOs     {_slo_line(campaign)}")
+    return "\n".join(lines)
+
+
+def _phase_counts(compiled: Compiled) -> list[list[tuple[str, int]]]:
+    out = []
+    for index in range(len(compiled.campaign.phases)):
+        counts = Counter(
+            f"{a.verb} {a.resource}" + ("" if a.name or a.namespace else " (all namespaces)")
+            for a in compiled.arrivals
+            if a.phase == index
+        )
+        out.append(sorted(counts.items()))
+    return out
+
+
+def _slo_line(campaign: Campaign) -> str:
+    slos = campaign.slos
+    thresholds = {
+        "mutating p99": slos.mutating_ns,
+        "get p99": slos.get_ns,
+        "list p99": slos.list_ns,
+        "pod start p99": slos.pod_start_ns,
+        "watch delivery p99": slos.watch_delivery_ns,
+    }
+    parts = [f"{name} <= {ns / SECOND_NS:g} s" for name, ns in thresholds.items() if ns]
+    return ", ".join([*parts, f"errors <= {campaign.slos.errors_max:.2%}"])

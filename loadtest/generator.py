@@ -1,0 +1,196 @@
+"""The process that sends the load: ``python -m loadtest.generator CONFIG.json``.
+
+Open loop: the main greenlet follows the schedule and starts one greenlet per arrival, whether or
+not earlier ones have been answered. It talks to its parent by lines: "ready" on stdout, then the
+parent writes the start as wall clock ns, then a JSON status line each second, last "done". SIGTERM
+ends it early with what it has. Imports Locust, which patches the process.
+"""
+
+# Locust patches sockets and ssl on import, so it comes first.
+from locust.env import Environment  # isort: skip
+
+import gc
+import gzip
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import gevent
+from gevent.pool import Pool
+
+from loadtest.compiled import parse_schedule
+from loadtest.generator_config import GeneratorConfig, read_config
+from loadtest.recorder import NO_ANSWER, Recorder
+from loadtest.schedule import Arrival
+from loadtest.users.deployments import DeploymentUser
+from loadtest.users.http import Outcome, Target
+from loadtest.users.pods import PodUser
+from loadtest.users.readers import ReadUser
+from loadtest.users.watchers import WatchUser
+
+STATUS_PERIOD_S = 1.0
+
+
+class Generator:
+    """One run of one part of a schedule."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        data = gzip.decompress(Path(config.schedule).read_bytes())
+        mine = [a for a in parse_schedule(data) if a.group % config.processes == config.index]
+        self.arrivals = mine
+        self._config = config
+        self.recorder = Recorder(Path(config.samples))
+        environment = Environment(host=config.server)
+        token = Path(config.token_file).read_text().strip()
+        watches = sum(1 for a in mine if a.verb == "watch")
+
+        def target(connections: int, timeout_s: float) -> Target:
+            return Target(config.server, config.ca_file, token, connections, timeout_s)
+
+        one_shot = target(config.in_flight_max, config.request_timeout_s)
+        self._perform: dict[str, Callable[[Arrival], Outcome]] = {
+            "deployments": DeploymentUser(environment, one_shot).perform,
+            "pods": PodUser(environment, one_shot).perform,
+            "readers": ReadUser(environment, one_shot).perform,
+        }
+        self._watcher = WatchUser(environment, target(max(1, watches), 3600.0))
+        self._requests = Pool(config.in_flight_max)
+        self._watches = Pool(max(1, watches))
+        self._start_ns = 0
+        """Wall clock of the start; intervals are read from the monotonic clock."""
+        self._start_mono_ns = 0
+        self._cpu_at_start_s = 0.0
+        self._series: list[dict[str, float]] = []
+        self._interrupted = False
+        self._main: gevent.Greenlet | None = None
+
+    def run(self, start_wall_ns: int) -> None:
+        """Follow the schedule, then wait for what is in flight. Returns when all is written."""
+        self._start_ns = start_wall_ns
+        self._start_mono_ns = time.monotonic_ns() + start_wall_ns - time.time_ns()
+        self._cpu_at_start_s = time.process_time()
+        gc.collect()
+        gc.freeze()
+        status = gevent.spawn(self._report)
+        self._main = gevent.spawn(self._dispatch)
+        self._main.join()
+        if not self._interrupted:
+            self._requests.join(timeout=self._config.request_timeout_s + 5)
+        self._requests.kill(timeout=5)
+        self._watches.kill(timeout=5)
+        status.kill()
+        self._status_line()
+        self.recorder.close()
+        self._write_result()
+
+    def interrupt(self) -> None:
+        self._interrupted = True
+        if self._main:
+            self._main.kill(block=False)
+
+    def _since_start_us(self) -> int:
+        return (time.monotonic_ns() - self._start_mono_ns) // 1000
+
+    def _dispatch(self) -> None:
+        for arrival in self.arrivals:
+            wait_us = arrival.at_ns // 1000 - self._since_start_us()
+            if wait_us > 0:
+                gevent.sleep(wait_us / 1e6)
+            else:
+                gevent.sleep(0)
+            if arrival.verb == "watch":
+                self.recorder.counts["sent"] += 1
+                self._watches.spawn(self._watch, arrival)
+            elif self._requests.full():
+                self.recorder.overflow(arrival, self._since_start_us())
+            else:
+                self.recorder.counts["sent"] += 1
+                self._requests.spawn(self._request, arrival)
+
+    def _request(self, arrival: Arrival) -> None:
+        intended_us = arrival.at_ns // 1000
+        began_us = self._since_start_us()
+        try:
+            outcome = self._perform[arrival.scenario](arrival)
+        except gevent.GreenletExit:
+            outcome = Outcome(NO_ANSWER, 0)
+        ended_us = self._since_start_us()
+        rest = (ended_us - intended_us, ended_us - began_us, outcome.size, time.time_ns())
+        late_us = max(0, began_us - intended_us)
+        self.recorder.record(self.recorder.sample(arrival, outcome.code, late_us, rest))
+
+    def _watch(self, arrival: Arrival) -> None:
+        began_us = self._since_start_us()
+
+        def opened(code: int) -> None:
+            ended_us = self._since_start_us()
+            intended_us = arrival.at_ns // 1000
+            rest = (ended_us - intended_us, ended_us - began_us, 0, time.time_ns())
+            late_us = max(0, began_us - intended_us)
+            self.recorder.record(self.recorder.sample(arrival, code, late_us, rest))
+
+        def count(what: str, number: int) -> None:
+            self.recorder.counts[what] += number
+
+        self._watcher.hold(arrival, opened, count)
+
+    def _report(self) -> None:
+        while True:
+            gevent.sleep(STATUS_PERIOD_S)
+            self._status_line()
+            self.recorder.flush()
+
+    def _status_line(self) -> None:
+        counts = self.recorder.counts
+        row = {
+            "t_s": round(self._since_start_us() / 1e6, 3),
+            "cpu_s": round(time.process_time() - self._cpu_at_start_s, 4),
+            "sent": counts["sent"],
+            "done": counts["done"],
+            "in_flight": len(self._requests),
+            "watches": len(self._watches),
+            "overflow": counts["overflow"],
+            "watch_events": counts["watch_events"],
+            "lateness_p99_ms": self.recorder.lateness.get_value_at_percentile(99) / 1000,
+        }
+        self._series.append(row)
+        print(json.dumps(row), flush=True)
+
+    def _write_result(self) -> None:
+        result = self.recorder.result()
+        result["interrupted"] = self._interrupted
+        result["start_wall_ns"] = self._start_ns
+        result["scheduled"] = len(self.arrivals)
+        result["series"] = self._series
+        result["cpu_s"] = round(time.process_time() - self._cpu_at_start_s, 4)
+        place = Path(self._config.result)
+        temporary = place.with_suffix(".tmp")
+        temporary.write_text(json.dumps(result))
+        temporary.replace(place)
+
+
+def main(argv: list[str]) -> int:
+    if len(argv) != 2:
+        print("usage: python -m loadtest.generator CONFIG.json", file=sys.stderr)
+        return 2
+    config = read_config(Path(argv[1]))
+    generator = Generator(config)
+    gevent.signal_handler(signal.SIGTERM, generator.interrupt)
+    print("ready", flush=True)
+    line = gevent.os.tp_read(0, 64)
+    if not line.strip():
+        return 1
+    generator.run(int(line))
+    print("done", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    code = main(sys.argv)
+    sys.stdout.flush()
+    # Locust's and gevent's exit hooks wait for threads of the pool that hold no data of ours.
+    os._exit(code)

@@ -1,0 +1,75 @@
+"""``--set KEY=VALUE``: short names and dotted paths into a campaign document, before it is parsed.
+
+A path starts at ``spec`` unless it begins with ``spec.`` or ``metadata.``; a number picks an item
+of a list (``phases.0.duration=30s``). The value is YAML. Unknown keys are found by the parser.
+"""
+
+from collections.abc import Iterable
+from typing import cast
+
+import yaml
+
+from loadtest.fields import CampaignError, nearest
+
+SHORT_NAMES = {
+    "name": "metadata.name",
+    "nodes": "spec.cluster.nodes",
+    "node_list": "spec.cluster.nodeList",
+    "shards": "spec.cluster.storeShards",
+    "shard_by": "spec.cluster.shardBy",
+    "durability": "spec.cluster.durability",
+    "partitions": "spec.cluster.schedulerPartitions",
+    "controllers": "spec.cluster.controllerShards",
+    "hollow_actors": "spec.cluster.hollowActors",
+    "pod_delay": "spec.cluster.podDelay",
+    "profile": "spec.cluster.controllerProfile",
+    "generators": "spec.generator.processes",
+    "seed": "spec.seed",
+    "settle": "spec.settle",
+    "namespaces": "spec.namespaces",
+}
+
+
+def apply_overrides(doc: dict[str, object], overrides: Iterable[str]) -> None:
+    """Change ``doc`` in place. Errors: CampaignError naming the override."""
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals or not key:
+            raise CampaignError(f"--set {override}: must be KEY=VALUE, for example nodes=3000")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise CampaignError(f"--set {override}: {text!r} is not a YAML value") from None
+        _assign(doc, _path(key, override), value, override)
+
+
+def _path(key: str, override: str) -> list[str]:
+    if key in SHORT_NAMES:
+        return SHORT_NAMES[key].split(".")
+    if "." not in key:
+        hint = nearest(key, list(SHORT_NAMES))
+        raise CampaignError(f"--set {override}: unknown name '{key}'{hint}")
+    parts = key.split(".")
+    return parts if parts[0] in ("spec", "metadata") else ["spec", *parts]
+
+
+def _assign(doc: dict[str, object], path: list[str], value: object, override: str) -> None:
+    place: object = doc
+    for depth, part in enumerate(path):
+        last = depth == len(path) - 1
+        if isinstance(place, list):
+            if not part.isdigit() or int(part) >= len(place):
+                raise CampaignError(
+                    f"--set {override}: '{part}' is not an index below {len(place)}"
+                )
+            if last:
+                place[int(part)] = value
+            else:
+                place = place[int(part)]
+        elif isinstance(place, dict):
+            if last:
+                cast("dict[str, object]", place)[part] = value
+            else:
+                place = place.setdefault(part, {})
+        else:
+            raise CampaignError(f"--set {override}: '{part}' is below a plain value")

@@ -1,0 +1,262 @@
+"""report.html: one file that opens offline and prints well. Verdict first."""
+
+from html import escape
+from pathlib import Path
+from typing import cast
+
+from api.core import JsonObject
+from loadtest.junit import junit_xml, verdict_text
+from loadtest.plots import figures, grouped
+from loadtest.report_style import CSS
+from loadtest.summary import Summary, summarise, write_summary
+
+MEANING = {
+    "PASS": "Every SLO that was judged holds.",
+    "FAIL": "At least one SLO does not hold.",
+    "INVALID": "The numbers below do not describe the cluster: see why.",
+    "PARTIAL": "The run did not come to its end; what follows is what was recorded.",
+}
+
+
+def render(directory: Path) -> Summary:
+    """Make summary.json, junit.xml and report.html of a run again. Errors: BundleError."""
+    summary = summarise(directory)
+    write_summary(directory, summary)
+    (directory / "junit.xml").write_text(junit_xml(summary))
+    (directory / "report.html").write_text(report_html(summary))
+    return summary
+
+
+def report_html(summary: Summary) -> str:
+    """The whole page."""
+    campaign = cast(JsonObject, summary.campaign["campaign"])
+    title = f"hollowfleet: {campaign['name']}"
+    sections = [
+        _header(summary, campaign),
+        _figures_of_merit(summary),
+        _section("Service level objectives", _slo_table(summary)),
+        _section("Over the run", _plots(summary)),
+        _section("Requests", _request_table(summary)),
+        _section("Components", _component_table(summary)),
+        _section("Validity", _validity(summary)),
+        _section("Conditions", _conditions(summary)),
+        _section("Configuration", _configuration(summary, campaign)),
+    ]
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{CSS}</style></head><body><main>"
+        + "\n".join(sections)
+        + "</main></body></html>\n"
+    )
+
+
+def _section(title: str, body: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>{body}</section>"
+
+
+def _header(summary: Summary, campaign: JsonObject) -> str:
+    word = summary.headline
+    lines = [MEANING[word]]
+    failed = [v.sli for v in summary.verdicts if v.result == "FAIL"]
+    if failed:
+        lines.append("Not held: " + "; ".join(failed) + ".")
+    reasons = "".join(f"<li>{escape(reason)}</li>" for reason in summary.reasons)
+    return (
+        f'<header class="{word.lower()}"><div class="badge">{word}</div><div>'
+        f"<h1>{escape(str(campaign['name']))}</h1>"
+        f"<p>{escape(' '.join(lines))}</p>"
+        + (f"<ul>{reasons}</ul>" if reasons else "")
+        + f'<p class="meta">{escape(summary.state.started)} · seed {campaign["seed"]} · '
+        f"run {escape(summary.state.run_id)}</p></div></header>"
+    )
+
+
+def _figures_of_merit(summary: Summary) -> str:
+    pods = summary.pods
+    tiles = [
+        (f"{summary.state.nodes_ready:,}", "nodes Ready"),
+        (f"{summary.state.boot_s:.1f} s", "start to all nodes Ready"),
+        (f"{len(pods.created_s):,}", "pods created"),
+        (f"{summary.bound_per_s_max:.1f}/s", "pods bound, best 5 s"),
+        (
+            verdict_text(summary.pod_start.p99 if summary.pod_start else None, "s"),
+            "pod start p99",
+        ),
+        (f"{len(summary.requests.code):,}", "requests scheduled and due"),
+    ]
+    cells = "".join(f"<div><b>{escape(big)}</b><span>{small}</span></div>" for big, small in tiles)
+    return f'<div class="tiles">{cells}</div>'
+
+
+def _table(head: list[str], rows: list[list[str]], left: int = 1) -> str:
+    """Cells are HTML; the first ``left`` columns are text, the rest figures."""
+
+    def cells(row: list[str], tag: str) -> str:
+        return "".join(
+            f"<{tag}{' class=n' if i >= left else ''}>{cell}</{tag}>" for i, cell in enumerate(row)
+        )
+
+    body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
+    return f"<table><thead><tr>{cells(head, 'th')}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _slo_table(summary: Summary) -> str:
+    rows = []
+    for verdict in summary.verdicts:
+        word = verdict.result.lower().replace(" ", "-")
+        rows.append(
+            [
+                f'<span class="result {word}">{verdict.result}</span>',
+                escape(verdict.sli),
+                escape(verdict.worst),
+                escape(verdict_text(verdict.measured, verdict.unit)),
+                escape("≤ " + verdict_text(verdict.threshold, verdict.unit))
+                if verdict.threshold is not None
+                else "not judged",
+                f"{verdict.count:,}",
+            ]
+        )
+    for name, quantiles in (("Scheduling (created to bound) p99", summary.scheduling),):
+        if quantiles:
+            rows.append(
+                [
+                    '<span class="result info">INFO</span>',
+                    name,
+                    "",
+                    verdict_text(quantiles.p99, "s"),
+                    "not judged",
+                    f"{quantiles.count:,}",
+                ]
+            )
+    head = ["Result", "Indicator", "Decided by", "Measured", "Objective", "Samples"]
+    return _table(head, rows, left=3) + (
+        "<p class=note>Thresholds are Kubernetes' official ones unless the campaign says "
+        "otherwise. Latency is measured at the client from the intended start of each request, "
+        "over the run; the official indicators are measured in the API server, over a day. The "
+        "slowest pair of verb and resource decides. Pod start counts from the answered create, or "
+        "from the first sight of the pod if that was earlier, to its Running phase as a watch "
+        "shows it.</p>"
+    )
+
+
+def _plots(summary: Summary) -> str:
+    out = []
+    for title, caption, svg in figures(summary):
+        out.append(
+            f"<figure><figcaption><b>{escape(title)}</b> {escape(caption)}</figcaption>"
+            f"{svg}</figure>"
+        )
+    if not out:
+        return "<p>No samples were recorded.</p>"
+    return f'<div class="figures">{"".join(out)}</div>'
+
+
+def _request_table(summary: Summary) -> str:
+    codes: dict[str, list[str]] = {}
+    for key, count in sorted(summary.codes.items()):
+        verb, resource, code = key.split(" ")
+        word = "no answer" if code == "0" else code
+        codes.setdefault(f"{verb} {resource}", []).append(f"{word} × {count:,}")
+    rows = []
+    for (verb, resource, scope), q in sorted(summary.latency.items()):
+        cells = [verdict_text(value, "s") for value in (q.p50, q.p90, q.p99, q.max)]
+        answers = ", ".join(codes.get(f"{verb} {resource}", []))
+        rows.append([verb, escape(resource), scope, escape(answers), f"{q.count:,}", *cells])
+    head = ["Verb", "Resource", "Scope", "Answers", "Count", "p50", "p90", "p99", "max"]
+    return _table(head, rows, left=4) + (
+        "<p class=note>Answers are of the verb and resource in all scopes together.</p>"
+    )
+
+
+def _component_table(summary: Summary) -> str:
+    span = max((u.span_s for u in summary.usage.values()), default=0.0) or 1.0
+    rows = []
+    for role, usages in grouped(summary.usage):
+        cpu = sum(usage.cpu_s for usage in usages)
+        peak = sum(float(usage.mib.max()) if len(usage.mib) else 0.0 for usage in usages)
+        roles = [name for name in summary.usage if name.partition("-")[0] == role]
+        label = "Ray's own processes" if role == "ray" else role
+        rows.append(
+            [
+                escape(label),
+                f"{len(roles)}",
+                f"{cpu:.1f} s",
+                f"{cpu / span:.2f}",
+                f"{peak:,.0f} MiB",
+            ]
+        )
+    if not rows:
+        return "<p>No process was sampled.</p>"
+    head = ["Component", "Programs", "CPU", "Mean cores", "Peak memory (PSS)"]
+    return _table(head, rows)
+
+
+def _validity(summary: Summary) -> str:
+    rows = [
+        [
+            f"generator {index}",
+            f"{facts.sent:,} of {facts.scheduled:,}",
+            f"{facts.overflow:,}",
+            f"{facts.lateness_p99_s * 1e3:.1f} ms",
+            f"{facts.lateness_max_s * 1e3:.1f} ms",
+            f"{facts.cpu_cores_max:.2f}",
+        ]
+        for index, facts in enumerate(summary.generators)
+    ]
+    head = ["Process", "Sent", "Not sent", "Lateness p99", "Lateness max", "Cores, busiest 5 s"]
+    text = (
+        "<p class=note>The load is an open loop: requests leave when the schedule says so, however "
+        "slow the answers are. A run is INVALID when a generator was late, had to leave requests "
+        "out, or used its whole core.</p>"
+    )
+    return (_table(head, rows) if rows else "<p>No generator reported.</p>") + text
+
+
+def _conditions(summary: Summary) -> str:
+    host, versions = summary.host, summary.versions
+    cluster = cast(JsonObject, summary.campaign["campaign"])["cluster"]
+    span = max((u.span_s for u in summary.usage.values()), default=0.0) or 1.0
+    cores = sum(u.cpu_s for u in summary.usage.values()) / span
+    partitions = cluster["scheduler_partitions"]
+    facts = {
+        "Hardware": f"{host['cpu_model']}, {host['cores']} cores "
+        f"({host['cores_usable']} usable), {host['memory_bytes'] / 2**30:.1f} GiB, "
+        f"load average {host['load_average_1m']} before the run",
+        "Kernel": f"Linux {host['kernel']} {host['machine']}",
+        "Cores used": f"{cores:.2f} on average during the load, all processes together",
+        "Durability": f"{cluster['durability']}, one copy, on {host['store_filesystem']}",
+        "Store": f"{cluster['store_shards']} shards by {cluster['shard_by']}",
+        "Scheduler": f"100 % of the nodes scored, {partitions} scoring partitions",
+        "Nodes": f"{summary.campaign['nodes']:,} hollow, by {cluster['node_transport']}, Lease "
+        f"every {cluster['lease_period_ns'] / 1e9:g} s, pod stages delayed by "
+        f"{cluster['pod_delay_ns'] / 1e9:g} s, no image pulls",
+        "Generators": "on the same machine as the cluster",
+        "Software": f"Python {versions['python']}, "
+        + ", ".join(f"{name} {version}" for name, version in versions["packages"].items()),
+        "Commit": (str(versions["commit"]) or "not a git checkout")
+        + (", with local changes" if versions["modified"] else ""),
+    }
+    rows = [[escape(key), escape(value)] for key, value in facts.items()]
+    return _table(["", ""], rows, left=2).replace("<table>", '<table class="facts">')
+
+
+def _configuration(summary: Summary, campaign: JsonObject) -> str:
+    rows = []
+    phases = cast("list[JsonObject]", summary.campaign["phases"])
+    for phase in phases:
+        loads = ", ".join(f"{count:,} {what}" for what, count in phase["arrivals"].items())
+        rows.append(
+            [
+                escape(phase["name"]),
+                escape(loads or "no load"),
+                f"{phase['duration_s']:g} s",
+                f"{phase['peak_per_s']}/s",
+            ]
+        )
+    return _table(["Phase", "Scheduled", "Duration", "Peak"], rows, left=2) + (
+        f"<p class=note>{summary.campaign['arrivals_total']:,} requests; schedule sha256 "
+        f"<code>{summary.campaign['schedule_sha256']}</code>. The same campaign and seed "
+        f"({campaign['seed']}) give the same schedule, byte for byte. The whole compiled "
+        "configuration is in <code>campaign.json</code> beside this file, with the raw data.</p>"
+    )

@@ -1,0 +1,226 @@
+"""One run of a campaign: boot the cluster, wait for its nodes, load it, let it settle, stop it.
+
+Whatever happens, what was recorded is kept, and no process is left.
+"""
+
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from actors.cluster import ClusterHandle
+from actors.plan import ClusterPlan
+from actors.ray.cluster import ClusterError
+from loadtest.bodies import collection_path, namespace_body
+from loadtest.bundle import RunState, write_json, write_rows, write_state
+from loadtest.client import ApiClient, ServerUnreachable, create
+from loadtest.compiled import Compiled, document
+from loadtest.fields import SECOND_NS
+from loadtest.fleet import GeneratorError, GeneratorFleet
+from loadtest.host import host_facts, versions
+from loadtest.observer import Endpoint, Observer
+from loadtest.progress import Display, Progress
+from loadtest.sampling import Sampler
+from loadtest.schedule import namespace_of
+from loadtest.timeline import POD_COLUMNS
+
+READY_STALL_S = 60.0
+"""Give up waiting for nodes when none has become Ready for this long."""
+START_LEAD_S = 0.3
+"""Between the word to start and the start, so that all generators hear it in time."""
+TICK_S = 1.0
+PROGRAM_LOG = "programs.log"
+"""Written by the cluster into its run directory, kept in the bundle."""
+
+Starter = Callable[[ClusterPlan, Callable[[str], None]], ClusterHandle]
+
+
+class RunError(Exception):
+    """A run that cannot go on; the text is one sentence for the user."""
+
+
+class CampaignRun:
+    """One run, used once."""
+
+    def __init__(
+        self, compiled: Compiled, directory: Path, state: RunState, display: Display
+    ) -> None:
+        self.state = state
+        self._compiled = compiled
+        self._directory = directory
+        self._display = display
+        self._private = Path(tempfile.mkdtemp(prefix="hf-"))
+        # Beside the bundle, not in the temporary directory: that may be memory, where an fsync
+        # costs nothing.
+        self._cluster = directory / "cluster"
+        self._handle: ClusterHandle | None = None
+        self._observer: Observer | None = None
+        self._sampler: Sampler | None = None
+        self._fleet: GeneratorFleet | None = None
+        self._load_start_mono: float | None = None
+        state.nodes_expected = compiled.nodes
+
+    def execute(self, start: Starter) -> RunState:
+        """Run to the end, an error or ctrl-C; the state says which. Writes the bundle."""
+        write_json(self._directory, "campaign.json", document(self._compiled))
+        write_json(self._directory, "host.json", host_facts(self._directory))
+        write_json(self._directory, "versions.json", versions())
+        write_state(self._directory, self.state)
+        try:
+            self._boot(start)
+            self._load()
+            self._settle()
+            self.state.outcome = "complete"
+        except KeyboardInterrupt:
+            self.state.outcome = "interrupted"
+            self._display.message("Interrupted: stopping, partial data is kept.")
+        except (RunError, ClusterError, ServerUnreachable, GeneratorError) as error:
+            self.state.error = str(error)
+        finally:
+            self._finish()
+        return self.state
+
+    def _boot(self, start: Starter) -> None:
+        began = time.monotonic()
+        plan = replace(self._compiled.cluster, run_directory=str(self._cluster))
+        self._handle = start(plan, self._display.message)
+        endpoint = Endpoint(self._handle.server, self._handle.ca_file, self._handle.token)
+        self._observer = Observer(endpoint)
+        self._observer.start()
+        self._sampler = Sampler(self._handle, self._observer, self._directory)
+        # Generators import Locust meanwhile; they start only when told.
+        self._fleet = GeneratorFleet(self._compiled, endpoint, self._directory, self._private)
+        self._wait_nodes(began)
+        self.state.boot_s = round(time.monotonic() - began, 3)
+        self._display.message(
+            f"{self.state.nodes_ready} nodes Ready after {self.state.boot_s:.1f} s"
+        )
+        self._make_namespaces(endpoint)
+        self._fleet.wait_ready()
+
+    def _wait_nodes(self, began: float) -> None:
+        assert self._observer
+        best, last_change = -1, time.monotonic()
+        while True:
+            ready = self._observer.nodes.ready
+            self.state.nodes_ready = ready
+            if ready >= self._compiled.nodes:
+                return
+            now = time.monotonic()
+            if ready > best:
+                best, last_change = ready, now
+            elif now - last_change > READY_STALL_S:
+                why = self._observer.problem
+                raise RunError(
+                    f"only {ready} of {self._compiled.nodes} nodes became Ready"
+                    + (f" ({why})" if why else "")
+                )
+            pods = self._observer.pods
+            self._display.show(
+                Progress(
+                    phase="boot",
+                    elapsed_s=now - began,
+                    total_s=0.0,
+                    nodes_ready=ready,
+                    nodes_expected=self._compiled.nodes,
+                    created=pods.created,
+                    bound=pods.bound,
+                    running=pods.running,
+                )
+            )
+            time.sleep(0.1)
+
+    def _goal(self) -> tuple[float, int]:
+        return self._compiled.duration_ns / SECOND_NS, self._compiled.nodes
+
+    def _make_namespaces(self, endpoint: Endpoint) -> None:
+        client = ApiClient(endpoint.server, endpoint.ca_file, endpoint.token)
+        count = self._compiled.campaign.namespaces
+        try:
+            for index in range(count):
+                name = namespace_of(index, count)
+                create(client, collection_path("namespaces", ""), namespace_body(name))
+        except RuntimeError as error:
+            raise RunError(str(error)) from None
+        finally:
+            client.close()
+
+    def _load(self) -> None:
+        assert self._fleet and self._sampler
+        self._sampler.sample_processes(0.0, self._fleet)
+        start_ns = time.time_ns() + int(START_LEAD_S * SECOND_NS)
+        self.state.load_start_wall_ns = start_ns
+        self._load_start_mono = time.monotonic() + START_LEAD_S
+        self._fleet.go(start_ns)
+        while self._fleet.running:
+            self._tick(self._phase_name())
+            if failures := self._fleet.failures():
+                raise RunError("; ".join(failures))
+        if failures := self._fleet.failures():
+            raise RunError("; ".join(failures))
+        self.state.load_s = round(self._elapsed_s(), 3)
+
+    def _settle(self) -> None:
+        assert self._observer
+        deadline = time.monotonic() + self._compiled.campaign.settle_ns / SECOND_NS
+        while True:
+            self.state.settled = self._observer.pods.at_rest
+            if self.state.settled or time.monotonic() >= deadline:
+                return
+            self._tick("settle")
+
+    def _tick(self, phase: str) -> None:
+        assert self._sampler
+        began = time.monotonic()
+        progress = self._sampler.tick(self._elapsed_s(), self._fleet, phase, self._goal())
+        self._display.show(progress)
+        time.sleep(max(0.05, TICK_S - (time.monotonic() - began)))
+
+    def _elapsed_s(self) -> float:
+        return time.monotonic() - self._load_start_mono if self._load_start_mono else 0.0
+
+    def _phase_name(self) -> str:
+        end_s = 0.0
+        elapsed_s = self._elapsed_s()
+        for phase in self._compiled.campaign.phases:
+            end_s += phase.duration_ns / SECOND_NS
+            if elapsed_s < end_s:
+                return phase.name
+        return "drain"
+
+    def _finish(self) -> None:
+        """Stop everything and write what there is. A second ctrl-C must not leave processes."""
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if not self.state.load_s and self._load_start_mono:
+            self.state.load_s = round(self._elapsed_s(), 3)
+        if self._fleet:
+            self._fleet.stop()
+        if self._sampler:
+            self._sampler.write()
+        if self._handle:
+            self.state.failures += self._handle.failures()
+        if self._observer:
+            self.state.nodes_ready = self._observer.nodes.ready
+            self.state.observer_gaps = self._observer.gaps
+            self._observer.stop()
+            rows = [times.row() for times in self._observer.pods.pods.values()]
+            write_rows(self._directory / "pods.csv.gz", POD_COLUMNS, rows)
+        if self._handle:
+            self._display.message("Stopping the cluster")
+            try:
+                self._handle.stop()
+            except ClusterError as error:
+                self.state.failures.append(str(error))
+        log = self._cluster / PROGRAM_LOG
+        if log.exists():
+            shutil.copy(log, self._directory / PROGRAM_LOG)
+            self.state.error = self.state.error.replace(
+                str(log), str(self._directory / PROGRAM_LOG)
+            )
+        shutil.rmtree(self._private, ignore_errors=True)
+        shutil.rmtree(self._cluster, ignore_errors=True)
+        write_state(self._directory, self.state)
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,64 @@
+"""A Locust user of an API server: TLS with the cluster's CA, bearer token, keep-alive."""
+
+import ssl
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from locust.contrib.fasthttp import FastHttpUser
+from locust.env import Environment
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the load goes, and how one user may send it."""
+
+    server: str
+    ca_file: str
+    token: str
+    connections_max: int
+    timeout_s: float
+
+
+class Outcome(NamedTuple):
+    """Status code (0: no answer) and size of the body in bytes."""
+
+    code: int
+    size: int
+
+
+class ApiUser(FastHttpUser):
+    """All greenlets of one scenario share one user and so one pool of connections."""
+
+    abstract = True
+    insecure = False
+    max_retries = 0
+    max_redirects = 0
+
+    def __init__(self, environment: Environment, target: Target) -> None:
+        def context(cafile: str | None = None) -> ssl.SSLContext:
+            """The caller offers a public bundle as ``cafile``; only the cluster's CA counts."""
+            return ssl.create_default_context(cafile=target.ca_file)
+
+        self.host = target.server
+        self.ssl_context_factory = context
+        self.concurrency = target.connections_max
+        self.network_timeout = target.timeout_s
+        self.connection_timeout = target.timeout_s
+        self.default_headers = {
+            "Authorization": f"Bearer {target.token}",
+            "Accept": "application/json",
+            "User-Agent": "hollowfleet-load",
+        }
+        super().__init__(environment)
+
+    def send(
+        self, method: str, path: str, body: str = "", content_type: str = "application/json"
+    ) -> Outcome:
+        """One request, its whole answer read. Never raises for what the server does."""
+        headers = {"Accept-Encoding": "identity"}
+        if body:
+            headers["Content-Type"] = content_type
+        response: Any = self.client.request(
+            method, path, name=method, data=body or None, headers=headers
+        )
+        return Outcome(response.status_code, len(response.content or b""))

@@ -1,0 +1,16 @@
+"""Single pods created and deleted, from a trace or drawn."""
+
+from loadtest.bodies import collection_path, object_path, pod_body
+from loadtest.schedule import Arrival
+from loadtest.users.http import ApiUser, Outcome
+
+
+class PodUser(ApiUser):
+    abstract = False
+
+    def perform(self, arrival: Arrival) -> Outcome:
+        if arrival.verb == "create":
+            path = collection_path(arrival.resource, arrival.namespace)
+            return self.send("POST", path, pod_body(arrival))
+        assert arrival.verb == "delete", arrival
+        return self.send("DELETE", object_path(arrival.resource, arrival.namespace, arrival.name))

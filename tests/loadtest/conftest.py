@@ -1,0 +1,77 @@
+"""A fake API server in a process of its own, and a cluster handle for it."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from fake_api import TOKEN
+
+from actors.plan import ClusterPlan, ProcessSample
+from actors.processes import cpu_seconds, pss_bytes
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@dataclass
+class FakeHandle:
+    """What actors.cluster.ClusterHandle promises, for the fake server."""
+
+    process: "subprocess.Popen[str]"
+    server: str
+    ca_file: str
+    kubeconfig: str = ""
+    token: str = TOKEN
+    stopped: bool = False
+    plans: list[ClusterPlan] = field(default_factory=list)
+
+    def samples(self) -> list[ProcessSample]:
+        pid = self.process.pid
+        return [ProcessSample("apiserver-0", pid, cpu_seconds(pid), pss_bytes(pid))]
+
+    def gauges(self) -> dict[str, dict[str, float]]:
+        return {"apiserver-0": {"watchers": 1.0}}
+
+    def failures(self) -> list[str]:
+        return []
+
+    def stop(self) -> None:
+        self.stopped = True
+        self.process.kill()
+        self.process.wait()
+        if self.process.stdout:
+            self.process.stdout.close()
+
+
+def launch(directory: Path, nodes: int, stall: tuple[float, float] = (0.0, 0.0)) -> FakeHandle:
+    command = [sys.executable, str(Path(__file__).parent / "fake_api.py"), str(directory)]
+    process = subprocess.Popen(
+        [*command, str(nodes), *map(str, stall)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    assert process.stdout
+    port = process.stdout.readline().strip()
+    assert port, "the fake server did not start"
+    ca_file = str(directory / "security" / "ca.crt")
+    return FakeHandle(process, f"https://127.0.0.1:{port}", ca_file)
+
+
+@pytest.fixture
+def fake_cluster(tmp_path: Path) -> Iterator[Callable[..., FakeHandle]]:
+    """A function that starts a fake cluster; all are stopped at the end."""
+    handles: list[FakeHandle] = []
+
+    def start(nodes: int = 3, stall: tuple[float, float] = (0.0, 0.0)) -> FakeHandle:
+        handle = launch(tmp_path / f"fake-{len(handles)}", nodes, stall)
+        handles.append(handle)
+        return handle
+
+    yield start
+    for handle in handles:
+        if not handle.stopped:
+            handle.stop()
