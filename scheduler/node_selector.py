@@ -42,14 +42,15 @@ def matches_term(table: NodeTable, rows: Rows, term: Term) -> Mask:
 def _matches_expression(table: NodeTable, rows: Rows, requirement: Requirement) -> Mask:
     column, values = table.label_column(requirement.key)
     numbers = column[rows]
+    result: Mask
     match requirement.operator:
         case "Exists":
-            return numbers > 0
+            result = numbers > 0
         case "DoesNotExist":
-            return numbers == 0
+            result = numbers == 0
         case "In" | "NotIn" | "Gt" | "Lt":
             # Answers by value number; number 0 is a node without the label.
-            answers: Mask = np.zeros(len(values) + 1, np.bool_)
+            answers = np.zeros(len(values) + 1, np.bool_)
             if requirement.operator in ("Gt", "Lt"):
                 for value, number in values.items():
                     answers[number] = _compares(value, requirement)
@@ -59,10 +60,10 @@ def _matches_expression(table: NodeTable, rows: Rows, requirement: Requirement) 
                 answers[0] = False
             if requirement.operator == "NotIn":
                 answers = ~answers
-            result: Mask = answers[numbers]
-            return result
+            result = answers[numbers]
         case _:
-            return np.zeros_like(table.alive[rows])
+            result = np.zeros_like(table.alive[rows])
+    return result
 
 
 def _compares(value: str, requirement: Requirement) -> bool:

@@ -10,7 +10,6 @@ pkg/scheduler/backend/queue/scheduling_queue.go and backoff_queue.go, v1.36. Any
 help moves every unschedulable pod; hints per plugin are absent.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from heapq import heappop, heappush
@@ -90,14 +89,6 @@ class SchedulingQueue:
                 waiting.attempts += 1
                 pods.append(pod)
         return pods
-
-    def put_back(self, pods: Sequence[str]) -> None:
-        """Popped, but not tried after all: as if they had not been popped."""
-        for pod in pods:
-            waiting = self._pods.get(pod)
-            if waiting is not None and waiting.place is Place.POPPED:
-                waiting.attempts -= 1
-                self._activate(pod, waiting)
 
     def failed(self, pod: str, now_ns: int) -> None:
         """No node took the popped pod."""

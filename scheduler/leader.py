@@ -1,0 +1,400 @@
+"""The scheduler: watches pods and nodes, decides, binds.
+
+One step takes in what happened, then decides for as many waiting pods as a batch holds. A decided
+pod is assumed at once and its binding sent; the answer confirms it or rolls it back. A lost answer
+leaves the pod where it is until a look at the API server says what became of it. With a scoring
+pool a batch is decided when its partitions have answered.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, assert_never
+
+from api.calls import (
+    ADDED,
+    DELETED,
+    MODIFIED,
+    ApiReply,
+    ApiRequest,
+    Calls,
+    CallsDone,
+    ComponentEvent,
+    ObjectsSeen,
+    WatchReset,
+    WatchSpec,
+    WatchSynced,
+)
+from api.core import JsonObject
+from api.quantity import QuantityError
+from api.streams import Stream
+from scheduler.diagnosis import failure_message, unsupported_message
+from scheduler.engine import NOWHERE, Engine
+from scheduler.explain import explain
+from scheduler.node_table import NodeTable, node_facts
+from scheduler.pod_book import PodBook, PodRecord, Stage
+from scheduler.pod_shape import Shape
+from scheduler.pool import ScoringPool
+from scheduler.queue import SchedulingQueue
+from scheduler.writes import (
+    binding,
+    failed_event,
+    lookup,
+    scheduled_event,
+    unschedulable_condition,
+)
+
+PODS, NODES = "pods", "nodes"
+WATCHES = (
+    WatchSpec(PODS, "pods", field_selector="status.phase!=Succeeded,status.phase!=Failed"),
+    WatchSpec(NODES, "nodes"),
+)
+
+BATCH_MAX = 128
+"""Pods decided in one step."""
+BINDINGS_OPEN_MAX = 4096
+"""No more pods are decided while so many bindings wait for their answer."""
+LOOK_AFTER_NS = 1_000_000_000
+"""A pod whose binding was lost is looked up after this, unless a watch tells first."""
+EQUAL_PODS_MIN = 3
+"""So many pods of one shape in a batch, and the leader scores that shape itself: after the first
+it is cheaper than asking."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskPartition:
+    """Order: call the partition of this number; report PartitionAnswered or PartitionLost."""
+
+    partition: int
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionAnswered:
+    partition: int
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionLost:
+    """No answer: connection broken or too late."""
+
+    partition: int
+
+
+SchedulerEvent = ComponentEvent | PartitionAnswered | PartitionLost
+SchedulerEffect = Calls | AskPartition
+Call = Literal["bind", "look", "write"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A popped pod of the open batch."""
+
+    pod: str
+    uid: str
+    shape: Shape
+    salt: int
+    pooled: bool
+    """The partitions are asked about it."""
+
+
+class SchedulerCore:
+    """A Component with two more events and one more effect when it has partitions."""
+
+    def __init__(self, seed: int, partitions: int = 0) -> None:
+        self.table = NodeTable()
+        self.queue = SchedulingQueue()
+        self._engine = Engine(self.table)
+        self._pool = ScoringPool(self.table, self._engine, partitions) if partitions else None
+        self._book = PodBook(self.table, self.queue)
+        self._ties = Stream(seed, "scheduler/ties")
+        self._listing: dict[str, dict[str, None]] = {PODS: {}, NODES: {}}
+        """Watches that are not synced, and what their list has named so far."""
+        self._open: dict[int, tuple[Call, str]] = {}
+        self._bindings_open = 0
+        self._next_id = 0
+        self._requests: list[ApiRequest] = []
+        self._batch: list[Decision] = []
+        self._looks: dict[str, int] = {}
+        """Uncertain pods and when to look them up, in order of time."""
+        self._told: tuple[tuple[int, ...], str] = ((), "")
+        self.decided = self.failed = self.conflicts = 0
+
+    @property
+    def watches(self) -> Sequence[WatchSpec]:
+        return WATCHES
+
+    def step(self, events: Sequence[SchedulerEvent], now_ns: int) -> Sequence[SchedulerEffect]:
+        self._book.room_made = False
+        for event in events:
+            self._take(event, now_ns)
+        if self._book.room_made:
+            self.queue.something_changed(now_ns)
+        self._look_up(now_ns)
+        orders: list[SchedulerEffect] = []
+        if self._may_decide():
+            orders += self._decide_waiting(now_ns)
+        if self._requests:
+            orders.append(Calls(self._requests))
+            self._requests = []
+        return orders
+
+    def next_wakeup_ns(self) -> int | None:
+        times = [next(iter(self._looks.values()))] if self._looks else []
+        waiting = self.queue.next_wakeup_ns()
+        if waiting is not None and self._may_decide():
+            times.append(waiting)
+        return min(times, default=None)
+
+    def check(self) -> None:
+        self.table.check()
+        self.queue.check()
+        self._book.check()
+
+    def gauges(self) -> dict[str, float]:
+        """Lengths and counters."""
+        waiting = {f"queue_{place}": float(n) for place, n in self.queue.lengths().items()}
+        return waiting | {
+            "nodes": self.table.count,
+            "pods": len(self._book.records),
+            "bindings_open": self._bindings_open,
+            "decided": self.decided,
+            "failed": self.failed,
+            "conflicts": self.conflicts,
+            "pool_fallbacks": self._pool.fallbacks if self._pool else 0,
+        }
+
+    # Events
+
+    def _take(self, event: SchedulerEvent, now_ns: int) -> None:
+        match event:
+            case WatchReset(watch):
+                self._listing[watch] = {}
+            case ObjectsSeen(watch, types, objects):
+                for kind, item in zip(types, objects, strict=True):
+                    self._see(watch, kind, item, now_ns)
+            case WatchSynced(watch):
+                self._synced(watch)
+            case CallsDone(replies):
+                for reply in replies:
+                    self._answered(reply, now_ns)
+            case PartitionAnswered(partition, body):
+                assert self._pool is not None
+                self._pool.answered(partition, body, now_ns)
+            case PartitionLost(partition):
+                assert self._pool is not None
+                self._pool.lost(partition, now_ns)
+            case _:
+                assert_never(event)
+
+    def _see(self, watch: str, kind: int, item: JsonObject, now_ns: int) -> None:
+        assert kind in (ADDED, MODIFIED, DELETED), kind
+        if watch == PODS:
+            if kind == DELETED:
+                meta = item["metadata"]
+                key = f"{meta['namespace']}/{meta['name']}"
+                self._book.forget(key)
+            else:
+                key = self._book.see(item)
+            self._looks_no_more(key)
+        else:
+            key = item["metadata"]["name"]
+            if kind == DELETED:
+                self.table.remove_node(key)
+            elif self._put_node(item):
+                self.queue.something_changed(now_ns)
+        listing = self._listing.get(watch)
+        if listing is not None:
+            listing[key] = None
+
+    def _put_node(self, node: JsonObject) -> bool:
+        """A node whose quantities cannot be read is as good as absent."""
+        try:
+            return self.table.put_node(node_facts(node))
+        except QuantityError:
+            return self.table.remove_node(node["metadata"]["name"])
+
+    def _synced(self, watch: str) -> None:
+        seen = self._listing.pop(watch, None)
+        if seen is None:
+            return
+        if watch == PODS:
+            self._book.keep_only(seen)
+            for key in [key for key in self._looks if key not in self._book.records]:
+                del self._looks[key]
+        else:
+            for name in [name for name in self.table.row_of if name not in seen]:
+                self.table.remove_node(name)
+
+    def _answered(self, reply: ApiReply, now_ns: int) -> None:
+        call, key = self._open.pop(reply.id)
+        if call == "bind":
+            self._bindings_open -= 1
+        record = self._book.records.get(key)
+        if call == "write" or record is None or record.request != reply.id:
+            return
+        if call == "bind":
+            self._bind_answered(key, record, reply, now_ns)
+        else:
+            self._look_answered(key, record, reply, now_ns)
+
+    def _bind_answered(self, key: str, record: PodRecord, reply: ApiReply, now_ns: int) -> None:
+        record.request = 0
+        if 200 <= reply.code < 300:
+            self._book.confirm(key)
+            self._write(scheduled_event(self._id("write"), record.reference, record.node, now_ns))
+        elif record.stage is Stage.ASSUMED and reply.code == 0:
+            record.stage = Stage.UNCERTAIN
+            self._looks[key] = now_ns + LOOK_AFTER_NS
+        elif record.stage is Stage.ASSUMED:
+            self.conflicts += 1
+            self._book.roll_back(key)
+            self.queue.retry(key, now_ns)
+
+    def _look_answered(self, key: str, record: PodRecord, reply: ApiReply, now_ns: int) -> None:
+        record.request = 0
+        if record.stage is not Stage.UNCERTAIN:
+            return
+        if reply.code == 200:
+            pod = json.loads(reply.body)
+            same = pod["metadata"]["uid"] == record.reference.uid
+            if same and pod["spec"].get("nodeName"):
+                self._book.see(pod)
+                return
+        elif reply.code != 404:
+            self._looks[key] = now_ns + LOOK_AFTER_NS
+            return
+        # Not bound, or gone, which the watch will say.
+        self._book.roll_back(key)
+        self.queue.retry(key, now_ns)
+
+    # Pods whose binding was lost
+
+    def _look_up(self, now_ns: int) -> None:
+        due = []
+        for key, due_ns in self._looks.items():
+            if due_ns > now_ns:
+                break
+            due.append(key)
+        for key in due:
+            del self._looks[key]
+            record = self._book.records[key]
+            record.request = self._id("look", key)
+            self._write(lookup(record.request, record.reference))
+
+    def _looks_no_more(self, key: str) -> None:
+        if key in self._looks:
+            record = self._book.records.get(key)
+            if record is None or record.stage is not Stage.UNCERTAIN:
+                del self._looks[key]
+
+    # Decisions
+
+    def _may_decide(self) -> bool:
+        return (
+            not self._listing
+            and self._bindings_open < BINDINGS_OPEN_MAX
+            and not (self._pool is not None and self._pool.waiting)
+        )
+
+    def _decide_waiting(self, now_ns: int) -> Sequence[AskPartition]:
+        """Finish the open batch, then open the next one; decide it at once if nobody is asked."""
+        self._decide(now_ns)
+        self._batch = self._next_batch(now_ns)
+        if self._pool is not None:
+            asked = [
+                (number, decision.shape, decision.salt)
+                for number, decision in enumerate(self._batch)
+                if decision.pooled
+            ]
+            if asked:
+                orders = [AskPartition(p, body) for p, body in self._pool.ask(asked, now_ns)]
+                if orders:
+                    return orders
+        self._decide(now_ns)
+        return ()
+
+    def _next_batch(self, now_ns: int) -> list[Decision]:
+        pods = self.queue.pop(BATCH_MAX, now_ns)
+        records = [self._book.records[pod] for pod in pods]
+        alike: dict[int, int] = {}
+        for record in records:
+            alike[record.shape.number] = alike.get(record.shape.number, 0) + 1
+        return [
+            Decision(
+                pod,
+                record.reference.uid,
+                record.shape,
+                max(self._ties.next_u64(), 1),
+                pooled=self._pool is not None
+                and alike[record.shape.number] < EQUAL_PODS_MIN
+                and not self._engine.has_view(record.shape),
+            )
+            for pod, record in zip(pods, records, strict=True)
+        ]
+
+    def _decide(self, now_ns: int) -> None:
+        batch, self._batch = self._batch, []
+        for number, decision in enumerate(batch):
+            record = self._book.records.get(decision.pod)
+            # While partitions were asked it may have gone, come anew, or been bound by another.
+            if record is None or record.stage is not Stage.PENDING:
+                continue
+            if record.reference.uid != decision.uid:
+                continue
+            if record.problem or record.shape.key.unsupported:
+                self._fail(decision.pod, record, now_ns)
+            else:
+                self._place(number, decision, record, now_ns)
+
+    def _place(self, number: int, decision: Decision, record: PodRecord, now_ns: int) -> None:
+        if decision.pooled and self._pool is not None and record.shape is decision.shape:
+            row = self._pool.choose(number, record.shape, decision.salt)
+        else:
+            row = self._engine.choose(record.shape, decision.salt)
+        if row == NOWHERE:
+            self._fail(decision.pod, record, now_ns)
+            return
+        self.decided += 1
+        node = self.table.names[row]
+        request = self._id("bind", decision.pod)
+        self._bindings_open += 1
+        self._book.assume(decision.pod, node, request)
+        self._write(binding(request, record.reference, node))
+
+    def _fail(self, pod: str, record: PodRecord, now_ns: int) -> None:
+        self.failed += 1
+        self.queue.failed(pod, now_ns)
+        message = self._why(record)
+        if message == record.message:
+            return
+        record.message = message
+        record.failing_since_ns = record.failing_since_ns or now_ns
+        reference = record.reference
+        self._write(failed_event(self._id("write"), reference, message, now_ns))
+        self._write(
+            unschedulable_condition(self._id("write"), reference, message, record.failing_since_ns)
+        )
+
+    def _why(self, record: PodRecord) -> str:
+        """The message; worked out once for equal pods that fail in a row."""
+        if record.problem:
+            return record.problem
+        if record.shape.key.unsupported:
+            return unsupported_message(self.table.count, record.shape.key.unsupported)
+        lower = self._book.has_lower(record.priority)
+        state = (self.table.position, self.table.static_version)
+        known: tuple[int, ...] = (record.shape.number, record.never_preempts, lower, *state)
+        if self._told[0] != known:
+            explanation = explain(record.shape, self.table)
+            self._told = (known, failure_message(explanation, record.never_preempts, lower))
+        return self._told[1]
+
+    def _id(self, call: Call, key: str = "") -> int:
+        self._next_id += 1
+        self._open[self._next_id] = (call, key)
+        return self._next_id
+
+    def _write(self, request: ApiRequest) -> None:
+        self._requests.append(request)

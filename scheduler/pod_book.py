@@ -1,0 +1,205 @@
+"""All pods that concern the scheduler, and on which node each of them counts.
+
+A pod is pending, assumed (its binding is under way), uncertain (the answer to its binding was
+lost) or bound. From assumed on it counts on its node, so nothing else is put in its place. What an
+API server once bound stays bound: an older view of the pod never takes it from its node.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from api.core import InvariantError, JsonObject
+from api.quantity import QuantityError
+from scheduler.node_table import NodeTable
+from scheduler.pod_shape import Shape, Shapes
+from scheduler.queue import SchedulingQueue
+from scheduler.writes import SCHEDULER_NAME, PodReference
+
+FINISHED = ("Succeeded", "Failed")
+
+
+class Stage(Enum):
+    PENDING = "pending"
+    ASSUMED = "assumed"
+    UNCERTAIN = "uncertain"
+    BOUND = "bound"
+
+
+@dataclass(slots=True)
+class PodRecord:
+    """One pod."""
+
+    reference: PodReference
+    shape: Shape
+    problem: str
+    """Why it can never be scheduled as it stands; empty: it can."""
+    priority: int
+    gated: bool
+    never_preempts: bool
+    stage: Stage = Stage.PENDING
+    node: str = ""
+    """Where it counts."""
+    request: int = 0
+    """Id of its open binding or look-up."""
+    message: str = ""
+    """The last reason written to it."""
+    failing_since_ns: int = 0
+
+
+class PodBook:
+    """Keeps records, queue and node table in step."""
+
+    def __init__(self, table: NodeTable, queue: SchedulingQueue) -> None:
+        self.table = table
+        self.queue = queue
+        self.records: dict[str, PodRecord] = {}
+        self._shapes = Shapes()
+        self._nothing = self._shapes.of_pod({"spec": {}})
+        self._priorities: dict[int, int] = {}
+        """Priority to number of pods that count on a node."""
+        self.room_made = False
+        """A pod left a node since the caller last cleared this."""
+
+    def see(self, pod: JsonObject) -> str:
+        """Take in a pod's present state; returns its key."""
+        meta = pod["metadata"]
+        key = f"{meta['namespace']}/{meta['name']}"
+        record = self.records.get(key)
+        if record is not None and record.reference.uid != meta["uid"]:
+            self.forget(key)
+            record = None
+        if (pod.get("status") or {}).get("phase") in FINISHED:
+            self.forget(key)
+        elif pod["spec"].get("nodeName"):
+            self._see_placed(key, record, pod)
+        elif record is not None and record.stage is not Stage.PENDING:
+            pass
+        elif "deletionTimestamp" in meta or _foreign(pod):
+            self.forget(key)
+        else:
+            self._see_pending(key, record, pod)
+        return key
+
+    def forget(self, key: str) -> None:
+        """The pod is gone, finished, or none of our business."""
+        record = self.records.pop(key, None)
+        self.queue.remove(key)
+        if record is not None and record.node:
+            self._uncount(key, record)
+
+    def keep_only(self, seen: Iterable[str]) -> None:
+        """A list is complete: what is not among ``seen`` is gone."""
+        present = dict.fromkeys(seen)
+        for key in [key for key in self.records if key not in present]:
+            self.forget(key)
+
+    def assume(self, key: str, node: str, request: int) -> None:
+        record = self.records[key]
+        assert record.stage is Stage.PENDING, key
+        self._count(key, record, node)
+        record.stage = Stage.ASSUMED
+        record.request = request
+
+    def roll_back(self, key: str) -> None:
+        """The pod did not come to the node it was assumed on."""
+        record = self.records[key]
+        assert record.stage in (Stage.ASSUMED, Stage.UNCERTAIN), key
+        self._uncount(key, record)
+        record.stage = Stage.PENDING
+        record.request = 0
+
+    def confirm(self, key: str) -> None:
+        """The binding was accepted."""
+        self.records[key].stage = Stage.BOUND
+        self.queue.remove(key)
+
+    def has_lower(self, priority: int) -> bool:
+        """Whether a pod of lower priority counts on some node."""
+        return any(other < priority for other in self._priorities)
+
+    def check(self) -> None:
+        counted = 0
+        for key, record in self.records.items():
+            if record.stage is Stage.PENDING:
+                if record.node or key not in self.queue:
+                    raise InvariantError(f"{key} is pending but counted, or not queued")
+            elif key not in self.table.pods_on(record.node):
+                raise InvariantError(f"{key} is {record.stage.value} but does not count")
+            else:
+                counted += 1
+        if counted != sum(self._priorities.values()):
+            raise InvariantError("count of placed pods")
+
+    def _see_placed(self, key: str, record: PodRecord | None, pod: JsonObject) -> None:
+        node, generation = pod["spec"]["nodeName"], pod["metadata"].get("generation", 0)
+        if record is None:
+            record = self.records[key] = self._record(pod)
+        elif record.stage is Stage.BOUND and record.node == node:
+            if record.reference.generation == generation:
+                return
+            fresh = self._record(pod)
+            if fresh.shape is record.shape:
+                record.reference = fresh.reference
+                return
+            # Resized in place.
+            self._uncount(key, record)
+            record.shape, record.reference = fresh.shape, fresh.reference
+        if record.node != node:
+            if record.node:
+                self._uncount(key, record)
+            self._count(key, record, node)
+        self.confirm(key)
+
+    def _see_pending(self, key: str, record: PodRecord | None, pod: JsonObject) -> None:
+        fresh = self._record(pod)
+        if record is None:
+            self.records[key] = fresh
+        else:
+            record.reference = fresh.reference
+            if (record.shape, record.gated, record.priority, record.problem) == (
+                (fresh.shape, fresh.gated, fresh.priority, fresh.problem)
+            ):
+                return
+            record.shape, record.gated = fresh.shape, fresh.gated
+            record.priority, record.problem = fresh.priority, fresh.problem
+        self.queue.add(key, fresh.priority, fresh.gated)
+
+    def _record(self, pod: JsonObject) -> PodRecord:
+        meta, spec = pod["metadata"], pod["spec"]
+        problem = ""
+        try:
+            shape = self._shapes.of_pod(pod)
+        except QuantityError as error:
+            shape, problem = self._nothing, f"the pod's requests cannot be read: {error}"
+        return PodRecord(
+            reference=PodReference(
+                meta["namespace"], meta["name"], meta["uid"], meta.get("generation", 0)
+            ),
+            shape=shape,
+            problem=problem,
+            priority=spec.get("priority") or 0,
+            gated=bool(spec.get("schedulingGates")),
+            never_preempts=spec.get("preemptionPolicy") == "Never",
+        )
+
+    def _count(self, key: str, record: PodRecord, node: str) -> None:
+        self.table.add_pod(key, node, record.shape)
+        record.node = node
+        self._priorities[record.priority] = self._priorities.get(record.priority, 0) + 1
+
+    def _uncount(self, key: str, record: PodRecord) -> None:
+        self.table.remove_pod(key, record.node)
+        record.node = ""
+        self.room_made = True
+        left = self._priorities[record.priority] - 1
+        if left:
+            self._priorities[record.priority] = left
+        else:
+            del self._priorities[record.priority]
+
+
+def _foreign(pod: JsonObject) -> bool:
+    """Left to another scheduler."""
+    name = pod["spec"].get("schedulerName", SCHEDULER_NAME)
+    return bool(name != SCHEDULER_NAME)

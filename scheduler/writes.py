@@ -1,0 +1,119 @@
+"""What the scheduler writes: bindings, events, conditions, worded as kube-scheduler words them.
+
+Source: plugins/defaultbinder/default_binder.go, pkg/scheduler/schedule_one.go
+(handleSchedulingFailure, updatePod), client-go/tools/events/event_recorder.go, v1.36.
+"""
+
+from dataclasses import dataclass
+
+from api.calls import STRATEGIC_PATCH, ApiRequest
+from api.core import JsonObject
+from api.times import micro_time, rfc3339
+from scheduler.diagnosis import note
+
+SCHEDULER_NAME = "default-scheduler"
+
+
+@dataclass(frozen=True, slots=True)
+class PodReference:
+    """Which pod is written about."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int = 0
+
+
+def binding(request_id: int, pod: PodReference, node: str) -> ApiRequest:
+    metadata = {"namespace": pod.namespace, "name": pod.name, "uid": pod.uid}
+    return ApiRequest(
+        id=request_id,
+        verb="create",
+        resource="pods",
+        namespace=pod.namespace,
+        name=pod.name,
+        subresource="binding",
+        body={
+            "apiVersion": "v1",
+            "kind": "Binding",
+            "metadata": metadata,
+            "target": {"kind": "Node", "name": node},
+        },
+        quiet=True,
+    )
+
+
+def scheduled_event(request_id: int, pod: PodReference, node: str, now_ns: int) -> ApiRequest:
+    message = f"Successfully assigned {pod.namespace}/{pod.name} to {node}"
+    return _event(request_id, pod, ("Normal", "Scheduled", "Binding", message), now_ns)
+
+
+def failed_event(request_id: int, pod: PodReference, message: str, now_ns: int) -> ApiRequest:
+    words = ("Warning", "FailedScheduling", "Scheduling", note(message))
+    return _event(request_id, pod, words, now_ns)
+
+
+def unschedulable_condition(
+    request_id: int, pod: PodReference, message: str, since_ns: int
+) -> ApiRequest:
+    """Patch PodScheduled to False. ``since_ns``: when it became False."""
+    condition: JsonObject = {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "Unschedulable",
+        "message": message,
+        "lastProbeTime": None,
+        "lastTransitionTime": rfc3339(since_ns),
+    }
+    if pod.generation:
+        condition["observedGeneration"] = pod.generation
+    return ApiRequest(
+        id=request_id,
+        verb="patch",
+        resource="pods",
+        namespace=pod.namespace,
+        name=pod.name,
+        subresource="status",
+        body={"metadata": {"uid": pod.uid}, "status": {"conditions": [condition]}},
+        content_type=STRATEGIC_PATCH,
+        quiet=True,
+    )
+
+
+def lookup(request_id: int, pod: PodReference) -> ApiRequest:
+    return ApiRequest(
+        id=request_id, verb="get", resource="pods", namespace=pod.namespace, name=pod.name
+    )
+
+
+def _event(
+    request_id: int, pod: PodReference, words: tuple[str, str, str, str], now_ns: int
+) -> ApiRequest:
+    kind, reason, action, message = words
+    body = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"namespace": pod.namespace, "name": f"{pod.name}.{now_ns:x}"},
+        "involvedObject": {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "namespace": pod.namespace,
+            "name": pod.name,
+            "uid": pod.uid,
+        },
+        "type": kind,
+        "reason": reason,
+        "action": action,
+        "message": message,
+        "eventTime": micro_time(now_ns),
+        "reportingComponent": SCHEDULER_NAME,
+        "reportingInstance": SCHEDULER_NAME,
+    }
+    return ApiRequest(
+        id=request_id,
+        verb="create",
+        resource="events",
+        namespace=pod.namespace,
+        body=body,
+        quiet=True,
+    )

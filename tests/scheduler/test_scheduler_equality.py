@@ -1,0 +1,174 @@
+"""One plain way to decide, and three fast ones: they must agree, tie for tie."""
+
+from typing import Any
+
+import msgpack
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scheduler_objects import node, pod
+
+from scheduler.engine import Engine
+from scheduler.explain import choose, explain
+from scheduler.node_table import NodeTable, node_facts
+from scheduler.partition import PartitionCore, answer_body, request_from
+from scheduler.pod_shape import Shapes
+from scheduler.pool import ScoringPool
+from scheduler.rating import rate, rating_of_view
+
+TAINTS = ("a=1:PreferNoSchedule", "b=1:PreferNoSchedule", "c=1:NoSchedule")
+ZONES = ("z0", "z1", "z2")
+
+nodes = st.fixed_dictionaries(
+    {
+        "cpu": st.sampled_from(["1", "2", "3", "16"]),
+        "memory": st.sampled_from(["1Gi", "2Gi", "3Gi"]),
+        "pods": st.integers(1, 4),
+        "labels": st.fixed_dictionaries({"zone": st.sampled_from(ZONES)}),
+        "taints": st.lists(st.sampled_from(TAINTS), max_size=2, unique=True),
+        "unschedulable": st.sampled_from([False, False, True]),
+        "extended": st.sampled_from([{}, {"x/gpu": "2"}]),
+        "images": st.sampled_from([[], [{"names": ["app:1"], "sizeBytes": 900_000_000}]]),
+    }
+)
+
+
+def preferring(zones: list[tuple[str, int]]) -> dict[str, Any]:
+    terms = [
+        {
+            "weight": weight,
+            "preference": {
+                "matchExpressions": [{"key": "zone", "operator": "In", "values": [zone]}]
+            },
+        }
+        for zone, weight in zones
+    ]
+    return {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": terms}}
+
+
+pods = st.fixed_dictionaries(
+    {
+        "cpu": st.sampled_from(["", "100m", "500m", "700m"]),
+        "memory": st.sampled_from(["", "100Mi", "512Mi"]),
+        "ports": st.sampled_from([(), (), (80,)]),
+        "extended": st.sampled_from([{}, {}, {"x/gpu": "1"}]),
+        "tolerations": st.sampled_from(
+            [[], [{"key": "a", "operator": "Exists"}], [{"operator": "Exists"}]]
+        ),
+        "affinity": st.lists(
+            st.tuples(st.sampled_from(ZONES), st.sampled_from([1, 10, 50])), max_size=2
+        ).map(preferring),
+    }
+)
+
+
+class World:
+    """One table, and the ways to decide over it."""
+
+    def __init__(self, partitions: int) -> None:
+        self.table = NodeTable()
+        self.shapes = Shapes()
+        self.engine = Engine(self.table)
+        self.pool = ScoringPool(self.table, Engine(self.table), partitions)
+        self.cores = [PartitionCore() for _ in range(partitions)]
+        self.placed: list[tuple[str, str]] = []
+
+    def ask(self, questions: list[Any], lost: int | None = None) -> None:
+        """One round over the wire format."""
+        for number, body in self.pool.ask(questions, 0):
+            if number == lost:
+                self.pool.lost(number, -2_000_000_000)
+                continue
+            _, changed, request = request_from(msgpack.unpackb(msgpack.packb(body)))
+            (scored,) = self.cores[number].step([changed, request], 0)
+            self.cores[number].check()
+            answer = msgpack.unpackb(msgpack.packb(answer_body(scored)))
+            self.pool.answered(number, answer, 0)
+
+    def place(self, name: str, row: int, shape: Any) -> None:
+        if row >= 0:
+            self.table.add_pod(name, self.table.names[row], shape)
+            self.placed.append((name, self.table.names[row]))
+
+    def disturb(self, what: int, data: st.DataObject) -> None:
+        """Between two batches: a pod goes, a node goes, comes back, or changes."""
+        if what == 0 and self.placed:
+            at = data.draw(st.integers(0, len(self.placed) - 1))
+            self.table.remove_pod(*self.placed.pop(at))
+        elif what == 1 and self.table.count > 1:
+            self.table.remove_node(sorted(self.table.row_of)[0])
+        elif what in (2, 3):
+            name = f"n{data.draw(st.integers(0, 7))}"
+            self.table.put_node(node_facts(node(name, **data.draw(nodes))))
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_batched_and_pooled_equal_one_at_a_time(data: st.DataObject) -> None:
+    world = World(data.draw(st.integers(1, 3)))
+    for number, facts in enumerate(data.draw(st.lists(nodes, min_size=1, max_size=8))):
+        world.table.put_node(node_facts(node(f"n{number}", **facts)))
+    kinds = data.draw(st.lists(pods, min_size=1, max_size=3))
+    for batch in range(data.draw(st.integers(1, 3))):
+        questions = []
+        for number in range(data.draw(st.integers(1, 8))):
+            kind = dict(data.draw(st.sampled_from(kinds)))
+            shape = world.shapes.of_pod(pod("p", **kind))
+            questions.append((number, shape, data.draw(st.integers(0, 2**64 - 1))))
+        world.ask(questions, data.draw(st.sampled_from([None, None, 0])))
+        if data.draw(st.booleans()):
+            world.disturb(data.draw(st.integers(0, 3)), data)
+        for number, shape, salt in questions:
+            plain = choose(explain(shape, world.table), world.table, salt)
+            assert world.engine.choose(shape, salt) == plain
+            assert world.pool.choose(number, shape, salt) == plain
+            world.place(f"p{batch}.{number}", plain, shape)
+        world.disturb(data.draw(st.integers(0, 3)), data)
+        world.table.check()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(nodes, min_size=1, max_size=8), st.lists(pods, min_size=1, max_size=6))
+def test_views_and_subsets_rate_alike(
+    node_list: list[dict[str, Any]], pod_list: list[dict[str, Any]]
+) -> None:
+    world = World(1)
+    for number, facts in enumerate(node_list):
+        world.table.put_node(node_facts(node(f"n{number}", **facts)))
+    for number, kind in enumerate(pod_list):
+        shape = world.shapes.of_pod(pod("p", **kind))
+        whole = rating_of_view(world.engine.view(shape))
+        rows = whole.rows
+        parts = rate(shape, world.table, rows)
+        assert parts.rows.tolist() == rows.tolist()
+        assert parts.bases.tolist() == whole.bases.tolist()
+        assert parts.levels.tolist() == whole.levels.tolist()
+        world.place(f"p{number}", world.engine.choose(shape, 7), shape)
+
+
+def test_the_winner_of_a_partition_may_lose_under_the_global_maximum() -> None:
+    """Two partitions whose highest preference differs: each one's own normalisation would put
+    another node first."""
+    world = World(2)
+    labels = [{"zone": "z0"}, {"zone": "z1"}, {"zone": "z2"}, {"zone": "z1"}]
+    sizes = ["4", "2", "2", "16"]
+    for number, (label, cpu) in enumerate(zip(labels, sizes, strict=True)):
+        facts = node_facts(node(f"n{number}", cpu=cpu, labels=label))
+        world.table.put_node(facts)
+    preference = preferring([("z0", 100), ("z1", 3), ("z2", 1)])
+    shape = world.shapes.of_pod(pod("p", cpu="1", affinity=preference))
+    world.ask([(0, shape, 1)])
+    assert world.table.names[world.pool.choose(0, shape, 1)] == "n0"
+    world.table.put_node(node_facts(node("n0", cpu="4", unschedulable=True)))
+    plain = choose(explain(shape, world.table), world.table, 1)
+    assert world.pool.choose(0, shape, 1) == plain == world.engine.choose(shape, 1)
+
+
+def test_ties_are_shared_out_evenly() -> None:
+    world = World(1)
+    for number in range(5):
+        world.table.put_node(node_facts(node(f"n{number}")))
+    shape = world.shapes.of_pod(pod("p"))
+    counts = [0] * 5
+    for salt in range(1, 5001):
+        counts[world.engine.choose(shape, salt * 0x9E3779B97F4A7C15 % 2**64)] += 1
+    assert min(counts) > 880 and max(counts) < 1120
