@@ -1,0 +1,379 @@
+"""The controllers as one component: watch events in, calls out.
+
+What is seen goes into the view and wakes keys; keys of shards that this process leads are synced,
+many at once but each key only once; answers resume the syncs that wait for them. Writes to
+Deployments, ReplicaSets and Namespaces are taken into the view when they are answered, so a sync
+that follows does not work on an older picture than its predecessor wrote.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+from zlib import crc32
+
+from api.calls import (
+    DELETED,
+    ApiReply,
+    ApiRequest,
+    Calls,
+    CallsDone,
+    ComponentEvent,
+    ObjectsSeen,
+    WatchReset,
+    WatchSpec,
+    WatchSynced,
+)
+from api.core import InvariantError, JsonObject
+from controllers.deployment import DeploymentController
+from controllers.events import EventRecorder
+from controllers.leadership import NAMESPACE as LEASE_NAMESPACE
+from controllers.leadership import Leadership
+from controllers.limits import ControllerLimits
+from controllers.records import (
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    LEASES,
+    NAMESPACES,
+    NODES,
+    PODS,
+    REPLICA_SETS,
+    SERVICE_ACCOUNTS,
+    SERVICES,
+)
+from controllers.replicaset import ReplicaSetController
+from controllers.sync import Sync, body_of, ok
+from controllers.view import Change, View
+from controllers.workqueue import TokenBucket, WorkQueue
+
+WATCHED = (
+    NAMESPACES,
+    NODES,
+    LEASES,
+    SERVICE_ACCOUNTS,
+    CONFIG_MAPS,
+    SERVICES,
+    DEPLOYMENTS,
+    REPLICA_SETS,
+    PODS,
+)
+NODE_LEASES = "kube-node-lease"
+_WRITES = ("create", "update", "patch")
+_WRITTEN_THROUGH = (DEPLOYMENTS, REPLICA_SETS, NAMESPACES)
+
+
+class Controller(Protocol):
+    """One reconciler: which keys a change concerns, and how to sync a key."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def events(self) -> EventRecorder | None: ...
+
+    def notice(self, change: Change, now_ns: int) -> Sequence[str]: ...
+
+    def relisted(self, resource: str) -> None:
+        """The collection was listed anew."""
+
+    def all_keys(self) -> Sequence[str]:
+        """All keys, for a shard that has just been taken over."""
+        ...
+
+    def home(self, key: str) -> str:
+        """What decides the key's shard: its namespace, or its name if it has none."""
+        ...
+
+    def sync(self, key: str, now_ns: int) -> Sync: ...
+
+    def due(self, now_ns: int) -> Sequence[str]:
+        """Keys that time alone concerns."""
+        ...
+
+    def next_due_ns(self) -> int | None: ...
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A sync that waits for answers."""
+
+    lane: "_Lane"
+    key: str
+    shard: int
+    sync: Sync
+    answers: list[ApiReply | None] = field(default_factory=list)
+    missing: int = 0
+
+
+@dataclass(slots=True)
+class _Lane:
+    """A controller with its queue and its client's limits."""
+
+    controller: Controller
+    queue: WorkQueue[str]
+    workers: int
+    bucket: TokenBucket
+    waiting: deque[ApiRequest] = field(default_factory=deque)
+    flights: dict[str, _Flight] = field(default_factory=dict)
+
+
+class ControllersCore:
+    """Component (api.calls) of kube-controller-manager's role. ``holder``: the process's name."""
+
+    def __init__(
+        self, holder: str, shards: int, limits: ControllerLimits, only: Sequence[str] = ()
+    ) -> None:
+        """``only``: names of the controllers to run; empty: all."""
+        self._limits = limits
+        self._shards = shards
+        self._view = View(WATCHED)
+        self._leadership = Leadership(holder, shards, limits.leases)
+        self._lanes = [
+            _Lane(
+                controller,
+                WorkQueue(limits.retries),
+                workers,
+                TokenBucket(limits.qps, limits.burst),
+            )
+            for controller, workers in self._controllers()
+            if not only or controller.name in only
+        ]
+        self._takers: dict[int, tuple[_Flight, int, str] | None] = {}
+        self._leases_open: dict[int, int] = {}
+        self._next_id = 1
+        self._now_ns = 0
+        self._more = False
+        self._served = 0
+
+    def _controllers(self) -> list[tuple[Controller, int]]:
+        limits, view = self._limits, self._view
+        return [
+            (DeploymentController(view), limits.workers),
+            (ReplicaSetController(view, limits.replica_sets), limits.workers),
+        ]
+
+    @property
+    def watches(self) -> Sequence[WatchSpec]:
+        return tuple(WatchSpec(resource, resource) for resource in WATCHED)
+
+    @property
+    def view(self) -> View:
+        return self._view
+
+    def gauges(self) -> dict[str, float]:
+        """Lengths of queues and counts, for the supervisor."""
+        out: dict[str, float] = {
+            "shards_led": len(self._leadership.held(self._now_ns)),
+            "syncs_total": self._served,
+        }
+        for lane in self._lanes:
+            name = lane.controller.name
+            out[f"{name}_queue"] = len(lane.queue)
+            out[f"{name}_syncs_open"] = len(lane.flights)
+            out[f"{name}_calls_waiting"] = len(lane.waiting)
+        return out
+
+    def step(self, events: Sequence[ComponentEvent], now_ns: int) -> Sequence[Calls]:
+        self._now_ns = now_ns
+        out: list[ApiRequest] = []
+        for event in events:
+            match event:
+                case ObjectsSeen():
+                    self._see(event, now_ns)
+                case CallsDone():
+                    for reply in event.replies:
+                        self._answer(reply, now_ns)
+                case WatchReset():
+                    self._view.reset(event.watch)
+                case WatchSynced():
+                    self._synced(event.watch, now_ns)
+        if self._view.synced:
+            self._lead(out, now_ns)
+            self._run(now_ns)
+        for lane in self._lanes:
+            recorder = lane.controller.events
+            if recorder is not None:
+                for request in recorder.take():
+                    self._send(lane, request, None)
+            while lane.waiting and lane.bucket.try_take(now_ns):
+                out.append(lane.waiting.popleft())
+        return [Calls(out)] if out else []
+
+    def next_wakeup_ns(self) -> int | None:
+        if not self._view.synced:
+            return None
+        if self._more:
+            return self._now_ns
+        times = [self._leadership.next_wakeup_ns()]
+        for lane in self._lanes:
+            times += [lane.queue.next_wakeup_ns(), lane.controller.next_due_ns()]
+            if lane.waiting:
+                times.append(lane.bucket.next_ns(self._now_ns))
+        return min((time for time in times if time is not None), default=None)
+
+    def check(self) -> None:
+        self._view.check()
+        for lane in self._lanes:
+            if len(lane.flights) != lane.queue.processing:
+                raise InvariantError(f"{lane.controller.name}: syncs and keys in work differ")
+            for flight in lane.flights.values():
+                if flight.missing <= 0:
+                    raise InvariantError(f"{lane.controller.name}: {flight.key} waits for nothing")
+
+    # Watching.
+
+    def _see(self, event: ObjectsSeen, now_ns: int) -> None:
+        resource = event.watch
+        rows = zip(event.types, event.objects, event.revisions, strict=True)
+        for kind, item, revision in rows:
+            if resource == LEASES and self._see_lease(item, kind == DELETED, now_ns):
+                continue
+            if kind == DELETED:
+                for change in self._view.deleted(resource, item, revision):
+                    self._notice(change, now_ns)
+            else:
+                seen = self._view.seen(resource, item, revision)
+                if seen is not None:
+                    self._notice(seen, now_ns)
+
+    def _see_lease(self, item: JsonObject, gone: bool, now_ns: int) -> bool:
+        """Leases of shards and heartbeats; True when that is all there is to see."""
+        namespace = item["metadata"].get("namespace", "")
+        if namespace == LEASE_NAMESPACE:
+            self._leadership.observe(item, gone, now_ns)
+        return False
+
+    def _synced(self, resource: str, now_ns: int) -> None:
+        for change in self._view.finish(resource):
+            self._notice(change, now_ns)
+        for lane in self._lanes:
+            lane.controller.relisted(resource)
+
+    def _notice(self, change: Change, now_ns: int) -> None:
+        for lane in self._lanes:
+            for key in lane.controller.notice(change, now_ns):
+                if self._mine(lane, key):
+                    lane.queue.add(key)
+
+    def _shard_of(self, lane: _Lane, key: str) -> int:
+        return crc32(lane.controller.home(key).encode()) % self._shards
+
+    def _mine(self, lane: _Lane, key: str) -> bool:
+        return self._leadership.leads(self._shard_of(lane, key), self._now_ns)
+
+    # Leading.
+
+    def _lead(self, out: list[ApiRequest], now_ns: int) -> None:
+        for shard, request in self._leadership.step(now_ns):
+            number = self._number()
+            self._leases_open[number] = shard
+            out.append(request._replace(id=number))
+        for lane in self._lanes:
+            for flight in list(lane.flights.values()):
+                if not self._leadership.leads(flight.shard, now_ns):
+                    self._abandon(flight)
+
+    def _abandon(self, flight: _Flight) -> None:
+        """The shard is another's now: what was sent is sent, nothing follows."""
+        flight.sync.close()
+        del flight.lane.flights[flight.key]
+        flight.lane.queue.done(flight.key)
+        flight.lane.queue.drop(flight.key)
+        flight.missing = 0
+
+    def _take_over(self, shard: int) -> None:
+        for lane in self._lanes:
+            for key in lane.controller.all_keys():
+                if self._shard_of(lane, key) == shard:
+                    lane.queue.add(key)
+
+    # Syncing.
+
+    def _run(self, now_ns: int) -> None:
+        budget = self._limits.syncs_per_step_max
+        self._more = False
+        for lane in self._lanes:
+            for key in lane.controller.due(now_ns):
+                if self._mine(lane, key):
+                    lane.queue.add(key)
+            while len(lane.flights) < lane.workers:
+                if budget <= 0:
+                    self._more = self._more or len(lane.queue) > 0
+                    break
+                key_taken = lane.queue.take(now_ns)
+                if key_taken is None:
+                    break
+                budget -= 1
+                self._start(lane, key_taken, now_ns)
+
+    def _start(self, lane: _Lane, key: str, now_ns: int) -> None:
+        shard = self._shard_of(lane, key)
+        if not self._leadership.leads(shard, now_ns):
+            lane.queue.done(key)
+            lane.queue.drop(key)
+            return
+        self._served += 1
+        flight = _Flight(lane, key, shard, lane.controller.sync(key, now_ns))
+        lane.flights[key] = flight
+        self._advance(flight, None, now_ns)
+
+    def _advance(self, flight: _Flight, replies: Sequence[ApiReply] | None, now_ns: int) -> None:
+        """Run the sync up to its next calls or its end."""
+        lane = flight.lane
+        try:
+            calls = next(flight.sync) if replies is None else flight.sync.send(replies)
+        except StopIteration as stop:
+            del lane.flights[flight.key]
+            lane.queue.done(flight.key)
+            if stop.value.failed:
+                lane.queue.add_rate_limited(flight.key, now_ns)
+                return
+            lane.queue.forget(flight.key)
+            if stop.value.again_at_ns:
+                lane.queue.add_at(flight.key, stop.value.again_at_ns)
+            return
+        assert calls, "a sync yields at least one call"
+        flight.answers = [None] * len(calls)
+        flight.missing = len(calls)
+        for index, request in enumerate(calls):
+            written = request.resource if request.verb in _WRITES else ""
+            self._send(lane, request, (flight, index, written))
+
+    def _send(
+        self, lane: _Lane, request: ApiRequest, taker: tuple[_Flight, int, str] | None
+    ) -> None:
+        number = self._number()
+        self._takers[number] = taker
+        lane.waiting.append(request._replace(id=number))
+
+    def _number(self) -> int:
+        self._next_id += 1
+        return self._next_id
+
+    def _answer(self, reply: ApiReply, now_ns: int) -> None:
+        shard = self._leases_open.pop(reply.id, None)
+        if shard is not None:
+            if self._leadership.answered(shard, reply, now_ns):
+                self._take_over(shard)
+            return
+        taker = self._takers.pop(reply.id, None)
+        if taker is None:
+            return
+        flight, index, written = taker
+        if written in _WRITTEN_THROUGH and ok(reply):
+            self._write_through(written, reply, now_ns)
+        if flight.missing <= 0:
+            return
+        flight.answers[index] = reply
+        flight.missing -= 1
+        if flight.missing == 0:
+            answers = [answer for answer in flight.answers if answer is not None]
+            self._advance(flight, answers, now_ns)
+
+    def _write_through(self, resource: str, reply: ApiReply, now_ns: int) -> None:
+        """What an answer shows of an object that syncs read whole."""
+        if not reply.revision or not reply.body:
+            return
+        seen = self._view.seen(resource, body_of(reply), reply.revision)
+        if seen is not None:
+            self._notice(seen, now_ns)

@@ -1,0 +1,79 @@
+"""Every constant of kube-controller-manager that a study may want to turn, and two profiles."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from controllers.replicaset import ReplicaSetLimits
+from controllers.workqueue import RetryLimits
+
+SECOND = 1_000_000_000
+Profile = Literal["kubernetes", "unlimited"]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLimits:
+    """Source: pkg/controller/nodelifecycle, its flags' defaults (v1.36)."""
+
+    monitor_period_ns: int = 5 * SECOND
+    grace_ns: int = 50 * SECOND
+    """A node not heard of for so long is Unknown (node-monitor-grace-period)."""
+    startup_grace_ns: int = 60 * SECOND
+    """The same for a node that never was ready."""
+    eviction_qps: float = 0.1
+    """Nodes per second and zone that get a NoExecute taint."""
+    secondary_eviction_qps: float = 0.01
+    """The same in a zone of which too much is down."""
+    large_zone_min: int = 50
+    """In smaller zones of which too much is down nothing is evicted at all."""
+    unhealthy_zone_fraction: float = 0.55
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseLimits:
+    """Source: client-go tools/leaderelection, defaults of kube-controller-manager."""
+
+    duration_ns: int = 15 * SECOND
+    renew_deadline_ns: int = 10 * SECOND
+    """A leader that could not renew for so long stops acting."""
+    retry_ns: int = 2 * SECOND
+    vacant_grace_ns: int = SECOND // 2
+    """A free shard that is another one's first choice is left to it for so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerLimits:
+    """Limits of one program."""
+
+    qps: float = 20.0
+    """Requests per second and controller; 0: no limit. Source: --kube-api-qps."""
+    burst: int = 30
+    workers: int = 5
+    """Syncs at once of the ReplicaSet and the Deployment controller, each."""
+    gc_workers: int = 20
+    namespace_workers: int = 10
+    node_workers: int = 8
+    gc_reads_first: bool = True
+    """The collector reads an object before it deletes it, so it runs at half its QPS."""
+    namespace_grace_ns: int = 5 * SECOND
+    """Wait before a deleted namespace is emptied. Source: namespaceDeletionGracePeriod."""
+    syncs_per_step_max: int = 500
+    replica_sets: ReplicaSetLimits = field(default_factory=ReplicaSetLimits)
+    retries: RetryLimits = field(default_factory=RetryLimits)
+    nodes: NodeLimits = field(default_factory=NodeLimits)
+    leases: LeaseLimits = field(default_factory=LeaseLimits)
+
+
+def limits_of(profile: Profile) -> ControllerLimits:
+    if profile == "kubernetes":
+        return ControllerLimits()
+    return ControllerLimits(
+        qps=0.0,
+        burst=0,
+        workers=256,
+        gc_workers=512,
+        namespace_workers=64,
+        node_workers=512,
+        gc_reads_first=False,
+        namespace_grace_ns=0,
+        retries=RetryLimits(qps=0.0),
+    )
