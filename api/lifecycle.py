@@ -7,6 +7,7 @@ Source: the PrepareForCreate and PrepareForUpdate of pkg/registry/{core,apps}/*/
 """
 
 from api.core import JsonObject
+from api.defaults.services import keep_allocated, normalize_cluster_ips
 from api.kinds import Kind
 from api.podspec import qos_class
 from api.times import rfc3339
@@ -75,6 +76,9 @@ def prepare_update(kind: Kind, new: JsonObject, old: JsonObject) -> None:
         new["status"] = old["status"]
     if key == "namespaces":
         new["spec"] = old["spec"]
+    elif key == "services":
+        normalize_cluster_ips(new, old)
+        keep_allocated(new, old)
     if key in _GENERATED:
         changed = new["spec"] != old["spec"]
         if key == "apps/deployments" and not changed:

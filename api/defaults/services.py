@@ -3,6 +3,8 @@
 Source: SetDefaults_Service in pkg/apis/core/v1/defaults.go, pkg/registry/core/service/storage.
 """
 
+from collections.abc import Sequence
+
 from api.core import JsonObject
 
 EXTERNAL_TYPES = ("NodePort", "LoadBalancer")
@@ -47,6 +49,36 @@ def normalize_cluster_ips(service: JsonObject, old: JsonObject | None = None) ->
             spec["clusterIPs"] = [single]
         else:
             spec.pop("clusterIPs", None)
+
+
+def keep_allocated(service: JsonObject, old: JsonObject) -> None:
+    """Give an updated Service what was allocated for it before and the client left out.
+
+    Source: patchAllocatedValues in pkg/registry/core/service/storage/storage.go.
+    """
+    spec, before = service["spec"], old["spec"]
+    if "ExternalName" in (spec["type"], before["type"]):
+        return
+    if not spec.get("clusterIP") and before.get("clusterIP"):
+        spec["clusterIP"] = before["clusterIP"]
+    if not spec.get("clusterIPs") and spec.get("clusterIP") == before.get("clusterIP"):
+        spec["clusterIPs"] = before.get("clusterIPs", [])
+    if before["type"] in EXTERNAL_TYPES and spec["type"] in EXTERNAL_TYPES:
+        _keep_node_ports(spec.get("ports", ()), before.get("ports", ()))
+    local = spec.get("externalTrafficPolicy") == before.get("externalTrafficPolicy") == "Local"
+    if local and spec["type"] == before["type"] == "LoadBalancer":
+        port = spec.get("healthCheckNodePort") or before.get("healthCheckNodePort")
+        if port:
+            spec["healthCheckNodePort"] = port
+
+
+def _keep_node_ports(ports: Sequence[JsonObject], before: Sequence[JsonObject]) -> None:
+    used = [port["nodePort"] for port in ports if port.get("nodePort")]
+    known = {(port["protocol"], port["port"]): port.get("nodePort", 0) for port in before}
+    for port in ports:
+        allocated = known.get((port["protocol"], port["port"]), 0)
+        if allocated and not port.get("nodePort") and allocated not in used:
+            port["nodePort"] = allocated
 
 
 def wants_cluster_ip(service: JsonObject) -> bool:

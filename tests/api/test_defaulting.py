@@ -246,3 +246,22 @@ def test_generation_counts_wishes_only() -> None:
     new = {"metadata": {"name": "d"}, "spec": {"replicas": 2}, "status": {}}
     prepare_update(kind, new, old)
     assert new["metadata"]["generation"] == 4 and new["status"] == {"replicas": 1}
+
+
+def test_an_updated_service_keeps_what_was_allocated() -> None:
+    kind = kind_of("services")
+    old: JsonObject = {
+        "metadata": {"name": "s"},
+        "spec": {"type": "NodePort", "ports": [{"port": 80, "nodePort": 30080}]},
+    }
+    set_defaults(kind, old)
+    set_addresses(old, "10.96.0.9")
+    new: JsonObject = {
+        "metadata": {"name": "s"},
+        "spec": {"type": "NodePort", "ports": [{"port": 80}, {"port": 81, "name": "x"}]},
+    }
+    set_defaults(kind, new)
+    prepare_update(kind, new, old)
+    assert new["spec"]["clusterIP"] == "10.96.0.9"
+    assert new["spec"]["clusterIPs"] == ["10.96.0.9"]
+    assert [port.get("nodePort") for port in new["spec"]["ports"]] == [30080, None]

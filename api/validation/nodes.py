@@ -1,0 +1,72 @@
+"""Validation of Nodes.
+
+Source: ValidateNode, ValidateNodeUpdate in pkg/apis/core/validation/validation.go.
+"""
+
+import ipaddress
+from collections.abc import Sequence
+
+from api.core import JsonObject
+from api.errors import Cause
+from api.names import wrong_with_label_value, wrong_with_qualified_name
+from api.validation.pods import TAINT_EFFECTS
+from api.validation.resources import check_quantity
+
+BAD_CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+POD_CIDR_STAYS = 'node updates may not change podCIDR except from "" to valid'
+PROVIDER_STAYS = 'node updates may not change providerID except from "" to valid'
+
+
+def check_node(causes: list[Cause], node: JsonObject) -> None:
+    """A new Node, defaulted; metadata apart."""
+    spec, status = node["spec"], node["status"]
+    if "taints" in spec:
+        check_taints(causes, spec["taints"], "metadata.taints")
+    for kind in ("capacity", "allocatable"):
+        for name, text in status.get(kind, {}).items():
+            check_quantity(causes, name, text, f"status.{kind}.{name}")
+    for index, cidr in enumerate(spec.get("podCIDRs", ())):
+        if not _is_cidr(cidr):
+            causes.append(Cause.invalid(f"spec.podCIDRs[{index}]", cidr, BAD_CIDR))
+
+
+def check_node_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
+    """An update of a Node: address ranges and provider stay once they are known."""
+    if new["spec"] == old["spec"]:
+        return
+    check_node(causes, new)
+    after, before = new["spec"], old["spec"]
+    if before.get("podCIDRs") and after.get("podCIDRs") != before["podCIDRs"]:
+        causes.append(Cause.forbidden("spec.podCIDRs", POD_CIDR_STAYS))
+    if before.get("providerID") and after.get("providerID") != before["providerID"]:
+        causes.append(Cause.forbidden("spec.providerID", PROVIDER_STAYS))
+
+
+def check_taints(causes: list[Cause], taints: Sequence[JsonObject], field: str) -> None:
+    """Key, value and effect of each taint; no two with the same key and effect."""
+    seen: set[tuple[str, str]] = set()
+    for index, taint in enumerate(taints):
+        path = f"{field}[{index}]"
+        key, value, effect = taint["key"], taint.get("value", ""), taint["effect"]
+        for text in wrong_with_qualified_name(key):
+            causes.append(Cause.invalid(f"{path}.key", key, text))
+        wrong = wrong_with_label_value(value)
+        if wrong:
+            causes.append(Cause.invalid(f"{path}.value", value, ";".join(wrong)))
+        if not effect:
+            causes.append(Cause.required(f"{path}.effect"))
+        elif effect not in TAINT_EFFECTS:
+            causes.append(Cause.not_supported(f"{path}.effect", effect, TAINT_EFFECTS))
+        if (key, effect) in seen:
+            duplicate = Cause.duplicate(path, taint)
+            text = f"{duplicate.message}: taints must be unique by key and effect pair"
+            causes.append(duplicate._replace(message=text))
+        seen.add((key, effect))
+
+
+def _is_cidr(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return "/" in text
