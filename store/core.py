@@ -1,0 +1,334 @@
+"""One shard of the store: append, persist, apply, notify, reply, decided in this order.
+
+A write is proposed against what is pending and appended to the log. When the disk has it, it is
+applied to the keyspace, told to the watchers, and only then answered. Reads see what is applied.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+from api.core import InvariantError
+from api.storage import (
+    COMPACT,
+    COMPACTED,
+    DELETE,
+    FUTURE,
+    GET,
+    GRANT,
+    INVALID,
+    KEEPALIVE,
+    NOT_FOUND,
+    OK,
+    PROMISE,
+    PUT,
+    RANGE,
+    REVOKE,
+    STATUS,
+    TXN,
+    StoreReply,
+    StoreRequest,
+)
+from store.keyspace import Keyspace
+from store.leases import Leases
+from store.ledger import Ledger
+from store.messages import (
+    Append,
+    AppendFailed,
+    EndWatch,
+    Persisted,
+    Reply,
+    RequestsArrived,
+    SnapshotFailed,
+    SnapshotWritten,
+    StoreEffect,
+    StoreEvent,
+    WatchClosed,
+    WatchFellBehind,
+    WatchOpened,
+)
+from store.pending import Answers, Call
+from store.proposals import Malformed, Proposal, Proposer, integers
+from store.reads import RangeRead
+from store.revisions import HALF_WINDOW, RevisionClock, revision_at
+from store.snapshots import Snapshots
+from store.watchers import Watcher, Watchers
+
+TRIM_PER_STEP: Final = 2000
+EXPIRE_PER_STEP: Final = 100
+PENDING_MAX: Final = 200_000
+"""Entries waiting for the disk; at the bound writes are refused."""
+REQUESTS_PER_CALL_MAX: Final = 10_000
+COMPACT_PERIOD_NS_MIN: Final = 1_000_000_000
+RETRY_NS: Final = 1_000_000_000
+"""Wait before the shard tries again what the disk refused on its own behalf."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """What an operator may choose about a shard."""
+
+    shard: int
+    durability: str = "fsync"
+    """Only shown: the shell keeps it."""
+    retain_ns: int = 300_000_000_000
+    """Age at which history is compacted; 0 keeps all until asked."""
+    watermark_period_ns: int = 100_000_000
+    """An idle watch stream hears a new watermark so often. Who cannot wait asks for a promise."""
+
+
+class StoreCore:
+    """The state machine of one shard. See api/storage.py for what it is asked."""
+
+    def __init__(self, settings: StoreSettings) -> None:
+        self.settings = settings
+        self.keyspace = Keyspace()
+        self.leases = Leases()
+        self.clock = RevisionClock(settings.shard)
+        self.answers = Answers()
+        self.ledger = Ledger(self.keyspace, self.leases, self.clock, self.answers)
+        self.reads = self.ledger.reads
+        self.watchers = Watchers()
+        self.snapshots = Snapshots(self.keyspace, self.leases)
+        self.log_bytes = 0
+        self._proposer = Proposer(self.keyspace, self.ledger.pending, self.leases, self.clock)
+        self._writes: dict[str, Callable[[StoreRequest], Proposal]] = {
+            PUT: self._proposer.put,
+            DELETE: self._proposer.delete,
+            TXN: self._proposer.transaction,
+            GRANT: self._proposer.grant,
+            REVOKE: lambda request: self._proposer.revoke(*integers(request, 1)),
+        }
+        self._others: dict[str, Callable[[Call, int, StoreRequest], None]] = {
+            GET: self._get,
+            RANGE: self._range,
+            PROMISE: self._promise,
+            KEEPALIVE: self._keep_alive,
+            COMPACT: self._compact_asked,
+            STATUS: self._status,
+        }
+        self._effects: list[StoreEffect] = []
+        self._now_ns = 0
+        self._tick_at_ns = 0
+        self._compact_at_ns = 0
+        self._busy = False
+        """Something is left for the next step."""
+        self._trimmed = True
+
+    def resume(self, index: int, log_bytes: int) -> None:
+        """Take the place of an earlier run whose log ended at ``index``. Before the first step."""
+        assert self._now_ns == 0
+        self.ledger.resume(index)
+        self.log_bytes = self.snapshots.log_bytes_kept = log_bytes
+        self.snapshots.written_revision = self.keyspace.compact_revision
+
+    def step(self, events: Sequence[StoreEvent], now_ns: int) -> Sequence[StoreEffect]:
+        if not self._now_ns:
+            self.leases.restart(now_ns)
+        self._now_ns = now_ns
+        self.clock.observe(now_ns)
+        self._busy = False
+        for event in events:
+            self._take(event)
+        self._run_timers()
+        if self.ledger.drain(now_ns):
+            self._busy = True
+        self._notify()
+        for read, reply in self.reads.advance():
+            assert read.call is not None
+            self.answers.give(read.call, read.place, reply)
+        self._trim()
+        return self._orders()
+
+    def next_wakeup_ns(self) -> int | None:
+        if self._busy or self.reads.ranges:
+            return self._now_ns
+        due = self._compact_at_ns
+        if self.watchers.all:
+            due = min(due, self._tick_at_ns)
+        deadline = self.leases.next_deadline_ns()
+        return due if deadline is None else min(due, deadline)
+
+    def check(self) -> None:
+        self.keyspace.check()
+        self.ledger.check()
+        if self.keyspace.compact_revision > self.ledger.watermark:
+            raise InvariantError("compacted beyond the watermark")
+        for watcher in self.watchers.all.values():
+            if watcher.sent > self.ledger.watermark:
+                raise InvariantError(f"watcher {watcher.number} was told more than the watermark")
+
+    def _take(self, event: StoreEvent) -> None:
+        match event:
+            case RequestsArrived(calls=calls, batches=batches):
+                for number, batch in zip(calls, batches, strict=True):
+                    self._call(number, batch)
+            case Persisted(index=index, log_bytes=log_bytes):
+                self.ledger.persisted(index)
+                self.log_bytes = log_bytes
+            case AppendFailed(index=index, message=message):
+                retry_at_ns = self._now_ns + RETRY_NS
+                for lease in self.ledger.append_failed(index, message):
+                    self.leases.retry(lease, retry_at_ns)
+                self._tick_at_ns = retry_at_ns
+            case WatchOpened():
+                self._open_watch(event)
+            case WatchClosed(watcher=watcher):
+                self.watchers.close(watcher)
+            case WatchFellBehind(watcher=watcher):
+                if self.watchers.close(watcher):
+                    self._effects.append(EndWatch(watcher, "slow"))
+            case SnapshotWritten(revision=revision, log_bytes=log_bytes):
+                self.log_bytes = log_bytes
+                chunk = self.snapshots.written(revision, log_bytes)
+                if chunk is not None:
+                    self._effects.append(chunk)
+                else:
+                    self._trimmed = False
+            case SnapshotFailed(revision=revision):
+                self.snapshots.failed(revision)
+                self._trimmed = False
+            case _:
+                assert_never(event)
+
+    # Requests.
+
+    def _call(self, number: int, batch: Sequence[StoreRequest]) -> None:
+        if not 0 < len(batch) <= REQUESTS_PER_CALL_MAX:
+            message = f"a call holds 1 to {REQUESTS_PER_CALL_MAX} requests"
+            self.answers.give(Call(number, 1, [()]), 0, (INVALID, message))
+            return
+        call = Call(number, len(batch), [()] * len(batch))
+        for place, request in enumerate(batch):
+            try:
+                self._request(call, place, request)
+            except Malformed as error:
+                self.answers.give(call, place, (INVALID, str(error)))
+
+    def _request(self, call: Call, place: int, request: StoreRequest) -> None:
+        if type(request) not in (list, tuple) or not request or type(request[0]) is not str:
+            raise Malformed("a request is an array that begins with its name")
+        write = self._writes.get(request[0])
+        if write is not None:
+            if len(self.ledger.pending.entries) >= PENDING_MAX:
+                raise Malformed("etcdserver: too many requests")
+            self.ledger.add(call, place, write(request))
+            return
+        other = self._others.get(request[0])
+        if other is None:
+            raise Malformed(f"unknown request {request[0]!r}")
+        other(call, place, request)
+
+    def _get(self, call: Call, place: int, request: StoreRequest) -> None:
+        self.answers.give(call, place, self.reads.get(request, self.ledger.watermark))
+
+    def _range(self, call: Call, place: int, request: StoreRequest) -> None:
+        read = self.reads.range(request, self.ledger.watermark)
+        if isinstance(read, RangeRead):
+            read.call, read.place = call, place
+            self.reads.ranges.append(read)
+        else:
+            self.answers.give(call, place, read)
+
+    def _promise(self, call: Call, place: int, request: StoreRequest) -> None:
+        (at_least,) = integers(request, 1)
+        if self.clock.reaches(at_least):
+            self.ledger.promise(call, place, at_least)
+        else:
+            self.answers.give(call, place, (FUTURE, self.ledger.watermark))
+
+    def _keep_alive(self, call: Call, place: int, request: StoreRequest) -> None:
+        (lease,) = integers(request, 1)
+        ttl_s = self.leases.keep_alive(lease, self._now_ns)
+        self.answers.give(call, place, (NOT_FOUND,) if ttl_s is None else (OK, ttl_s))
+
+    def _compact_asked(self, call: Call, place: int, request: StoreRequest) -> None:
+        self.answers.give(call, place, self._compact(*integers(request, 1)))
+
+    def _status(self, call: Call, place: int, request: StoreRequest) -> None:
+        status = {
+            "shard": self.settings.shard,
+            "keys": self.keyspace.live,
+            "revision": self.ledger.watermark,
+            "compact_revision": self.keyspace.compact_revision,
+            "log_bytes": self.log_bytes,
+            "durability": self.settings.durability,
+        }
+        self.answers.give(call, place, (OK, status))
+
+    def _compact(self, revision: int) -> StoreReply:
+        if revision > self.ledger.watermark:
+            return (FUTURE, self.ledger.watermark)
+        if revision < self.keyspace.compact_revision:
+            return (COMPACTED, self.keyspace.compact_revision)
+        self.keyspace.compact_revision = revision
+        self._trimmed = False
+        return (OK, revision)
+
+    def _open_watch(self, event: WatchOpened) -> None:
+        start = event.start_revision
+        if start and start < self.keyspace.compact_revision:
+            self._effects.append(EndWatch(event.watcher, "compacted"))
+            return
+        if start < 0 or not self.clock.reaches(start):
+            reason = f"invalid: start revision {start}, the shard is at {self.ledger.watermark}"
+            self._effects.append(EndWatch(event.watcher, reason))
+            return
+        # Writes from now on come after what the reader has seen, also on another shard.
+        self.clock.push(start)
+        watermark = self.ledger.watermark
+        watcher = Watcher(event.watcher, event.prefix, start or watermark, event.want_previous, 0)
+        self._effects.append(self.watchers.open(watcher, watermark))
+
+    # What follows.
+
+    def _run_timers(self) -> None:
+        now_ns = self._now_ns
+        for lease in self.leases.expired(now_ns, EXPIRE_PER_STEP):
+            self.ledger.add(None, 0, self._proposer.revoke(lease))
+        if self.watchers.all and self._tick_at_ns <= now_ns:
+            self._tick_at_ns = now_ns + self.settings.watermark_period_ns
+            self.ledger.tick(HALF_WINDOW)
+        if self._compact_at_ns <= now_ns:
+            retain_ns = self.settings.retain_ns
+            self._compact_at_ns = now_ns + max(retain_ns // 20, COMPACT_PERIOD_NS_MIN)
+            horizon = revision_at(max(0, now_ns - retain_ns), self.settings.shard)
+            horizon = min(horizon, self.ledger.watermark) if retain_ns else 0
+            if self.keyspace.compact_revision < horizon:
+                self._compact(horizon)
+            if self.snapshots.due(self.log_bytes):
+                self._effects.append(self.snapshots.begin())
+
+    def _notify(self) -> None:
+        ledger = self.ledger
+        changes = ledger.taken_changes()
+        if changes and self.watchers.all:
+            self._effects += self.watchers.notify(changes, ledger.watermark)
+        effects, unfinished = self.watchers.replay(self.keyspace, ledger.watermark)
+        self._effects += effects
+        if unfinished:
+            self._busy = True
+        if ledger.taken_tell():
+            self._effects += self.watchers.tell(ledger.watermark)
+
+    def _trim(self) -> None:
+        if self._trimmed:
+            return
+        # What a snapshot under way still has to read is kept.
+        revision = self.snapshots.revision or self.keyspace.compact_revision
+        self._trimmed = self.keyspace.trim(revision, TRIM_PER_STEP)
+        if not self._trimmed:
+            self._busy = True
+
+    def _orders(self) -> Sequence[StoreEffect]:
+        """The effects of the step: the log first, the answers last."""
+        effects = self._effects
+        self._effects = []
+        records = self.ledger.taken_records()
+        if records:
+            effects.insert(0, Append(self.ledger.next_index - len(records), records))
+        answers = self.answers
+        if answers.calls:
+            effects.append(Reply(answers.calls, answers.replies))
+            answers.calls, answers.replies = [], []
+        return effects

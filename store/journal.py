@@ -1,0 +1,150 @@
+"""The format of log and snapshot files, as pure functions from bytes to bytes.
+
+A file starts with HEADER: a magic, the format version, the shard, the file's number (for a log the
+index of its first record, for a snapshot its revision) and a CRC-32 of these. Then come records:
+
+    term u32 | index u64 | revision u64 | length u32 | payload crc u32 | head crc u32 | payload
+
+all little-endian, term 0 until there is more than one member. The head has a checksum of its own,
+so a length can be trusted before it is followed, and a cut record is told from a damaged one:
+
+* A record that the file is too short for, with a sound head, or less than a head: a write was cut
+  off. It was never acknowledged, because that waits for the whole write. Only the newest file can
+  end so; the reader cuts it there.
+* A checksum that does not match in a record that is there: damage, and the reader refuses the file
+  with name and offset. The one exception is a record in which a whole 512-byte sector, or all that
+  is left of the file, reads as zeros: blocks that were allocated and never written, as after a
+  power cut.
+"""
+
+from collections.abc import Iterator, Sequence
+from struct import Struct
+from typing import Final, NamedTuple
+from zlib import crc32
+
+import msgpack
+
+from store.messages import LogRecord
+
+LOG_MAGIC: Final = b"HFLOG\x00\r\n"
+SNAPSHOT_MAGIC: Final = b"HFSNAP\r\n"
+FORMAT_VERSION: Final = 1
+TERM: Final = 0
+SECTOR: Final = 512
+
+_HEADER = Struct("<8sIIQ")
+_HEAD = Struct("<IQQII")
+_CRC = Struct("<I")
+HEADER_BYTES: Final = _HEADER.size + _CRC.size
+HEAD_BYTES: Final = _HEAD.size + _CRC.size
+PAYLOAD_BYTES_MAX: Final = 1 << 30
+
+
+class JournalError(Exception):
+    """A file that must not be used: the message names it, the offset and the reason."""
+
+    def __init__(self, name: str, offset: int, reason: str) -> None:
+        super().__init__(f"{name}: offset {offset}: {reason}")
+        self.name = name
+        self.offset = offset
+
+
+class JournalRecord(NamedTuple):
+    log_index: int
+    revision: int
+    payload: bytes
+    end: int
+    """Offset behind the record."""
+
+
+def encoded_header(magic: bytes, shard: int, number: int) -> bytes:
+    header = _HEADER.pack(magic, FORMAT_VERSION, shard, number)
+    return header + _CRC.pack(crc32(header))
+
+
+def decoded_header(name: str, data: bytes, magic: bytes) -> tuple[int, int] | None:
+    """(shard, number) of a file, or None when the file was cut off before its first record."""
+    if len(data) < HEADER_BYTES:
+        return None
+    header = data[: _HEADER.size]
+    found, version, shard, number = _HEADER.unpack(header)
+    if not any(data[:HEADER_BYTES]) and len(data) == HEADER_BYTES:
+        return None
+    if found != magic:
+        raise JournalError(name, 0, f"not a file of this kind: it starts with {found!r}")
+    if version != FORMAT_VERSION:
+        raise JournalError(name, 8, f"format version {version}, this program reads 1")
+    if _CRC.unpack_from(data, _HEADER.size)[0] != crc32(header):
+        raise JournalError(name, 0, "damaged header")
+    return shard, number
+
+
+def encoded_record(index: int, revision: int, payload: bytes) -> bytes:
+    head = _HEAD.pack(TERM, index, revision, len(payload), crc32(payload))
+    return head + _CRC.pack(crc32(head)) + payload
+
+
+def encoded_log(first_index: int, records: Sequence[LogRecord]) -> bytes:
+    """Records ready to be written. Cost: about 2 µs for one of 1 KB."""
+    parts: list[bytes] = []
+    index = first_index
+    pack_payload = msgpack.Packer(autoreset=True).pack
+    pack_head, pack_crc = _HEAD.pack, _CRC.pack
+    for revision, ops in records:
+        payload = pack_payload(ops)
+        head = pack_head(TERM, index, revision, len(payload), crc32(payload))
+        parts += (head, pack_crc(crc32(head)), payload)
+        index += 1
+    return b"".join(parts)
+
+
+def decoded_ops(payload: bytes) -> tuple[tuple[object, ...], ...]:
+    ops: tuple[tuple[object, ...], ...] = msgpack.unpackb(payload, use_list=False)
+    return ops
+
+
+def decoded_records(
+    name: str, data: bytes, first_index: int, newest: bool
+) -> Iterator[JournalRecord]:
+    """The records of a file behind its header. Stops in front of a cut record if the file is the
+    ``newest``, whose end is then the ``end`` of the last record. Raises JournalError."""
+    offset = HEADER_BYTES
+    expected = first_index
+    while offset < len(data):
+        head = data[offset : offset + HEAD_BYTES]
+        if len(head) == HEAD_BYTES:
+            whole = _CRC.unpack_from(head, _HEAD.size)[0] == crc32(head[: _HEAD.size])
+        else:
+            whole = False
+        if not whole:
+            cut = len(head) < HEAD_BYTES or _never_written(data, offset, offset + HEAD_BYTES)
+            if newest and cut:
+                return
+            raise JournalError(name, offset, "cut record" if cut else "damaged record head")
+        term, index, revision, length, crc = _HEAD.unpack_from(head)
+        if term != TERM or index != expected:
+            reason = f"record {index} of term {term} where record {expected} of term 0 belongs"
+            raise JournalError(name, offset, reason)
+        end = offset + HEAD_BYTES + length
+        payload = data[offset + HEAD_BYTES : end]
+        if len(payload) < length or crc32(payload) != crc:
+            cut = len(payload) < length or _never_written(data, offset + HEAD_BYTES, end)
+            if newest and cut:
+                return
+            raise JournalError(name, offset, "cut record" if cut else "damaged payload")
+        yield JournalRecord(index, revision, payload, end)
+        expected += 1
+        offset = end
+
+
+def _never_written(data: bytes, start: int, end: int) -> bool:
+    """Whether between ``start`` and ``end`` lies a sector of zeros, or nothing but zeros follows
+    ``start``."""
+    if not any(data[start:]):
+        return True
+    sector = -(-start // SECTOR) * SECTOR
+    while sector + SECTOR <= min(end, len(data)):
+        if not any(data[sector : sector + SECTOR]):
+            return True
+        sector += SECTOR
+    return False

@@ -1,0 +1,174 @@
+"""The persisted state of a shard: every kept version of every key, and the changes in order.
+
+Worked example. put a, put b, put a, delete b at revisions 10, 20, 30, 40 leave
+
+    latest   a -> version 2 (30)      b -> tombstone (40)
+    history  a -> [version 1 (10)]    b -> [version 1 (20)]
+    changes  (10 a, none) (20 b, none) (30 a, 10 a) (40 b, 20 b)
+
+A read at 35 takes a from ``latest`` (30 <= 35) and b from ``history``. Compaction to 35 drops the
+changes up to 30 and with each of them the version that it replaced: a's history is gone, b still
+has its version of 20, which is what b was at 35. Compaction to 40 removes b altogether.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from operator import itemgetter
+
+from api.core import InvariantError
+from store.messages import CREATE, HEADER, KEY, MOD, VALUE, VERSION, Record, WatchEvent
+from store.sorted_keys import SortedKeys
+
+Change = tuple[Record, Record | None]
+"""What was written and what it replaced; None when the key was absent."""
+
+_mod_revision = itemgetter(MOD)
+
+
+def _change_revision(change: Change) -> int:
+    return change[0][MOD]
+
+
+def tombstone(key: bytes, revision: int) -> Record:
+    return (key, 0, revision, 0, b"", b"", 0)
+
+
+class Keyspace:
+    """Multi-version index of one shard. One writer: ``apply``, in order of revision."""
+
+    __slots__ = ("changes", "compact_revision", "history", "keys", "latest", "live")
+
+    def __init__(self) -> None:
+        self.latest: dict[bytes, Record] = {}
+        self.history: dict[bytes, list[Record]] = {}
+        self.keys = SortedKeys()
+        """Every key of ``latest``, tombstones too."""
+        self.changes: list[Change] = []
+        self.compact_revision = 0
+        """Nothing older can be read or watched."""
+        self.live = 0
+        """Number of keys that exist."""
+
+    def apply(self, record: Record) -> Change:
+        """Make one write visible. Its revision is above all before it, or that of its own
+        transaction. Cost: about 1 µs, 2 µs for a new key."""
+        key = record[KEY]
+        previous = self.latest.get(key)
+        self.latest[key] = record
+        if previous is None:
+            self.keys.add(key)
+            self.live += 1
+        else:
+            versions = self.history.get(key)
+            if versions is None:
+                self.history[key] = [previous]
+            else:
+                versions.append(previous)
+            if not previous[VERSION]:
+                previous = None
+                self.live += 1
+            elif not record[VERSION]:
+                self.live -= 1
+        change = (record, previous)
+        self.changes.append(change)
+        return change
+
+    def load(self, rows: Sequence[Record]) -> None:
+        """Take rows of a snapshot into an empty history."""
+        for record in rows:
+            key = record[KEY]
+            assert key not in self.latest, key
+            self.latest[key] = record
+            self.keys.add(key)
+            self.live += 1
+
+    def current(self, key: bytes) -> Record | None:
+        """The record of a key that exists."""
+        record = self.latest.get(key)
+        return record if record is not None and record[VERSION] else None
+
+    def at(self, key: bytes, revision: int) -> Record | None:
+        """The record of a key as it was at ``revision``, which is not compacted."""
+        record = self.latest.get(key)
+        if record is not None and record[MOD] > revision:
+            versions = self.history.get(key, ())
+            place = bisect_right(versions, revision, key=_mod_revision)
+            record = versions[place - 1] if place else None
+        return record if record is not None and record[VERSION] else None
+
+    def changes_after(self, revision: int, limit: int) -> list[Change]:
+        """Up to ``limit`` changes above ``revision`` in order; a transaction is not split, so
+        there may be a few more."""
+        changes = self.changes
+        start = bisect_right(changes, revision, key=_change_revision)
+        stop = start + limit
+        while stop < len(changes) and changes[stop][0][MOD] == changes[stop - 1][0][MOD]:
+            stop += 1
+        return changes[start:stop]
+
+    def trim(self, revision: int, limit: int) -> bool:
+        """Free at most ``limit`` changes up to ``revision`` and the versions they replaced.
+        True when there are no more."""
+        assert revision <= self.compact_revision
+        stop = min(limit, bisect_right(self.changes, revision, key=_change_revision))
+        replaced: dict[bytes, int] = {}
+        for record, _ in self.changes[:stop]:
+            key = record[KEY]
+            versions = self.history.get(key)
+            count = replaced.get(key, 0)
+            if (
+                versions is not None
+                and count < len(versions)
+                and (versions[count][MOD] < record[MOD])
+            ):
+                replaced[key] = count + 1
+        for key, count in replaced.items():
+            versions = self.history[key]
+            del versions[:count]
+            if not versions:
+                del self.history[key]
+        for record, _ in self.changes[:stop]:
+            if not record[VERSION] and self.latest.get(record[KEY]) is record:
+                del self.latest[record[KEY]]
+                self.keys.remove(record[KEY])
+        del self.changes[:stop]
+        return stop < limit
+
+    def check(self) -> None:
+        """Raise InvariantError if the index contradicts itself. Cost: linear."""
+        self.keys.check()
+        live = sum(1 for record in self.latest.values() if record[VERSION])
+        if live != self.live or len(self.latest) != len(self.keys):
+            raise InvariantError(f"{live} live of {len(self.latest)}, counted {self.live}")
+        for key, versions in self.history.items():
+            revisions = [record[MOD] for record in versions] + [self.latest[key][MOD]]
+            if revisions != sorted(set(revisions)):
+                raise InvariantError(f"versions of {key!r} out of order: {revisions}")
+        order = [change[0][MOD] for change in self.changes]
+        if order != sorted(order):
+            raise InvariantError("changes out of order")
+
+
+def item(record: Record) -> tuple[object, ...]:
+    """A record as it goes to a reader: without the lease."""
+    return record[:6]
+
+
+def watch_event(change: Change, want_previous: bool) -> WatchEvent:
+    """One change as watchers see it: a delete shows the last state."""
+    record, previous = change
+    before = item(previous) if want_previous and previous is not None else None
+    if record[VERSION]:
+        key, create, mod, version, header, value, _ = record
+        return (0, key, mod, create, version, header, value, before)
+    assert previous is not None
+    return (
+        1,
+        record[KEY],
+        record[MOD],
+        previous[CREATE],
+        previous[VERSION],
+        previous[HEADER],
+        previous[VALUE],
+        before,
+    )

@@ -1,0 +1,236 @@
+"""The order of a shard's writes: from proposal through the log to the keyspace and the answer.
+
+An entry that has a record of its own waits for it; one that has none (a conflict, a promise, a
+transaction that only reads) waits for the record before it, because its answer may depend on it.
+Entries are applied and answered strictly in their order.
+"""
+
+from collections.abc import Sequence
+from typing import Final, assert_never
+
+from api.core import InvariantError
+from api.storage import INVALID, NO_SPACE, OK, StoreReply
+from store.keyspace import Change, Keyspace
+from store.leases import Leases
+from store.messages import KEY, LEASE, MOD, OP_CLOCK, LogRecord, Record
+from store.pending import (
+    CALL,
+    INDEX,
+    PLACE,
+    THEN,
+    WRITES,
+    Answers,
+    Call,
+    CeilingRaised,
+    Entry,
+    LeaseGranted,
+    LeaseRevoked,
+    Pending,
+    Promised,
+    Then,
+    TransactionReads,
+)
+from store.proposals import Malformed, Proposal
+from store.reads import Reads
+from store.revisions import RevisionClock
+
+APPLY_PER_STEP: Final = 2000
+"""Writes that a step applies, give or take one transaction. About 5 ms."""
+
+
+class Ledger:
+    """Pending entries of a shard, and what becomes of them."""
+
+    __slots__ = (
+        "_answers",
+        "_ceiling_ordered",
+        "_changes",
+        "_clock",
+        "_keyspace",
+        "_leases",
+        "_records",
+        "_tell",
+        "next_index",
+        "pending",
+        "persisted_index",
+        "reads",
+        "watermark",
+    )
+
+    def __init__(
+        self, keyspace: Keyspace, leases: Leases, clock: RevisionClock, answers: Answers
+    ) -> None:
+        self._keyspace = keyspace
+        self._leases = leases
+        self._clock = clock
+        self._answers = answers
+        self.reads = Reads(keyspace)
+        self.pending = Pending()
+        self.next_index = 1
+        self.persisted_index = 0
+        self.watermark = clock.last
+        """Every change up to it is applied, and every later one exceeds it."""
+        self._ceiling_ordered = clock.ceiling
+        """The clock's ceiling once everything pending is applied."""
+        self._records: list[LogRecord] = []
+        self._changes: list[Change] = []
+        self._tell = False
+
+    def resume(self, index: int) -> None:
+        """Go on behind the record ``index`` of the log, with the clock at what it may have told."""
+        self.next_index = index + 1
+        self.persisted_index = index
+        self._clock.ceiling = self._ceiling_ordered = self.watermark = self._clock.last
+
+    def add(self, call: Call | None, place: int, proposal: Proposal) -> None:
+        """Log a proposal, or line it up behind what is logged."""
+        reply, revision, writes, ops, then = proposal
+        index = self.next_index
+        if ops:
+            self.next_index = index + 1
+            self._records.append((revision, ops))
+        else:
+            index -= 1
+        self.pending.add((index, revision, writes, call, place, reply, then))
+
+    def promise(self, call: Call, place: int, at_least: int) -> None:
+        """Answer with a revision >= ``at_least`` that every later write exceeds, once every write
+        up to it is applied and the ceiling that covers it is persisted."""
+        revision = self._clock.push(at_least)
+        if revision > self._ceiling_ordered:
+            self._raise_ceiling()
+        self.add(call, place, ((OK, revision), revision, (), (), Promised()))
+
+    def tick(self, ahead: int) -> None:
+        """Let the watermark follow the clock while nothing is written, and keep the ceiling at
+        least ``ahead`` above it."""
+        if self._clock.last + ahead > self._ceiling_ordered:
+            self._raise_ceiling()
+        if not self.pending.entries and self._clock.last <= self._clock.ceiling:
+            self.watermark = self._clock.last
+        self._tell = True
+
+    def persisted(self, index: int) -> None:
+        assert self.persisted_index <= index < self.next_index
+        self.persisted_index = index
+
+    def append_failed(self, index: int, message: str) -> list[int]:
+        """Nothing from ``index`` on is in the log: refuse what depends on it. Returns the leases
+        whose expiry was among it."""
+        assert self.persisted_index < index <= self.next_index
+        expiries: list[int] = []
+        for entry in self.pending.drop_from(index):
+            call, then = entry[CALL], entry[THEN]
+            if call is not None:
+                self._answers.give(call, entry[PLACE], (NO_SPACE, message))
+            elif isinstance(then, LeaseRevoked):
+                expiries.append(then.lease)
+        self.next_index = index
+        self._records.clear()
+        self._ceiling_ordered = self._clock.ceiling
+        return expiries
+
+    def drain(self, now_ns: int) -> bool:
+        """Apply and answer what is persisted, in order. True when some is left for a next step."""
+        pending = self.pending
+        entries = pending.entries
+        persisted_index = self.persisted_index
+        give = self._answers.give
+        budget = APPLY_PER_STEP
+        while entries and entries[0][INDEX] <= persisted_index:
+            if budget <= 0:
+                return True
+            _, revision, writes, call, place, reply, then = entries.popleft()
+            budget -= 1 + len(writes)
+            if then is None:
+                for record in writes:
+                    self._apply(record)
+            elif type(then) is TransactionReads:
+                reply = self._apply_transaction(revision, writes, then)
+            else:
+                for record in writes:
+                    self._apply(record)
+                self._settle(then, now_ns)
+            pending.settle(writes)
+            if revision > self.watermark:
+                self.watermark = revision
+            if call is not None:
+                give(call, place, reply)
+        return False
+
+    def taken_records(self) -> list[LogRecord]:
+        """The records to append, once."""
+        records, self._records = self._records, []
+        return records
+
+    def taken_changes(self) -> list[Change]:
+        """The changes to tell, once."""
+        changes, self._changes = self._changes, []
+        return changes
+
+    def taken_tell(self) -> bool:
+        """Whether all watchers are to hear the watermark, once."""
+        tell, self._tell = self._tell, False
+        return tell
+
+    def check(self) -> None:
+        indexes = [entry[INDEX] for entry in self.pending.entries]
+        if indexes != sorted(indexes) or (indexes and indexes[-1] >= self.next_index):
+            raise InvariantError(f"pending entries out of order: {indexes}")
+        changes = self._keyspace.changes
+        if changes and changes[-1][0][MOD] > self.watermark:
+            raise InvariantError("a change is visible above the watermark")
+        if self.watermark > self._clock.last:
+            raise InvariantError("the watermark is ahead of the clock")
+        written = {record[KEY] for entry in self.pending.entries for record in entry[WRITES]}
+        if written != set(self.pending.records):
+            raise InvariantError("pending records do not match pending entries")
+
+    def _raise_ceiling(self) -> None:
+        ceiling = self._clock.next_ceiling()
+        self._ceiling_ordered = ceiling
+        self._records.append((ceiling, ((OP_CLOCK,),)))
+        entry: Entry = (self.next_index, 0, (), None, 0, (), CeilingRaised(ceiling))
+        self.next_index += 1
+        self.pending.add(entry)
+
+    def _apply(self, record: Record) -> None:
+        change = self._keyspace.apply(record)
+        self._changes.append(change)
+        before = change[1]
+        if record[LEASE] or (before is not None and before[LEASE]):
+            self._leases.attach(record[KEY], before[LEASE] if before else 0, record[LEASE])
+
+    def _apply_transaction(
+        self, revision: int, writes: Sequence[Record], then: TransactionReads
+    ) -> StoreReply:
+        applied = 0
+        at = revision or self.watermark
+        for before, place, request in then.reads:
+            while applied < before:
+                self._apply(writes[applied])
+                applied += 1
+            try:
+                then.replies[place] = self.reads.now(request, at)
+            except Malformed as error:
+                then.replies[place] = (INVALID, str(error))
+        for record in writes[applied:]:
+            self._apply(record)
+        return (OK, at, then.succeeded, then.replies)
+
+    def _settle(self, then: Then, now_ns: int) -> None:
+        match then:
+            case LeaseGranted(lease=lease, ttl_s=ttl_s):
+                self._leases.grant(lease, ttl_s, now_ns)
+                self.pending.settle_lease(then)
+            case LeaseRevoked(lease=lease):
+                self._leases.forget(lease)
+                self.pending.settle_lease(then)
+            case CeilingRaised(ceiling=ceiling):
+                self._clock.ceiling = ceiling
+            case Promised():
+                self._tell = True
+            case TransactionReads():
+                raise AssertionError("reads of a transaction are done where its writes are")
+            case _:
+                assert_never(then)

@@ -1,0 +1,124 @@
+"""What is appended and not yet applied: later writes are checked against it, nobody reads it."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from api.storage import StoreReply, StoreRequest
+from store.messages import Record
+
+
+@dataclass(slots=True)
+class Call:
+    """A batch of requests that is answered when all of it is done."""
+
+    number: int
+    missing: int
+    replies: list[StoreReply]
+
+
+@dataclass(slots=True)
+class Answers:
+    """Calls that are complete, gathered for the step's Reply."""
+
+    calls: list[int] = field(default_factory=list)
+    replies: list[Sequence[StoreReply]] = field(default_factory=list)
+
+    def give(self, call: Call, place: int, reply: StoreReply) -> None:
+        call.replies[place] = reply
+        call.missing -= 1
+        if not call.missing:
+            self.calls.append(call.number)
+            self.replies.append(call.replies)
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionReads:
+    """Reads of a transaction, due when it is applied."""
+
+    reads: tuple[tuple[int, int, StoreRequest], ...]
+    """(writes of the transaction that come before it, place in ``replies``, request)."""
+    replies: list[StoreReply]
+    succeeded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseGranted:
+    lease: int
+    ttl_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRevoked:
+    lease: int
+
+
+@dataclass(frozen=True, slots=True)
+class CeilingRaised:
+    ceiling: int
+
+
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """Told, to the watchers too, once all before it are applied."""
+
+
+Then = TransactionReads | LeaseGranted | LeaseRevoked | CeilingRaised | Promised
+"""What else happens when an entry is applied."""
+
+Entry = tuple[int, int, tuple[Record, ...], Call | None, int, StoreReply, Then | None]
+"""(index, revision, writes, call, place in the call, reply, then). An entry without a record of its
+own has the index of the record before it: it waits for what it depends on. Call None: the shard's
+own doing."""
+INDEX: Final = 0
+REVISION: Final = 1
+WRITES: Final = 2
+CALL: Final = 3
+PLACE: Final = 4
+REPLY: Final = 5
+THEN: Final = 6
+
+
+@dataclass(slots=True)
+class Pending:
+    """Entries in order of the log, and what the keys and leases will be once they are applied."""
+
+    entries: deque[Entry] = field(default_factory=deque)
+    records: dict[bytes, Record] = field(default_factory=dict)
+    leases: dict[int, LeaseGranted | LeaseRevoked] = field(default_factory=dict)
+    """What becomes of each lease that entries grant or revoke: the latest word on it."""
+
+    def settle(self, writes: tuple[Record, ...]) -> None:
+        """Forget writes that are applied, unless a later entry overwrote them."""
+        records = self.records
+        for record in writes:
+            if records.get(record[0]) is record:
+                del records[record[0]]
+
+    def add(self, entry: Entry) -> None:
+        self.entries.append(entry)
+        for record in entry[WRITES]:
+            self.records[record[0]] = record
+        match entry[THEN]:
+            case LeaseGranted(lease=lease) | LeaseRevoked(lease=lease) as word:
+                self.leases[lease] = word
+            case _:
+                pass
+
+    def settle_lease(self, word: LeaseGranted | LeaseRevoked) -> None:
+        """Forget a grant or revocation that is applied, unless a later one is pending."""
+        if self.leases.get(word.lease) is word:
+            del self.leases[word.lease]
+
+    def drop_from(self, index: int) -> list[Entry]:
+        """Take back every entry from ``index`` on, because its record is not in the log. The
+        entries before it stay; their writes are what is pending now."""
+        kept = [entry for entry in self.entries if entry[INDEX] < index]
+        dropped = [entry for entry in self.entries if entry[INDEX] >= index]
+        self.entries.clear()
+        self.records.clear()
+        self.leases.clear()
+        for entry in kept:
+            self.add(entry)
+        return dropped

