@@ -1,0 +1,355 @@
+"""The program of an API server: frames and HTTPS in, the core's orders out.
+
+Everything that arrives in one turn of the loop is one step of the core.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, assert_never
+
+from actors.clock import WallClock, settle_gc
+from actors.http_front import HttpFront, HttpWatch
+from actors.net import FrameClient, FrameServer, NetError, PeerError, ServerStream
+from actors.net.https import HttpsServer, serve_https
+from actors.plan import ApiServerConfig
+from actors.program import Resolve
+from actors.security import read_tokens, server_ssl_context
+from api.frames import FrameError
+from apiserver.core import ApiServerCore
+from apiserver.messages import (
+    Answer,
+    Answers,
+    CallsArrived,
+    Effect,
+    EndStreams,
+    Event,
+    FrameCall,
+    FrameWatch,
+    HttpArrived,
+    HttpRequest,
+    OpenStoreWatch,
+    StoreCall,
+    StoreEvents,
+    StoreReplied,
+    StoreStreamEnded,
+    StreamBodies,
+    StreamBytes,
+    StreamOpened,
+    StreamsClosed,
+    User,
+    WatchesArrived,
+)
+from apiserver.shards import Sharding
+
+READY_S = 60.0
+"""How long a start waits for the shards of the store."""
+_CALL_TYPES = frozenset(
+    (str, str, str, str, str, str, body, str, bool) for body in (bytes, type(None))
+)
+"""Types of the nine words of a call."""
+
+
+async def start(config: ApiServerConfig, resolve: Resolve) -> "ApiServer":
+    """Load from the store, then listen. TimeoutError when a shard cannot be reached; PortInUse."""
+    server = ApiServer(config, resolve)
+    try:
+        await server.run()
+    except BaseException:
+        await server.stop()
+        raise
+    return server
+
+
+class Batch:
+    """A call of a component: several requests that are answered together."""
+
+    __slots__ = ("due", "replies", "reply")
+
+    def __init__(self, reply: Callable[[object], None], size: int) -> None:
+        self.reply = reply
+        self.due = size
+        self.replies: list[tuple[int, int, bytes] | None] = [None] * size
+
+    def answered(self, place: int, answer: Answer) -> None:
+        self.replies[place] = (answer.code, answer.revision, answer.body)
+        self.due -= 1
+        if not self.due:
+            self.reply(self.replies)
+
+
+class ApiServer:
+    """A running API server."""
+
+    def __init__(self, config: ApiServerConfig, resolve: Resolve) -> None:
+        self._config = config
+        self._loop = asyncio.get_running_loop()
+        self._now_ns = WallClock()
+        sharding = Sharding(config.shard_by, len(config.stores))
+        self._core = ApiServerCore(
+            sharding, config.seed, config.name, config.requests_in_flight_max
+        )
+        self._stores = [
+            FrameClient(name, config.security, resolve, config.name) for name in config.stores
+        ]
+        self._frames: FrameServer | None = None
+        self._https: HttpsServer | None = None
+        self._front: HttpFront | None = None
+        self._last_id = 0
+        self._batches: dict[int, tuple[Batch, int]] = {}
+        self._asked: dict[int, asyncio.Future[Answer | HttpWatch]] = {}
+        self._http_watches: dict[int, HttpWatch] = {}
+        self._frame_watches: dict[int, ServerStream] = {}
+        self._ids: dict[ServerStream, int] = {}
+        self._http: list[HttpRequest] = []
+        self._calls: list[FrameCall] = []
+        self._events: list[Event] = []
+        self._turn_due = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_ns: int | None = None
+        self._ready = asyncio.Event()
+        self._steps = 0
+        self._stopped = False
+
+    async def run(self) -> None:
+        """Load, then listen."""
+        config = self._config
+        self._schedule()
+        async with asyncio.timeout(READY_S):
+            await self._ready.wait()
+        settle_gc()
+        self._frames = await FrameServer.start(
+            config.host, config.frame_port, config.security, self
+        )
+        tokens = {
+            token: User(who.user, (*who.groups, "system:authenticated"), who.uid)
+            for token, who in read_tokens(config.security).items()
+        }
+        self._front = HttpFront(self, tokens)
+        self._https = await serve_https(
+            self._front, config.host, config.https_port, server_ssl_context(config.security)
+        )
+
+    @property
+    def address(self) -> str:
+        return self._frames.address if self._frames is not None else ""
+
+    @property
+    def https_port(self) -> int:
+        return self._https.port if self._https is not None else 0
+
+    def gauges(self) -> Mapping[str, float]:
+        gauges: dict[str, float] = {**self._core.gauges(), "steps": self._steps}
+        for client in self._stores:
+            gauges |= client.gauges()
+        if self._frames is not None:
+            gauges |= self._frames.gauges()
+        if self._https is not None:
+            gauges |= self._https.gauges()
+        return gauges
+
+    async def stop(self) -> None:
+        if self._stopped:
+            return
+        if self._https is not None:
+            await self._https.stop()
+        if self._frames is not None:
+            await self._frames.stop()
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for client in self._stores:
+            await client.close()
+
+    # The HTTP front's desk.
+
+    def new_id(self) -> int:
+        self._last_id += 1
+        return self._last_id
+
+    def ask(self, request: HttpRequest, answered: "asyncio.Future[Answer | HttpWatch]") -> None:
+        self._asked[request.id] = answered
+        self._http.append(request)
+        if not self._turn_due:
+            self._schedule()
+
+    def gone(self, request_id: int) -> None:
+        self._asked.pop(request_id, None)
+        self._http_watches.pop(request_id, None)
+        self._take(StreamsClosed((request_id,)))
+
+    # The frame server's handler.
+
+    def on_call(self, reply: Callable[[object], None], body: Any, peer: str) -> None:
+        match body:
+            case ["api", [*calls]] if all(
+                type(words) is list and tuple(map(type, words)) in _CALL_TYPES for words in calls
+            ):
+                pass
+            case _:
+                reply(PeerError("a call is (api, [[verb, resource, ...], ...]), see api/calls.py"))
+                return
+        if not calls:
+            reply([])
+            return
+        batch = Batch(reply, len(calls))
+        for place, words in enumerate(calls):
+            self._last_id += 1
+            self._batches[self._last_id] = (batch, place)
+            self._calls.append(FrameCall(self._last_id, *words))
+        if not self._turn_due:
+            self._schedule()
+
+    def on_open(self, stream: ServerStream, body: Any) -> None:
+        match body:
+            case ["watch", str(resource), str(namespace), str(labels), str(fields), int(revision)]:
+                self._last_id += 1
+                self._frame_watches[self._last_id] = stream
+                self._ids[stream] = self._last_id
+                watch = FrameWatch(self._last_id, resource, namespace, labels, fields, revision)
+                self._take(WatchesArrived((watch,)))
+            case _:
+                stream.end("invalid: open (watch, resource, namespace, labels, fields, revision)")
+
+    def on_closed(self, stream: ServerStream) -> None:
+        watch = self._ids.pop(stream, None)
+        if watch is not None:
+            del self._frame_watches[watch]
+            self._take(StreamsClosed((watch,)))
+
+    # Turns.
+
+    def _take(self, event: Event) -> None:
+        self._events.append(event)
+        if not self._turn_due:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        self._turn_due = True
+        self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._turn_due = False
+        if self._stopped:
+            return
+        events, self._events = self._events, []
+        if self._http:
+            events.append(HttpArrived(self._http))
+            self._http = []
+        if self._calls:
+            events.append(CallsArrived(self._calls))
+            self._calls = []
+        now_ns = self._now_ns()
+        self._steps += 1
+        for effect in self._core.step(events, now_ns):
+            self._carry_out(effect)
+        if self._core.ready and not self._ready.is_set():
+            self._ready.set()
+        wakeup_ns = self._core.next_wakeup_ns()
+        if wakeup_ns is not None and wakeup_ns <= now_ns:
+            if not self._turn_due:
+                self._schedule()
+        elif wakeup_ns != self._timer_ns:
+            self._set_timer(wakeup_ns, now_ns)
+
+    def _set_timer(self, wakeup_ns: int | None, now_ns: int) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._timer_ns = wakeup_ns
+        if wakeup_ns is not None:
+            self._timer = self._loop.call_later((wakeup_ns - now_ns) / 1e9, self._timer_fired)
+
+    def _timer_fired(self) -> None:
+        self._timer = self._timer_ns = None
+        if not self._turn_due:
+            self._schedule()
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case StoreCall(shard, ids, requests):
+                future = self._stores[shard].send(("store", requests))
+                future.add_done_callback(partial(self._store_replied, shard, ids))
+            case Answers(ids, answers):
+                for request_id, answer in zip(ids, answers, strict=True):
+                    self._answer(request_id, answer)
+            case StreamBodies(streams, bodies):
+                for stream, body in zip(streams, bodies, strict=True):
+                    self._send_body(stream, body)
+            case StreamBytes(streams, chunks):
+                for stream, chunk in zip(streams, chunks, strict=True):
+                    watch = self._http_watches.get(stream)
+                    if watch is not None:
+                        watch.write(chunk)
+            case StreamOpened(stream, content_type):
+                self._opened(stream, content_type)
+            case EndStreams(streams, reasons):
+                for stream, reason in zip(streams, reasons, strict=True):
+                    self._end(stream, reason)
+            case OpenStoreWatch(shard, revision):
+                self._open_store_watch(shard, revision)
+            case _:
+                assert_never(effect)
+
+    def _answer(self, request_id: int, answer: Answer) -> None:
+        entry = self._batches.pop(request_id, None)
+        if entry is not None:
+            entry[0].answered(entry[1], answer)
+            return
+        future = self._asked.pop(request_id, None)
+        if future is not None:
+            if not future.done():
+                future.set_result(answer)
+            return
+        stream = self._frame_watches.pop(request_id, None)
+        if stream is not None:
+            # A watch that could not be opened.
+            del self._ids[stream]
+            stream.end("expired" if answer.code == 410 else f"invalid: {answer.body.decode()}")
+
+    def _opened(self, stream: int, content_type: str) -> None:
+        future = self._asked.pop(stream, None)
+        if future is None or future.done():
+            self._take(StreamsClosed((stream,)))
+            return
+        watch = self._http_watches[stream] = HttpWatch()
+        watch.content_type = content_type
+        future.set_result(watch)
+
+    def _send_body(self, stream: int, body: tuple[object, ...]) -> None:
+        to = self._frame_watches.get(stream)
+        if to is not None and not to.send(body):
+            self._end(stream, "slow")
+            self._take(StreamsClosed((stream,)))
+
+    def _end(self, stream: int, reason: str) -> None:
+        watch = self._http_watches.pop(stream, None)
+        if watch is not None:
+            watch.end()
+        to = self._frame_watches.pop(stream, None)
+        if to is not None:
+            del self._ids[to]
+            to.end(reason)
+
+    # The store.
+
+    def _store_replied(self, shard: int, ids: list[int], future: "asyncio.Future[Any]") -> None:
+        if future.cancelled():
+            return
+        error = future.exception()
+        if error is None:
+            self._take(StoreReplied(shard, ids, future.result()))
+        elif isinstance(error, (NetError, FrameError)):
+            self._take(StoreReplied(shard, ids, None))
+        else:
+            raise error
+
+    def _open_store_watch(self, shard: int, revision: int) -> None:
+        def on_body(body: Any) -> None:
+            self._take(StoreEvents(shard, body[0], body[1]))
+
+        def on_end(reason: str) -> None:
+            if not self._stopped:
+                self._take(StoreStreamEnded(shard, reason))
+
+        self._stores[shard].open(("watch", b"/registry/", revision, False), on_body, on_end)

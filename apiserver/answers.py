@@ -1,0 +1,48 @@
+"""Answers in bytes, and errors as answers."""
+
+import orjson
+
+from api.core import JsonObject
+from api.errors import ApiError
+from apiserver.messages import Answer
+
+TEXT = "text/plain; charset=utf-8"
+
+
+def answer_of_error(error: ApiError) -> Answer:
+    """The Status of an error. Overload and time-outs tell the client when to come back."""
+    status = error.status()
+    seconds = (status.get("details") or {}).get("retryAfterSeconds")
+    headers = (("Retry-After", str(seconds)),) if seconds else ()
+    return Answer(error.code, orjson.dumps(status), headers=headers)
+
+
+def answer_of_object(code: int, obj: JsonObject, revision: int = 0) -> Answer:
+    return Answer(code, orjson.dumps(obj), revision)
+
+
+def warning_headers(warnings: list[str]) -> tuple[tuple[str, str], ...]:
+    """Warnings as kubectl prints them. Source: RFC 9111 5.5, apimachinery/pkg/util/net/http.go."""
+    return tuple(
+        ("Warning", '299 - "%s"' % text.replace("\\", "\\\\").replace('"', '\\"'))
+        for text in warnings
+    )
+
+
+def plain(code: int, text: str) -> Answer:
+    return Answer(code, text.encode(), content_type=TEXT)
+
+
+def success_status(code: int | None, details: JsonObject | None) -> JsonObject:
+    """A Status of success, as DELETE and binding answer."""
+    status: JsonObject = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success",
+    }
+    if details is not None:
+        status["details"] = details
+    if code is not None:
+        status["code"] = code
+    return status

@@ -1,0 +1,178 @@
+"""Request bodies as checked objects."""
+
+import json
+
+import orjson
+import yaml
+
+from api.core import JsonObject
+from api.errors import BadRequest, Cause, Invalid, UnsupportedMediaType
+from api.fields import DELETE_OPTIONS
+from api.kinds import Kind, split_api_version
+from api.protobuf import ProtobufError, decode_body
+from api.structure import cannot_handle, check_structure, find_duplicates, strict_error
+from apiserver.registry import Request
+
+JSON_TYPE = "application/json"
+YAML_TYPE = "application/yaml"
+PROTOBUF_TYPE = "application/vnd.kubernetes.protobuf"
+_ACCEPTED = (JSON_TYPE, YAML_TYPE, PROTOBUF_TYPE)
+_SCHEME = "pkg/runtime/scheme.go:111"
+"""Where the real server's registry of kinds was made; part of its message."""
+
+
+def decode_object(
+    kind: Kind, request: Request, field_validation: str, type_name: str = ""
+) -> tuple[JsonObject, list[str]]:
+    """The object of a POST or PUT and the warnings about it.
+
+    ``type_name``: its struct when it is not the kind's own, such as that of a Binding. Fields that
+    the struct does not have are gone. BadRequest, UnsupportedMediaType."""
+    obj, duplicates = _parsed(kind, request, field_validation)
+    _check_type(kind, obj)
+    found = check_structure(type_name or kind.type_name, obj)
+    if found.error is not None:
+        raise cannot_handle(kind, found.error)
+    wrong = [*duplicates, *found.unknown]
+    if wrong and field_validation == "Strict":
+        raise cannot_handle(kind, strict_error(wrong))
+    if obj.get("metadata") is None:
+        obj["metadata"] = {}
+    return obj, wrong if field_validation == "Warn" else []
+
+
+def _parsed(
+    kind: Kind, request: Request, field_validation: str
+) -> tuple[JsonObject, list[str]]:
+    """The parsed body and the keys that it has twice."""
+    media = request.content_type.partition(";")[0].strip()
+    body = request.body
+    if media in ("", JSON_TYPE):
+        try:
+            obj = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            raise BadRequest(
+                f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get "
+                f"version/kind; json parse error: {json_error(body)} ({_excerpt(body)})"
+            ) from None
+    elif media == YAML_TYPE:
+        obj = parse_yaml(body)
+    elif media == PROTOBUF_TYPE:
+        try:
+            obj = decode_body(body)
+        except ProtobufError as error:
+            raise BadRequest(f"the object provided is unrecognized: {error}") from None
+    else:
+        raise UnsupportedMediaType(_ACCEPTED)
+    if not isinstance(obj, dict):
+        raise BadRequest(
+            f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get "
+            f"version/kind; json parse error: json: cannot unmarshal {_go_type(obj)} into Go value "
+            f"of type struct {{ APIVersion string; Kind string }} ({_excerpt(body)})"
+        )
+    twice = (
+        find_duplicates(body, obj)
+        if field_validation != "Ignore" and media in ("", JSON_TYPE)
+        else []
+    )
+    return obj, twice
+
+
+def parse_yaml(body: bytes) -> object:
+    """A YAML body with the types that JSON has. BadRequest."""
+    try:
+        return json.loads(json.dumps(yaml.safe_load(body), default=str))
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError, ValueError) as error:
+        raise BadRequest(f"error converting YAML to JSON: {error}") from None
+
+
+def _check_type(kind: Kind, obj: JsonObject) -> None:
+    """Fill in kind and apiVersion, or refuse those of another kind."""
+    named, version = obj.get("kind") or kind.kind, obj.get("apiVersion") or kind.api_version
+    if named == kind.kind and version == kind.api_version:
+        obj["kind"], obj["apiVersion"] = named, version
+        return
+    if not isinstance(named, str) or not isinstance(version, str):
+        raise BadRequest(
+            f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get "
+            "version/kind"
+        )
+    group, bare = split_api_version(version)
+    if group == kind.group and version != kind.api_version:
+        text = (
+            f'{named} in version "{bare}" cannot be handled as a {kind.kind}: no kind "{named}" '
+            f'is registered for version "{version}" in scheme "{_SCHEME}"'
+        )
+        raise BadRequest(text)
+    raise BadRequest(
+        f"{named} in version \"{bare}\" cannot be handled as a {kind.kind}: converting "
+        f"({version}.{named}) to ({kind.api_version}.{kind.kind}): unknown conversion"
+    )
+
+
+def check_patched(kind: Kind, obj: JsonObject, field_validation: str) -> list[str]:
+    """Check a patched object as the real server does: Invalid, naming the patch. Warnings."""
+    whole = orjson.dumps(obj, option=orjson.OPT_SORT_KEYS).decode() if _odd(kind, obj) else ""
+    if whole:
+        version, named = obj.get("apiVersion"), obj.get("kind")
+        text = f'no kind "{named}" is registered for version "{version}" in scheme "{_SCHEME}"'
+        raise Invalid("", "", [Cause.invalid("patch", whole, text)])
+    shown = None if field_validation != "Strict" else orjson.dumps(obj).decode()
+    found = check_structure(kind.type_name, obj)
+    if found.error is not None:
+        shown = shown or orjson.dumps(obj, option=orjson.OPT_SORT_KEYS).decode()
+        raise Invalid("", "", [Cause.invalid("patch", shown, found.error)])
+    if found.unknown and field_validation == "Strict":
+        raise Invalid("", "", [Cause.invalid("patch", shown, strict_error(found.unknown))])
+    if obj.get("metadata") is None:
+        obj["metadata"] = {}
+    return found.unknown if field_validation == "Warn" else []
+
+
+def _odd(kind: Kind, obj: JsonObject) -> bool:
+    return obj.get("kind") != kind.kind or obj.get("apiVersion") != kind.api_version
+
+
+def decode_options(request: Request) -> JsonObject | None:
+    """The DeleteOptions in the body of a DELETE, if there is a body."""
+    if not request.body:
+        return None
+    media = request.content_type.partition(";")[0].strip()
+    try:
+        if media == PROTOBUF_TYPE:
+            obj: object = decode_body(request.body)
+        elif media == YAML_TYPE:
+            obj = parse_yaml(request.body)
+        else:
+            obj = orjson.loads(request.body)
+    except (orjson.JSONDecodeError, ProtobufError):
+        raise BadRequest(f"couldn't get version/kind; json parse error: {json_error(request.body)}") from None
+    if not isinstance(obj, dict):
+        raise BadRequest("couldn't get version/kind; the body is no object")
+    found = check_structure(DELETE_OPTIONS, obj)
+    if found.error is not None:
+        raise BadRequest(f"DeleteOptions cannot be handled: {found.error}")
+    return obj
+
+
+def json_error(body: bytes) -> str:
+    """What Go's parser says of a body that is no JSON, as far as it can be told."""
+    try:
+        json.loads(body)
+    except json.JSONDecodeError as error:
+        text = body.decode(errors="replace")
+        if error.pos >= len(text.rstrip()) or not text.strip():
+            return "unexpected end of JSON input"
+        return f"invalid character {text[error.pos]!r} looking for beginning of value"
+    except UnicodeDecodeError:
+        return "invalid UTF-8"
+    return "unexpected end of JSON input"
+
+
+def _excerpt(body: bytes) -> str:
+    return body.decode(errors="replace")[:1024] if body else "<empty>"
+
+
+def _go_type(value: object) -> str:
+    names = {list: "array", str: "string", bool: "bool", type(None): "null"}
+    return names.get(type(value), "number")

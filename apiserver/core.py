@@ -1,0 +1,337 @@
+"""The API server as a core: facts in, orders out.
+
+It holds the watch caches, the open watches and the requests under way, each a generator (see
+``registry``) that waits for a shard, for a fresh cache or for a revision. Store requests of one step
+leave as one frame for each shard.
+"""
+
+import heapq
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import assert_never
+
+from api.core import InvariantError
+from api.errors import ApiError, ServiceUnavailable, TooManyRequests
+from api.storage import StoreReply
+from apiserver.answers import answer_of_error
+from apiserver.bootstrap import bootstrap
+from apiserver.cache import CacheEvent, ResourceCache
+from apiserver.feed import Feed
+from apiserver.messages import (
+    Answer,
+    Answers,
+    CallsArrived,
+    Effect,
+    EndStreams,
+    Event,
+    HttpArrived,
+    OpenStoreWatch,
+    StoreEvents,
+    StoreReplied,
+    StoreStreamEnded,
+    StreamBodies,
+    StreamBytes,
+    StreamOpened,
+    StreamsClosed,
+    WatchesArrived,
+)
+from apiserver.outbox import Outbox
+from apiserver.registry import FreshAsk, Registry, RevisionAsk, StoreAsk, Verb
+from apiserver.routes import verb_of_call, verb_of_http, verb_of_watch
+from apiserver.shards import Sharding
+from apiserver.streams import OpenedWatch, Streams
+
+_BOOTSTRAP = -1
+"""Id of the server's own task; those of requests are not negative."""
+RETRY_NS = 100_000_000
+"""Pause before a shard that failed while loading is loaded again, or its stream opened again."""
+
+
+class Task:
+    """One request under way."""
+
+    __slots__ = ("closed", "id", "verb")
+
+    def __init__(self, task_id: int, verb: Verb) -> None:
+        self.id = task_id
+        self.verb = verb
+        self.closed = False
+
+
+class ApiServerCore:
+    """The machine. ``ready``: loaded and bootstrapped, requests are answered."""
+
+    def __init__(self, sharding: Sharding, seed: int, name: str, in_flight_max: int) -> None:
+        self._registry = Registry(sharding, seed, name)
+        self._in_flight_max = in_flight_max
+        self._outbox = Outbox(sharding.count)
+        self._streams = Streams(self._registry)
+        self._feeds = [
+            Feed(shards, self._outbox, self._find, self._happened) for shards in sharding.groups
+        ]
+        self._tasks: dict[int, Task] = {}
+        self._timers: list[tuple[int, int, Callable[[], None]]] = []
+        self._sequence = 0
+        self._answered: tuple[list[int], list[Answer]] = ([], [])
+        self._opened: list[StreamOpened] = []
+        self._started = False
+        self._bootstrapping = False
+        self.ready = False
+        self._first: dict[bytes, ResourceCache] = {}
+        self._second: dict[tuple[bytes, bytes], ResourceCache] = {}
+        for key, cache in self._registry.caches.items():
+            group, slash, plural = key.rpartition("/")
+            if slash:
+                self._second[group.encode(), plural.encode()] = cache
+            else:
+                self._first[plural.encode()] = cache
+
+    # The mutator
+
+    def step(self, events: Sequence[Event], now_ns: int) -> Sequence[Effect]:
+        self._registry.now_ns = now_ns
+        if not self._started:
+            self._started = True
+            for feed in self._feeds:
+                feed.load()
+        while self._timers and self._timers[0][0] <= now_ns:
+            heapq.heappop(self._timers)[2]()
+        for event in events:
+            self._take(event, now_ns)
+        self._settle(now_ns)
+        return self._effects(now_ns)
+
+    def next_wakeup_ns(self) -> int | None:
+        due = self._timers[0][0] if self._timers else None
+        stream_due = self._streams.next_wakeup_ns()
+        if due is None or stream_due is None:
+            return due if stream_due is None else stream_due
+        return min(due, stream_due)
+
+    def _take(self, event: Event, now_ns: int) -> None:
+        match event:
+            case HttpArrived(requests):
+                for request in requests:
+                    self._begin(request.id, partial(verb_of_http, self._registry, request))
+            case CallsArrived(calls):
+                for call in calls:
+                    self._begin(call.id, partial(verb_of_call, self._registry, call))
+            case WatchesArrived(watches):
+                for watch in watches:
+                    self._begin(watch.id, partial(verb_of_watch, self._registry, watch))
+            case StoreReplied():
+                self._outbox.replied(event)
+            case StoreEvents(shard, changes, watermark):
+                self._feed_of(shard).arrived(shard, changes, watermark, now_ns)
+            case StoreStreamEnded(shard, reason):
+                self._stream_ended(shard, reason, now_ns)
+            case StreamsClosed(streams):
+                for stream in streams:
+                    self._close(stream)
+            case _:
+                assert_never(event)
+
+    # Requests
+
+    def _begin(self, request_id: int, start: Callable[[], Verb | Answer]) -> None:
+        if len(self._tasks) >= self._in_flight_max:
+            self._answer(
+                request_id,
+                answer_of_error(TooManyRequests("too many requests, please try again later", 1)),
+            )
+            return
+        try:
+            verb = start()
+        except ApiError as error:
+            self._refuse(request_id, error)
+            return
+        if isinstance(verb, Answer):
+            self._answer(request_id, verb)
+            return
+        task = Task(request_id, verb)
+        self._tasks[request_id] = task
+        self._resume(task, None)
+
+    def _resume(self, task: Task, value: object) -> None:
+        """Run a request until it waits again or is done."""
+        if task.closed:
+            return
+        try:
+            ask = task.verb.send(value)
+        except StopIteration as end:
+            self._done(task, end.value)
+            return
+        except ApiError as error:
+            del self._tasks[task.id]
+            self._refuse(task.id, error)
+            return
+        match ask:
+            case StoreAsk(shard, request):
+                self._outbox.send(shard, request, partial(self._store_replied, task))
+            case FreshAsk(group):
+                self._feeds[group].fresh(partial(self._fresh, task))
+            case RevisionAsk(group, revision, wait_ns):
+                self._wait_for_revision(task, group, revision, wait_ns)
+            case _:
+                assert_never(ask)
+
+    def _done(self, task: Task, result: Answer | OpenedWatch) -> None:
+        del self._tasks[task.id]
+        if task.id == _BOOTSTRAP:
+            self.ready = True
+            return
+        if isinstance(result, Answer):
+            self._answer(task.id, result)
+            return
+        if not result.over_frames:
+            self._opened.append(StreamOpened(task.id, result.content_type))
+        self._streams.open(result)
+
+    def _store_replied(self, task: Task, reply: StoreReply | None) -> None:
+        if reply is None:
+            self._fail(task, "the store did not answer; the outcome of this request is unknown")
+        else:
+            self._resume(task, reply)
+
+    def _fresh(self, task: Task, answered: bool) -> None:
+        if answered:
+            self._resume(task, None)
+        else:
+            self._fail(task, "the store did not answer")
+
+    def _fail(self, task: Task, message: str) -> None:
+        if not task.closed:
+            task.closed = True
+            task.verb.close()
+            del self._tasks[task.id]
+            self._refuse(task.id, ServiceUnavailable(message, 1))
+
+    def _wait_for_revision(self, task: Task, group: int, revision: int, wait_ns: int) -> None:
+        """Whatever comes first: the revision or the time. The other one then finds it settled."""
+        settled = False
+
+        def settle(reached: bool) -> None:
+            nonlocal settled
+            if not settled:
+                settled = True
+                self._resume(task, reached)
+
+        self._feeds[group].reached(revision, settle)
+        if not settled:
+            self._at(self._registry.now_ns + wait_ns, partial(settle, False))
+
+    def _refuse(self, request_id: int, error: ApiError) -> None:
+        if request_id == _BOOTSTRAP:
+            # Only a store that does not answer fails it: try again.
+            self._at(self._registry.now_ns + RETRY_NS, self._forget_bootstrap)
+            return
+        self._answer(request_id, answer_of_error(error))
+
+    def _forget_bootstrap(self) -> None:
+        self._bootstrapping = False
+
+    def _answer(self, request_id: int, answer: Answer) -> None:
+        ids, answers = self._answered
+        ids.append(request_id)
+        answers.append(answer)
+
+    def _close(self, stream: int) -> None:
+        task = self._tasks.pop(stream, None)
+        if task is not None:
+            task.closed = True
+            task.verb.close()
+        self._streams.close(stream)
+
+    # The store
+
+    def _find(self, key: bytes) -> ResourceCache | None:
+        parts = key.split(b"/", 4)
+        if len(parts) < 4:
+            return None
+        cache = self._first.get(parts[2])
+        return cache if cache is not None else self._second.get((parts[2], parts[3]))
+
+    def _feed_of(self, shard: int) -> Feed:
+        return next(feed for feed in self._feeds if shard in feed.shards)
+
+    def _happened(self, resource: str, event: CacheEvent) -> None:
+        self._streams.tell(resource, event, self._registry.now_ns)
+
+    def _stream_ended(self, shard: int, reason: str, now_ns: int) -> None:
+        feed = self._feed_of(shard)
+        if feed.stream_ended(shard, reason):
+            self._reload(feed)
+
+    def _reload(self, feed: Feed) -> None:
+        """The store no longer has what followed: forget all, tell every watcher to list anew."""
+        group = self._feeds.index(feed)
+        for cache in self._registry.caches.values():
+            if self._registry.group(cache.kind) == group:
+                self._streams.expire(cache.kind.key)
+                cache.clear()
+        feed.load()
+
+    def _settle(self, now_ns: int) -> None:
+        """What follows from the events of this step as a whole."""
+        for group, feed in enumerate(self._feeds):
+            if feed.to_load:
+                feed.to_load.clear()
+                self._at(now_ns + RETRY_NS, partial(self._reload, feed))
+            if feed.ready and self._registry.frontiers[group] < feed.horizon:
+                for cache in self._registry.caches.values():
+                    if self._registry.group(cache.kind) == group:
+                        cache.horizon = max(cache.horizon, feed.horizon)
+            if feed.ready:
+                self._registry.frontiers[group] = feed.frontier
+        if not self.ready:
+            self._bootstrap()
+        for feed in self._feeds:
+            feed.ask()
+
+    def _bootstrap(self) -> None:
+        if self._bootstrapping or not all(feed.ready for feed in self._feeds):
+            return
+        self._bootstrapping = True
+        task = Task(_BOOTSTRAP, bootstrap(self._registry))
+        self._tasks[task.id] = task
+        self._resume(task, None)
+
+    def _at(self, due_ns: int, action: Callable[[], None]) -> None:
+        self._sequence += 1
+        heapq.heappush(self._timers, (due_ns, self._sequence, action))
+
+    # Orders
+
+    def _effects(self, now_ns: int) -> Sequence[Effect]:
+        effects: list[Effect] = list(self._outbox.drain())
+        for feed in self._feeds:
+            effects.extend(OpenStoreWatch(shard, revision) for shard, revision in feed.to_open)
+            feed.to_open.clear()
+        ids, answers = self._answered
+        if ids:
+            self._answered = ([], [])
+            effects.append(Answers(ids, answers))
+        effects.extend(self._opened)
+        self._opened = []
+        effects.extend(self._streams.effects(now_ns))
+        return effects
+
+    def gauges(self) -> dict[str, float]:
+        """Lengths of what is held, for the supervisor."""
+        caches = self._registry.caches.values()
+        return {
+            "requests_in_flight": float(len(self._tasks)),
+            "watchers": float(len(self._streams)),
+            "store_calls_in_flight": float(len(self._outbox)),
+            "objects": float(sum(len(cache.records) for cache in caches)),
+            "events_kept": float(sum(len(cache.events) for cache in caches)),
+        }
+
+    def check(self) -> None:
+        for cache in self._registry.caches.values():
+            cache.check()
+        for feed in self._feeds:
+            feed.check()
+        self._streams.check()
+        if len(self._tasks) > self._in_flight_max + 1:
+            raise InvariantError("more requests in flight than allowed")

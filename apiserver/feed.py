@@ -1,0 +1,207 @@
+"""Keeps the watch caches of one group of shards complete, and says when they are fresh.
+
+Start: RANGE everything on each shard, then follow its watch stream from there. The group is usable
+once the merged frontier has passed the newest of these revisions.
+
+A consistent read asks each shard for a PROMISE; once the frontier has passed the greatest promise,
+the cache holds whatever had been acknowledged before. A shard that lags behind an event held back
+is asked for a PROMISE at least that great. So nothing ticks while nobody writes or reads.
+"""
+
+import heapq
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from api.core import InvariantError
+from api.storage import COMPACTED, OK, PROMISE, RANGE, StoreReply
+from apiserver.cache import CacheEvent, ResourceCache
+from apiserver.merge import Merger, StoreEvent
+from apiserver.outbox import Outbox
+from apiserver.records import Record
+
+START = b"/registry/"
+END = b"/registry0"
+CHUNK = 2000
+"""Records of one RANGE while loading."""
+
+Fresh = Callable[[bool], None]
+"""Told True when the cache is fresh, False when a shard did not answer."""
+
+
+class Feed:
+    """One group of shards. The owner reads ``frontier``, ``ready`` and empties ``to_open``."""
+
+    def __init__(
+        self,
+        shards: Sequence[int],
+        outbox: Outbox,
+        find: Callable[[bytes], ResourceCache | None],
+        happened: Callable[[str, CacheEvent], None],
+    ) -> None:
+        """``find``: the cache that keeps a key; ``happened``: told of each change, in order."""
+        self.shards = tuple(shards)
+        self.frontier = 0
+        self.horizon = 0
+        self.to_open: list[tuple[int, int]] = []
+        """(shard, start revision) of the store watches to be opened."""
+        self.to_load: list[int] = []
+        """Shards whose load failed and has to begin anew; the owner calls ``load`` later."""
+        self._outbox = outbox
+        self._find = find
+        self._happened = happened
+        self._merger: Merger | None = None
+        self._loaded: dict[int, int] = {}
+        self._asking: list[Fresh] = []
+        self._asked: list[Fresh] = []
+        self._promises_due = 0
+        self._promised = 0
+        self._goal = 0
+        """The greatest revision that a shard of this group has promised to a reader."""
+        self._nudged: set[int] = set()
+        self._waiters: list[tuple[int, int, Fresh]] = []
+        self._sequence = 0
+
+    @property
+    def ready(self) -> bool:
+        return self._merger is not None and self.frontier >= self.horizon
+
+    # Loading
+
+    def load(self) -> None:
+        """Begin to load all shards. Caches must be clear."""
+        self._merger = None
+        self._loaded = {}
+        for shard in self.shards:
+            self._outbox.send(
+                shard, (RANGE, START, END, 0, CHUNK, 0), partial(self._range_came, shard)
+            )
+
+    def _range_came(self, shard: int, reply: StoreReply | None) -> None:
+        if reply is None or reply[0] == COMPACTED:
+            self.to_load.append(shard)
+            return
+        assert reply[0] == OK, reply
+        _, at_revision, more, items = reply
+        for key, created, revision, _version, header, value in items:
+            cache = self._find(key)
+            if cache is not None:
+                cache.load(Record(key, header, value, revision, created))
+        if more:
+            start = items[-1][0] + b"\0"
+            self._outbox.send(
+                shard,
+                (RANGE, start, END, at_revision, CHUNK, 0),
+                partial(self._range_came, shard),
+            )
+            return
+        self._loaded[shard] = at_revision
+        if len(self._loaded) == len(self.shards):
+            self._merger = Merger(self._loaded)
+            self.frontier = self._merger.frontier
+            self.horizon = max(self._loaded.values())
+            self.to_open.extend(self._loaded.items())
+            self._progress()
+
+    # Events
+
+    def arrived(
+        self, shard: int, events: Sequence[StoreEvent], watermark: int, now_ns: int
+    ) -> None:
+        """Take a body of a shard's watch stream."""
+        if self._merger is None:
+            return
+        for event in self._merger.arrived(shard, events, watermark):
+            self._apply(event, now_ns)
+        self.frontier = self._merger.frontier
+        self._progress()
+
+    def _apply(self, event: StoreEvent, now_ns: int) -> None:
+        gone, key, revision, created, _version, header, value, _previous = event
+        cache = self._find(key)
+        if cache is None:
+            return
+        if gone:
+            change = cache.delete(key, revision, now_ns)
+        else:
+            change = cache.put(Record(key, header, value, revision, created), now_ns)
+        if change is not None and revision > self.horizon:
+            self._happened(cache.kind.key, change)
+
+    def stream_ended(self, shard: int, reason: str) -> bool:
+        """True when the history is gone and the group must be loaded anew; else the stream is
+        opened again from where it was."""
+        if self._merger is None:
+            return False
+        if reason == "compacted" or reason.startswith("invalid"):
+            return True
+        self.to_open.append((shard, self._merger.watermarks[shard]))
+        return False
+
+    # Freshness
+
+    def fresh(self, then: Fresh) -> None:
+        """Tell ``then`` when everything acknowledged before now is in the caches."""
+        self._asking.append(then)
+
+    def reached(self, revision: int, then: Fresh) -> None:
+        """Tell ``then`` when the frontier has reached ``revision``, perhaps at once."""
+        if self._merger is not None and self.frontier >= max(revision, self.horizon):
+            then(True)
+            return
+        self._sequence += 1
+        heapq.heappush(self._waiters, (revision, self._sequence, then))
+
+    def ask(self) -> None:
+        """Send what the readers of this step need: one PROMISE a shard, one round at a time."""
+        if self._asking and not self._asked:
+            self._asked, self._asking = self._asking, []
+            self._promises_due = len(self.shards)
+            self._promised = 0
+            for shard in self.shards:
+                self._outbox.send(shard, (PROMISE, 0), self._promise_came)
+
+    def _promise_came(self, reply: StoreReply | None) -> None:
+        self._promises_due -= 1
+        if reply is None:
+            self._promised = -1
+        elif self._promised >= 0:
+            self._promised = max(self._promised, reply[1])
+        if self._promises_due:
+            return
+        asked, self._asked = self._asked, []
+        for then in asked:
+            if self._promised < 0:
+                then(False)
+            else:
+                self.reached(self._promised, then)
+        self._goal = max(self._goal, self._promised)
+        self._nudge()
+
+    def _progress(self) -> None:
+        if self.ready:
+            while self._waiters and self._waiters[0][0] <= self.frontier:
+                heapq.heappop(self._waiters)[2](True)
+        self._nudge()
+
+    def _nudge(self) -> None:
+        """Ask the shards that hold the frontier back to pass what is held back or was promised.
+
+        Never a revision that a client named: that would push the store's clock."""
+        if self._merger is None or len(self.shards) == 1:
+            return
+        target = max(self._goal, self.horizon, self._merger.newest_held())
+        for shard in self._merger.wanted(target):
+            if shard not in self._nudged:
+                self._nudged.add(shard)
+                self._outbox.send(shard, (PROMISE, target), partial(self._nudge_came, shard))
+
+    def _nudge_came(self, shard: int, reply: StoreReply | None) -> None:
+        self._nudged.discard(shard)
+        if reply is not None:
+            self._nudge()
+
+    def check(self) -> None:
+        if self._merger is not None:
+            self._merger.check()
+            if self.frontier != self._merger.frontier:
+                raise InvariantError("the frontier of a feed differs from its merger's")

@@ -1,0 +1,112 @@
+"""Objects, lists and watch events in the form that a reader asked for, as bytes."""
+
+from collections.abc import Sequence
+
+import orjson
+
+from api.calls import BOOKMARK, WATCH_EVENT_NAMES
+from api.core import JsonObject
+from api.kinds import Kind
+from apiserver.negotiate import Form
+from apiserver.records import Record
+
+INITIAL_EVENTS_END = {"k8s.io/initial-events-end": "true"}
+
+
+def partial_of(obj: JsonObject, version: str) -> JsonObject:
+    """The PartialObjectMetadata of an object."""
+    return {
+        "kind": "PartialObjectMetadata",
+        "apiVersion": f"meta.k8s.io/{version}",
+        "metadata": obj.get("metadata", {}),
+    }
+
+
+def shaped(kind: Kind, obj: JsonObject, form: Form, include: str, now_ns: int) -> JsonObject:
+    """One parsed object in a form. ``include``: the includeObject option of a Table."""
+    if form.kind == "table":
+        from api.tables import table
+
+        return table(kind, [obj], now_ns, include_object=include, version=form.version)
+    return partial_of(obj, form.version) if form.kind == "partial" else obj
+
+
+def shaped_record(kind: Kind, record: Record, form: Form, include: str, now_ns: int) -> bytes:
+    """One stored object in a form; not parsed when it is asked for as it is."""
+    if form.kind == "object":
+        return record.json()
+    return orjson.dumps(shaped(kind, record.object(), form, include, now_ns))
+
+
+class ListMeta:
+    """What a list says about itself."""
+
+    __slots__ = ("proceed", "remaining", "revision")
+
+    def __init__(self, revision: int, proceed: str = "", remaining: int | None = None) -> None:
+        self.revision = revision
+        self.proceed = proceed
+        self.remaining = remaining
+
+    def object(self) -> JsonObject:
+        meta: JsonObject = {"resourceVersion": str(self.revision)}
+        if self.proceed:
+            meta["continue"] = self.proceed
+        if self.remaining:
+            meta["remainingItemCount"] = self.remaining
+        return meta
+
+
+def list_bytes(
+    kind: Kind, records: Sequence[Record], meta: ListMeta, item_prefix: int
+) -> bytes:
+    """A list of objects as they are: joined, never parsed."""
+    head = orjson.dumps(
+        {"kind": kind.list_kind, "apiVersion": kind.api_version, "metadata": meta.object()}
+    )
+    items = b",".join([record.item(item_prefix) for record in records])
+    return b'%b,"items":[%b]}' % (head[:-1], items)
+
+
+def shaped_list(
+    kind: Kind, records: Sequence[Record], meta: ListMeta, form: Form, include: str, now_ns: int
+) -> bytes:
+    """A list in the form of a Table or of PartialObjectMetadata."""
+    objects = [record.object() for record in records]
+    if form.kind == "table":
+        from api.tables import table
+
+        document = table(kind, objects, now_ns, include_object=include, version=form.version)
+        document["metadata"] = meta.object()
+        return orjson.dumps(document)
+    return orjson.dumps(
+        {
+            "kind": "PartialObjectMetadataList",
+            "apiVersion": f"meta.k8s.io/{form.version}",
+            "metadata": meta.object(),
+            "items": [partial_of(obj, form.version) for obj in objects],
+        }
+    )
+
+
+def event_line(kind_of_event: int, body: bytes) -> bytes:
+    """A watch event as a line of an HTTP body."""
+    return b'{"type":"%b","object":%b}\n' % (WATCH_EVENT_NAMES[kind_of_event].encode(), body)
+
+
+def bookmark_object(kind: Kind, revision: int, initial_end: bool) -> JsonObject:
+    meta: JsonObject = {"resourceVersion": str(revision)}
+    if initial_end:
+        meta["annotations"] = INITIAL_EVENTS_END
+    return {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": meta}
+
+
+def bookmark_line(
+    kind: Kind, revision: int, initial_end: bool, form: Form, now_ns: int
+) -> bytes:
+    """A BOOKMARK event. In a Table watch it is a Table with one row for the empty object."""
+    body = shaped(kind, bookmark_object(kind, revision, initial_end), form, "", now_ns)
+    if form.kind == "table":
+        body["metadata"] = {"resourceVersion": str(revision)}
+        body["columnDefinitions"] = None
+    return event_line(BOOKMARK, orjson.dumps(body))

@@ -1,0 +1,78 @@
+"""Which form of answer a request accepts, and what its booleans and options say."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import parse_qsl
+
+from api.errors import NotAcceptable
+
+JSON = "application/json"
+_AVAILABLE = (
+    "application/json",
+    "application/yaml",
+    "application/vnd.kubernetes.protobuf",
+    "application/json;stream=watch",
+    "application/vnd.kubernetes.protobuf;stream=watch",
+)
+"""As the real server words it. We write JSON only: the others are refused with this text."""
+_SERVED = frozenset((JSON, "*/*", "application/*"))
+
+
+class Form(NamedTuple):
+    """The shape of the objects in an answer."""
+
+    kind: str
+    """"object", "table" or "partial"."""
+    version: str = "v1"
+    """Version of meta.k8s.io of a Table or PartialObjectMetadata."""
+
+    @property
+    def content_type(self) -> str:
+        return JSON
+
+
+OBJECT = Form("object")
+FRAME = Form("frame")
+"""Objects as they are, for the frame port."""
+
+
+@lru_cache(maxsize=512)
+def form_of(accept: str) -> Form:
+    """The first alternative of an Accept header that can be served, or NotAcceptable."""
+    if not accept:
+        return OBJECT
+    for alternative in accept.split(","):
+        media, *parameters = (part.strip() for part in alternative.split(";"))
+        if media not in _SERVED:
+            continue
+        named = dict(part.split("=", 1) for part in parameters if "=" in part)
+        wanted = named.get("as", "")
+        if not wanted:
+            return OBJECT
+        if named.get("g") != "meta.k8s.io" or named.get("v") not in ("v1", "v1beta1"):
+            continue
+        if wanted == "Table":
+            return Form("table", named["v"])
+        if wanted in ("PartialObjectMetadata", "PartialObjectMetadataList"):
+            return Form("partial", named["v"])
+    raise NotAcceptable(_AVAILABLE)
+
+
+def parse_query(query: str) -> dict[str, str]:
+    """A URL query as name to value; of a repeated name the first counts, as in Go's Values.Get."""
+    if not query:
+        return {}
+    out: dict[str, str] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        out.setdefault(name, value)
+    return out
+
+
+_TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
+
+
+def boolean(options: Mapping[str, str], name: str) -> bool:
+    """A boolean option. Anything but Go's words for true counts as false: the real server's
+    conversion of list options ignores a malformed boolean (watch.jsonl, watch-old badbool)."""
+    return options.get(name, "") in _TRUE

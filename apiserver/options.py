@@ -1,0 +1,120 @@
+"""The options of writes, from the query and from bodies, checked as Kubernetes checks them.
+
+Source: apimachinery/pkg/apis/meta/v1/validation/validation.go at v0.36.3.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from api.core import JsonObject
+from api.errors import BadRequest, Cause, Invalid
+
+_FIELD_VALIDATION = ("", "Ignore", "Strict", "Warn")
+_MANAGER_BYTES_MAX = 128
+
+
+class WriteOptions(NamedTuple):
+    """Options of create, update and patch."""
+
+    dry_run: bool
+    field_validation: str
+    """"Strict", "Warn" or "Ignore"."""
+
+
+_PLAIN_HTTP = WriteOptions(False, "Warn")
+_PLAIN_FRAME = WriteOptions(False, "Ignore")
+
+
+def write_options(kind: str, query: Mapping[str, str], over_frames: bool) -> WriteOptions:
+    """``kind``: CreateOptions, UpdateOptions or PatchOptions, for messages.
+
+    Over frames the default is Ignore: nobody reads warnings there."""
+    if not query:
+        return _PLAIN_FRAME if over_frames else _PLAIN_HTTP
+    causes: list[Cause] = []
+    manager = query.get("fieldManager", "")
+    if len(manager.encode()) > _MANAGER_BYTES_MAX:
+        causes.append(Cause.too_long("fieldManager", _MANAGER_BYTES_MAX))
+    causes += _dry_run_causes([query["dryRun"]] if query.get("dryRun") else [])
+    validation = query.get("fieldValidation", "")
+    if validation not in _FIELD_VALIDATION:
+        causes.append(Cause.not_supported("fieldValidation", validation, _FIELD_VALIDATION))
+    if kind == "PatchOptions" and "force" in query:
+        causes.append(Cause.forbidden("force", "may not be specified for non-apply patch"))
+    if causes:
+        raise Invalid(f"{kind}.meta.k8s.io", "", causes)
+    default = "Ignore" if over_frames else "Warn"
+    return WriteOptions(bool(query.get("dryRun")), validation or default)
+
+
+def _dry_run_causes(values: list[str]) -> list[Cause]:
+    if all(value == "All" for value in values):
+        return []
+    return [Cause("dryRun", "FieldValueNotSupported", _dry_run_text(values))]
+
+
+def _dry_run_text(values: list[str]) -> str:
+    listed = " ".join(f'"{value}"' for value in values)
+    return f'Unsupported value: [{listed}]: supported values: "All"'
+
+
+class DeleteOptions(NamedTuple):
+    """Options of delete and deletecollection."""
+
+    dry_run: bool = False
+    grace_period_s: int | None = None
+    propagation: str = ""
+    """"Foreground", "Background", "Orphan" or empty: what the kind does by default."""
+    uid: str = ""
+    resource_version: str = ""
+
+
+_PROPAGATIONS = ("Foreground", "Background", "Orphan")
+
+
+def delete_options(query: Mapping[str, str], body: JsonObject | None) -> DeleteOptions:
+    """From the body if there is one, else from the query."""
+    if not body and not query:
+        return DeleteOptions()
+    if body:
+        grace = body.get("gracePeriodSeconds")
+        propagation = body.get("propagationPolicy")
+        orphan = body.get("orphanDependents")
+        dry_run = body.get("dryRun") or []
+        conditions = body.get("preconditions") or {}
+    else:
+        grace = _integer(query, "gracePeriodSeconds")
+        propagation = query.get("propagationPolicy")
+        orphan = {"true": True, "false": False}.get(query.get("orphanDependents", ""))
+        dry_run = [query["dryRun"]] if query.get("dryRun") else []
+        conditions = {}
+    causes: list[Cause] = []
+    if propagation is not None and orphan is not None:
+        text = "orphanDependents and deletionPropagation cannot be both set"
+        causes.append(Cause.invalid("propagationPolicy", propagation, text))
+    elif propagation is not None and propagation not in _PROPAGATIONS:
+        causes.append(
+            Cause.not_supported("propagationPolicy", propagation, (*_PROPAGATIONS, "nil"))
+        )
+    causes += _dry_run_causes(dry_run)
+    if causes:
+        raise Invalid("DeleteOptions.meta.k8s.io", "", causes)
+    if orphan is not None:
+        propagation = "Orphan" if orphan else "Background"
+    return DeleteOptions(
+        bool(dry_run),
+        grace,
+        propagation or "",
+        conditions.get("uid") or "",
+        conditions.get("resourceVersion") or "",
+    )
+
+
+def _integer(query: Mapping[str, str], name: str) -> int | None:
+    text = query.get(name, "")
+    if not text:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None

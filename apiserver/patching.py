@@ -1,0 +1,41 @@
+"""A PATCH body as a function from the stored object to the patched one."""
+
+from collections.abc import Callable
+
+import orjson
+
+from api.calls import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
+from api.core import JsonObject
+from api.errors import BadRequest, Cause, Invalid, NotImplemented501, UnsupportedMediaType
+from api.kinds import Kind
+from api.patches import json_patch, merge_patch, strategic_merge_patch
+from apiserver.registry import Request
+
+Patch = Callable[[JsonObject], JsonObject]
+
+
+def patch_of(kind: Kind, request: Request, type_name: str = "") -> Patch:
+    """``type_name``: of the patched object when it is not the kind's own, such as Scale's."""
+    media = request.content_type.partition(";")[0].strip()
+    struct = type_name or kind.type_name
+    if media == APPLY_PATCH:
+        raise _no_apply(request)
+    if media not in (MERGE_PATCH, STRATEGIC_PATCH, JSON_PATCH):
+        raise UnsupportedMediaType.of_patch()
+    try:
+        patch = orjson.loads(request.body)
+    except orjson.JSONDecodeError:
+        prefix = "" if media == STRATEGIC_PATCH else "error decoding patch: "
+        raise BadRequest(f"{prefix}unexpected end of JSON input") from None
+    if media == MERGE_PATCH:
+        return lambda doc: merge_patch(doc, patch)
+    if media == JSON_PATCH:
+        return lambda doc: json_patch(doc, patch)
+    return lambda doc: strategic_merge_patch(struct, doc, orjson.loads(request.body))
+
+
+def _no_apply(request: Request) -> Exception:
+    if not request.options.get("fieldManager"):
+        cause = Cause.required("fieldManager", "is required for apply patch")
+        return Invalid("PatchOptions.meta.k8s.io", "", [cause])
+    return NotImplemented501("server-side apply")

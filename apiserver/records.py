@@ -1,0 +1,132 @@
+"""How an object lies in the store and in the watch cache.
+
+The value is the object's compact JSON with an empty ``metadata.resourceVersion``; the header says
+where its digits go. An answer is therefore two slices and the digits: nothing is parsed to be read.
+The first three keys are kind, apiVersion, metadata, so that what precedes the digits is short and
+so that list items (which carry neither kind nor apiVersion) are the value without a fixed prefix.
+"""
+
+from typing import Any
+
+import msgpack
+import orjson
+
+from api.core import JsonObject
+from api.kinds import Kind
+from apiserver.fields import fields_of
+
+DELETING = 1
+"""Flag of a record: metadata.deletionTimestamp is set."""
+FINALIZERS = 2
+"""Flag of a record: metadata.finalizers is not empty."""
+
+_MARK = b'"resourceVersion":"'
+_FIRST_META = ("name", "generateName", "namespace", "uid")
+_NEXT_META = (
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "labels",
+    "annotations",
+    "ownerReferences",
+    "finalizers",
+    "managedFields",
+)
+_META = frozenset((*_FIRST_META, "resourceVersion", *_NEXT_META))
+
+
+class Record:
+    """One stored object at one revision. Immutable."""
+
+    __slots__ = (
+        "create_revision",
+        "fields",
+        "flags",
+        "key",
+        "labels",
+        "name",
+        "namespace",
+        "offset",
+        "revision",
+        "uid",
+        "value",
+    )
+
+    def __init__(
+        self, key: bytes, header: bytes, value: bytes, revision: int, create_revision: int
+    ) -> None:
+        content: list[Any] = msgpack.unpackb(header)
+        self.key = key
+        self.value = value
+        self.revision = revision
+        self.create_revision = create_revision
+        self.offset: int = content[0]
+        self.namespace: str = content[1]
+        self.name: str = content[2]
+        self.uid: str = content[3]
+        self.labels: dict[str, str] | None = content[4]
+        self.fields: list[str] = content[5]
+        self.flags: int = content[6]
+
+    def json(self, revision: int = 0) -> bytes:
+        """The object as JSON, with ``revision`` or its own as resourceVersion."""
+        offset = self.offset
+        return b"%b%d%b" % (self.value[:offset], revision or self.revision, self.value[offset:])
+
+    def item(self, prefix_length: int) -> bytes:
+        """The object as an item of a list: without kind and apiVersion."""
+        offset = self.offset
+        return b"{%b%d%b" % (
+            self.value[prefix_length:offset],
+            self.revision,
+            self.value[offset:],
+        )
+
+    def object(self) -> JsonObject:
+        """The object parsed, with its resourceVersion. A fresh copy."""
+        obj: JsonObject = orjson.loads(self.value)
+        obj["metadata"]["resourceVersion"] = str(self.revision)
+        return obj
+
+
+def item_prefix_length(kind: Kind) -> int:
+    """Length of what a list item leaves out at the start of a value, its ``{`` included."""
+    return len(f'{{"kind":"{kind.kind}","apiVersion":"{kind.api_version}",')
+
+
+def encode(kind: Kind, obj: JsonObject) -> tuple[bytes, bytes, int]:
+    """``obj`` as (header, value, offset of the resourceVersion's digits). Its metadata is put in
+    order and its resourceVersion emptied in place."""
+    given: JsonObject = obj["metadata"]
+    meta: JsonObject = {}
+    for name in _FIRST_META:
+        if name in given:
+            meta[name] = given[name]
+    meta["resourceVersion"] = ""
+    for name in _NEXT_META:
+        if name in given:
+            meta[name] = given[name]
+    for name in given:
+        if name not in _META:
+            meta[name] = given[name]
+    obj["metadata"] = meta
+    value = orjson.dumps(
+        {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": meta, **obj}
+    )
+    offset = value.index(_MARK) + len(_MARK)
+    flags = (DELETING if "deletionTimestamp" in meta else 0) | (
+        FINALIZERS if meta.get("finalizers") else 0
+    )
+    header: bytes = msgpack.packb(
+        (
+            offset,
+            meta.get("namespace", ""),
+            meta["name"],
+            meta.get("uid", ""),
+            meta.get("labels"),
+            fields_of(kind.key, obj),
+            flags,
+        )
+    )
+    return header, value, offset

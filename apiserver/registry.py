@@ -1,0 +1,111 @@
+"""What the verbs of the API server stand on: caches, shards, chance, the time of this step.
+
+A verb is a generator. It yields what it needs from outside (an Ask) and is resumed with the answer;
+it returns an ``Answer`` or raises an ``ApiError``. So a read, a change and a compare-and-swap read
+in one place from top to bottom, and no IO happens in them.
+"""
+
+from collections.abc import Generator, Mapping
+from typing import Any, NamedTuple
+
+from api.kinds import SERVED, Kind, kind_of
+from api.storage import StoreRequest
+from api.streams import Stream
+from apiserver.cache import ResourceCache
+from apiserver.messages import Answer, User
+from apiserver.negotiate import OBJECT, Form
+from apiserver.services import Addresses
+from apiserver.shards import Sharding
+
+
+class StoreAsk(NamedTuple):
+    """Resumed with the shard's reply."""
+
+    shard: int
+    request: StoreRequest
+
+
+class FreshAsk(NamedTuple):
+    """A consistent read: resumed (with None) when the cache holds every write of this group that
+    was acknowledged before the asking."""
+
+    group: int
+
+
+class RevisionAsk(NamedTuple):
+    """Resumed with True when the group's frontier has reached ``revision``, with False after
+    ``wait_ns``."""
+
+    group: int
+    revision: int
+    wait_ns: int
+
+
+Ask = StoreAsk | FreshAsk | RevisionAsk
+Verb = Generator[Ask, Any, Answer]
+
+
+class Request:
+    """One request, whatever port it came by."""
+
+    __slots__ = (
+        "body",
+        "content_type",
+        "form",
+        "id",
+        "kind",
+        "name",
+        "namespace",
+        "options",
+        "over_frames",
+        "quiet",
+        "subresource",
+        "user",
+        "user_agent",
+        "verb",
+    )
+
+    def __init__(self, request_id: int, user: User, verb: str, kind: Kind) -> None:
+        self.id = request_id
+        self.user = user
+        self.verb = verb
+        self.kind = kind
+        self.namespace = ""
+        self.name = ""
+        self.subresource = ""
+        self.options: Mapping[str, str] = {}
+        self.content_type = ""
+        self.form: Form = OBJECT
+        self.body = b""
+        self.user_agent = ""
+        self.over_frames = False
+        self.quiet = False
+
+
+class Registry:
+    """State shared by all verbs. ``now_ns`` is set at the start of each step."""
+
+    __slots__ = ("addresses", "caches", "frontiers", "names", "now_ns", "sharding", "uids")
+
+    def __init__(self, sharding: Sharding, seed: int, name: str) -> None:
+        self.sharding = sharding
+        self.caches = {key: ResourceCache(kind_of(key)) for key in SERVED}
+        self.frontiers = [0] * len(sharding.groups)
+        """For each group of shards: the merged revision up to which its caches are complete."""
+        self.uids = Stream(seed, f"{name}/uid")
+        self.names = Stream(seed, f"{name}/name")
+        self.addresses = Addresses(self.caches["services"], Stream(seed, f"{name}/address"))
+        self.now_ns = 0
+
+    def cache(self, kind: Kind) -> ResourceCache:
+        return self.caches[kind.key]
+
+    def group(self, kind: Kind) -> int:
+        return self.sharding.group_of(kind.key)
+
+    def frontier(self, kind: Kind) -> int:
+        return self.frontiers[self.sharding.group_of(kind.key)]
+
+    def ask(self, kind: Kind, key: bytes, request: StoreRequest) -> StoreAsk:
+        """A request to the shard that holds ``key``."""
+        return StoreAsk(self.sharding.shard_of(kind.key, key), request)

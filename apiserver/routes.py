@@ -1,0 +1,241 @@
+"""Which verb on which resource an URL and a method mean, and whether the caller may.
+
+Source: apiserver/pkg/endpoints/request/requestinfo.go; texts of refusals as recorded in
+tests/golden/api/errors.jsonl.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from api.errors import Forbidden, MethodNotAllowed, NotFound, RequestEntityTooLarge
+from api.kinds import SERVED, Kind, UnknownKindError, kind_by_path, kind_of
+from apiserver.documents import document
+from apiserver.messages import Answer, FrameCall, FrameWatch, HttpRequest, User
+from apiserver.negotiate import FRAME, boolean, form_of, parse_query
+from apiserver.registry import Registry, Request, Verb
+from apiserver.reviews import REVIEWS, review
+from apiserver.verbs.create import create
+from apiserver.verbs.delete import delete, delete_collection
+from apiserver.verbs.read import get, list_objects
+from apiserver.verbs.subresources import bind, evict, get_scale, set_scale
+from apiserver.verbs.update import patch, update
+from apiserver.verbs.watch import frame_watch, watch
+
+BODY_BYTES_MAX = 3 * 1024 * 1024
+"""Source: DefaultMaxRequestBodyBytes, apiserver/pkg/server/config.go."""
+
+ADMINS = "system:masters"
+_PARTS = User("system:hollowfleet", (ADMINS, "system:authenticated"))
+"""Who calls over frames: a part of this cluster, admitted by the handshake's token."""
+_OPEN_PATHS = ("/healthz", "/livez", "/readyz", "/version", "/api", "/apis", "/openapi")
+"""Paths that every authenticated user may read. Source: ClusterRoles system:discovery and
+system:public-info-viewer in tests/golden/api/bootstrap.jsonl."""
+
+_METHODS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+
+
+class Target(NamedTuple):
+    """The resource that a path names."""
+
+    group: str
+    version: str
+    resource: str
+    namespace: str
+    name: str
+    subresource: str
+    rest: bool
+    """There is more path than a resource can have."""
+    watching: bool
+    """The deprecated prefix ``watch/`` was there."""
+
+
+def parse_path(path: str) -> Target | None:
+    """The resource of a path; None for paths outside ``/api/v1/*`` and ``/apis/GROUP/VERSION/*``."""
+    parts = [unquote(part) for part in path.strip("/").split("/")]
+    if parts[0] == "api" and len(parts) > 2:
+        group, version, parts = "", parts[1], parts[2:]
+    elif parts[0] == "apis" and len(parts) > 3:
+        group, version, parts = parts[1], parts[2], parts[3:]
+    else:
+        return None
+    watching = parts[0] == "watch" and len(parts) > 1
+    if watching:
+        parts = parts[1:]
+    namespace = ""
+    own = len(parts) == 3 and not group and parts[2] in ("status", "finalize")
+    if parts[0] == "namespaces" and len(parts) > 2 and not own:
+        namespace, parts = parts[1], parts[2:]
+    resource, name, subresource, *rest = [*parts, "", "", ""][: max(3, len(parts))]
+    return Target(group, version, resource, namespace, name, subresource, any(rest), watching)
+
+
+def verb_of_http(registry: Registry, http: HttpRequest) -> Verb | Answer:
+    """The generator that answers a request, or the answer. Raises ApiError."""
+    target = parse_path(http.path)
+    if target is None:
+        _authorize_path(http)
+        return document(registry, http)
+    verb = _METHODS.get(http.method, "")
+    query = parse_query(http.query)
+    if verb == "get" and not target.name:
+        verb = "watch" if boolean(query, "watch") or target.watching else "list"
+    elif verb == "get" and target.watching:
+        verb = "watch"
+    elif verb == "delete" and not target.name:
+        verb = "deletecollection"
+    _authorize(http, target, verb)
+    if len(http.body) > BODY_BYTES_MAX:
+        raise RequestEntityTooLarge(BODY_BYTES_MAX)
+    if (target.group, target.resource) in REVIEWS:
+        return review(registry, http, target.resource)
+    kind = _kind(target)
+    request = Request(http.id, http.impersonate or http.user, verb, kind)
+    request.namespace, request.name = target.namespace, target.name
+    request.subresource = target.subresource
+    request.options = query
+    request.content_type = http.content_type
+    request.body = http.body
+    request.user_agent = http.user_agent
+    if verb == "watch" and target.watching and target.name:
+        request.options = {**query, "fieldSelector": f"metadata.name={target.name}"}
+        request.name = ""
+    start = _start_of(request, target)
+    request.form = form_of(http.accept)
+    return start(registry, request)
+
+
+def _kind(target: Target) -> Kind:
+    """The served kind that a path names. NotFound."""
+    try:
+        if not target.group and target.resource == "bindings":
+            return kind_of("pods")
+        kind = kind_by_path(target.group, target.version, target.resource)
+    except UnknownKindError:
+        raise NotFound from None
+    if kind.key not in SERVED or target.rest or (target.namespace and not kind.namespaced):
+        raise NotFound
+    return kind
+
+
+def _start_of(
+    request: Request, target: Target
+) -> Callable[[Registry, Request], Verb]:
+    """The verb's generator function. NotFound, MethodNotAllowed."""
+    kind, verb = request.kind, request.verb
+    if target.resource == "bindings":
+        if verb != "create" or target.name:
+            raise MethodNotAllowed
+        return bind
+    if target.subresource:
+        sub = kind.subresource(target.subresource)
+        if sub is None or (kind.key, sub.name) not in _SUBRESOURCES:
+            raise NotFound
+        start = _SUBRESOURCES[kind.key, sub.name].get(verb)
+        if start is None:
+            raise MethodNotAllowed
+        return start
+    start = _VERBS.get(verb)
+    if start is None or verb not in kind.verbs:
+        raise MethodNotAllowed
+    if verb in ("create", "deletecollection") and target.name:
+        raise MethodNotAllowed
+    if verb in ("update", "patch") and not target.name:
+        raise MethodNotAllowed
+    if kind.namespaced and not target.namespace and verb not in ("list", "watch"):
+        raise MethodNotAllowed
+    return start
+
+
+_VERBS: dict[str, Callable[[Registry, Request], Verb]] = {
+    "get": get,
+    "list": list_objects,
+    "watch": watch,
+    "create": create,
+    "update": update,
+    "patch": patch,
+    "delete": delete,
+    "deletecollection": delete_collection,
+}
+_STATUS = {"get": get, "update": update, "patch": patch}
+_SCALE = {"get": get_scale, "update": set_scale, "patch": set_scale}
+_SUBRESOURCES: dict[tuple[str, str], dict[str, Callable[[Registry, Request], Verb]]] = {
+    ("pods", "status"): _STATUS,
+    ("nodes", "status"): _STATUS,
+    ("services", "status"): _STATUS,
+    ("namespaces", "status"): _STATUS,
+    ("apps/deployments", "status"): _STATUS,
+    ("apps/replicasets", "status"): _STATUS,
+    ("namespaces", "finalize"): {"update": update},
+    ("apps/deployments", "scale"): _SCALE,
+    ("apps/replicasets", "scale"): _SCALE,
+    ("pods", "binding"): {"create": bind},
+    ("pods", "eviction"): {"create": evict},
+}
+
+
+def verb_of_call(registry: Registry, call: FrameCall) -> Verb | Answer:
+    """The generator that answers a call of a component. Raises ApiError."""
+    if call.resource not in SERVED:
+        raise NotFound
+    request = Request(call.id, _PARTS, call.verb, kind_of(call.resource))
+    request.namespace, request.name = call.namespace, call.name
+    request.subresource = call.subresource
+    request.options = parse_query(call.query)
+    request.content_type = call.content_type
+    request.body = call.body or b""
+    request.quiet = call.quiet
+    request.over_frames = True
+    target = Target(
+        "", "", call.resource, call.namespace, call.name, call.subresource, False, False
+    )
+    return _start_of(request, target)(registry, request)
+
+
+def verb_of_watch(registry: Registry, opened: FrameWatch) -> Verb | Answer:
+    """The generator that opens a watch of a component. Raises ApiError."""
+    if opened.resource not in SERVED:
+        raise NotFound
+    request = Request(opened.id, _PARTS, "watch", kind_of(opened.resource))
+    request.namespace = opened.namespace
+    request.options = {
+        "labelSelector": opened.label_selector,
+        "fieldSelector": opened.field_selector,
+    }
+    request.form = FRAME
+    request.over_frames = True
+    return frame_watch(registry, request, opened.revision)
+
+
+def _authorize(http: HttpRequest, target: Target, verb: str) -> None:
+    """Admins may all, others nothing: there are no roles yet. Forbidden, as recorded."""
+    user, word = http.user, verb or http.method.lower()
+    if http.impersonate is not None:
+        if ADMINS not in user.groups:
+            word = f"impersonate-on:user-info:{word}"
+        else:
+            user = http.impersonate
+    if ADMINS in user.groups:
+        return
+    if (target.group, target.resource) in REVIEWS and target.resource.startswith("selfsubject"):
+        return
+    where = f'in the namespace "{target.namespace}"' if target.namespace else "at the cluster scope"
+    resource = target.resource
+    if target.subresource:
+        resource += f"/{target.subresource}"
+    key = f"{target.group}/{target.resource}" if target.group else target.resource
+    raise Forbidden(
+        key,
+        target.name,
+        f'User "{user.name}" cannot {word} resource "{resource}" in API '
+        f'group "{target.group}" {where}',
+    )
+
+
+def _authorize_path(http: HttpRequest) -> None:
+    """Anybody may see what is there and whether it is well. Forbidden."""
+    if ADMINS in http.user.groups or http.path.startswith(_OPEN_PATHS):
+        return
+    raise Forbidden(
+        "", "", f'User "{http.user.name}" cannot {http.method.lower()} path "{http.path}"'
+    )

@@ -1,0 +1,51 @@
+"""Which shard of the store holds which key, and which shards have to be read together.
+
+``kind``: a resource lives on one shard, so its events need no merging. ``hash``: a key lives on the
+shard of its CRC-32, every resource is spread over all shards, and lists and watches are merged.
+"""
+
+from typing import Literal
+from zlib import crc32
+
+ShardBy = Literal["kind", "hash"]
+
+_FREQUENT = ("events", "coordination.k8s.io/leases")
+"""Written all the time by every node, read by few: kept away from pods and workloads."""
+
+
+class Sharding:
+    """The map of keys to shards. ``groups``: sets of shards whose events are merged."""
+
+    __slots__ = ("_by_kind", "count", "groups")
+
+    def __init__(self, shard_by: ShardBy, count: int) -> None:
+        assert count > 0
+        self.count = count
+        self._by_kind = shard_by == "kind" or count == 1
+        self.groups: tuple[tuple[int, ...], ...] = (
+            tuple((shard,) for shard in range(count)) if self._by_kind else (tuple(range(count)),)
+        )
+
+    def shard_of(self, resource: str, key: bytes) -> int:
+        """The shard that holds ``key`` of ``resource``."""
+        return self._home(resource) if self._by_kind else crc32(key) % self.count
+
+    def group_of(self, resource: str) -> int:
+        """Index into ``groups`` of the shards that may hold keys of ``resource``."""
+        return self._home(resource) if self._by_kind else 0
+
+    def shards_of(self, resource: str) -> tuple[int, ...]:
+        return self.groups[self.group_of(resource)]
+
+    def _home(self, resource: str) -> int:
+        """One shard: everything there. Two: frequent small writes on the last. Three: pods alone on
+        the first. Four and more: leases and events apart, the rest spread by name."""
+        last = self.count - 1
+        if last == 0:
+            return 0
+        if resource in _FREQUENT:
+            return last if self.count < 4 or resource == "events" else last - 1
+        if resource == "pods" or self.count == 2:
+            return 0
+        middle = max(1, self.count - (2 if self.count < 4 else 3))
+        return 1 + crc32(resource.encode()) % middle

@@ -1,0 +1,204 @@
+"""What open watches send, and when they end.
+
+An initial state goes out in pieces, one a step, so that a large one does not stall its neighbours;
+changes that happen meanwhile queue behind it. Bookmarks and ends are timers.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import orjson
+
+from api.calls import ADDED, BOOKMARK, ERROR
+from api.errors import Expired
+from apiserver.cache import CacheEvent
+from apiserver.forms import event_line
+from apiserver.messages import Effect, EndStreams, StreamBodies, StreamBytes
+from apiserver.negotiate import FRAME
+from apiserver.records import Record
+from apiserver.registry import Registry
+from apiserver.watch import Watcher, Watchers
+
+PIECE = 2000
+"""Objects of an initial state sent in one step."""
+BOOKMARK_NS = 60 * 10**9
+"""Source: kube-apiserver's bookmark frequency (pkg/storage/cacher/cacher.go, about a minute)."""
+
+_SYNCED = 5
+"""In a watcher's queue: the initial state of a frame watch is complete."""
+
+
+@dataclass(slots=True)
+class OpenedWatch:
+    """What a watch request came to."""
+
+    watcher: Watcher
+    initial: deque[Record] = field(default_factory=deque)
+    """The state to be sent first."""
+    replay: Sequence[CacheEvent] = ()
+    """Or the events to be sent first."""
+    initial_end: int = 0
+    """Revision of the bookmark that ends the initial state; 0: none is sent."""
+    synced: int = 0
+    """The same for a frame watch."""
+    ends_ns: int = 0
+    """When it ends by itself; 0: never."""
+    failure: bytes = b""
+    """A Status that is sent as the only event."""
+    over_frames: bool = False
+    content_type: str = "application/json"
+    held: list[tuple[int, int, bytes]] = field(default_factory=list)
+    """What happened while the initial state was being sent."""
+
+
+class Streams:
+    """All open watches and their timers."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._watchers = Watchers()
+        self._opening: dict[int, OpenedWatch] = {}
+        self._woken: dict[int, Watcher] = {}
+        self._ending: list[tuple[int, str]] = []
+        self._timers: list[tuple[int, int, bool]] = []
+        """(due, stream, ends). A timer of a closed stream finds nothing."""
+
+    def __len__(self) -> int:
+        return len(self._watchers)
+
+    def open(self, opened: OpenedWatch) -> None:
+        watcher, now_ns = opened.watcher, self._registry.now_ns
+        if opened.failure and opened.over_frames:
+            self._ending.append((watcher.id, "expired"))
+            return
+        if opened.failure:
+            watcher.pending.append((ERROR, 0, event_line(ERROR, opened.failure)))
+            self._woken[watcher.id] = watcher
+            self._ending.append((watcher.id, ""))
+            return
+        self._watchers.add(watcher)
+        for event in opened.replay:
+            watcher.tell(event, now_ns)
+        if watcher.pending:
+            self._woken[watcher.id] = watcher
+        if opened.initial or opened.initial_end or opened.synced:
+            self._opening[watcher.id] = opened
+        if opened.ends_ns:
+            heapq.heappush(self._timers, (opened.ends_ns, watcher.id, True))
+        if watcher.bookmarks:
+            heapq.heappush(self._timers, (now_ns + BOOKMARK_NS, watcher.id, False))
+
+    def close(self, stream: int) -> None:
+        self._watchers.remove(stream)
+        self._opening.pop(stream, None)
+        self._woken.pop(stream, None)
+
+    def tell(self, resource: str, event: CacheEvent, now_ns: int) -> None:
+        self._watchers.tell(resource, event, now_ns, self._wake)
+
+    def _wake(self, watcher: Watcher) -> None:
+        self._woken[watcher.id] = watcher
+
+    def expire(self, resource: str) -> None:
+        """End every watch of a resource whose history is lost."""
+        status = orjson.dumps(Expired("too old resource version").status())
+        for watcher in self._watchers:
+            if watcher.cache.kind.key != resource:
+                continue
+            if watcher.form is FRAME:
+                self._ending.append((watcher.id, "expired"))
+            else:
+                watcher.pending.append((ERROR, 0, event_line(ERROR, status)))
+                self._woken[watcher.id] = watcher
+                self._ending.append((watcher.id, ""))
+            self._opening.pop(watcher.id, None)
+            self._watchers.remove(watcher.id)
+
+    def next_wakeup_ns(self) -> int | None:
+        if self._opening:
+            return self._registry.now_ns
+        return self._timers[0][0] if self._timers else None
+
+    def _tick(self, now_ns: int) -> None:
+        while self._timers and self._timers[0][0] <= now_ns:
+            _, stream, ends = heapq.heappop(self._timers)
+            watcher = self._watchers.get(stream)
+            if watcher is None:
+                continue
+            if watcher.bookmarks and stream not in self._opening:
+                if watcher.bookmark(self._registry.frontier(watcher.cache.kind), False, now_ns):
+                    self._wake(watcher)
+                if not ends:
+                    heapq.heappush(self._timers, (now_ns + BOOKMARK_NS, stream, False))
+            if ends:
+                self._ending.append((stream, ""))
+                self._watchers.remove(stream)
+                self._opening.pop(stream, None)
+
+    def _advance(self, opened: OpenedWatch, now_ns: int) -> None:
+        """Queue the next piece of an initial state; hold back what has happened since."""
+        watcher = opened.watcher
+        opened.held.extend(watcher.pending)
+        watcher.pending = []
+        since, watcher.since = watcher.since, 0
+        for _ in range(min(PIECE, len(opened.initial))):
+            record = opened.initial.popleft()
+            watcher.tell(CacheEvent(ADDED, record.revision, record, None, now_ns), now_ns)
+        watcher.since = since
+        if not opened.initial:
+            if opened.synced:
+                watcher.pending.append((_SYNCED, opened.synced, b""))
+            if opened.initial_end:
+                watcher.bookmark(opened.initial_end, True, now_ns)
+            watcher.pending.extend(opened.held)
+            del self._opening[watcher.id]
+        self._wake(watcher)
+
+    def effects(self, now_ns: int) -> list[Effect]:
+        """What is to be sent now. Empties the queues."""
+        self._tick(now_ns)
+        for opened in list(self._opening.values()):
+            self._advance(opened, now_ns)
+        lines: tuple[list[int], list[bytes]] = ([], [])
+        bodies: tuple[list[int], list[tuple[object, ...]]] = ([], [])
+        for watcher in self._woken.values():
+            pending, watcher.pending = watcher.pending, []
+            if watcher.form is not FRAME:
+                lines[0].append(watcher.id)
+                lines[1].append(b"".join([body for _, _, body in pending]))
+                continue
+            for body in _frame_bodies(pending):
+                bodies[0].append(watcher.id)
+                bodies[1].append(body)
+        self._woken = {}
+        out: list[Effect] = []
+        if lines[0]:
+            out.append(StreamBytes(*lines))
+        if bodies[0]:
+            out.append(StreamBodies(*bodies))
+        if self._ending:
+            out.append(EndStreams([s for s, _ in self._ending], [r for _, r in self._ending]))
+            self._ending = []
+        return out
+
+    def check(self) -> None:
+        self._watchers.check()
+
+
+def _frame_bodies(pending: Sequence[tuple[int, int, bytes]]) -> list[tuple[object, ...]]:
+    """Queued events as bodies of a frame watch, in order."""
+    out: list[tuple[object, ...]] = []
+    items: list[tuple[int, int, bytes]] = []
+    for entry in [*pending, (BOOKMARK, 0, b"")]:
+        if entry[0] not in (BOOKMARK, _SYNCED):
+            items.append(entry)
+            continue
+        for start in range(0, len(items), PIECE):
+            types, revisions, objects = zip(*items[start : start + PIECE], strict=True)
+            out.append(("items", types, revisions, objects))
+        items = []
+        if entry[1]:
+            out.append(("synced" if entry[0] == _SYNCED else "bookmark", entry[1]))
+    return out

@@ -1,0 +1,255 @@
+"""GET of an object and of a list, at the revision that was asked for.
+
+Source for the meaning of resourceVersion: apiserver/pkg/storage/interfaces.go, apimachinery's
+internalversion/validation; the answers as recorded in tests/golden/api.
+"""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Generator, Iterator
+from itertools import islice
+from typing import Any, NamedTuple
+
+import orjson
+
+from api.errors import BadRequest, Cause, Expired, Invalid, NotFound, PlainError, Timeout
+from api.kinds import Kind
+from apiserver.cache import ResourceCache
+from apiserver.forms import ListMeta, list_bytes, shaped_list, shaped_record
+from apiserver.messages import Answer
+from apiserver.records import Record
+from apiserver.registry import Ask, FreshAsk, Registry, Request, RevisionAsk, Verb
+from apiserver.selection import selection_of
+from apiserver.watch import Selection
+
+WAIT_NS = 3 * 10**9
+"""How long a read waits for a revision ahead of the server. Source: blockTimeout,
+apiserver/pkg/storage/cacher/watch_cache.go."""
+_TABLE_INCLUDES = ("", "None", "Metadata", "Object")
+_TOO_OLD = "The resourceVersion for the provided list is too old."
+_TOKEN_TOO_OLD = (
+    "The provided continue parameter is too old to display a consistent list result. You can "
+    "start a new list without the continue parameter, or use the continue token in this response "
+    "to retrieve the remainder of the results. Continuing with the provided token results in an "
+    "inconsistent list - objects that were created, modified, or deleted between the time the "
+    "first chunk was returned and now may show up in the list."
+)
+
+
+def get(registry: Registry, request: Request) -> Verb:
+    """One object, fresh, or not older than a revision."""
+    kind = request.kind
+    check_include(request)
+    yield from not_older(registry, kind, revision_of(request.options.get("resourceVersion", "")))
+    cache = registry.cache(kind)
+    record = cache.records.get(cache.key(request.namespace, request.name))
+    if record is None:
+        raise NotFound(kind.key, request.name)
+    include = request.options.get("includeObject", "")
+    body = shaped_record(kind, record, request.form, include, registry.now_ns)
+    return Answer(200, body, record.revision)
+
+
+def revision_of(text: str) -> int | None:
+    """The number in a resourceVersion; None when unset. PlainError, as recorded."""
+    if not text:
+        return None
+    if not text.isdecimal() or len(text) > 20:
+        raise PlainError(
+            f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": '
+            "invalid syntax"
+        )
+    return int(text)
+
+
+def not_older(
+    registry: Registry, kind: Kind, revision: int | None
+) -> Generator[Ask, Any, None]:
+    """Wait until the cache is fresh (None), has any state (0), or has reached ``revision``."""
+    if revision == 0:
+        return
+    group = registry.group(kind)
+    if revision is None:
+        yield FreshAsk(group)
+        return
+    if registry.frontier(kind) >= revision:
+        return
+    yield FreshAsk(group)
+    reached = yield RevisionAsk(group, revision, WAIT_NS)
+    if not reached:
+        raise Timeout.too_large_revision(revision, registry.frontier(kind))
+
+
+def check_include(request: Request) -> None:
+    include = request.options.get("includeObject", "")
+    if request.form.kind == "table" and include not in _TABLE_INCLUDES:
+        raise BadRequest(
+            "Unable to convert to Table as requested: includeObject: Invalid value: "
+            f'"{include}": must be \'Metadata\', \'Object\', \'None\', or empty'
+        )
+
+
+class Page(NamedTuple):
+    """Which part of a list is wanted, and in which state."""
+
+    limit: int
+    after: bytes
+    """Key after which the page begins."""
+    exact: int
+    """The revision of the state; 0: the present one."""
+    not_older: int | None
+    """As ``not_older`` takes it, when ``exact`` is 0."""
+    inconsistent: bool
+    """A token that only says where to go on."""
+
+
+def list_objects(registry: Registry, request: Request) -> Verb:
+    """A list, a page of one, or its continuation."""
+    kind, query = request.kind, request.options
+    check_list_options(query)
+    check_include(request)
+    selection = selection_of(
+        kind.key, request.namespace, query.get("labelSelector", ""), query.get("fieldSelector", "")
+    )
+    cache = registry.cache(kind)
+    page = _page_of(cache, request)
+    if page.exact:
+        yield from not_older(registry, kind, page.exact)
+        revision = page.exact
+        if revision < cache.horizon:
+            raise _expired(cache, page, query)
+        records = _walk_at(cache, selection, page)
+    else:
+        yield from not_older(registry, kind, page.not_older)
+        revision = registry.frontier(kind)
+        records = _walk(cache, selection, page.after)
+    if not page.limit:
+        return _list_answer(registry, request, list(records), ListMeta(revision))
+    chosen = list(islice(records, page.limit))
+    meta = ListMeta(revision)
+    if next(records, None) is not None:
+        meta.proceed = _token(cache, revision, chosen[-1].key)
+        if selection.everything:
+            meta.remaining = 1 + sum(1 for _ in records)
+    return _list_answer(registry, request, chosen, meta)
+
+
+def _list_answer(
+    registry: Registry, request: Request, records: list[Record], meta: ListMeta
+) -> Answer:
+    kind = request.kind
+    if request.form.kind == "object":
+        body = list_bytes(kind, records, meta, registry.cache(kind).item_prefix)
+    else:
+        include = request.options.get("includeObject", "")
+        body = shaped_list(kind, records, meta, request.form, include, registry.now_ns)
+    return Answer(200, body, meta.revision)
+
+
+def _walk(cache: ResourceCache, selection: Selection, after: bytes) -> Iterator[Record]:
+    """The present objects that a selection means, in order of key."""
+    if selection.everything:
+        return cache.walk(selection.namespace, after)
+    return (one for one in cache.walk(selection.namespace, after) if selection.matches(one))
+
+
+def _walk_at(cache: ResourceCache, selection: Selection, page: Page) -> Iterator[Record]:
+    """The same for the state at an earlier revision: the present one with changes undone."""
+    then = cache.undone_after(page.exact)
+    if not then:
+        return _walk(cache, selection, page.after)
+    keys = {record.key: record for record in cache.walk(selection.namespace, page.after)}
+    for key, record in then.items():
+        if record is None:
+            keys.pop(key, None)
+        elif key > page.after:
+            keys[key] = record
+    return (keys[key] for key in sorted(keys) if selection.matches(keys[key]))
+
+
+def _page_of(cache: ResourceCache, request: Request) -> Page:
+    query = request.options
+    limit = _limit(query.get("limit", ""))
+    token = query.get("continue", "")
+    revision = revision_of(query.get("resourceVersion", ""))
+    if token:
+        if revision is not None:
+            raise BadRequest("specifying resource version is not allowed when using continue")
+        return _page_of_token(cache, token, limit)
+    match = query.get("resourceVersionMatch", "")
+    exact = match == "Exact" or (not match and limit and revision)
+    if exact and revision:
+        return Page(limit, b"", revision, None, False)
+    # The real server ignores a limit at resourceVersion 0 and so do informers expect no more.
+    return Page(0 if revision == 0 and not match else limit, b"", 0, revision, False)
+
+
+def _limit(text: str) -> int:
+    if not text:
+        return 0
+    try:
+        return max(0, int(text))
+    except ValueError:
+        raise BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+
+
+def _token(cache: ResourceCache, revision: int, key: bytes) -> str:
+    start = key[len(cache.prefix) :].decode() + "\0"
+    token = orjson.dumps({"v": "meta.k8s.io/v1", "rv": revision, "start": start})
+    return urlsafe_b64encode(token).decode().rstrip("=")
+
+
+def _page_of_token(cache: ResourceCache, token: str, limit: int) -> Page:
+    bad = "invalid continue token: continue key is not valid: "
+    try:
+        raw = urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        parsed = orjson.loads(raw)
+    except ValueError:
+        shown = urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode("latin1")[:1]
+        raise BadRequest(
+            f"{bad}invalid character {_go_char(shown)} looking for beginning of value"
+        ) from None
+    if not isinstance(parsed, dict) or parsed.get("v") != "meta.k8s.io/v1":
+        raise BadRequest(f"{bad}server does not recognize this encoded version")
+    start, revision = parsed.get("start"), parsed.get("rv")
+    if not isinstance(start, str) or not start or not isinstance(revision, int) or not revision:
+        raise BadRequest(f"{bad}incorrect encoded start resourceVersion")
+    after = cache.prefix + start.removesuffix("\0").encode()
+    if revision < 0:
+        return Page(limit, after, 0, None, True)
+    return Page(limit, after, revision, None, False)
+
+
+def _go_char(text: str) -> str:
+    return f"'{text}'"
+
+
+def _expired(cache: ResourceCache, page: Page, query: dict[str, str]) -> Expired:
+    if not query.get("continue"):
+        return Expired(_TOO_OLD)
+    return Expired(_TOKEN_TOO_OLD, _token(cache, -1, page.after))
+
+
+def check_list_options(query: dict[str, str]) -> None:
+    """Which of resourceVersion, its match and sendInitialEvents go together. Invalid."""
+    match, revision = query.get("resourceVersionMatch", ""), query.get("resourceVersion", "")
+    causes: list[Cause] = []
+    if match:
+        field = "resourceVersionMatch"
+        if not revision:
+            text = "resourceVersionMatch is forbidden unless resourceVersion is provided"
+            causes.append(Cause.forbidden(field, text))
+        if query.get("continue"):
+            text = "resourceVersionMatch is forbidden when continue is provided"
+            causes.append(Cause.forbidden(field, text))
+        if match not in ("Exact", "NotOlderThan"):
+            known = ("Exact", "NotOlderThan", "")
+            causes.append(Cause.not_supported(field, match, known))
+        if match == "Exact" and revision == "0":
+            text = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+            causes.append(Cause.forbidden(field, text))
+    if "sendInitialEvents" in query:
+        causes.append(
+            Cause.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list")
+        )
+    if causes:
+        raise Invalid("ListOptions.meta.k8s.io", "", causes)

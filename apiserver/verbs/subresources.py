@@ -1,0 +1,206 @@
+"""Scale, binding and eviction: parts of objects with shapes of their own."""
+
+from functools import partial
+
+import orjson
+
+from api.core import JsonObject
+from api.errors import BadRequest, Cause, Conflict, Invalid, NotFound, PlainError
+from api.errors import aggregate
+from api.kinds import Kind, kind_by_gvk
+from api.lifecycle import prepare_update
+from api.selectors import label_selector_of
+from api.structure import check_structure
+from api.times import rfc3339
+from apiserver.answers import answer_of_object, success_status
+from apiserver.bodies import decode_object
+from apiserver.change import change
+from apiserver.messages import Answer
+from apiserver.options import DeleteOptions, write_options
+from apiserver.patching import patch_of
+from apiserver.records import Record
+from apiserver.registry import Registry, Request, Verb
+from apiserver.verbs.delete import delete_one
+from apiserver.verbs.read import not_older, revision_of
+from apiserver.verbs.update import check_identity, uid_precondition
+
+_SCALE = kind_by_gvk("autoscaling", "v1", "Scale")
+_BINDING = kind_by_gvk("", "v1", "Binding")
+_EVICTION = kind_by_gvk("policy", "v1", "Eviction")
+_SCALE_META = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+
+
+# Scale
+
+
+def scale_of(obj: JsonObject, revision: int) -> JsonObject:
+    """The Scale of a parsed Deployment or ReplicaSet."""
+    meta = {**obj["metadata"], "resourceVersion": str(revision)}
+    spec, status = obj.get("spec") or {}, obj.get("status") or {}
+    scale: JsonObject = {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {name: meta[name] for name in _SCALE_META if name in meta},
+        "spec": {"replicas": spec["replicas"]} if spec.get("replicas") else {},
+        "status": {"replicas": status.get("replicas", 0)},
+    }
+    selector = str(label_selector_of(spec.get("selector")))
+    if selector:
+        scale["status"]["selector"] = selector
+    return scale
+
+
+def get_scale(registry: Registry, request: Request) -> Verb:
+    kind = request.kind
+    yield from not_older(registry, kind, revision_of(request.options.get("resourceVersion", "")))
+    cache = registry.cache(kind)
+    record = cache.records.get(cache.key(request.namespace, request.name))
+    if record is None:
+        raise NotFound(kind.key, request.name)
+    scale = scale_of(record.object(), record.revision)
+    return answer_of_object(200, scale, record.revision)
+
+
+def set_scale(registry: Registry, request: Request) -> Verb:
+    """PUT or PATCH of a Scale: a change of spec.replicas."""
+    kind = request.kind
+    word = "PatchOptions" if request.verb == "patch" else "UpdateOptions"
+    options = write_options(word, request.options, request.over_frames)
+    apply = None
+    if request.verb == "patch":
+        apply = patch_of(kind, request, _SCALE.type_name)
+    else:
+        scale, _ = decode_object(_SCALE, request, options.field_validation)
+        check_identity(request, scale)
+
+    def make(record: Record, old: JsonObject) -> JsonObject:
+        if apply is None:
+            wanted = scale
+        else:
+            wanted = apply(scale_of(old, record.revision))
+            found = check_structure(_SCALE.type_name, wanted)
+            if found.error is not None:
+                raise Invalid("", "", [Cause.invalid("patch", "", found.error)])
+            check_identity(request, wanted)
+        return _scaled(kind, record, old, wanted)
+
+    changed = yield from change(
+        registry, kind, request.namespace, request.name, make, options.dry_run
+    )
+    obj: JsonObject = orjson.loads(changed.value)
+    return answer_of_object(200, scale_of(obj, changed.revision), changed.revision)
+
+
+def _scaled(kind: Kind, record: Record, old: JsonObject, scale: JsonObject) -> JsonObject:
+    revision = scale["metadata"].get("resourceVersion")
+    if revision and revision != str(record.revision):
+        raise Conflict(kind.key, record.name)
+    replicas = (scale.get("spec") or {}).get("replicas", 0)
+    if replicas < 0:
+        text = "must be greater than or equal to 0"
+        causes = [Cause.invalid("spec.replicas", replicas, text)]
+        raise Invalid(_SCALE.qualified, record.name, causes)
+    new: JsonObject = orjson.loads(record.value)
+    new["spec"]["replicas"] = replicas
+    prepare_update(kind, new, old)
+    return new
+
+
+# Binding
+
+
+def bind(registry: Registry, request: Request) -> Verb:
+    """POST of a Binding: the scheduler's decision. Source: BindingREST, core/pod/storage."""
+    options = write_options("CreateOptions", request.options, request.over_frames)
+    binding, _ = decode_object(_BINDING, request, options.field_validation)
+    meta = binding["metadata"]
+    name = request.name or meta.get("name", "")
+    if request.name and meta.get("name") not in (None, "", request.name):
+        raise BadRequest("name in URL does not match name in Binding object")
+    _check_target(binding.get("target") or {})
+    make = partial(_bound, name, binding, rfc3339(registry.now_ns))
+    pods = registry.caches["pods"].kind
+    changed = yield from change(
+        registry, pods, request.namespace, name, make, options.dry_run
+    )
+    if request.quiet:
+        return Answer(201, b"", changed.revision)
+    return answer_of_object(201, success_status(201, None), changed.revision)
+
+
+def _check_target(target: JsonObject) -> None:
+    wrong: list[str] = []
+    if target.get("kind", "") not in ("", "Node"):
+        shown = target["kind"]
+        wrong.append(
+            f'target.kind: Unsupported value: "{shown}": supported values: "Node", "<empty>"'
+        )
+    if not target.get("name"):
+        wrong.append("target.name: Required value")
+    if wrong:
+        raise PlainError(aggregate(wrong))
+
+
+def _bound(
+    name: str, binding: JsonObject, time: str, record: Record, old: JsonObject
+) -> JsonObject:
+    meta = binding["metadata"]
+    if meta.get("uid") and meta["uid"] != record.uid:
+        raise Conflict("pods", name, uid_precondition(record, meta["uid"]))
+    revision = meta.get("resourceVersion")
+    if revision and revision != str(record.revision):
+        raise Conflict("pods", name)
+    spec = old["spec"]
+    if "deletionTimestamp" in old["metadata"]:
+        raise Conflict(
+            "pods/binding", name, f"pod {name} is being deleted, cannot be assigned to a host"
+        )
+    if spec.get("nodeName"):
+        raise Conflict(
+            "pods/binding", name, f'pod {name} is already assigned to node "{spec["nodeName"]}"'
+        )
+    if spec.get("schedulingGates"):
+        raise Conflict("pods/binding", name, f"pod {name} has non-empty .spec.schedulingGates")
+    spec["nodeName"] = binding["target"]["name"]
+    if meta.get("annotations"):
+        old["metadata"]["annotations"] = {
+            **(old["metadata"].get("annotations") or {}),
+            **meta["annotations"],
+        }
+    status = old.setdefault("status", {})
+    conditions = [c for c in status.get("conditions") or () if c.get("type") != "PodScheduled"]
+    scheduled = {
+        "type": "PodScheduled",
+        "status": "True",
+        "lastProbeTime": None,
+        "lastTransitionTime": time,
+    }
+    status["conditions"] = [*conditions, scheduled]
+    return old
+
+
+# Eviction
+
+
+def evict(registry: Registry, request: Request) -> Verb:
+    """POST of an Eviction: a DELETE that disruption budgets may refuse. There are none yet."""
+    options = write_options("CreateOptions", request.options, request.over_frames)
+    if b'"policy/v1beta1"' in request.body:
+        request.body = request.body.replace(b'"policy/v1beta1"', b'"policy/v1"', 1)
+    eviction, _ = decode_object(_EVICTION, request, options.field_validation)
+    name = eviction["metadata"].get("name") or request.name
+    if name != request.name:
+        raise BadRequest(
+            f"name in URL ({request.name}) does not match the name in the Eviction object ({name})"
+        )
+    given = eviction.get("deleteOptions") or {}
+    conditions = given.get("preconditions") or {}
+    wanted = DeleteOptions(
+        dry_run=options.dry_run or bool(given.get("dryRun")),
+        grace_period_s=given.get("gracePeriodSeconds"),
+        propagation=given.get("propagationPolicy") or "",
+        uid=conditions.get("uid") or "",
+        resource_version=conditions.get("resourceVersion") or "",
+    )
+    deleted = yield from delete_one(registry, request.kind, request.namespace, name, wanted)
+    return answer_of_object(201, success_status(201, None), deleted.revision)

@@ -1,0 +1,177 @@
+"""PUT and PATCH of objects, of their status, and of a namespace's finalizers."""
+
+from collections.abc import Callable
+
+import orjson
+
+from api.core import JsonObject
+from api.defaulting import set_defaults
+from api.errors import BadRequest, Cause, Conflict, Invalid, PlainError
+from api.kinds import Kind
+from api.lifecycle import prepare_status_update, prepare_update
+from api.storage import GET
+from api.validation import validate_update
+from apiserver.bodies import check_patched, decode_object
+from apiserver.change import change
+from apiserver.options import WriteOptions, write_options
+from apiserver.patching import patch_of
+from apiserver.records import Record
+from apiserver.registry import Registry, Request, Verb
+from apiserver.storefail import raise_if_failed
+from apiserver.verbs.create import create_object
+from apiserver.written import answer_of_write
+
+_CREATED_BY_UPDATE = ("coordination.k8s.io/leases", "events", "services")
+"""PUT of a missing object creates it. Source: AllowCreateOnUpdate in pkg/registry/*/strategy.go."""
+_NEEDS_REVISION = ("coordination.k8s.io/leases", "serviceaccounts")
+"""PUT without resourceVersion is refused. Source: AllowUnconditionalUpdate, the same files."""
+
+
+def update(registry: Registry, request: Request) -> Verb:
+    """PUT of an object, of its status, or of a namespace's finalizers."""
+    kind = request.kind
+    options = write_options("UpdateOptions", request.options, request.over_frames)
+    obj, warnings = decode_object(kind, request, options.field_validation)
+    check_identity(request, obj)
+    if kind.key in _CREATED_BY_UPDATE and not request.subresource:
+        cache = registry.cache(kind)
+        key = cache.key(request.namespace, request.name)
+        if key not in cache.records:
+            reply = yield registry.ask(kind, key, (GET, key, 0))
+            raise_if_failed(reply)
+            if not reply[1]:
+                obj["metadata"].pop("resourceVersion", None)
+                return (
+                    yield from create_object(registry, request, obj, options.dry_run, warnings)
+                )
+    given: list[JsonObject] = [obj]
+
+    def make(record: Record, old: JsonObject) -> JsonObject:
+        new = given.pop() if given else decode_object(kind, request, options.field_validation)[0]
+        check_identity(request, new)
+        check_preconditions(kind, request.name, new["metadata"], record)
+        revision = new["metadata"].get("resourceVersion")
+        if not revision and kind.key in _NEEDS_REVISION:
+            cause = Cause.invalid("metadata.resourceVersion", 0, "must be specified for an update")
+            raise Invalid(kind.qualified, request.name, [cause])
+        return next_state(registry, request, new, old)
+
+    changed = yield from change(
+        registry, kind, request.namespace, request.name, make, options.dry_run
+    )
+    return answer_of_write(
+        request, 200, changed.value, changed.offset, changed.revision, registry.now_ns, warnings
+    )
+
+
+def patch(registry: Registry, request: Request) -> Verb:
+    """PATCH of an object or of its status, in the three ways but server-side apply."""
+    kind = request.kind
+    apply = patch_of(kind, request)
+    options = write_options("PatchOptions", request.options, request.over_frames)
+    warnings: list[str] = []
+    make = _patcher(registry, request, apply, options, warnings)
+    changed = yield from change(
+        registry, kind, request.namespace, request.name, make, options.dry_run
+    )
+    return answer_of_write(
+        request, 200, changed.value, changed.offset, changed.revision, registry.now_ns, warnings
+    )
+
+
+def _patcher(
+    registry: Registry,
+    request: Request,
+    apply: Callable[[JsonObject], JsonObject],
+    options: WriteOptions,
+    warnings: list[str],
+) -> Callable[[Record, JsonObject], JsonObject]:
+    kind = request.kind
+
+    def make(record: Record, old: JsonObject) -> JsonObject:
+        doc: JsonObject = orjson.loads(record.value)
+        doc["metadata"]["resourceVersion"] = str(record.revision)
+        new = apply(doc)
+        warnings[:] = check_patched(kind, new, options.field_validation)
+        check_identity(request, new)
+        if new["metadata"].get("resourceVersion") not in (None, "", str(record.revision)):
+            raise Conflict(kind.key, request.name)
+        return next_state(registry, request, new, old)
+
+    return make
+
+
+def next_state(
+    registry: Registry, request: Request, new: JsonObject, old: JsonObject
+) -> JsonObject:
+    """What ``new`` becomes when it replaces ``old``: defaulted, prepared, valid. In place."""
+    kind = request.kind
+    new["metadata"].pop("managedFields", None)
+    if "managedFields" in old["metadata"]:
+        new["metadata"]["managedFields"] = old["metadata"]["managedFields"]
+    if kind.namespaced:
+        new["metadata"]["namespace"] = request.namespace
+    if request.subresource == "finalize":
+        finalizers = (new.get("spec") or {}).get("finalizers")
+        status, metadata = old.get("status"), new["metadata"]
+        new.clear()
+        new.update({"kind": kind.kind, "apiVersion": kind.api_version})
+        new.update({"metadata": {**old["metadata"], **metadata}, "spec": {}, "status": status})
+        if finalizers:
+            new["spec"]["finalizers"] = finalizers
+        return new
+    set_defaults(kind, new)
+    if request.subresource == "status":
+        prepare_status_update(kind, new, old)
+    else:
+        prepare_update(kind, new, old)
+        if kind.key == "services":
+            registry.addresses.allocate(new, old, registry.now_ns)
+    causes = validate_update(kind, new, old)
+    if causes:
+        raise Invalid(kind.qualified, request.name, causes)
+    return new
+
+
+def check_identity(request: Request, obj: JsonObject) -> None:
+    """BadRequest unless the body, as far as it says, is of the object of the URL."""
+    meta = obj["metadata"]
+    name = meta.get("name") or ""
+    if not name:
+        meta["name"] = request.name
+    elif name != request.name:
+        raise BadRequest(
+            f"the name of the object ({name}) does not match the name on the URL ({request.name})"
+        )
+    if request.kind.namespaced and meta.get("namespace") not in (None, "", request.namespace):
+        raise BadRequest(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+
+
+def check_preconditions(kind: Kind, name: str, meta: JsonObject, record: Record) -> None:
+    """Conflict unless uid and resourceVersion, where given, are those of the stored object."""
+    uid = meta.get("uid")
+    if uid and uid != record.uid:
+        raise Conflict(kind.key, name, uid_precondition(record, uid))
+    revision = meta.get("resourceVersion")
+    if not revision or revision == str(record.revision):
+        return
+    if not revision.isdecimal():
+        raise PlainError(
+            f'resourceVersion: Invalid value: "{revision}": strconv.ParseUint: parsing '
+            f'"{revision}": invalid syntax'
+        )
+    if int(revision):
+        raise Conflict(kind.key, name)
+
+
+def uid_precondition(record: Record, uid: str) -> str:
+    """As the storage layer of the real server words it."""
+    return (
+        f"StorageError: invalid object, Code: 4, Key: {record.key.decode()}, ResourceVersion: 0, "
+        f"AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object "
+        f"meta: {record.uid}"
+    )
+
+

@@ -1,0 +1,227 @@
+"""Open watches: who is told of which event, and in which words.
+
+A watch with a selector follows a moving set: an object that starts to match is ADDED, one that
+stops is DELETED with its old content and the revision of the change.
+
+Watchers are found by what they are interested in: a name, a node, a namespace, or everything. So a
+pod's event costs as much as there are watchers that may care, not as many as there are.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import orjson
+
+from api.calls import ADDED, BOOKMARK, DELETED, MODIFIED
+from api.core import InvariantError
+from api.selectors import LabelSelector
+from apiserver.cache import CacheEvent, ResourceCache
+from apiserver.forms import bookmark_line, event_line, shaped
+from apiserver.negotiate import FRAME, Form
+from apiserver.records import Record
+
+FieldTest = tuple[int, bool, str]
+"""(index into a record's fields, must be equal, value)."""
+
+Bucket = tuple[str, str]
+
+
+class Selection:
+    """Which objects of a resource are meant: namespace, name, labels, fields."""
+
+    __slots__ = (
+        "bucket",
+        "fields",
+        "impossible",
+        "labels",
+        "name",
+        "namespace",
+        "not_names",
+        "not_namespaces",
+    )
+
+    def __init__(self, namespace: str, labels: LabelSelector | None) -> None:
+        self.namespace = namespace
+        self.name = ""
+        self.not_names: tuple[str, ...] = ()
+        self.not_namespaces: tuple[str, ...] = ()
+        self.labels = labels
+        self.fields: list[FieldTest] = []
+        self.impossible = False
+        """Two terms contradict each other: nothing matches."""
+        self.bucket: Bucket = ("namespace", namespace) if namespace else ("all", "")
+
+    @property
+    def everything(self) -> bool:
+        """No condition beyond the namespace."""
+        return not (
+            self.name
+            or self.not_names
+            or self.not_namespaces
+            or self.labels is not None
+            or self.fields
+            or self.impossible
+        )
+
+    def matches(self, record: Record) -> bool:
+        if self.impossible or (self.namespace and record.namespace != self.namespace):
+            return False
+        if (self.name and record.name != self.name) or record.name in self.not_names:
+            return False
+        if record.namespace in self.not_namespaces:
+            return False
+        fields = record.fields
+        for index, equal, value in self.fields:
+            if (fields[index] == value) is not equal:
+                return False
+        return self.labels is None or self.labels.matches(record.labels)
+
+
+class Watcher:
+    """One open watch."""
+
+    __slots__ = (
+        "bookmarks",
+        "cache",
+        "form",
+        "id",
+        "include",
+        "pending",
+        "selection",
+        "since",
+        "started",
+        "user",
+    )
+
+    def __init__(self, watch_id: int, cache: ResourceCache, selection: Selection, form: Form) -> None:
+        self.id = watch_id
+        self.cache = cache
+        self.selection = selection
+        self.form = form
+        self.bookmarks = False
+        self.include = ""
+        self.since = 0
+        """Events up to this revision are not for it."""
+        self.started = False
+        """A Table was sent: the next ones leave out their columns."""
+        self.pending: list[tuple[int, int, bytes]] = []
+        """(type, revision, bytes) not handed to the shell yet: emptied at the end of each step."""
+
+    def tell(self, event: CacheEvent, now_ns: int) -> bool:
+        """Queue what this watch is told of an event. True when it was idle before."""
+        selection = self.selection
+        if event.revision <= self.since:
+            return False
+        kind_of_event, record = event.type, event.record
+        if not selection.everything:
+            matches = kind_of_event != DELETED and selection.matches(record)
+            previous = event.previous
+            matched = previous is not None and selection.matches(previous)
+            if matches:
+                kind_of_event = MODIFIED if matched else ADDED
+            elif matched:
+                assert previous is not None
+                kind_of_event, record = DELETED, previous
+            else:
+                return False
+        self.pending.append(
+            (kind_of_event, event.revision, self._encoded(event, kind_of_event, record, now_ns))
+        )
+        return len(self.pending) == 1
+
+    def _encoded(
+        self, event: CacheEvent, kind_of_event: int, record: Record, now_ns: int
+    ) -> bytes:
+        form = self.form
+        columns = form.kind == "table" and not self.started
+        self.started = True
+        word = f"{form.kind}/{form.version}/{self.include}/{columns}"
+        body = event.encoded.get((word, kind_of_event))
+        if body is not None:
+            return body
+        if form.kind in ("object", "frame"):
+            body = record.json(event.revision)
+        else:
+            obj = record.object()
+            obj["metadata"]["resourceVersion"] = str(event.revision)
+            document = shaped(self.cache.kind, obj, form, self.include, now_ns)
+            if form.kind == "table":
+                document["metadata"] = {"resourceVersion": str(event.revision)}
+                if not columns:
+                    document["columnDefinitions"] = None
+            body = orjson.dumps(document)
+        if form is not FRAME:
+            body = event_line(kind_of_event, body)
+        event.encoded[word, kind_of_event] = body
+        return body
+
+    def bookmark(self, revision: int, initial_end: bool, now_ns: int) -> bool:
+        """Queue a bookmark. True when it was idle before."""
+        body = (
+            b""
+            if self.form is FRAME
+            else bookmark_line(self.cache.kind, revision, initial_end, self.form, now_ns)
+        )
+        self.pending.append((BOOKMARK, revision, body))
+        return len(self.pending) == 1
+
+
+class Watchers:
+    """All open watches, by resource and by interest."""
+
+    __slots__ = ("_by_bucket", "_by_id")
+
+    def __init__(self) -> None:
+        self._by_id: dict[int, Watcher] = {}
+        self._by_bucket: dict[tuple[str, Bucket], dict[int, Watcher]] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __iter__(self) -> Iterator[Watcher]:
+        return iter(list(self._by_id.values()))
+
+    def get(self, watch_id: int) -> Watcher | None:
+        return self._by_id.get(watch_id)
+
+    def add(self, watcher: Watcher) -> None:
+        assert watcher.id not in self._by_id
+        self._by_id[watcher.id] = watcher
+        bucket = (watcher.cache.kind.key, watcher.selection.bucket)
+        self._by_bucket.setdefault(bucket, {})[watcher.id] = watcher
+
+    def remove(self, watch_id: int) -> Watcher | None:
+        watcher = self._by_id.pop(watch_id, None)
+        if watcher is not None:
+            bucket = (watcher.cache.kind.key, watcher.selection.bucket)
+            del self._by_bucket[bucket][watch_id]
+            if not self._by_bucket[bucket]:
+                del self._by_bucket[bucket]
+        return watcher
+
+    def tell(
+        self, resource: str, event: CacheEvent, now_ns: int, woken: Callable[[Watcher], None]
+    ) -> None:
+        """Queue an event with everyone who may care; ``woken`` is called for those idle before."""
+        by_bucket = self._by_bucket
+        if not by_bucket:
+            return
+        record = event.record
+        for bucket in _buckets(resource, record, event.previous):
+            for watcher in by_bucket.get((resource, bucket), {}).values():
+                if watcher.tell(event, now_ns):
+                    woken(watcher)
+
+    def check(self) -> None:
+        indexed = sum(len(watchers) for watchers in self._by_bucket.values())
+        if indexed != len(self._by_id):
+            raise InvariantError(f"{indexed} watchers indexed, {len(self._by_id)} open")
+
+
+def _buckets(resource: str, record: Record, previous: Record | None) -> Sequence[Bucket]:
+    buckets = [("all", ""), ("namespace", record.namespace), ("name", record.name)]
+    if resource == "pods":
+        node = record.fields[0]
+        buckets.append(("node", node))
+        if previous is not None and previous.fields[0] != node:
+            buckets.append(("node", previous.fields[0]))
+    return buckets
