@@ -5,7 +5,7 @@ node came earlier. Pods are counted on the node they name, known or not: a node 
 finds its pods.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -117,6 +117,7 @@ class NodeTable:
         self._taint_ids: dict[tuple[Taint, ...], int] = {(): 0}
         self._labels: dict[str, tuple[npt.NDArray[np.int32], dict[str, int]]] = {}
         self._pods_on: dict[str, dict[str, Shape]] = {}
+        self._derived: dict[str, tuple[IntArray, int]] = {}
         self._log: list[int] = []
         self._log_start = 0
 
@@ -242,6 +243,18 @@ class NodeTable:
         return self._log[position - self._log_start :]
 
     # Columns on demand
+
+    def derived(self, name: str, compute: Callable[["NodeTable", Rows], IntArray]) -> IntArray:
+        """A column worked out from counts, [row], brought up to date by the rows that changed."""
+        column, position = self._derived.get(name, (np.zeros(0, np.int64), -1))
+        changed = self.changed_since(position)
+        if changed is None or len(column) != len(self.alive) or len(changed) > self.rows:
+            column = compute(self, slice(0, len(self.alive)))
+        elif changed:
+            rows = np.array(changed, np.int64)
+            column[rows] = compute(self, rows)
+        self._derived[name] = (column, self.position)
+        return column
 
     def resource(self, name: str) -> int:
         """Index of a resource's column, -1 when no node or placed pod ever named it."""

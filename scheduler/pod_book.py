@@ -55,7 +55,7 @@ class PodBook:
         self.queue = queue
         self.records: dict[str, PodRecord] = {}
         self._shapes = Shapes()
-        self._nothing = self._shapes.of_pod({"spec": {}})
+        self._nothing = self._shapes.of_pod({"spec": {"containers": []}})
         self._priorities: dict[int, int] = {}
         """Priority to number of pods that count on a node."""
         self.room_made = False

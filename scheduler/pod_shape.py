@@ -11,7 +11,6 @@ from scheduler.resources import (
     MEMORY,
     in_reason_order,
     pod_requests,
-    scored_requests,
 )
 
 SHAPES_MAX = 65536
@@ -121,16 +120,16 @@ def _trim(cache: OrderedDict[Any, Any]) -> None:
 
 def shape_key(spec: JsonObject) -> ShapeKey:
     """Cost: about 15 µs for a pod of one container."""
-    scored, counted = scored_requests(spec)
+    requests = pod_requests(spec)
     affinity = spec.get("affinity") or {}
     node_affinity = affinity.get("nodeAffinity") or {}
     required = node_affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
     preferred = node_affinity.get("preferredDuringSchedulingIgnoredDuringExecution") or ()
     selector = spec.get("nodeSelector")
     return ShapeKey(
-        requests=in_reason_order(pod_requests(spec)),
-        scored=scored,
-        counted=counted,
+        requests=in_reason_order(requests.amounts),
+        scored=requests.scored,
+        counted=requests.counted,
         ports=_host_ports(spec),
         tolerations=tuple(
             Toleration(

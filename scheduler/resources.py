@@ -6,7 +6,8 @@ pkg/scheduler/framework/types.go (calculateResource), v1.36. Sums are of rounded
 container asking for less than a millicore or a byte counts as one.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from api.core import JsonObject
 from api.quantity import milli_value, whole_value
@@ -47,54 +48,84 @@ def is_pod_level(resource: str) -> bool:
     return resource in (CPU, MEMORY) or resource.startswith("hugepages-")
 
 
-def pod_requests(spec: JsonObject) -> Amounts:
-    """Requests of the whole pod: those of its containers, where the pod itself names an amount
-    that one instead, and the overhead."""
-    total = container_requests(spec, {})
-    total.update(pod_level_requests(spec))
-    _add(total, amounts_of(spec.get("overhead")))
-    return total
+class PodRequests(NamedTuple):
+    """All that scheduling counts of a pod's requests."""
+
+    amounts: Amounts
+    scored: tuple[int, int]
+    """Millicores and bytes as LeastAllocated counts them, with defaults for containers that ask
+    for nothing, when the pod is to be scored ..."""
+    counted: tuple[int, int]
+    """... and when it is placed. They differ in pod-level requests, which the score of a new pod
+    leaves out (recorded: family podlevel)."""
 
 
-def scored_requests(spec: JsonObject) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Millicores and bytes as LeastAllocated counts them, with defaults for containers that ask for
-    nothing: of a pod to be scored, and of one that is placed. They differ in pod-level requests,
-    which the score of a new pod leaves out (recorded: family podlevel)."""
-    total = container_requests(spec, {CPU: NONZERO_CPU, MEMORY: NONZERO_MEMORY})
+def pod_requests(spec: JsonObject) -> PodRequests:
+    """Requests of the containers, where the pod itself names an amount that one instead, and the
+    overhead on top."""
+    plain = [amounts_of((c.get("resources") or {}).get("requests")) for c in spec["containers"]]
+    starting = [
+        (
+            amounts_of((c.get("resources") or {}).get("requests")),
+            c.get("restartPolicy") == "Always",
+        )
+        for c in spec.get("initContainers") or ()
+    ]
+    amounts = _sum_of_containers(plain, starting)
+    for request in plain:
+        _set_defaults(request)
+    for request, _ in starting:
+        _set_defaults(request)
+    nonzero = _sum_of_containers(plain, starting)
     overhead = amounts_of(spec.get("overhead"))
-    more_cpu, more_memory = overhead.get(CPU, 0), overhead.get(MEMORY, 0)
-    new = (total.get(CPU, 0) + more_cpu, total.get(MEMORY, 0) + more_memory)
-    total.update(pod_level_requests(spec))
-    return new, (total.get(CPU, 0) + more_cpu, total.get(MEMORY, 0) + more_memory)
+    pod_level = pod_level_requests(spec)
+    scored = _cpu_and_memory(nonzero, overhead)
+    nonzero.update(pod_level)
+    amounts.update(pod_level)
+    _add(amounts, overhead)
+    return PodRequests(amounts, scored, _cpu_and_memory(nonzero, overhead))
 
 
 def pod_level_requests(spec: JsonObject) -> Amounts:
-    amounts = amounts_of((spec.get("resources") or {}).get("requests"))
+    if not spec.get("resources"):
+        return {}
+    amounts = amounts_of(spec["resources"].get("requests"))
     return {name: amount for name, amount in amounts.items() if is_pod_level(name)}
 
 
-def container_requests(spec: JsonObject, missing: Mapping[str, int]) -> Amounts:
-    """``missing``: amounts for containers that do not name a resource.
-
-    Containers and restartable init containers add up; an ordinary init container runs beside the
-    restartable ones before it, and the pod needs the larger of both.
-    """
+def _sum_of_containers(
+    plain: Sequence[Amounts], starting: Sequence[tuple[Amounts, bool]]
+) -> Amounts:
+    """Containers and restartable init containers add up; an ordinary init container runs beside
+    the restartable ones before it, and the pod needs the larger of both."""
     total: Amounts = {}
-    for container in spec.get("containers", ()):
-        _add(total, _one_container(container, missing))
-    starting: Amounts = {}
+    for request in plain:
+        _add(total, request)
+    peak: Amounts = {}
     restartable: Amounts = {}
-    for container in spec.get("initContainers", ()):
-        request = _one_container(container, missing)
-        if container.get("restartPolicy") == "Always":
+    for request, restarts in starting:
+        if restarts:
             _add(total, request)
             _add(restartable, request)
-            _raise(starting, restartable.items())
+            _raise(peak, restartable)
         else:
-            _add(request, restartable)
-            _raise(starting, request.items())
-    _raise(total, starting.items())
+            beside = dict(restartable)
+            _add(beside, request)
+            _raise(peak, beside)
+    _raise(total, peak)
     return total
+
+
+def _set_defaults(request: Amounts) -> None:
+    request.setdefault(CPU, NONZERO_CPU)
+    request.setdefault(MEMORY, NONZERO_MEMORY)
+
+
+def _cpu_and_memory(amounts: Amounts, more: Amounts) -> tuple[int, int]:
+    return (
+        amounts.get(CPU, 0) + more.get(CPU, 0),
+        amounts.get(MEMORY, 0) + more.get(MEMORY, 0),
+    )
 
 
 def in_reason_order(amounts: Amounts) -> tuple[tuple[str, int], ...]:
@@ -108,19 +139,12 @@ def in_reason_order(amounts: Amounts) -> tuple[tuple[str, int], ...]:
     return tuple(plain + rest)
 
 
-def _one_container(container: JsonObject, missing: Mapping[str, int]) -> Amounts:
-    request = amounts_of((container.get("resources") or {}).get("requests"))
-    for name, amount in missing.items():
-        request.setdefault(name, amount)
-    return request
-
-
 def _add(total: Amounts, more: Mapping[str, int]) -> None:
     for name, amount in more.items():
         total[name] = total.get(name, 0) + amount
 
 
-def _raise(total: Amounts, floor: Iterable[tuple[str, int]]) -> None:
-    for name, amount in floor:
+def _raise(total: Amounts, floor: Mapping[str, int]) -> None:
+    for name, amount in floor.items():
         if amount > total.get(name, 0):
             total[name] = amount

@@ -21,27 +21,43 @@ def has_requests(shape: Shape) -> bool:
 def balance_gain(shape: Shape, table: NodeTable, rows: Rows) -> IntArray:
     """50..100 where the pod improves or keeps the balance, less where it spoils it."""
     after = _balance(table, rows, shape.cpu, shape.memory)
-    before = _balance(table, rows, 0, 0)
-    # Differences are at least -50, so the sum is never negative and // rounds as Go does.
-    return HALF + (HALF + after - before) // 2
+    after -= table.derived("balance", _balance_now)[rows]
+    # Differences are at least -50, so the sum is never negative and halving rounds as in Go.
+    after += HALF
+    after >>= 1
+    after += HALF
+    return after
+
+
+def _balance_now(table: NodeTable, rows: Rows) -> IntArray:
+    return _balance(table, rows, 0, 0)
 
 
 def _balance(table: NodeTable, rows: Rows, cpu: int, memory: int) -> IntArray:
-    difference = _share(table, rows, CPU_COLUMN, cpu)
-    difference -= _share(table, rows, MEMORY_COLUMN, memory)
-    missing = (table.allocatable[0, rows] == 0) | (table.allocatable[1, rows] == 0)
-    difference[missing] = 0.0
-    np.abs(difference, out=difference)
-    difference /= 2
-    return ((1.0 - difference) * SCORE_MAX).astype(np.int64)
+    cpu_share, has_cpu = _share(table, rows, CPU_COLUMN, cpu)
+    memory_share, has_memory = _share(table, rows, MEMORY_COLUMN, memory)
+    cpu_share -= memory_share
+    np.abs(cpu_share, out=cpu_share)
+    cpu_share *= -0.5
+    cpu_share += 1.0
+    cpu_share *= SCORE_MAX
+    result = cpu_share.astype(np.int64)
+    if not (has_cpu and has_memory):
+        lacking = (table.allocatable[0, rows] == 0) | (table.allocatable[1, rows] == 0)
+        result[lacking] = SCORE_MAX
+    return result
 
 
-def _share(table: NodeTable, rows: Rows, column: int, more: int) -> npt.NDArray[np.float64]:
-    """Used share of a resource, at most 1."""
+def _share(
+    table: NodeTable, rows: Rows, column: int, more: int
+) -> tuple[npt.NDArray[np.float64], bool]:
+    """Used share of a resource, at most 1, and whether every node has some of it."""
     capacity = table.allocatable[column, rows]
-    used = capacity - table.free[column, rows] + more
-    share: npt.NDArray[np.float64] = used / np.maximum(capacity, 1)
-    return np.minimum(share, 1.0)
+    used = capacity - table.free[column, rows]
+    used += more
+    everywhere = bool(capacity.all())
+    share: npt.NDArray[np.float64] = used / (capacity if everywhere else np.maximum(capacity, 1))
+    return np.minimum(share, 1.0, out=share), everywhere
 
 
 def balance_gain_row(shape: Shape, table: NodeTable, row: int) -> int:

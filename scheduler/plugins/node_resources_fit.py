@@ -53,15 +53,21 @@ def shortages(shape: Shape, table: NodeTable, rows: IntArray) -> Sequence[Reason
 def least_allocated(shape: Shape, table: NodeTable, rows: Rows) -> IntArray:
     """Mean of the free shares of cpu and memory after the pod, each a whole number of 0..100. A
     resource that the node does not have is left out."""
-    total = np.zeros(len(table.alive), np.int64)[rows]
-    kinds = np.zeros_like(total)
-    for number, name in enumerate((CPU, MEMORY)):
-        capacity = table.allocatable[table.resource(name), rows]
-        left = table.nonzero_free[number, rows] - shape.key.scored[number]
-        np.maximum(left, 0, out=left)
-        total += left * SCORE_MAX // np.maximum(capacity, 1)
-        kinds += capacity != 0
-    return total // np.maximum(kinds, 1)
+    cpu = table.allocatable[table.resource(CPU), rows]
+    memory = table.allocatable[table.resource(MEMORY), rows]
+    total = _free_percent(cpu, table.nonzero_free[0, rows] - shape.key.scored[0])
+    total += _free_percent(memory, table.nonzero_free[1, rows] - shape.key.scored[1])
+    # Halved where the node has both; a resource that is missing gave 0.
+    total >>= (cpu != 0) & (memory != 0)
+    return total
+
+
+def _free_percent(capacity: IntArray, left: IntArray) -> IntArray:
+    """Overwrites ``left``. 0 where there is no capacity, because nothing is left of it then."""
+    np.maximum(left, 0, out=left)
+    left *= SCORE_MAX
+    left //= np.maximum(capacity, 1)
+    return np.minimum(left, SCORE_MAX, out=left)
 
 
 def least_allocated_row(shape: Shape, table: NodeTable, row: int) -> int:

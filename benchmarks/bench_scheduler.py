@@ -1,0 +1,132 @@
+"""Decisions a second of the scheduler's core on one CPU: no sockets, no API server.
+
+``python -m benchmarks.bench_scheduler`` prints one line a case: all nodes filtered and scored for
+every pod, the pod counted on its node before the next one. "leader" includes the whole step:
+parsing the watched pods, queue, bindings and their answers, events.
+"""
+
+import resource
+import time
+from collections.abc import Callable
+
+from api.calls import ADDED, ApiReply, Calls, CallsDone, ObjectsSeen, WatchReset, WatchSynced
+from api.core import JsonObject
+from api.streams import Stream
+from scheduler.engine import Engine
+from scheduler.leader import NODES, PODS, SchedulerCore
+from scheduler.node_table import NodeTable, node_facts
+from scheduler.pod_shape import Shape, Shapes
+from scheduler.writes import SCHEDULER_NAME
+
+NODE_COUNT = 5000
+SEED = 1
+
+
+def main() -> None:
+    print(f"{NODE_COUNT} nodes, all scored; one core; seed {SEED}")
+    print(f"{'case':52} {'decisions/s':>12} {'us each':>9}")
+    for name, pods, shape_of, equal_nodes in (
+        ("identical pods, equal nodes", 20000, _equal_pod, True),
+        ("identical pods, unequal nodes", 20000, _equal_pod, False),
+        ("all different in requests, unequal nodes", 4000, _different_pod, False),
+        ("all different, node affinity and taints", 2000, _choosy_pod, False),
+    ):
+        _report(name, pods, _engine_case(pods, shape_of, equal_nodes))
+    for name, pods, shape_of in (
+        ("leader, identical pods, equal nodes", 10000, _equal_pod),
+        ("leader, all different, equal nodes", 4000, _different_pod),
+    ):
+        _report(name, pods, _leader_case(pods, shape_of))
+    peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"peak memory of the process: {peak_kib / 1024:.0f} MiB")
+
+
+def _report(name: str, pods: int, seconds: float) -> None:
+    print(f"{name:52} {pods / seconds:12,.0f} {seconds / pods * 1e6:9.1f}")
+
+
+def _engine_case(pods: int, pod_of: Callable[[int], JsonObject], equal_nodes: bool) -> float:
+    table, shapes, ties = NodeTable(), Shapes(), Stream(SEED, "ties")
+    for number in range(NODE_COUNT):
+        table.put_node(node_facts(_node(number, equal_nodes)))
+    wanted: list[Shape] = [shapes.of_pod(pod_of(number)) for number in range(pods)]
+    engine = Engine(table)
+    begin = time.process_time()
+    for number, shape in enumerate(wanted):
+        row = engine.choose(shape, max(ties.next_u64(), 1))
+        assert row >= 0
+        table.add_pod(f"default/p{number}", table.names[row], shape)
+    return time.process_time() - begin
+
+
+def _leader_case(pods: int, pod_of: Callable[[int], JsonObject]) -> float:
+    core = SchedulerCore(SEED)
+    nodes = [_node(number, True) for number in range(NODE_COUNT)]
+    objects = [pod_of(number) for number in range(pods)]
+    now_ns = 1_800_000_000_000_000_000
+    core.step([WatchReset(NODES), ObjectsSeen(NODES, [ADDED] * NODE_COUNT, nodes, [])], now_ns)
+    core.step([WatchSynced(NODES)], now_ns)
+    begin = time.process_time()
+    core.step([WatchReset(PODS), ObjectsSeen(PODS, [ADDED] * pods, objects, [])], now_ns)
+    effects = core.step([WatchSynced(PODS)], now_ns)
+    while effects or core.next_wakeup_ns() is not None:
+        now_ns += 1_000_000
+        replies = [
+            ApiReply(request.id, 201, 1, b"")
+            for effect in effects
+            if isinstance(effect, Calls)
+            for request in effect.requests
+        ]
+        effects = core.step([CallsDone(replies)], now_ns)
+    seconds = time.process_time() - begin
+    assert core.decided == pods
+    return seconds
+
+
+def _node(number: int, equal: bool) -> JsonObject:
+    shape = 0 if equal else number * 7919 % 16
+    labels = {"kubernetes.io/hostname": f"n{number}", "zone": f"z{number % 3}"}
+    taints = [{"key": "spot", "value": "yes", "effect": "PreferNoSchedule"}]
+    return {
+        "metadata": {"name": f"n{number}", "uid": f"u{number}", "labels": labels},
+        "spec": {"taints": taints} if not equal and number % 5 == 0 else {},
+        "status": {
+            "allocatable": {
+                "cpu": str(16 + 4 * shape),
+                "memory": f"{64 + 8 * (shape * 5 % 16)}Gi",
+                "pods": "110",
+            }
+        },
+    }
+
+
+def _pod(number: int, cpu: str, memory: str, **spec: object) -> JsonObject:
+    requests = {"requests": {"cpu": cpu, "memory": memory}}
+    return {
+        "metadata": {"namespace": "default", "name": f"p{number}", "uid": f"p{number}"},
+        "spec": {
+            "containers": [{"name": "c", "image": "app:1", "resources": requests}],
+            "schedulerName": SCHEDULER_NAME,
+            **spec,
+        },
+        "status": {"phase": "Pending"},
+    }
+
+
+def _equal_pod(number: int) -> JsonObject:
+    return _pod(number, "100m", "100Mi")
+
+
+def _different_pod(number: int) -> JsonObject:
+    return _pod(number, f"{100 + number % 900}m", f"{100 + number}Mi")
+
+
+def _choosy_pod(number: int) -> JsonObject:
+    zone = {"key": "zone", "operator": "In", "values": ["z0", f"z{number % 2 + 1}"]}
+    preferred = [{"weight": 10, "preference": {"matchExpressions": [zone]}}]
+    affinity = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}
+    return _pod(number, f"{100 + number % 900}m", f"{100 + number}Mi", affinity=affinity)
+
+
+if __name__ == "__main__":
+    main()
