@@ -169,7 +169,7 @@ def _read(row: Mapping[str, object]) -> Kind:
         resource=str(row.get("r", "")),
         namespaced="ns" in row,
         verbs=tuple(str(row.get("verbs", "")).split()),
-        subresources=tuple(_read_sub(sub, version) for sub in _rows(row.get("sub"))),
+        subresources=tuple(_read_sub(sub, group, version) for sub in _rows(row.get("sub"))),
         singular=str(row.get("s", "")),
         short_names=tuple(_words(row.get("sn"))),
         categories=tuple(_words(row.get("c"))),
@@ -179,10 +179,12 @@ def _read(row: Mapping[str, object]) -> Kind:
     )
 
 
-def _read_sub(row: Sequence[str], parent_version: str) -> Subresource:
+def _read_sub(row: Sequence[str], parent_group: str, parent_version: str) -> Subresource:
     name, gvk, verbs = row
     group, version, kind = gvk.split("/")
-    return Subresource(name, group, version or parent_version, kind, tuple(verbs.split()))
+    if not version:
+        group, version = parent_group, parent_version
+    return Subresource(name, group, version, kind, tuple(verbs.split()))
 
 
 def _rows(value: object) -> Iterable[Sequence[str]]:

@@ -43,7 +43,7 @@ def test_deployment() -> None:
     assert (scale.group, scale.version, scale.kind) == ("autoscaling", "v1", "Scale")
     status = kind.subresource("status")
     assert status is not None
-    assert (status.version, status.kind) == ("v1", "Deployment")
+    assert (status.group, status.version, status.kind) == ("apps", "v1", "Deployment")
     assert kind.subresource("log") is None
     assert kind_by_path("apps", "v1", "deployments") is kind
     assert kind_by_gvk("apps", "v1", "Deployment") is kind
