@@ -1,0 +1,91 @@
+"""Rows of Deployments, ReplicaSets and Services.
+
+Source: printDeployment, printReplicaSet, printService in
+pkg/printers/internalversion/printers.go.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from api.core import JsonObject
+from api.printers.ages import NONE, age
+from api.selectors import label_selector_of
+
+
+def deployment_cells(deployment: JsonObject, now_ns: int) -> list[Any]:
+    """Name, ready/wanted, updated, available, age; wide: containers, images, selector."""
+    metadata, spec = deployment["metadata"], deployment["spec"]
+    status = deployment.get("status", {})
+    names, images = _containers(spec["template"]["spec"])
+    return [
+        metadata["name"],
+        f"{status.get('readyReplicas', 0)}/{spec.get('replicas', 0)}",
+        status.get("updatedReplicas", 0),
+        status.get("availableReplicas", 0),
+        age(metadata.get("creationTimestamp"), now_ns),
+        names,
+        images,
+        str(label_selector_of(spec.get("selector"))),
+    ]
+
+
+def replica_set_cells(replica_set: JsonObject, now_ns: int) -> list[Any]:
+    """Name, wanted, current, ready, age; wide: containers, images, selector."""
+    metadata, spec = replica_set["metadata"], replica_set["spec"]
+    status = replica_set.get("status", {})
+    names, images = _containers(spec["template"]["spec"])
+    return [
+        metadata["name"],
+        spec.get("replicas", 0),
+        status.get("replicas", 0),
+        status.get("readyReplicas", 0),
+        age(metadata.get("creationTimestamp"), now_ns),
+        names,
+        images,
+        str(label_selector_of(spec.get("selector"))) or NONE,
+    ]
+
+
+def service_cells(service: JsonObject, now_ns: int) -> list[Any]:
+    """Name, type, cluster IP, external IP, ports, age; wide: selector."""
+    metadata, spec = service["metadata"], service["spec"]
+    addresses = spec.get("clusterIPs")
+    return [
+        metadata["name"],
+        spec.get("type", ""),
+        addresses[0] if addresses else NONE,
+        _external_address(service),
+        ",".join(_port(port) for port in spec.get("ports", ())) or NONE,
+        age(metadata.get("creationTimestamp"), now_ns),
+        _labels(spec.get("selector", {})),
+    ]
+
+
+def _containers(spec: JsonObject) -> tuple[str, str]:
+    containers: Sequence[JsonObject] = spec.get("containers") or ()
+    names = ",".join(container.get("name", "") for container in containers)
+    return names, ",".join(container.get("image", "") for container in containers)
+
+
+def _external_address(service: JsonObject) -> str:
+    spec = service["spec"]
+    kind, given = spec.get("type"), spec.get("externalIPs", [])
+    if kind == "ExternalName":
+        return str(spec.get("externalName", ""))
+    if kind in ("ClusterIP", "NodePort"):
+        return ",".join(given) or NONE
+    if kind != "LoadBalancer":
+        return "<unknown>"
+    ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress", ())
+    found = [entry.get("ip") or entry.get("hostname", "") for entry in ingress]
+    return ",".join([*given, *filter(None, found)]) or "<pending>"
+
+
+def _port(port: JsonObject) -> str:
+    if port.get("nodePort"):
+        return f"{port['port']}:{port['nodePort']}/{port['protocol']}"
+    return f"{port['port']}/{port['protocol']}"
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    return ",".join(f"{key}={labels[key]}" for key in sorted(labels)) or NONE
