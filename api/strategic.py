@@ -158,6 +158,7 @@ def _merge_list(field: Field | None, original: list[Any], patch: list[Any]) -> l
     if not original and not patch:
         return original
     merge_key = field.merge_key
+    _check_elements([*original, *patch])
     if not isinstance((original or patch)[0], dict):
         merged = list(dict.fromkeys([*original, *patch]))
         return _ordered(merged, patch, original, "")
@@ -175,6 +176,15 @@ def _merge_list(field: Field | None, original: list[Any], patch: list[Any]) -> l
         else:
             merged[place] = merge_map(field.type.struct, merged[place], item)
     return _ordered(merged, patch, original, merge_key)
+
+
+def _check_elements(items: list[Any]) -> None:
+    """Lists that are merged hold maps only, or scalars of one type only."""
+    kinds = {type(item).__name__ for item in items}
+    if "list" in kinds:
+        raise MergeError("lists of lists are not supported", bad_request=True)
+    if len(kinds) > 1:
+        raise MergeError(f"list element types are not identical: {go_text(items)}")
 
 
 def _special_elements(
