@@ -122,6 +122,9 @@ class ApiError(Exception):
         """Seconds for the header Retry-After; 0: no such header."""
         self.continue_token = continue_token
 
+    def __str__(self) -> str:
+        return self.message
+
     def status(self) -> JsonObject:
         """The v1 Status of the answer."""
         metadata = {"continue": self.continue_token} if self.continue_token else {}
