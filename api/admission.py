@@ -73,7 +73,7 @@ def _mount_token(spec: JsonObject, suffix: str) -> None:
     present = [v["name"] for v in volumes if v["name"].startswith(TOKEN_VOLUME_PREFIX)]
     name = present[0] if present else TOKEN_VOLUME_PREFIX + suffix
     mounted = False
-    for container in (*spec.get("initContainers", ()), *spec["containers"]):
+    for container in (*spec.get("initContainers", ()), *(spec["containers"] or ())):
         mounts = container.setdefault("volumeMounts", [])
         if all(mount.get("mountPath") != TOKEN_MOUNT_PATH for mount in mounts):
             mounts.append({"name": name, "readOnly": True, "mountPath": TOKEN_MOUNT_PATH})

@@ -8,6 +8,8 @@ from functools import lru_cache
 from typing import Any
 
 from api.core import JsonObject
+from api.podspec import aggregate_requests, is_pod_level_resource
+from api.quantity import BINARY_SI, DECIMAL_SI, text_of
 
 _IMAGE = re.compile(
     r"(?:(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?/)?"
@@ -61,6 +63,22 @@ def set_pod_only_defaults(spec: JsonObject) -> None:
         if host_network:
             for port in container.get("ports") or ():
                 port.setdefault("hostPort", port["containerPort"])
+    if "resources" in spec:
+        _pod_level_requests(spec)
+
+
+def _pod_level_requests(spec: JsonObject) -> None:
+    """What a pod as a whole requests, if not said: the sum of its containers, else its limit."""
+    own = spec["resources"]
+    requests = own.get("requests", {})
+    for name, nanos in aggregate_requests(spec).items():
+        if name not in requests and is_pod_level_resource(name):
+            requests[name] = text_of(nanos, DECIMAL_SI if name == "cpu" else BINARY_SI)
+    for name, amount in own.get("limits", {}).items():
+        if name not in requests and is_pod_level_resource(name):
+            requests[name] = amount
+    if requests:
+        own["requests"] = requests
 
 
 @lru_cache(maxsize=8192)
@@ -113,7 +131,8 @@ def _probe(probe: JsonObject) -> None:
     if "httpGet" in probe:
         _http_get(probe["httpGet"])
     if "grpc" in probe:
-        probe["grpc"].setdefault("service", "")
+        # A pointer that is never omitted: absent stands as null in the canonical form.
+        probe["grpc"]["service"] = probe["grpc"].get("service") or ""
 
 
 def _http_get(action: JsonObject) -> None:

@@ -265,3 +265,24 @@ def test_an_updated_service_keeps_what_was_allocated() -> None:
     assert new["spec"]["clusterIP"] == "10.96.0.9"
     assert new["spec"]["clusterIPs"] == ["10.96.0.9"]
     assert [port.get("nodePort") for port in new["spec"]["ports"]] == [30080, None]
+
+
+def test_a_pod_without_containers_gets_through_to_validation() -> None:
+    kind = kind_of("pods")
+    obj = created(kind, {"metadata": {"name": "p"}})
+    assert obj["spec"]["containers"] is None and "volumes" not in obj["spec"]
+
+
+def test_grpc_probes_name_the_empty_service() -> None:
+    obj = pod()
+    obj["spec"]["containers"][0]["livenessProbe"] = {"grpc": {"port": 5}}
+    set_defaults(kind_of("pods"), obj)
+    grpc = obj["spec"]["containers"][0]["livenessProbe"]["grpc"]
+    assert grpc == {"port": 5, "service": ""}
+
+
+def test_requests_of_the_pod_as_a_whole() -> None:
+    obj = pod(resources={"limits": {"cpu": "2", "memory": "1Gi"}})
+    obj["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "500m"}}
+    set_defaults(kind_of("pods"), obj)
+    assert obj["spec"]["resources"]["requests"] == {"cpu": "500m", "memory": "1Gi"}
