@@ -1,5 +1,6 @@
 """A campaign compiled: the schedule, the plan of the cluster, and what ``--dry-run`` prints."""
 
+import gzip
 import hashlib
 import json
 from collections import Counter
@@ -11,6 +12,8 @@ from loadtest.campaign import Campaign, PodLoad
 from loadtest.fields import SECOND_NS
 from loadtest.schedule import Arrival, compile_schedule
 from loadtest.trace import TracePod, count_rows, read_openb
+
+SCHEDULE_FILE = "schedule.jsonl.gz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,11 @@ def schedule_bytes(arrivals: tuple[Arrival, ...]) -> bytes:
     """The schedule as JSON lines, one arrival a line."""
     lines = [json.dumps(arrival, separators=(",", ":")) for arrival in arrivals]
     return "\n".join(lines).encode() + b"\n" if lines else b""
+
+
+def write_schedule(arrivals: tuple[Arrival, ...], directory: Path) -> None:
+    """Into a run directory; the same bytes for the same arrivals."""
+    (directory / SCHEDULE_FILE).write_bytes(gzip.compress(schedule_bytes(arrivals), mtime=0))
 
 
 def parse_schedule(data: bytes) -> list[Arrival]:

@@ -1,6 +1,5 @@
 """The generator processes of a run, seen from the driver: start, synchronise, follow, stop."""
 
-import gzip
 import json
 import subprocess
 import sys
@@ -8,7 +7,7 @@ import threading
 import time
 from pathlib import Path
 
-from loadtest.compiled import Compiled, schedule_bytes
+from loadtest.compiled import SCHEDULE_FILE, Compiled
 from loadtest.fields import SECOND_NS
 from loadtest.generator_config import GeneratorConfig, write_config, write_private
 from loadtest.observer import Endpoint
@@ -64,12 +63,14 @@ class _Process:
 
 
 class GeneratorFleet:
-    """All generators of one run. ``private``: a directory for the token and configurations."""
+    """All generators of one run.
+
+    ``bundle``: the run directory, which holds the schedule already. ``private``: a directory for
+    the token and the configurations.
+    """
 
     def __init__(self, compiled: Compiled, endpoint: Endpoint, bundle: Path, private: Path) -> None:
         knobs = compiled.campaign.generator
-        schedule = bundle / "schedule.jsonl.gz"
-        schedule.write_bytes(gzip.compress(schedule_bytes(compiled.arrivals), mtime=0))
         token_file = private / "token"
         write_private(token_file, endpoint.token)
         self._processes: list[_Process] = []
@@ -78,7 +79,7 @@ class GeneratorFleet:
                 server=endpoint.server,
                 ca_file=endpoint.ca_file,
                 token_file=str(token_file),
-                schedule=str(schedule),
+                schedule=str(bundle / SCHEDULE_FILE),
                 index=index,
                 processes=knobs.processes,
                 in_flight_max=knobs.in_flight_max,

@@ -16,6 +16,7 @@ from hdrh.histogram import HdrHistogram
 from numpy.typing import NDArray
 
 from loadtest.bundle import numbered, read_rows
+from loadtest.compiled import SCHEDULE_FILE
 from loadtest.recorder import NOT_SENT, new_histogram
 from loadtest.slo import CPU_WINDOW_S, GeneratorFacts, Quantiles
 
@@ -225,7 +226,7 @@ def read_usage(directory: Path) -> dict[str, RoleUsage]:
 
 def offered_per_second(directory: Path, length_s: float) -> Floats:
     """Scheduled arrivals per second."""
-    path = directory / "schedule.jsonl.gz"
+    path = directory / SCHEDULE_FILE
     lines: Iterable[bytes] = gzip.decompress(path.read_bytes()).splitlines()
     times = [cast(int, json.loads(line)[0]) / 1e9 for line in lines]
     return per_second(np.array(times, np.float64), length_s)

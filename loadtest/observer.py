@@ -47,6 +47,8 @@ class Follower:
         self.relists = 0
         self.reconnects = 0
         self.synced = threading.Event()
+        self.refused = False
+        """The server does not let us: waiting does not help."""
         self.problem = ""
         """The last reason for a lost connection, for the user."""
 
@@ -88,6 +90,7 @@ class Follower:
             code, answer = client.request("GET", f"{self._path}?{query}")
             if code != 200:
                 message = answer.get("message", "")
+                self.refused = code in (401, 403)
                 raise ServerUnreachable(f"list {self._path} was answered {code}: {message}")
             objects += answer.get("items") or []
             token = answer["metadata"].get("continue") or ""
@@ -153,6 +156,10 @@ class Observer:
     @property
     def problem(self) -> str:
         return next((f.problem for f in self._followers if f.problem), "")
+
+    @property
+    def refused(self) -> bool:
+        return any(follower.refused for follower in self._followers)
 
     @property
     def gaps(self) -> dict[str, int]:

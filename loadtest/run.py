@@ -17,7 +17,7 @@ from actors.ray.cluster import ClusterError
 from loadtest.bodies import collection_path, namespace_body
 from loadtest.bundle import RunState, write_json, write_rows, write_state
 from loadtest.client import ApiClient, ServerUnreachable, create
-from loadtest.compiled import Compiled, document
+from loadtest.compiled import Compiled, document, write_schedule
 from loadtest.fields import SECOND_NS
 from loadtest.fleet import GeneratorError, GeneratorFleet
 from loadtest.host import host_facts, versions
@@ -66,6 +66,7 @@ class CampaignRun:
     def execute(self, start: Starter) -> RunState:
         """Run to the end, an error or ctrl-C; the state says which. Writes the bundle."""
         write_json(self._directory, "campaign.json", document(self._compiled))
+        write_schedule(self._compiled.arrivals, self._directory)
         write_json(self._directory, "host.json", host_facts(self._directory))
         write_json(self._directory, "versions.json", versions())
         write_state(self._directory, self.state)
@@ -112,7 +113,7 @@ class CampaignRun:
             now = time.monotonic()
             if ready > best:
                 best, last_change = ready, now
-            elif now - last_change > READY_STALL_S:
+            elif self._observer.refused or now - last_change > READY_STALL_S:
                 why = self._observer.problem
                 raise RunError(
                     f"only {ready} of {self._compiled.nodes} nodes became Ready"

@@ -1,11 +1,22 @@
 """A whole run against the fake server: real generators, real TLS, real bundle."""
 
 import json
+import os
+import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from actors.cluster import ClusterHandle
+from actors.plan import ClusterPlan
+from actors.processes import descendants
+from actors.ray.cluster import ClusterError
 from loadtest.bundle import RunState, new_bundle, read_rows
 from loadtest.campaign import parse_campaign
+from loadtest.cli.verdict import exit_code
+from loadtest.client import ApiClient, ServerUnreachable
 from loadtest.compiled import compile_campaign
 from loadtest.measure import failed_requests
 from loadtest.progress import Progress
@@ -59,12 +70,17 @@ def campaign_document(nodes: int, duration: str = "3s") -> dict[str, object]:
     }
 
 
-def execute(tmp_path: Path, handle: object, nodes: int) -> tuple[Path, RunState, ListDisplay]:
-    compiled = compile_campaign(parse_campaign(campaign_document(nodes), "test"), tmp_path)
+def execute(
+    tmp_path: Path, handle: object, nodes: int, duration: str = "3s"
+) -> tuple[Path, RunState, ListDisplay]:
+    """Run against a handle, or with a function that starts one."""
+    document = campaign_document(nodes, duration)
+    compiled = compile_campaign(parse_campaign(document, "test"), tmp_path)
     directory, run_id = new_bundle(tmp_path / "runs", "tiny")
     display = ListDisplay()
     run = CampaignRun(compiled, directory, RunState(run_id, "2026-01-01T00:00:00Z"), display)
-    state = run.execute(lambda plan, progress: handle)  # type: ignore[arg-type,return-value]
+    start = handle if callable(handle) else lambda plan, progress: handle
+    state = run.execute(start)  # type: ignore[arg-type]
     return directory, state, display
 
 
@@ -99,3 +115,54 @@ def test_the_token_is_not_in_the_bundle(tmp_path: Path, fake_cluster: Callable) 
     directory, _, _ = execute(tmp_path, handle, nodes=1)
     for path in directory.iterdir():
         assert handle.token.encode() not in path.read_bytes(), path
+
+
+def test_ctrl_c_keeps_partial_data_and_leaves_nothing(
+    tmp_path: Path, fake_cluster: Callable
+) -> None:
+    handle = fake_cluster(nodes=1)
+    before = set(descendants(os.getpid()))
+    timer = threading.Timer(3.0, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    directory, state, _ = execute(tmp_path, handle, nodes=1, duration="60s")
+    timer.join()
+    assert state.outcome == "interrupted"
+    assert handle.stopped
+    assert set(descendants(os.getpid())) <= before
+    summary = render(directory)
+    assert summary.headline == "PARTIAL"
+    assert len(summary.requests.code) > 20
+    assert exit_code(summary) == 130
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_cluster_that_does_not_start_is_one_error(tmp_path: Path) -> None:
+    def start(plan: ClusterPlan, progress: Callable[[str], None]) -> ClusterHandle:
+        log = Path(plan.run_directory) / "programs.log"
+        log.parent.mkdir(parents=True)
+        log.write_text("store-0: disk full\n")
+        raise ClusterError(f"store-0 did not start: disk full (log: {log})")
+
+    directory, state, _ = execute(tmp_path, start, nodes=1)
+    assert state.outcome == "failed"
+    assert state.error.startswith("store-0 did not start: disk full")
+    assert str(directory / "programs.log") in state.error
+    assert exit_code(render(directory)) == 1
+
+
+def test_a_refused_token_ends_the_run_at_once(tmp_path: Path, fake_cluster: Callable) -> None:
+    handle = fake_cluster(nodes=1)
+    handle.token = "wrong"
+    _, state, _ = execute(tmp_path, handle, nodes=1)
+    assert "only 0 of 1 nodes became Ready" in state.error
+    assert "answered 401: Unauthorized" in state.error
+
+
+def test_an_unreachable_server(tmp_path: Path, fake_cluster: Callable) -> None:
+    handle = fake_cluster(nodes=1)
+    client = ApiClient(handle.server, handle.ca_file, handle.token)
+    assert client.request("GET", "/api/v1/nodes")[0] == 200
+    handle.stop()
+    with pytest.raises(ServerUnreachable, match=r"cannot reach https://127.0.0.1:\d+: "):
+        client.request("GET", "/api/v1/nodes")
+    client.close()

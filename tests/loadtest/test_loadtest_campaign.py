@@ -1,0 +1,170 @@
+"""Campaign files: what is refused, and with which sentence."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtest.campaign import Campaign, PodLoad, parse_campaign, read_campaign
+from loadtest.fields import CampaignError, load_yaml, parse_duration, parse_rate
+from loadtest.overrides import apply_overrides
+
+EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
+MINIMAL: dict[str, Any] = {
+    "apiVersion": "hollowfleet.dev/v1alpha1",
+    "kind": "Campaign",
+    "metadata": {"name": "mini"},
+    "spec": {
+        "phases": [
+            {
+                "name": "one",
+                "duration": "1m30s",
+                "load": [{"scenario": "pods", "rate": "90/m", "requests": {"cpu": "1500m"}}],
+            }
+        ]
+    },
+}
+
+
+def parse(change: str = "", value: object = None) -> Campaign:
+    doc = copy.deepcopy(MINIMAL)
+    if change:
+        *path, last = change.split("/")
+        place: Any = doc
+        for part in path:
+            place = place[int(part) if part.isdigit() else part]
+        place[last] = value
+    return parse_campaign(doc, "mini.yaml")
+
+
+def test_defaults_are_filled_in() -> None:
+    campaign = parse()
+    assert campaign.phases[0].duration_ns == 90_000_000_000
+    load = campaign.phases[0].load[0]
+    assert isinstance(load, PodLoad)
+    assert load.rate == 1.5
+    assert load.requests == (("cpu", "1500m"),)
+    assert campaign.cluster.nodes == 100
+    assert campaign.cluster.durability == "fsync"
+    assert campaign.slos.mutating_ns == 1_000_000_000
+    assert campaign.slos.pod_start_ns == 5_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("change", "value", "message"),
+    [
+        (
+            "spec/phases/0/load/0/raet",
+            5,
+            "spec.phases[0].load[0].raet: unknown key; did you mean 'rate'?",
+        ),
+        ("spec/sloz", {}, "spec.sloz: unknown key; did you mean 'slos'?"),
+        ("spec/cluster", {"storeShard": 3}, "spec.cluster.storeShard: unknown key; did you mean"),
+        ("metadata/labels", {}, "metadata.labels: unknown key"),
+        ("kind", "Campain", "kind: unknown value 'Campain'; did you mean 'Campaign'?"),
+        ("apiVersion", "v1", "apiVersion: unknown value 'v1'"),
+        ("spec/phases/0/duration", "90", "'90' is not a duration such as 90s or 1m30s"),
+        ("spec/phases/0/duration", "0s", "must be above 0s"),
+        ("spec/phases/0/load/0/rate", "fast", "'fast' is not a rate"),
+        ("spec/phases/0/load/0/rate", 0, "must be above 0"),
+        ("spec/phases/0/load/0/rate", None, "load[0].rate: is required"),
+        ("spec/phases/0/load/0/arrivals", "poison", "did you mean 'poisson'?"),
+        ("spec/phases/0/load/0/scenario", "pod", "did you mean 'pods'?"),
+        ("spec/phases/0/load/0/requests", {"cpu": "1x"}, "load[0].requests.cpu: '1x'"),
+        ("spec/cluster", {"nodes": 0}, "must be a whole number from 1"),
+        ("spec/cluster", {"nodes": True}, "must be a whole number"),
+        ("spec/cluster", 7, "spec.cluster: must be a mapping"),
+        ("spec/slos", {"errors": 2}, "must be a number from 0 to 1"),
+        ("spec/phases", [], "must have at least one phase"),
+        ("spec/phases", None, "spec.phases: is required"),
+        ("metadata/name", "Not Good", "lower-case"),
+    ],
+)
+def test_errors_name_the_file_and_the_key(change: str, value: object, message: str) -> None:
+    with pytest.raises(CampaignError) as caught:
+        parse(change, value)
+    assert str(caught.value).startswith("mini.yaml: ")
+    assert message in str(caught.value)
+
+
+def test_two_phases_of_one_name_are_refused() -> None:
+    with pytest.raises(CampaignError, match="same name"):
+        parse("spec/phases", MINIMAL["spec"]["phases"] * 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("90s", 90e9), ("1m30s", 90e9), ("250ms", 25e7), ("1h2m3s", 3723e9), ("1.5s", 15e8), (0, 0)],
+)
+def test_durations(text: object, expected: float) -> None:
+    assert parse_duration(text) == int(expected)
+
+
+@pytest.mark.parametrize("text", ["", "s", "5", "1m 3s", "-3s", 5, None, "3x", "1ss"])
+def test_bad_durations(text: object) -> None:
+    with pytest.raises(ValueError, match="not a duration"):
+        parse_duration(text)
+
+
+def test_rates() -> None:
+    assert parse_rate("36/h") == 0.01
+    assert parse_rate(3) == 3.0
+    with pytest.raises(ValueError, match="not a rate"):
+        parse_rate(True)
+
+
+def test_overrides_by_short_name_and_path() -> None:
+    doc = copy.deepcopy(MINIMAL)
+    apply_overrides(doc, ["nodes=3000", "phases.0.load.0.rate=7/s", "spec.slos.getP99=2s"])
+    campaign = parse_campaign(doc, "mini.yaml")
+    assert campaign.cluster.nodes == 3000
+    load = campaign.phases[0].load[0]
+    assert isinstance(load, PodLoad) and load.rate == 7.0
+    assert campaign.slos.get_ns == 2_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("nods=3", "did you mean 'nodes'?"),
+        ("nodes", "must be KEY=VALUE"),
+        ("phases.5.name=x", "not an index below 1"),
+        ("metadata.name.x=1", "below a plain value"),
+        ("nodes=[", "not a YAML value"),
+    ],
+)
+def test_bad_overrides(override: str, message: str) -> None:
+    with pytest.raises(CampaignError, match="--set") as caught:
+        apply_overrides(copy.deepcopy(MINIMAL), [override])
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: 1\na: 2\n", "line 2: key 'a' is given twice"),
+        ("a: [1\n", "not YAML"),
+        ("- 1\n", "must be a YAML mapping"),
+        ("", "must be a YAML mapping"),
+    ],
+)
+def test_unreadable_files(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    with pytest.raises(CampaignError) as caught:
+        load_yaml(path)
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_file() -> None:
+    with pytest.raises(CampaignError, match=r"nowhere\.yaml: no such file"):
+        load_yaml(Path("nowhere.yaml"))
+
+
+def test_every_example_parses() -> None:
+    found = sorted(EXAMPLES.glob("*.yaml"))
+    assert found
+    for path in found:
+        assert read_campaign(path, seed=7).seed == 7

@@ -1,0 +1,199 @@
+"""The command line: help, dry run, errors, exit codes. No cluster is started here."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from actors.processes import alive, start_ticks
+from loadtest.__main__ import refusal
+from loadtest.cli import cli
+from loadtest.cli.verdict import exit_code
+from loadtest.standing import (
+    Standing,
+    read_standing,
+    state_directory,
+    stop_standing,
+    write_standing,
+)
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+QUICKSTART = str(ROOT / "examples" / "quickstart.yaml")
+
+
+def invoke(*arguments: str, state: Path | None = None) -> Result:
+    environment = {"HOLLOWFLEET_STATE": str(state)} if state else {}
+    return CliRunner().invoke(cli, arguments, env=environment)
+
+
+@pytest.mark.parametrize("command", [(), ("run",), ("report",), ("up",), ("down",)])
+def test_help_at_each_level(command: tuple[str, ...]) -> None:
+    result = invoke(*command, "--help")
+    assert result.exit_code == 0
+    assert "Usage:" in result.output
+
+
+def test_dry_run_prints_the_plan_and_starts_nothing(tmp_path: Path) -> None:
+    result = invoke("run", QUICKSTART, "--dry-run", "--out", str(tmp_path / "runs"))
+    assert result.exit_code == 0
+    assert "1523 nodes" in result.output
+    assert "create pods" in result.output
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_plan_is_the_same_under_any_hash_seed() -> None:
+    outputs = set()
+    for hash_seed in ("1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-m", "loadtest", "run", QUICKSTART, "--dry-run", "--seed", "7"],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            check=True,
+        )
+        outputs.add(done.stdout)
+    assert len(outputs) == 1
+    assert b"seed 7" in outputs.pop()
+
+
+def test_overrides_change_the_plan() -> None:
+    result = invoke("run", QUICKSTART, "--dry-run", "--set", "nodes=3000", "--set", "shards=4")
+    assert "3000 nodes" in result.output
+    assert "4 store shards" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "nowhere.yaml"], "Error: nowhere.yaml: no such file"),
+        (["run", QUICKSTART, "--set", "nods=3"], "did you mean 'nodes'?"),
+        (["run", QUICKSTART, "--set", "cluster.nodez=3"], "did you mean 'nodes'?"),
+        (["run", QUICKSTART, "--seed", "x"], "Invalid value for '--seed'"),
+        (["run"], "Missing argument 'FILE'"),
+        (["rnu"], "No such command 'rnu'"),
+        (["up"], "Missing option '--kubeconfig'"),
+    ],
+)
+def test_usage_errors_exit_with_2_and_one_sentence(arguments: list[str], message: str) -> None:
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert "Traceback" not in result.output
+
+
+def test_report_of_something_else(tmp_path: Path) -> None:
+    result = invoke("report", str(tmp_path))
+    assert result.exit_code == 1
+    assert "not a run" in result.output
+
+
+def test_down_without_a_cluster(tmp_path: Path) -> None:
+    result = invoke("down", state=tmp_path)
+    assert result.exit_code == 1
+    assert "no cluster is up" in result.output
+
+
+def standing(pid: int, ticks: int) -> Standing:
+    return Standing(pid, ticks, "ready", "https://127.0.0.1:6443", "k", "log", 3)
+
+
+def test_down_does_not_touch_a_recycled_pid(tmp_path: Path) -> None:
+    ours = os.getpid()
+    write_standing(tmp_path, standing(ours, start_ticks(ours) + 1))
+    result = invoke("down", state=tmp_path)
+    assert "no cluster is up" in result.output
+    assert read_standing(tmp_path) is None
+
+
+def test_up_refuses_a_second_cluster(tmp_path: Path) -> None:
+    write_standing(tmp_path, standing(os.getpid(), start_ticks(os.getpid())))
+    result = invoke("up", "--kubeconfig", str(tmp_path / "k"), state=tmp_path)
+    assert result.exit_code == 1
+    assert "a cluster is up already" in result.output
+
+
+def test_up_refuses_a_port_in_use(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        where = ["--kubeconfig", str(tmp_path / "k"), "--https-port", port]
+        result = invoke("up", *where, state=tmp_path / "s")
+    assert result.exit_code == 1
+    assert f"port {port} cannot be used: Address already in use" in result.output
+
+
+def test_up_refuses_a_kubeconfig_it_would_destroy(tmp_path: Path) -> None:
+    foreign = tmp_path / "config"
+    foreign.write_text("current-context: production\n")
+    for path, message in (
+        (foreign, "was not written by hollowfleet"),
+        (tmp_path, "is a directory"),
+        (tmp_path / "no" / "config", "does not exist"),
+    ):
+        result = invoke("up", "--kubeconfig", str(path), state=tmp_path / "s")
+        assert result.exit_code == 1
+        assert message in result.output
+    assert foreign.read_text() == "current-context: production\n"
+
+
+def test_stopping_waits_for_the_whole_family() -> None:
+    code = "import subprocess,time; p=subprocess.Popen(['sleep','60']); print(p.pid,flush=True);"
+    code += "time.sleep(60)"
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout
+    child = int(parent.stdout.readline())
+    ticks = start_ticks(child)
+
+    def tell(pid: int) -> None:
+        os.kill(child, 15)
+        os.kill(pid, 15)
+
+    assert stop_standing(standing(parent.pid, start_ticks(parent.pid)), tell) == []
+    parent.wait()
+    parent.stdout.close()
+    assert not alive(child, ticks)
+
+
+def test_where_the_state_lies() -> None:
+    assert state_directory({"HOLLOWFLEET_STATE": "/a"}) == Path("/a")
+    assert state_directory({"XDG_STATE_HOME": "/b"}) == Path("/b/hollowfleet")
+    assert state_directory({}) == Path.home() / ".local/state/hollowfleet"
+
+
+def test_unfit_pythons_get_a_sentence() -> None:
+    assert refusal((3, 11)) == refusal((3, 14)) == ""
+    for version in ((3, 10), (3, 15), (2, 7), (4, 0)):
+        assert "needs Python 3.11 to 3.14" in refusal(version)
+
+
+class _State:
+    def __init__(self, outcome: str) -> None:
+        self.outcome = outcome
+
+
+class _Run:
+    """The parts of a Summary that decide the exit code."""
+
+    def __init__(self, outcome: str, stamp: str, slo_failed: bool) -> None:
+        self.state = _State(outcome)
+        self.stamp = stamp
+        self.slo_failed = slo_failed
+
+
+@pytest.mark.parametrize(
+    ("outcome", "stamp", "failed", "code"),
+    [
+        ("complete", "VALID", False, 0),
+        ("complete", "VALID", True, 3),
+        ("complete", "INVALID", True, 4),
+        ("failed", "PARTIAL", False, 1),
+        ("interrupted", "PARTIAL", True, 130),
+    ],
+)
+def test_exit_codes(outcome: str, stamp: str, failed: bool, code: int) -> None:
+    assert exit_code(_Run(outcome, stamp, failed)) == code  # type: ignore[arg-type]

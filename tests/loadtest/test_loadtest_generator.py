@@ -1,0 +1,145 @@
+"""The generator process against a real server: open loop, TLS, tokens, bounds."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from loadtest.bundle import read_rows
+from loadtest.campaign import parse_campaign
+from loadtest.compiled import Compiled, compile_campaign, write_schedule
+from loadtest.fleet import GeneratorFleet
+from loadtest.measure import read_generators
+from loadtest.observer import Endpoint
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def compiled(load: dict[str, Any], duration: str, generator: dict[str, Any]) -> Compiled:
+    doc = {
+        "apiVersion": "hollowfleet.dev/v1alpha1",
+        "kind": "Campaign",
+        "metadata": {"name": "g"},
+        "spec": {
+            "generator": generator,
+            "phases": [{"name": "a", "duration": duration, "load": [load]}],
+        },
+    }
+    return compile_campaign(parse_campaign(doc, "x"), Path())
+
+
+PODS = {"scenario": "pods", "rate": 50, "arrivals": "constant"}
+
+
+def run_fleet(plan: Compiled, endpoint: Endpoint, tmp_path: Path) -> list[dict[str, str]]:
+    bundle, private = tmp_path / "bundle", tmp_path / "private"
+    bundle.mkdir()
+    private.mkdir(mode=0o700)
+    write_schedule(plan.arrivals, bundle)
+    fleet = GeneratorFleet(plan, endpoint, bundle, private)
+    try:
+        fleet.wait_ready()
+        fleet.go(time.time_ns() + 200_000_000)
+        while fleet.running:
+            time.sleep(0.05)
+        assert fleet.failures() == []
+    finally:
+        fleet.stop()
+    rows = [row for i in range(3) for row in read_rows(bundle / f"samples-{i}.csv.gz")]
+    return sorted(rows, key=lambda row: int(row["intended_us"]))
+
+
+def endpoint_of(handle: Any, **changes: str) -> Endpoint:
+    given = {"server": handle.server, "ca_file": handle.ca_file, "token": handle.token}
+    return Endpoint(**(given | changes))
+
+
+def test_a_stalled_server_is_charged_for_those_who_waited(
+    fake_cluster: Callable[..., Any], tmp_path: Path
+) -> None:
+    handle = fake_cluster(stall=(1.0, 1.5))
+    plan = compiled(PODS, "4s", {})
+    rows = run_fleet(plan, endpoint_of(handle), tmp_path)
+    assert len(rows) == 200
+    assert all(row["code"] == "201" for row in rows)
+    slow = [int(row["latency_us"]) / 1e6 for row in rows if int(row["latency_us"]) > 300_000]
+    # 1.5 s at 50/s: the arrivals of the first 1.2 s of it wait longer than 0.3 s, evenly spread.
+    assert 50 <= len(slow) <= 80
+    assert 1.3 < max(slow) < 2.2
+    facts, latency, codes = read_generators(tmp_path / "bundle")
+    assert latency["create", "pods", "resource"].p99 > 1.2
+    assert codes == {"create pods 201": 200}
+    assert facts[0].overflow == 0
+
+
+def test_arrivals_beyond_the_bound_are_counted_and_not_sent(
+    fake_cluster: Callable[..., Any], tmp_path: Path
+) -> None:
+    handle = fake_cluster(stall=(0.5, 1.5))
+    plan = compiled(PODS, "3s", {"inFlightMax": 10})
+    rows = run_fleet(plan, endpoint_of(handle), tmp_path)
+    assert len(rows) == 150
+    unsent = sum(row["code"] == "-1" for row in rows)
+    assert unsent >= 40
+    facts, _, _ = read_generators(tmp_path / "bundle")
+    assert (facts[0].overflow, facts[0].sent) == (unsent, 150 - unsent)
+
+
+def test_several_processes_share_a_schedule(
+    fake_cluster: Callable[..., Any], tmp_path: Path
+) -> None:
+    handle = fake_cluster()
+    plan = compiled(PODS | {"lifetime": "500ms"}, "2s", {"processes": 2})
+    rows = run_fleet(plan, endpoint_of(handle), tmp_path)
+    assert len(rows) == len(plan.arrivals)
+    assert {row["code"] for row in rows} == {"201", "200"}
+    assert len(list(read_rows(tmp_path / "bundle" / "samples-1.csv.gz"))) > 50
+
+
+def test_a_wrong_token_is_401_and_an_unknown_authority_no_answer(
+    fake_cluster: Callable[..., Any], tmp_path: Path
+) -> None:
+    handle, other = fake_cluster(), fake_cluster()
+    plan = compiled(PODS, "500ms", {})
+    for name, endpoint, code in (
+        ("token", endpoint_of(handle, token="wrong"), "401"),
+        ("ca", endpoint_of(handle, ca_file=other.ca_file), "0"),
+    ):
+        place = tmp_path / name
+        place.mkdir()
+        assert {row["code"] for row in run_fleet(plan, endpoint, place)} == {code}
+
+
+def test_sigterm_keeps_what_was_recorded(fake_cluster: Callable[..., Any], tmp_path: Path) -> None:
+    handle = fake_cluster()
+    bundle, private = tmp_path / "bundle", tmp_path / "private"
+    bundle.mkdir()
+    private.mkdir()
+    plan = compiled(PODS, "60s", {})
+    write_schedule(plan.arrivals, bundle)
+    fleet = GeneratorFleet(plan, endpoint_of(handle), bundle, private)
+    fleet.wait_ready()
+    fleet.go(time.time_ns())
+    while fleet.totals().get("done", 0) < 30:
+        time.sleep(0.05)
+    began = time.monotonic()
+    fleet.stop()
+    assert time.monotonic() - began < 5
+    result = json.loads((bundle / "generator-0.json").read_text())
+    assert result["interrupted"] is True
+    assert len(list(read_rows(bundle / "samples-0.csv.gz"))) >= 30
+
+
+def test_the_driver_side_never_imports_locust() -> None:
+    code = (
+        "import sys, loadtest.cli, loadtest.run, loadtest.report, loadtest.supervise;"
+        "bad = [m for m in ('locust', 'gevent', 'ray') if m in sys.modules]; sys.exit(str(bad))"
+        " if bad else None"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

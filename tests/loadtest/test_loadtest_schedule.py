@@ -1,0 +1,188 @@
+"""Schedules: the same seed gives the same arrivals, at the rates asked for."""
+
+import itertools
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.streams import Stream
+from loadtest.campaign import parse_campaign
+from loadtest.compiled import compile_campaign, describe, parse_schedule, schedule_bytes
+from loadtest.fields import SECOND_NS, CampaignError
+from loadtest.schedule import (
+    READ_AFTER_CREATE_NS,
+    Arrival,
+    arrival_times,
+    compile_schedule,
+    trace_requests,
+)
+from loadtest.trace import TracePod, parse_openb, window
+
+HEADER = "name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,qos,pod_phase,creation_time,"
+HEADER += "deletion_time,scheduled_time"
+
+
+def schedule(loads: list[dict[str, Any]], seed: int = 1, trace: list[TracePod] | None = None):
+    doc = {
+        "apiVersion": "hollowfleet.dev/v1alpha1",
+        "kind": "Campaign",
+        "metadata": {"name": "x"},
+        "spec": {
+            "seed": seed,
+            "phases": [
+                {"name": "a", "duration": "20s", "load": loads},
+                {"name": "b", "duration": "10s"},
+            ],
+        },
+    }
+    return compile_schedule(parse_campaign(doc, "x"), {"t.csv": trace or []})
+
+
+MIX = [
+    {"scenario": "pods", "rate": 10, "lifetime": "4s"},
+    {"scenario": "deployments", "rate": 1, "scaleTo": 2, "deleteAfter": "6s"},
+    {"scenario": "readers", "rate": 20},
+    {"scenario": "watchers", "count": 3},
+]
+
+
+def test_same_seed_same_bytes_other_seed_other_bytes() -> None:
+    once, again = schedule(MIX), schedule(MIX)
+    assert schedule_bytes(tuple(once)) == schedule_bytes(tuple(again))
+    assert schedule_bytes(tuple(once)) != schedule_bytes(tuple(schedule(MIX, seed=2)))
+
+
+def test_one_load_does_not_disturb_another() -> None:
+    alone = [a for a in schedule(MIX[:1]) if a.scenario == "pods"]
+    among = [a for a in schedule(MIX) if a.scenario == "pods"]
+    assert alone == among
+
+
+def test_a_schedule_survives_its_file() -> None:
+    arrivals = schedule(MIX)
+    assert parse_schedule(schedule_bytes(tuple(arrivals))) == arrivals
+
+
+def test_constant_arrivals_are_evenly_spaced() -> None:
+    times = list(arrival_times("constant", 4.0, 2 * SECOND_NS, Stream(1, "x")))
+    assert times == [125_000_000 + i * 250_000_000 for i in range(8)]
+
+
+def test_poisson_gaps_are_exponential() -> None:
+    times = list(arrival_times("poisson", 100.0, 200 * SECOND_NS, Stream(1, "x")))
+    gaps = [(b - a) / 1e7 for a, b in itertools.pairwise(times)]
+    # Mean and standard deviation of an exponential are both 1; 20,000 draws: error 0.7 %.
+    assert statistics.mean(gaps) == pytest.approx(1.0, abs=0.03)
+    assert statistics.stdev(gaps) == pytest.approx(1.0, abs=0.05)
+    assert sum(gap > 2.302585 for gap in gaps) / len(gaps) == pytest.approx(0.1, abs=0.01)
+
+
+def test_an_object_is_created_before_it_is_deleted_within_the_run() -> None:
+    arrivals = schedule(MIX)
+    assert [a.at_ns for a in arrivals] == sorted(a.at_ns for a in arrivals)
+    assert all(a.at_ns < 30 * SECOND_NS for a in arrivals)
+    created: dict[str, Arrival] = {}
+    for arrival in arrivals:
+        if arrival.verb == "create":
+            created[arrival.name] = arrival
+        elif arrival.verb in ("scale", "delete"):
+            assert created[arrival.name].group == arrival.group
+            assert created[arrival.name].namespace == arrival.namespace
+
+
+def test_reads_aim_at_pods_that_should_exist() -> None:
+    arrivals = schedule(MIX)
+    born = {a.name: a.at_ns for a in arrivals if a.verb == "create"}
+    died = {a.name: a.at_ns for a in arrivals if a.verb == "delete"}
+    reads = [a for a in arrivals if a.verb == "get" and a.resource == "pods"]
+    assert len(reads) > 200
+    for read in reads:
+        assert born[read.name] + READ_AFTER_CREATE_NS <= read.at_ns
+        assert read.at_ns < died.get(read.name, 10**18)
+
+
+def test_watches_end_with_their_phase() -> None:
+    watches = [a for a in schedule(MIX) if a.verb == "watch"]
+    ends = {a.at_ns // 1_000_000 + int(dict(a.value)["milliseconds"]) for a in watches}
+    assert len(watches) == 3
+    assert all(19_998 <= end <= 20_000 for end in ends)
+
+
+def test_trace_times_are_compressed_and_deletions_kept_within_the_run() -> None:
+    pods = parse_openb(
+        [
+            HEADER,
+            "p0,1000,512,1,460,,LS,Running,90,200,90",
+            "p1,1000,512,2,1000,,LS,Running,100,2600,100",
+            "p2,1000,512,0,0,,LS,Running,2000,99999,2000",
+            "p3,1000,512,0,0,,LS,Running,2200,,2200",
+        ],
+        "t.csv",
+    )
+    load = {
+        "scenario": "pods",
+        "arrivals": "trace",
+        "trace": "t.csv",
+        "traceStart": "100s",
+        "compression": 100,
+    }
+    found = [(a.verb, a.name, a.at_ns) for a in schedule([load], trace=pods)]
+    # p0 is before the window of 20 s x 100, p3 after it; p1 ends in the next phase, p2 never.
+    assert found == [
+        ("create", "p1-0-0", 0),
+        ("create", "p2-0-0", 19 * SECOND_NS),
+        ("delete", "p1-0-0", 25 * SECOND_NS),
+    ]
+
+
+def test_requests_of_gpu_pods() -> None:
+    share = TracePod("p", 6000, 12288, 1, 460, 0, 0)
+    assert dict(trace_requests(share)) == {
+        "cpu": "6000m",
+        "memory": "12288Mi",
+        "alibaba.com/gpu-milli": "460",
+    }
+    whole = dict(trace_requests(share._replace(gpus=8, gpu_share_milli=1000)))
+    assert whole["alibaba.com/gpu-milli"] == "8000"
+    assert whole["alibaba.com/gpu-count"] == "8"
+    assert len(trace_requests(share._replace(gpus=0))) == 2
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["a,b"], "column 'name' is missing"),
+        ([HEADER, "p0,x,512,1,460,,LS,Running,90,200,90"], "line 2 is not a pod"),
+    ],
+)
+def test_bad_traces(lines: list[str], message: str) -> None:
+    with pytest.raises(CampaignError, match=message):
+        parse_openb(lines, "t.csv")
+
+
+def test_a_window_is_ordered_by_time_then_name() -> None:
+    pods = [TracePod(name, 1, 1, 0, 0, 5, 9) for name in ("b", "a")]
+    assert [timed.pod.name for timed in window(pods, 0, 10 * SECOND_NS, 1.0)] == ["a", "b"]
+
+
+def test_the_number_of_nodes_comes_from_the_list_and_the_knob(tmp_path: Path) -> None:
+    (tmp_path / "n.csv").write_text("sn,cpu_milli,memory_mib,gpu,model\na,1,1,0,\nb,1,1,0,\n")
+
+    def plan(nodes: int):
+        doc = {
+            "apiVersion": "hollowfleet.dev/v1alpha1",
+            "kind": "Campaign",
+            "metadata": {"name": "x"},
+            "spec": {
+                "cluster": {"nodeList": "n.csv", "nodes": nodes},
+                "phases": [{"name": "a", "duration": "1s"}],
+            },
+        }
+        return compile_campaign(parse_campaign(doc, "x"), tmp_path)
+
+    assert (plan(0).nodes, plan(0).cluster.nodes) == (2, ())
+    assert plan(1).cluster.node_list_rows_max == 1
+    assert plan(5).cluster.nodes[0].count == 3
+    assert "5 nodes" in describe(plan(5))
