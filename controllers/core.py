@@ -27,9 +27,12 @@ from api.calls import (
 from api.core import InvariantError, JsonObject
 from controllers.deployment import DeploymentController
 from controllers.events import EventRecorder
+from controllers.garbage_collector import GarbageCollector
 from controllers.leadership import NAMESPACE as LEASE_NAMESPACE
 from controllers.leadership import Leadership
 from controllers.limits import ControllerLimits
+from controllers.namespace import NamespaceController
+from controllers.node_lifecycle import NodeLifecycleController
 from controllers.records import (
     CONFIG_MAPS,
     DEPLOYMENTS,
@@ -42,6 +45,7 @@ from controllers.records import (
     SERVICES,
 )
 from controllers.replicaset import ReplicaSetController
+from controllers.service_account import ServiceAccountController
 from controllers.sync import Sync, body_of, ok
 from controllers.view import Change, View
 from controllers.workqueue import TokenBucket, WorkQueue
@@ -69,7 +73,7 @@ class Controller(Protocol):
     def name(self) -> str: ...
 
     @property
-    def events(self) -> EventRecorder | None: ...
+    def recorders(self) -> Sequence[EventRecorder]: ...
 
     def notice(self, change: Change, now_ns: int) -> Sequence[str]: ...
 
@@ -128,6 +132,7 @@ class ControllersCore:
         self._shards = shards
         self._view = View(WATCHED)
         self._leadership = Leadership(holder, shards, limits.leases)
+        self._nodes = NodeLifecycleController(self._view, limits.nodes)
         self._lanes = [
             _Lane(
                 controller,
@@ -143,13 +148,19 @@ class ControllersCore:
         self._next_id = 1
         self._now_ns = 0
         self._more = False
+        self._listing = False
+        """The Leases are being listed: each one counts."""
         self._served = 0
 
     def _controllers(self) -> list[tuple[Controller, int]]:
         limits, view = self._limits, self._view
         return [
+            (self._nodes, limits.node_workers),
             (DeploymentController(view), limits.workers),
             (ReplicaSetController(view, limits.replica_sets), limits.workers),
+            (ServiceAccountController(view), limits.workers),
+            (GarbageCollector(view, WATCHED, limits.gc_reads_first), limits.gc_workers),
+            (NamespaceController(view, limits.namespace_grace_ns), limits.namespace_workers),
         ]
 
     @property
@@ -184,6 +195,7 @@ class ControllersCore:
                     for reply in event.replies:
                         self._answer(reply, now_ns)
                 case WatchReset():
+                    self._listing = self._listing or event.watch == LEASES
                     self._view.reset(event.watch)
                 case WatchSynced():
                     self._synced(event.watch, now_ns)
@@ -191,8 +203,7 @@ class ControllersCore:
             self._lead(out, now_ns)
             self._run(now_ns)
         for lane in self._lanes:
-            recorder = lane.controller.events
-            if recorder is not None:
+            for recorder in lane.controller.recorders:
                 for request in recorder.take():
                     self._send(lane, request, None)
             while lane.waiting and lane.bucket.try_take(now_ns):
@@ -238,12 +249,21 @@ class ControllersCore:
 
     def _see_lease(self, item: JsonObject, gone: bool, now_ns: int) -> bool:
         """Leases of shards and heartbeats; True when that is all there is to see."""
-        namespace = item["metadata"].get("namespace", "")
+        meta = item["metadata"]
+        namespace = meta.get("namespace", "")
         if namespace == LEASE_NAMESPACE:
             self._leadership.observe(item, gone, now_ns)
+        elif namespace == NODE_LEASES and not gone:
+            self._nodes.heard(meta["name"], now_ns)
+            # A renewal of a known Lease changes nothing that anyone reads.
+            known = self._view.get(LEASES, f"{namespace}/{meta['name']}")
+            same = known is not None and known.uid == meta.get("uid")
+            return same and not self._listing and "deletionTimestamp" not in meta
         return False
 
     def _synced(self, resource: str, now_ns: int) -> None:
+        if resource == LEASES:
+            self._listing = False
         for change in self._view.finish(resource):
             self._notice(change, now_ns)
         for lane in self._lanes:

@@ -64,6 +64,7 @@ class DeploymentController:
     def __init__(self, view: View) -> None:
         self._view = view
         self.events = EventRecorder("deployment-controller")
+        self.recorders = (self.events,)
 
     def notice(self, change: Change, now_ns: int) -> Sequence[str]:
         """Keys that a change concerns."""
@@ -247,7 +248,7 @@ class DeploymentController:
             (item.get("status") or {}).get("replicas", 0),
         )
         for active, size in zip(actives, sizes, strict=True):
-            if not (yield from rollout.scale(active, size)):
+            if not (yield from rollout.resize(active, size)):
                 return False
         return True
 

@@ -109,7 +109,8 @@ class Leadership:
         spec = known.lease.get("spec") or {}
         if spec.get("holderIdentity", "") in ("", self._holder):
             return now_ns if not known.leading else known.try_at_ns
-        return known.seen_ns + spec.get("leaseDurationSeconds", 0) * SECOND
+        duration_s: int = spec.get("leaseDurationSeconds", 0)
+        return known.seen_ns + duration_s * SECOND
 
     def _request(self, shard: int, known: _Shard, now_ns: int) -> ApiRequest:
         now = micro_time(now_ns)
@@ -157,4 +158,5 @@ class Leadership:
 def _version(item: JsonObject | None) -> int:
     if item is None:
         return 0
-    return int(item["metadata"]["resourceVersion"])
+    version = int(item["metadata"]["resourceVersion"])
+    return version

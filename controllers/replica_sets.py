@@ -88,7 +88,13 @@ class Rollout:
         return self.deployment
 
     def scale(self, item: JsonObject, size: int) -> Trying:
-        """Give a ReplicaSet its size and note the Deployment's; False when that failed."""
+        """Give a ReplicaSet another size; False when that failed."""
+        if size_of(item) == size:
+            return True
+        return (yield from self.resize(item, size))
+
+    def resize(self, item: JsonObject, size: int) -> Trying:
+        """The same, and note the Deployment's size on it even if its own stays."""
         noted = scale_annotations(self.deployment)
         known = annotations_of(item)
         before = size_of(item)

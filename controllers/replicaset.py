@@ -56,6 +56,7 @@ class ReplicaSetController:
         self._limits = limits
         self._expectations = Expectations()
         self.events = EventRecorder("replicaset-controller")
+        self.recorders = (self.events,)
 
     def notice(self, change: Change, now_ns: int) -> Sequence[str]:
         """Keys that a change concerns."""

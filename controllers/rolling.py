@@ -62,15 +62,23 @@ def new_replicas(spec: JsonObject, all_now: int, new_now: int) -> int:
     return new_now + min(room, wanted - new_now)
 
 
-def clean_up_unhealthy(olds: Sequence[Old], limit: int) -> list[int]:
-    """Sizes after taking away at most ``limit`` pods that are not available, oldest first."""
-    sizes = []
+def clean_up_unhealthy(olds: Sequence[Old], limit: int) -> tuple[list[int], bool]:
+    """Sizes after taking away at most ``limit`` pods that are not available, oldest first.
+
+    The second is False when a ReplicaSet reports more available pods than it should have: its
+    status lags behind, and what follows must wait for it.
+    """
+    sizes = [old.replicas for old in olds]
     left = limit
-    for old in olds:
-        taken = max(0, min(left, old.replicas - old.available))
-        sizes.append(old.replicas - taken)
+    for index, old in enumerate(olds):
+        if left <= 0:
+            break
+        if old.replicas and old.available > old.replicas:
+            return sizes, False
+        taken = min(left, old.replicas - old.available)
+        sizes[index] -= taken
         left -= taken
-    return sizes
+    return sizes, True
 
 
 def scale_down(sizes: Sequence[int], limit: int) -> list[int]:
@@ -95,7 +103,9 @@ def old_steps(spec: JsonObject, olds: Sequence[Old], new: Old) -> list[list[int]
     removable = sum(sizes) + new.replicas - available_min - new_unavailable
     if removable <= 0:
         return []
-    cleaned = clean_up_unhealthy(olds, removable)
+    cleaned, current = clean_up_unhealthy(olds, removable)
+    if not current:
+        return [cleaned]
     # What was cleaned up was not available, so the count of available pods still holds.
     available = sum(old.available for old in olds) + new.available
     return [cleaned, scale_down(cleaned, available - available_min)]

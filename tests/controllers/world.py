@@ -37,7 +37,7 @@ class World:
     """Time, the API, and who lives with it."""
 
     def __init__(self, seed: int = 1) -> None:
-        self.now_ns = T0
+        self.now_ns = T0 - 10 * SECOND
         self.api = MemoryApi(seed)
         self.kubelets: Kubelets | None = None
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
@@ -144,6 +144,13 @@ class Kubelets:
         self.stopped = False
         """The pods on those nodes are not."""
         world.api.watchers.append(self._changed)
+        world.after(0, self._beat_all)
+
+    def _beat_all(self) -> None:
+        """The nodes that every scenario has are never silent."""
+        for node in self._nodes:
+            self._renew(node)
+        self._world.after(self.LEASE_NS, self._beat_all)
 
     def serve(self, on: bool) -> None:
         self.own_nodes, self.stopped = on, not on
