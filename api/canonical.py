@@ -18,7 +18,7 @@ from api.fields import Field, FieldType, json_fields
 from api.quantity import canonical, milli_value
 from api.times import micro_time, parse_time, rfc3339
 
-PLAIN, KEEP, STRUCT, STRUCTS, STRUCT_MAP, AMOUNT, AMOUNTS, INSTANT, MICRO, TEXTS = range(10)
+PLAIN, KEEP, STRUCT, STRUCTS, STRUCT_MAP, AMOUNT, AMOUNTS, INSTANT, MICRO, TEXTS, ITEMS = range(11)
 
 
 @dataclass(slots=True)
@@ -92,6 +92,11 @@ def _rare(operation: int, obj: JsonObject, key: str, rest: tuple["TypePlan | Non
             if text is None:
                 value[name] = ""
         return omitted and not value
+    if operation == ITEMS:
+        # A null among strings is the empty one, as in Go; lists of other scalars hold none.
+        if None in value:
+            obj[key] = ["" if item is None else item for item in value]
+        return omitted and not value
     if operation == STRUCT_MAP:
         assert inner is not None
         for name, item in value.items():
@@ -153,6 +158,7 @@ _OPERATIONS = {
     ("", "Time"): INSTANT,
     ("", "MicroTime"): MICRO,
     ("map", "s"): TEXTS,
+    ("list", "s"): ITEMS,
 }
 
 _ZEROS: dict[str, Any] = {

@@ -40,7 +40,7 @@ def cells(pod: JsonObject, now_ns: int) -> list[Any]:
     ips = status.get("podIPs")
     return [
         metadata["name"],
-        f"{progress.ready}/{len(spec['containers']) + len(sidecars)}",
+        f"{progress.ready}/{len(spec['containers'] or ()) + len(sidecars)}",
         reason,
         restarts,
         age(metadata.get("creationTimestamp"), now_ns),

@@ -207,7 +207,7 @@ def _with_old_values(after: JsonObject, before: JsonObject) -> JsonObject:
     """The new specification with the old values wherever a change is allowed."""
     munged = dict(after)
     for name in ("containers", "initContainers"):
-        if name in before:
+        if before.get(name):
             munged[name] = [
                 {**new, "image": old["image"]} if "image" in old else new
                 for new, old in zip(after[name], before[name], strict=True)
