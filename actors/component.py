@@ -193,6 +193,7 @@ class _Watch:
         self._pause_s = runner.options.reopen_s[0]
         self._loop = asyncio.get_running_loop()
         self._reopening: asyncio.TimerHandle | None = None
+        self._closed = False
         self.opened: OpenWatch | None = None
         self.revision = 0
         """Where to go on after a loss; 0: from a new list."""
@@ -204,6 +205,8 @@ class _Watch:
         self.opened = self._runner.transport.watch(self._spec, self.revision, self)
 
     def close(self) -> None:
+        """For good."""
+        self._closed = True
         opened, self.opened = self.opened, None
         if opened is not None:
             opened.close()
@@ -244,6 +247,8 @@ class _Watch:
         opened, self.opened = self.opened, None
         if opened is not None:
             opened.close()
+        if self._closed:
+            return
         if reason.startswith(INVALID):
             self._runner.fail(WatchRefused(f"watch {self._spec.name}: {reason}"))
             return
