@@ -150,7 +150,8 @@ def _plan(type_name: str) -> _Plan:
 
 
 def _leaves_out_zero(field: Field) -> bool:
-    return field.omit_empty and not field.type.pointer and field.type.item in _ZEROS
+    empty = field.omit_empty and not field.type.pointer and field.type.item in _ZEROS
+    return empty or field.omit_zero
 
 
 def _absent(field: Field) -> Callable[[], object] | None:

@@ -33,7 +33,7 @@ FITS = Structure([], None)
 def check_structure(type_name: str, obj: JsonObject) -> Structure:
     """Check an object against a struct and drop what a Go decoder drops, in place.
 
-    Cost: about 8 µs for a pod of 1 KB that fits, five times that for one that does not.
+    Cost: about 6 µs for a pod of 1 KB that fits, seven times that for one that does not.
     """
     try:
         if _struct_check(type_name)(obj):

@@ -71,6 +71,8 @@ def test_absent_fields_appear_as_from_go() -> None:
         "spec": {"containers": None},
         "status": {},
     }
+    zero_time = decode_body(body("v1", "Pod", part(1, part(8, b""))))
+    assert zero_time["metadata"] == {}
     scale = decode_body(body("autoscaling/v1", "Scale", part(2, b"\x08\x00")))
     assert scale["spec"] == {}
     deployment = decode_body(body("apps/v1", "Deployment", part(2, b"\x08\x00")))
