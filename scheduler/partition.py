@@ -19,13 +19,14 @@ from scheduler.rating import Rating, rating_of_view
 from scheduler.tie import FIRST, tie_ranks
 
 STALE = "stale"
-"""Answer to a request that does not follow the last one: start from nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowsChanged:
     """Rows that changed since the last request. ``reset``: forget everything first."""
 
+    sequence: int
+    """One more than that of the change before, unless it is a reset."""
     reset: bool
     cluster_nodes: int
     gone: Sequence[int]
@@ -65,6 +66,11 @@ class Best:
 
 
 @dataclass(frozen=True, slots=True)
+class Stale:
+    """The last change did not follow the one before it, so there is nothing to say."""
+
+
+@dataclass(frozen=True, slots=True)
 class Scored:
     """For each pod the best nodes by vector of levels."""
 
@@ -79,12 +85,22 @@ class PartitionCore:
         self._engine = Engine(self._table)
         self._shapes = Shapes()
         self._ports: dict[int, Sequence[Port]] = {}
+        self._sequence = 0
+        self._stale = True
 
-    def step(self, events: Sequence[RowsChanged | ScoreRequested], now_ns: int) -> Sequence[Scored]:
-        effects = []
+    def step(
+        self, events: Sequence[RowsChanged | ScoreRequested], now_ns: int
+    ) -> Sequence[Scored | Stale]:
+        effects: list[Scored | Stale] = []
         for event in events:
             if isinstance(event, RowsChanged):
-                self._apply(event)
+                follows = not self._stale and event.sequence == self._sequence + 1
+                self._stale = not (event.reset or follows)
+                if not self._stale:
+                    self._sequence = event.sequence
+                    self._apply(event)
+            elif self._stale:
+                effects.append(Stale())
             else:
                 effects.append(Scored([list(best) for best in self._score(event)]))
         return effects
@@ -188,10 +204,10 @@ def _ranks(table: NodeTable, rows: IntArray, salt: int) -> Any:
 # The wire
 
 
-def request_body(sequence: int, rows: RowsChanged, request: ScoreRequested) -> list[Any]:
+def request_body(rows: RowsChanged, request: ScoreRequested) -> list[Any]:
     """What the leader sends."""
     return [
-        sequence,
+        rows.sequence,
         rows.reset,
         rows.cluster_nodes,
         list(rows.gone),
@@ -207,12 +223,13 @@ def request_body(sequence: int, rows: RowsChanged, request: ScoreRequested) -> l
     ]
 
 
-def request_from(body: Any) -> tuple[int, RowsChanged, ScoreRequested]:
-    """The inverse, at the partition."""
+def request_from(body: Any) -> tuple[RowsChanged, ScoreRequested]:
+    """The inverse, at the partition. TypeError or ValueError when it is no such body."""
     sequence, reset, cluster_nodes, gone, nodes, resources, rows, counts, *rest = body
     ports, images, best_max, shapes, pods = rest
     row_array = _unpack(rows)
     changed = RowsChanged(
+        sequence=sequence,
         reset=reset,
         cluster_nodes=cluster_nodes,
         gone=gone,
@@ -228,17 +245,21 @@ def request_from(body: Any) -> tuple[int, RowsChanged, ScoreRequested]:
         shapes=[key_from_wire(key) for key in shapes],
         pods=[(index, salt) for index, salt in pods],
     )
-    return sequence, changed, request
+    return changed, request
 
 
-def answer_body(scored: Scored) -> list[Any]:
+def answer_body(answer: Scored | Stale) -> list[Any] | str:
+    if isinstance(answer, Stale):
+        return STALE
     return [
         [[list(b.levels), b.complete, _pack(b.rows), _pack(b.bases)] for b in best]
-        for best in scored.pods
+        for best in answer.pods
     ]
 
 
-def answer_from(body: Any) -> Scored:
+def answer_from(body: Any) -> Scored | Stale:
+    if body == STALE:
+        return Stale()
     return Scored(
         [
             [

@@ -15,10 +15,10 @@ import numpy as np
 from scheduler.engine import NOWHERE, Engine
 from scheduler.node_table import IntArray, NodeFacts, NodeTable
 from scheduler.partition import (
-    STALE,
     RowsChanged,
     Scored,
     ScoreRequested,
+    Stale,
     answer_from,
     request_body,
 )
@@ -56,7 +56,8 @@ class ScoringPool:
         self._table = table
         self._engine = engine
         self._partitions = [PartitionState() for _ in range(partitions)]
-        self._position = 0
+        self._position = self._image_version = 0
+        self._images_told: dict[str, None] = {}
         self._index: dict[int, int] = {}
         """Number of the pod in the batch to its place in the questions."""
         self.fallbacks = 0
@@ -70,6 +71,10 @@ class ScoringPool:
         """Open a round about (number in the batch, shape, salt); (partition, body) to send."""
         assert not self.waiting
         self._position = self._table.position
+        self._image_version = self._table.image_version
+        self._images_told = dict.fromkeys(
+            name for _, shape, _ in pods for name in shape.key.images if name in self._table.images
+        )
         self._index = {number: index for index, (number, _, _) in enumerate(pods)}
         shapes: dict[int, int] = {}
         keys: list[ShapeKey] = []
@@ -85,10 +90,10 @@ class ScoringPool:
         for number, partition in enumerate(self._partitions):
             partition.answer = None
             if partition.retry_ns <= now_ns:
-                changed = self._changes(number, partition, keys)
                 partition.sequence += 1
                 partition.waiting = True
-                orders.append((number, request_body(partition.sequence, changed, request)))
+                changed = self._changes(number, partition, keys)
+                orders.append((number, request_body(changed, request)))
         return orders
 
     def answered(self, number: int, body: Any, now_ns: int) -> None:
@@ -96,10 +101,11 @@ class ScoringPool:
         if not partition.waiting:
             return
         partition.waiting = False
-        if body == STALE:
+        answer = answer_from(body)
+        if isinstance(answer, Stale):
             self._forget(partition, now_ns)
         else:
-            partition.answer = answer_from(body)
+            partition.answer = answer
 
     def lost(self, number: int, now_ns: int) -> None:
         partition = self._partitions[number]
@@ -111,7 +117,7 @@ class ScoringPool:
         assert not self.waiting
         index = self._index.get(number)
         changed = self._table.changed_since(self._position)
-        if index is None or changed is None:
+        if index is None or changed is None or self._images_moved(shape):
             return self._alone(shape, salt)
         touched = dict.fromkeys(changed)
         own = self._own_rows(touched)
@@ -149,6 +155,12 @@ class ScoringPool:
                 best = bid
         assert best is not None
         return best[2]
+
+    def _images_moved(self, shape: Shape) -> bool:
+        """Image scores of all nodes depend on how many of all nodes have an image."""
+        return self._image_version != self._table.image_version and any(
+            name in self._table.images or name in self._images_told for name in shape.key.images
+        )
 
     def _rank(self, row: int, salt: int) -> int:
         if salt == FIRST:
@@ -213,6 +225,7 @@ class ScoringPool:
         partition.position = table.position
         counted_rows = np.array(counted, np.int64)
         return RowsChanged(
+            sequence=partition.sequence,
             reset=reset,
             cluster_nodes=table.cluster_nodes,
             gone=gone,

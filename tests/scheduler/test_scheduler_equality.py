@@ -72,13 +72,15 @@ class World:
         self.cores = [PartitionCore() for _ in range(partitions)]
         self.placed: list[tuple[str, str]] = []
 
-    def ask(self, questions: list[Any], lost: int | None = None) -> None:
+    def ask(self, questions: list[Any], lost: int | None = None, data_loss: bool = False) -> None:
         """One round over the wire format."""
         for number, body in self.pool.ask(questions, 0):
             if number == lost:
                 self.pool.lost(number, -2_000_000_000)
                 continue
-            _, changed, request = request_from(msgpack.unpackb(msgpack.packb(body)))
+            changed, request = request_from(msgpack.unpackb(msgpack.packb(body)))
+            if data_loss:
+                self.cores[number] = PartitionCore()
             (scored,) = self.cores[number].step([changed, request], 0)
             self.cores[number].check()
             answer = msgpack.unpackb(msgpack.packb(answer_body(scored)))
@@ -101,7 +103,7 @@ class World:
             self.table.put_node(node_facts(node(name, **data.draw(nodes))))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_batched_and_pooled_equal_one_at_a_time(data: st.DataObject) -> None:
     world = World(data.draw(st.integers(1, 3)))
@@ -114,7 +116,8 @@ def test_batched_and_pooled_equal_one_at_a_time(data: st.DataObject) -> None:
             kind = dict(data.draw(st.sampled_from(kinds)))
             shape = world.shapes.of_pod(pod("p", **kind))
             questions.append((number, shape, data.draw(st.integers(0, 2**64 - 1))))
-        world.ask(questions, data.draw(st.sampled_from([None, None, 0])))
+        lost, restarted = data.draw(st.sampled_from([(None, False), (0, False), (None, True)]))
+        world.ask(questions, lost, restarted)
         if data.draw(st.booleans()):
             world.disturb(data.draw(st.integers(0, 3)), data)
         for number, shape, salt in questions:
