@@ -4,9 +4,11 @@ Everything that arrives in one turn of the loop is one step of the core.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, assert_never
+
+import structlog
 
 from actors.clock import WallClock, settle_gc
 from actors.http_front import HttpFront, HttpWatch
@@ -21,6 +23,7 @@ from apiserver.messages import (
     Answer,
     Answers,
     CallsArrived,
+    Crashed,
     Effect,
     EndStreams,
     Event,
@@ -41,6 +44,8 @@ from apiserver.messages import (
     WatchesArrived,
 )
 from apiserver.shards import Sharding
+
+_LOG = structlog.get_logger("apiserver")
 
 READY_S = 60.0
 """How long a start waits for the shards of the store."""
@@ -109,6 +114,7 @@ class ApiServer:
         self._timer_ns: int | None = None
         self._ready = asyncio.Event()
         self._steps = 0
+        self._crashes = 0
         self._stopped = False
 
     async def run(self) -> None:
@@ -139,7 +145,11 @@ class ApiServer:
         return self._https.port if self._https is not None else 0
 
     def gauges(self) -> Mapping[str, float]:
-        gauges: dict[str, float] = {**self._core.gauges(), "steps": self._steps}
+        gauges: dict[str, float] = {
+            **self._core.gauges(),
+            "steps": self._steps,
+            "request_crashes_total": self._crashes,
+        }
         for client in self._stores:
             gauges |= client.gauges()
         if self._frames is not None:
@@ -288,6 +298,9 @@ class ApiServer:
                     self._end(stream, reason)
             case OpenStoreWatch(shard, revision):
                 self._open_store_watch(shard, revision)
+            case Crashed(request, trace):
+                self._crashes += 1
+                _LOG.error("request_crashed", request=request, trace=trace)
             case _:
                 assert_never(effect)
 
@@ -333,7 +346,7 @@ class ApiServer:
 
     # The store.
 
-    def _store_replied(self, shard: int, ids: list[int], future: "asyncio.Future[Any]") -> None:
+    def _store_replied(self, shard: int, ids: Sequence[int], future: "asyncio.Future[Any]") -> None:
         if future.cancelled():
             return
         error = future.exception()

@@ -5,7 +5,7 @@ coroutine that waits for its answer; a watch is one that writes what its stream 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Protocol
 
@@ -14,14 +14,14 @@ import orjson
 from api.errors import RequestEntityTooLarge, Unauthorized
 from apiserver.messages import Answer, HttpRequest, User
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
 
 BODY_BYTES_MAX = 3 * 1024 * 1024
 STREAM_BYTES_MAX = 64 * 1024 * 1024
 """Unsent bytes of one watch at which its reader counts as gone."""
-_JSON_HEADERS = ((b"content-type", b"application/json"), (b"cache-control", b"no-cache, private"))
+_JSON_TYPE = (b"content-type", b"application/json")
+_NO_CACHE = (b"cache-control", b"no-cache, private")
 
 
 class HttpWatch:
@@ -56,9 +56,7 @@ class HttpWatch:
 class Desk(Protocol):
     """Where requests are handed in: the program around the core."""
 
-    def ask(
-        self, request: HttpRequest, answered: "asyncio.Future[Answer | HttpWatch]"
-    ) -> None:
+    def ask(self, request: HttpRequest, answered: "asyncio.Future[Answer | HttpWatch]") -> None:
         """Hand in a request; the future gets the answer, or the watch that was opened."""
         ...
 
@@ -80,7 +78,7 @@ class HttpFront:
         self._unauthorized = Answer(401, orjson.dumps(Unauthorized().status()))
         self.refused = 0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         headers = dict(scope["headers"])
@@ -108,7 +106,7 @@ class HttpFront:
             await self._stream(request.id, answer, receive, send)
 
     def _request(
-        self, scope: Scope, headers: Mapping[bytes, bytes], user: User, body: bytes
+        self, scope: Any, headers: Mapping[bytes, bytes], user: User, body: bytes
     ) -> HttpRequest:
         get = headers.get
         return HttpRequest(
@@ -123,6 +121,7 @@ class HttpFront:
             get(b"user-agent", b"").decode("latin1"),
             _impersonated(headers, scope["headers"]),
             get(b"if-none-match", b"").decode("latin1"),
+            get(b"host", b"").decode("latin1"),
         )
 
     def _user_of(self, headers: Mapping[bytes, bytes]) -> User | None:
@@ -131,9 +130,7 @@ class HttpFront:
             return None
         return self._users.get(sha256(token.strip()).digest())
 
-    async def _stream(
-        self, stream: int, watch: HttpWatch, receive: Receive, send: Send
-    ) -> None:
+    async def _stream(self, stream: int, watch: HttpWatch, receive: Receive, send: Send) -> None:
         """Write a watch until it ends, its client leaves or falls too far behind."""
         await send(
             {
@@ -158,9 +155,7 @@ class HttpFront:
                 if watch.ended:
                     break
                 watch.wake = self._loop.create_future()
-                await asyncio.wait(
-                    (watch.wake, leaving), return_when=asyncio.FIRST_COMPLETED
-                )
+                await asyncio.wait((watch.wake, leaving), return_when=asyncio.FIRST_COMPLETED)
         finally:
             leaving.cancel()
             if not watch.ended:
@@ -203,12 +198,15 @@ def _impersonated(
 
 
 async def _send_answer(send: Send, answer: Answer) -> None:
-    headers: list[tuple[bytes, bytes]] = [(b"content-length", b"%d" % len(answer.body))]
-    if answer.content_type == "application/json":
-        headers += _JSON_HEADERS
-    else:
-        headers.append((b"content-type", answer.content_type.encode()))
+    headers: list[tuple[bytes, bytes]] = [
+        (b"content-length", b"%d" % len(answer.body)),
+        _JSON_TYPE
+        if answer.content_type == "application/json"
+        else (b"content-type", answer.content_type.encode()),
+    ]
     for name, value in answer.headers:
         headers.append((name.lower().encode(), value.encode()))
+    if all(name != b"cache-control" for name, _ in headers):
+        headers.append(_NO_CACHE)
     await send({"type": "http.response.start", "status": answer.code, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body, "more_body": False})

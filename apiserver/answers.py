@@ -23,10 +23,7 @@ def answer_of_object(code: int, obj: JsonObject, revision: int = 0) -> Answer:
 
 def warning_headers(warnings: list[str]) -> tuple[tuple[str, str], ...]:
     """Warnings as kubectl prints them. Source: RFC 9111 5.5, apimachinery/pkg/util/net/http.go."""
-    return tuple(
-        ("Warning", '299 - "%s"' % text.replace("\\", "\\\\").replace('"', '\\"'))
-        for text in warnings
-    )
+    return tuple(("Warning", f"299 - {orjson.dumps(text).decode()}") for text in warnings)
 
 
 def plain(code: int, text: str) -> Answer:

@@ -1,6 +1,8 @@
 """Request bodies as checked objects."""
 
 import json
+import re
+from typing import Any
 
 import orjson
 import yaml
@@ -9,8 +11,9 @@ from api.core import JsonObject
 from api.errors import BadRequest, Cause, Invalid, UnsupportedMediaType
 from api.fields import DELETE_OPTIONS
 from api.kinds import Kind, split_api_version
-from api.protobuf import ProtobufError, decode_body
+from api.protobuf import decode_body
 from api.structure import cannot_handle, check_structure, find_duplicates, strict_error
+from api.wire import ProtobufError
 from apiserver.registry import Request
 
 JSON_TYPE = "application/json"
@@ -41,9 +44,7 @@ def decode_object(
     return obj, wrong if field_validation == "Warn" else []
 
 
-def _parsed(
-    kind: Kind, request: Request, field_validation: str
-) -> tuple[JsonObject, list[str]]:
+def _parsed(kind: Kind, request: Request, field_validation: str) -> tuple[JsonObject, list[str]]:
     """The parsed body and the keys that it has twice."""
     media = request.content_type.partition(";")[0].strip()
     body = request.body
@@ -70,18 +71,40 @@ def _parsed(
             f"version/kind; json parse error: json: cannot unmarshal {_go_type(obj)} into Go value "
             f"of type struct {{ APIVersion string; Kind string }} ({_excerpt(body)})"
         )
-    twice = (
-        find_duplicates(body, obj)
-        if field_validation != "Ignore" and media in ("", JSON_TYPE)
-        else []
-    )
-    return obj, twice
+    if field_validation == "Ignore" or media not in ("", JSON_TYPE):
+        return obj, []
+    twice = find_duplicates(body, obj)
+    return (json.loads(body, object_pairs_hook=_merged) if twice else obj), twice
+
+
+def _merged(pairs: list[tuple[str, Any]]) -> JsonObject:
+    """Of a key that comes twice, maps are merged and the last of anything else counts, as when
+    Go decodes into the same struct twice."""
+    out: JsonObject = {}
+    for name, value in pairs:
+        before = out.get(name)
+        if isinstance(before, dict) and isinstance(value, dict):
+            before.update(value)
+        else:
+            out[name] = value
+    return out
+
+
+class _YamlLoader(yaml.SafeLoader):
+    """YAML 1.1 as the real server reads it: y and n are booleans too."""
+
+    bool_values = {**yaml.SafeLoader.bool_values, "y": True, "n": False}  # noqa: RUF012
+
+
+_YamlLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile("^(?:y|Y|n|N)$"), list("yYnN")
+)
 
 
 def parse_yaml(body: bytes) -> object:
     """A YAML body with the types that JSON has. BadRequest."""
     try:
-        return json.loads(json.dumps(yaml.safe_load(body), default=str))
+        return json.loads(json.dumps(yaml.load(body, _YamlLoader), default=str))
     except (yaml.YAMLError, UnicodeDecodeError, TypeError, ValueError) as error:
         raise BadRequest(f"error converting YAML to JSON: {error}") from None
 
@@ -105,7 +128,7 @@ def _check_type(kind: Kind, obj: JsonObject) -> None:
         )
         raise BadRequest(text)
     raise BadRequest(
-        f"{named} in version \"{bare}\" cannot be handled as a {kind.kind}: converting "
+        f'{named} in version "{bare}" cannot be handled as a {kind.kind}: converting '
         f"({version}.{named}) to ({kind.api_version}.{kind.kind}): unknown conversion"
     )
 
@@ -146,7 +169,9 @@ def decode_options(request: Request) -> JsonObject | None:
         else:
             obj = orjson.loads(request.body)
     except (orjson.JSONDecodeError, ProtobufError):
-        raise BadRequest(f"couldn't get version/kind; json parse error: {json_error(request.body)}") from None
+        raise BadRequest(
+            f"couldn't get version/kind; json parse error: {json_error(request.body)}"
+        ) from None
     if not isinstance(obj, dict):
         raise BadRequest("couldn't get version/kind; the body is no object")
     found = check_structure(DELETE_OPTIONS, obj)

@@ -26,7 +26,12 @@ class CacheEvent:
     __slots__ = ("arrived_ns", "encoded", "previous", "record", "revision", "type")
 
     def __init__(
-        self, kind_of_event: int, revision: int, record: Record, previous: Record | None, now_ns: int
+        self,
+        kind_of_event: int,
+        revision: int,
+        record: Record,
+        previous: Record | None,
+        now_ns: int,
     ) -> None:
         self.type = kind_of_event
         self.revision = revision
@@ -120,6 +125,12 @@ class ResourceCache:
         while len(events) > EVENTS_MAX or events[0].arrived_ns < oldest_ns:
             self.horizon = max(self.horizon, events.popleft().revision)
         return event
+
+    def forget(self, revision: int) -> None:
+        """Events up to ``revision`` are no longer to be had."""
+        while self.events and self.events[0].revision <= revision:
+            self.events.popleft()
+        self.horizon = max(self.horizon, revision)
 
     def walk(self, namespace: str, after: bytes = b"") -> Iterator[Record]:
         """The present objects in order of key, of one namespace or of all (""), after a key."""

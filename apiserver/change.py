@@ -37,9 +37,7 @@ class Changed(NamedTuple):
     """Its state before."""
 
 
-def latest(
-    registry: Registry, kind: Kind, key: bytes
-) -> Generator[Ask, Any, Record | None]:
+def latest(registry: Registry, kind: Kind, key: bytes) -> Generator[Ask, Any, Record | None]:
     """The state that the store holds now."""
     reply = yield registry.ask(kind, key, (GET, key, 0))
     raise_if_failed(reply)
@@ -83,9 +81,7 @@ def change(
             reply = yield registry.ask(kind, key, (DELETE, key, record.revision))
             revision = record.revision
         else:
-            reply = yield registry.ask(
-                kind, key, (PUT, key, header, value, record.revision, 0)
-            )
+            reply = yield registry.ask(kind, key, (PUT, key, header, value, record.revision, 0))
             revision = reply[1]
         raise_if_failed(reply, CONFLICT)
         if reply[0] != CONFLICT:

@@ -1,17 +1,18 @@
 """The API server as a core: facts in, orders out.
 
 It holds the watch caches, the open watches and the requests under way, each a generator (see
-``registry``) that waits for a shard, for a fresh cache or for a revision. Store requests of one step
-leave as one frame for each shard.
+``registry``) that waits for a shard, for a fresh cache or for a revision. Store requests of one
+step leave as one frame for each shard.
 """
 
 import heapq
+import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import assert_never
 
 from api.core import InvariantError
-from api.errors import ApiError, ServiceUnavailable, TooManyRequests
+from api.errors import ApiError, InternalError, ServiceUnavailable, TooManyRequests
 from api.storage import StoreReply
 from apiserver.answers import answer_of_error
 from apiserver.bootstrap import bootstrap
@@ -21,25 +22,24 @@ from apiserver.messages import (
     Answer,
     Answers,
     CallsArrived,
+    Crashed,
     Effect,
-    EndStreams,
     Event,
     HttpArrived,
     OpenStoreWatch,
     StoreEvents,
     StoreReplied,
     StoreStreamEnded,
-    StreamBodies,
-    StreamBytes,
     StreamOpened,
     StreamsClosed,
     WatchesArrived,
 )
 from apiserver.outbox import Outbox
-from apiserver.registry import FreshAsk, Registry, RevisionAsk, StoreAsk, Verb
+from apiserver.registry import AnyVerb, FreshAsk, Registry, RevisionAsk, StoreAsk
 from apiserver.routes import verb_of_call, verb_of_http, verb_of_watch
 from apiserver.shards import Sharding
-from apiserver.streams import OpenedWatch, Streams
+from apiserver.streams import Streams
+from apiserver.watch import OpenedWatch
 
 _BOOTSTRAP = -1
 """Id of the server's own task; those of requests are not negative."""
@@ -52,7 +52,7 @@ class Task:
 
     __slots__ = ("closed", "id", "verb")
 
-    def __init__(self, task_id: int, verb: Verb) -> None:
+    def __init__(self, task_id: int, verb: AnyVerb) -> None:
         self.id = task_id
         self.verb = verb
         self.closed = False
@@ -74,6 +74,7 @@ class ApiServerCore:
         self._sequence = 0
         self._answered: tuple[list[int], list[Answer]] = ([], [])
         self._opened: list[StreamOpened] = []
+        self._crashes: list[Crashed] = []
         self._started = False
         self._bootstrapping = False
         self.ready = False
@@ -133,7 +134,7 @@ class ApiServerCore:
 
     # Requests
 
-    def _begin(self, request_id: int, start: Callable[[], Verb | Answer]) -> None:
+    def _begin(self, request_id: int, start: Callable[[], AnyVerb | Answer]) -> None:
         if len(self._tasks) >= self._in_flight_max:
             self._answer(
                 request_id,
@@ -144,6 +145,9 @@ class ApiServerCore:
             verb = start()
         except ApiError as error:
             self._refuse(request_id, error)
+            return
+        except Exception as bug:
+            self._crashed(request_id, bug)
             return
         if isinstance(verb, Answer):
             self._answer(request_id, verb)
@@ -165,6 +169,12 @@ class ApiServerCore:
             del self._tasks[task.id]
             self._refuse(task.id, error)
             return
+        except Exception as bug:
+            # The supervisor of requests: a bug that one of them meets must not take the answers
+            # of its neighbours with it. kube-apiserver does the same (WithPanicRecovery).
+            del self._tasks[task.id]
+            self._crashed(task.id, bug)
+            return
         match ask:
             case StoreAsk(shard, request):
                 self._outbox.send(shard, request, partial(self._store_replied, task))
@@ -179,6 +189,8 @@ class ApiServerCore:
         del self._tasks[task.id]
         if task.id == _BOOTSTRAP:
             self.ready = True
+            for cache in self._registry.caches.values():
+                cache.forget(self._registry.frontier(cache.kind))
             return
         if isinstance(result, Answer):
             self._answer(task.id, result)
@@ -186,6 +198,11 @@ class ApiServerCore:
         if not result.over_frames:
             self._opened.append(StreamOpened(task.id, result.content_type))
         self._streams.open(result)
+
+    def _crashed(self, request_id: int, bug: Exception) -> None:
+        text = "".join(traceback.format_exception(bug))
+        self._crashes.append(Crashed(request_id, text))
+        self._refuse(request_id, InternalError(f"{type(bug).__name__}: {bug}"))
 
     def _store_replied(self, task: Task, reply: StoreReply | None) -> None:
         if reply is None:
@@ -280,7 +297,7 @@ class ApiServerCore:
             if feed.ready and self._registry.frontiers[group] < feed.horizon:
                 for cache in self._registry.caches.values():
                     if self._registry.group(cache.kind) == group:
-                        cache.horizon = max(cache.horizon, feed.horizon)
+                        cache.forget(feed.horizon)
             if feed.ready:
                 self._registry.frontiers[group] = feed.frontier
         if not self.ready:
@@ -311,6 +328,8 @@ class ApiServerCore:
         if ids:
             self._answered = ([], [])
             effects.append(Answers(ids, answers))
+        effects.extend(self._crashes)
+        self._crashes = []
         effects.extend(self._opened)
         self._opened = []
         effects.extend(self._streams.effects(now_ns))

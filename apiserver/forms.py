@@ -7,6 +7,7 @@ import orjson
 from api.calls import BOOKMARK, WATCH_EVENT_NAMES
 from api.core import JsonObject
 from api.kinds import Kind
+from api.tables import table, to_beta
 from apiserver.negotiate import Form
 from apiserver.records import Record
 
@@ -22,12 +23,21 @@ def partial_of(obj: JsonObject, version: str) -> JsonObject:
     }
 
 
-def shaped(kind: Kind, obj: JsonObject, form: Form, include: str, now_ns: int) -> JsonObject:
-    """One parsed object in a form. ``include``: the includeObject option of a Table."""
-    if form.kind == "table":
-        from api.tables import table
+def table_of(
+    kind: Kind, objects: Sequence[JsonObject], form: Form, include: str, now_ns: int
+) -> JsonObject:
+    """A Table of parsed objects. ``include``: the includeObject option, empty for its default."""
+    document = table(kind, objects, now_ns, include or "Metadata")
+    return to_beta(document) if form.version == "v1beta1" else document
 
-        return table(kind, [obj], now_ns, include_object=include, version=form.version)
+
+def shaped(kind: Kind, obj: JsonObject, form: Form, include: str, now_ns: int) -> JsonObject:
+    """One parsed object in a form."""
+    if form.kind == "table":
+        document = table_of(kind, [obj], form, include, now_ns)
+        revision = obj["metadata"].get("resourceVersion")
+        document["metadata"] = {"resourceVersion": revision} if revision else {}
+        return document
     return partial_of(obj, form.version) if form.kind == "partial" else obj
 
 
@@ -57,9 +67,7 @@ class ListMeta:
         return meta
 
 
-def list_bytes(
-    kind: Kind, records: Sequence[Record], meta: ListMeta, item_prefix: int
-) -> bytes:
+def list_bytes(kind: Kind, records: Sequence[Record], meta: ListMeta, item_prefix: int) -> bytes:
     """A list of objects as they are: joined, never parsed."""
     head = orjson.dumps(
         {"kind": kind.list_kind, "apiVersion": kind.api_version, "metadata": meta.object()}
@@ -74,9 +82,7 @@ def shaped_list(
     """A list in the form of a Table or of PartialObjectMetadata."""
     objects = [record.object() for record in records]
     if form.kind == "table":
-        from api.tables import table
-
-        document = table(kind, objects, now_ns, include_object=include, version=form.version)
+        document = table_of(kind, objects, form, include, now_ns)
         document["metadata"] = meta.object()
         return orjson.dumps(document)
     return orjson.dumps(
@@ -101,12 +107,9 @@ def bookmark_object(kind: Kind, revision: int, initial_end: bool) -> JsonObject:
     return {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": meta}
 
 
-def bookmark_line(
-    kind: Kind, revision: int, initial_end: bool, form: Form, now_ns: int
-) -> bytes:
+def bookmark_line(kind: Kind, revision: int, initial_end: bool, form: Form, now_ns: int) -> bytes:
     """A BOOKMARK event. In a Table watch it is a Table with one row for the empty object."""
     body = shaped(kind, bookmark_object(kind, revision, initial_end), form, "", now_ns)
     if form.kind == "table":
-        body["metadata"] = {"resourceVersion": str(revision)}
         body["columnDefinitions"] = None
     return event_line(BOOKMARK, orjson.dumps(body))

@@ -35,6 +35,7 @@ class HttpRequest(NamedTuple):
     impersonate: User | None = None
     """Whom the headers Impersonate-User and Impersonate-Group name."""
     if_none_match: str = ""
+    host: str = ""
 
 
 class FrameCall(NamedTuple):
@@ -195,4 +196,21 @@ class EndStreams:
     reasons: Sequence[str]
 
 
-Effect = StoreCall | OpenStoreWatch | Answers | StreamOpened | StreamBytes | StreamBodies | EndStreams
+@dataclass(frozen=True, slots=True)
+class Crashed:
+    """A request met a bug of ours and was answered with 500: write it down."""
+
+    request: int
+    trace: str
+
+
+Effect = (
+    Crashed
+    | StoreCall
+    | OpenStoreWatch
+    | Answers
+    | StreamOpened
+    | StreamBytes
+    | StreamBodies
+    | EndStreams
+)

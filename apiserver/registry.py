@@ -16,6 +16,7 @@ from apiserver.messages import Answer, User
 from apiserver.negotiate import OBJECT, Form
 from apiserver.services import Addresses
 from apiserver.shards import Sharding
+from apiserver.watch import OpenedWatch
 
 
 class StoreAsk(NamedTuple):
@@ -43,6 +44,7 @@ class RevisionAsk(NamedTuple):
 
 Ask = StoreAsk | FreshAsk | RevisionAsk
 Verb = Generator[Ask, Any, Answer]
+AnyVerb = Generator[Ask, Any, Answer | OpenedWatch]
 
 
 class Request:

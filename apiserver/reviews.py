@@ -39,7 +39,9 @@ def review(registry: Registry, http: HttpRequest, resource: str) -> Answer:
             info["uid"] = user.uid
         info["groups"] = list(user.groups)
         meta = {"creationTimestamp": rfc3339(registry.now_ns)}
-        return _answer("SelfSubjectReview", "authentication.k8s.io/v1", meta, None, {"userInfo": info})
+        return _answer(
+            "SelfSubjectReview", "authentication.k8s.io/v1", meta, None, {"userInfo": info}
+        )
     spec = _spec(http)
     both = spec.get("resourceAttributes") is None, spec.get("nonResourceAttributes") is None
     if both[0] == both[1]:

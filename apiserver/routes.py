@@ -13,7 +13,7 @@ from api.kinds import SERVED, Kind, UnknownKindError, kind_by_path, kind_of
 from apiserver.documents import document
 from apiserver.messages import Answer, FrameCall, FrameWatch, HttpRequest, User
 from apiserver.negotiate import FRAME, boolean, form_of, parse_query
-from apiserver.registry import Registry, Request, Verb
+from apiserver.registry import AnyVerb, Registry, Request
 from apiserver.reviews import REVIEWS, review
 from apiserver.verbs.create import create
 from apiserver.verbs.delete import delete, delete_collection
@@ -35,6 +35,9 @@ system:public-info-viewer in tests/golden/api/bootstrap.jsonl."""
 _METHODS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
+Start = Callable[[Registry, Request], AnyVerb]
+
+
 class Target(NamedTuple):
     """The resource that a path names."""
 
@@ -51,7 +54,7 @@ class Target(NamedTuple):
 
 
 def parse_path(path: str) -> Target | None:
-    """The resource of a path; None for paths outside ``/api/v1/*`` and ``/apis/GROUP/VERSION/*``."""
+    """The resource of a path; None outside ``/api/v1/*`` and ``/apis/GROUP/VERSION/*``."""
     parts = [unquote(part) for part in path.strip("/").split("/")]
     if parts[0] == "api" and len(parts) > 2:
         group, version, parts = "", parts[1], parts[2:]
@@ -70,12 +73,12 @@ def parse_path(path: str) -> Target | None:
     return Target(group, version, resource, namespace, name, subresource, any(rest), watching)
 
 
-def verb_of_http(registry: Registry, http: HttpRequest) -> Verb | Answer:
+def verb_of_http(registry: Registry, http: HttpRequest) -> AnyVerb | Answer:
     """The generator that answers a request, or the answer. Raises ApiError."""
     target = parse_path(http.path)
     if target is None:
         _authorize_path(http)
-        return document(registry, http)
+        return document(http)
     verb = _METHODS.get(http.method, "")
     query = parse_query(http.query)
     if verb == "get" and not target.name:
@@ -118,9 +121,7 @@ def _kind(target: Target) -> Kind:
     return kind
 
 
-def _start_of(
-    request: Request, target: Target
-) -> Callable[[Registry, Request], Verb]:
+def _start_of(request: Request, target: Target) -> Start:
     """The verb's generator function. NotFound, MethodNotAllowed."""
     kind, verb = request.kind, request.verb
     if target.resource == "bindings":
@@ -147,7 +148,7 @@ def _start_of(
     return start
 
 
-_VERBS: dict[str, Callable[[Registry, Request], Verb]] = {
+_VERBS: dict[str, Start] = {
     "get": get,
     "list": list_objects,
     "watch": watch,
@@ -157,9 +158,9 @@ _VERBS: dict[str, Callable[[Registry, Request], Verb]] = {
     "delete": delete,
     "deletecollection": delete_collection,
 }
-_STATUS = {"get": get, "update": update, "patch": patch}
-_SCALE = {"get": get_scale, "update": set_scale, "patch": set_scale}
-_SUBRESOURCES: dict[tuple[str, str], dict[str, Callable[[Registry, Request], Verb]]] = {
+_STATUS: dict[str, Start] = {"get": get, "update": update, "patch": patch}
+_SCALE: dict[str, Start] = {"get": get_scale, "update": set_scale, "patch": set_scale}
+_SUBRESOURCES: dict[tuple[str, str], dict[str, Start]] = {
     ("pods", "status"): _STATUS,
     ("nodes", "status"): _STATUS,
     ("services", "status"): _STATUS,
@@ -174,7 +175,7 @@ _SUBRESOURCES: dict[tuple[str, str], dict[str, Callable[[Registry, Request], Ver
 }
 
 
-def verb_of_call(registry: Registry, call: FrameCall) -> Verb | Answer:
+def verb_of_call(registry: Registry, call: FrameCall) -> AnyVerb | Answer:
     """The generator that answers a call of a component. Raises ApiError."""
     if call.resource not in SERVED:
         raise NotFound
@@ -192,7 +193,7 @@ def verb_of_call(registry: Registry, call: FrameCall) -> Verb | Answer:
     return _start_of(request, target)(registry, request)
 
 
-def verb_of_watch(registry: Registry, opened: FrameWatch) -> Verb | Answer:
+def verb_of_watch(registry: Registry, opened: FrameWatch) -> AnyVerb | Answer:
     """The generator that opens a watch of a component. Raises ApiError."""
     if opened.resource not in SERVED:
         raise NotFound

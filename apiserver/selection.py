@@ -10,9 +10,7 @@ from apiserver.fields import FIELDS
 from apiserver.watch import Selection
 
 
-def selection_of(
-    resource: str, namespace: str, label_text: str, field_text: str
-) -> Selection:
+def selection_of(resource: str, namespace: str, label_text: str, field_text: str) -> Selection:
     """What the selectors mean. BadRequest for a malformed one and for an unknown field."""
     try:
         labels = parse_label_selector(label_text) if label_text else None
@@ -23,7 +21,9 @@ def selection_of(
         labels = None
     selection = Selection(namespace, labels)
     for requirement in fields.requirements if fields is not None else ():
-        _add(selection, resource, requirement.key, requirement.operator == "=", requirement.values[0])
+        _add(
+            selection, resource, requirement.key, requirement.operator == "=", requirement.values[0]
+        )
     return selection
 
 

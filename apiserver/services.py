@@ -4,8 +4,8 @@ What is taken is read from the cache of services; what was just given out and ma
 is remembered for a while. Two API servers that allocate in the same moment may give out one address
 twice: Kubernetes prevents that with IPAddress objects, which are not emulated.
 
-Source: pkg/registry/core/service/{ipallocator,portallocator} of Kubernetes 1.36: addresses are drawn
-from the upper band first, the lower 256 (of ports: 86) are left to those who ask for one.
+Source: pkg/registry/core/service/{ipallocator,portallocator} of Kubernetes 1.36: addresses are
+drawn from the upper band first, the lower 256 (of ports: 86) are left to those who ask for one.
 """
 
 from ipaddress import IPv4Address, IPv4Network
@@ -49,7 +49,8 @@ class Addresses:
     def allocate(self, service: JsonObject, old: JsonObject | None, now_ns: int) -> None:
         """Complete the addresses of a valid Service in place. Invalid when one is taken."""
         self._catch_up(now_ns)
-        normalize_cluster_ips(service, old)
+        if old is not None:
+            normalize_cluster_ips(service, old)
         meta, spec = service["metadata"], service["spec"]
         key = self._services.key(meta["namespace"], meta.get("name", ""))
         if spec["type"] == "ExternalName":

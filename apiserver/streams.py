@@ -5,9 +5,8 @@ changes that happen meanwhile queue behind it. Bookmarks and ends are timers.
 """
 
 import heapq
-from collections import deque
+import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import orjson
 
@@ -15,11 +14,10 @@ from api.calls import ADDED, BOOKMARK, ERROR
 from api.errors import Expired
 from apiserver.cache import CacheEvent
 from apiserver.forms import event_line
-from apiserver.messages import Effect, EndStreams, StreamBodies, StreamBytes
+from apiserver.messages import Crashed, Effect, EndStreams, StreamBodies, StreamBytes
 from apiserver.negotiate import FRAME
-from apiserver.records import Record
 from apiserver.registry import Registry
-from apiserver.watch import Watcher, Watchers
+from apiserver.watch import OpenedWatch, Watcher, Watchers
 
 PIECE = 2000
 """Objects of an initial state sent in one step."""
@@ -28,29 +26,6 @@ BOOKMARK_NS = 60 * 10**9
 
 _SYNCED = 5
 """In a watcher's queue: the initial state of a frame watch is complete."""
-
-
-@dataclass(slots=True)
-class OpenedWatch:
-    """What a watch request came to."""
-
-    watcher: Watcher
-    initial: deque[Record] = field(default_factory=deque)
-    """The state to be sent first."""
-    replay: Sequence[CacheEvent] = ()
-    """Or the events to be sent first."""
-    initial_end: int = 0
-    """Revision of the bookmark that ends the initial state; 0: none is sent."""
-    synced: int = 0
-    """The same for a frame watch."""
-    ends_ns: int = 0
-    """When it ends by itself; 0: never."""
-    failure: bytes = b""
-    """A Status that is sent as the only event."""
-    over_frames: bool = False
-    content_type: str = "application/json"
-    held: list[tuple[int, int, bytes]] = field(default_factory=list)
-    """What happened while the initial state was being sent."""
 
 
 class Streams:
@@ -79,8 +54,10 @@ class Streams:
             self._ending.append((watcher.id, ""))
             return
         self._watchers.add(watcher)
+        namespace = watcher.selection.namespace
         for event in opened.replay:
-            watcher.tell(event, now_ns)
+            if not namespace or event.record.namespace == namespace:
+                watcher.tell(event, now_ns)
         if watcher.pending:
             self._woken[watcher.id] = watcher
         if opened.initial or opened.initial_end or opened.synced:
@@ -173,7 +150,7 @@ class Streams:
                 bodies[0].append(watcher.id)
                 bodies[1].append(body)
         self._woken = {}
-        out: list[Effect] = []
+        out: list[Effect] = self._crashes()
         if lines[0]:
             out.append(StreamBytes(*lines))
         if bodies[0]:
@@ -181,6 +158,16 @@ class Streams:
         if self._ending:
             out.append(EndStreams([s for s, _ in self._ending], [r for _, r in self._ending]))
             self._ending = []
+        return out
+
+    def _crashes(self) -> list[Effect]:
+        """End the watches that met a bug."""
+        out: list[Effect] = []
+        for watcher, bug in self._watchers.crashed:
+            out.append(Crashed(watcher.id, "".join(traceback.format_exception(bug))))
+            if self._watchers.remove(watcher.id) is not None:
+                self._ending.append((watcher.id, "invalid: internal error"))
+        self._watchers.crashed = []
         return out
 
     def check(self) -> None:

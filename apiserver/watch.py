@@ -7,7 +7,9 @@ Watchers are found by what they are interested in: a name, a node, a namespace, 
 pod's event costs as much as there are watchers that may care, not as many as there are.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -92,7 +94,9 @@ class Watcher:
         "user",
     )
 
-    def __init__(self, watch_id: int, cache: ResourceCache, selection: Selection, form: Form) -> None:
+    def __init__(
+        self, watch_id: int, cache: ResourceCache, selection: Selection, form: Form
+    ) -> None:
         self.id = watch_id
         self.cache = cache
         self.selection = selection
@@ -128,9 +132,7 @@ class Watcher:
         )
         return len(self.pending) == 1
 
-    def _encoded(
-        self, event: CacheEvent, kind_of_event: int, record: Record, now_ns: int
-    ) -> bytes:
+    def _encoded(self, event: CacheEvent, kind_of_event: int, record: Record, now_ns: int) -> bytes:
         form = self.form
         columns = form.kind == "table" and not self.started
         self.started = True
@@ -144,10 +146,8 @@ class Watcher:
             obj = record.object()
             obj["metadata"]["resourceVersion"] = str(event.revision)
             document = shaped(self.cache.kind, obj, form, self.include, now_ns)
-            if form.kind == "table":
-                document["metadata"] = {"resourceVersion": str(event.revision)}
-                if not columns:
-                    document["columnDefinitions"] = None
+            if form.kind == "table" and not columns:
+                document["columnDefinitions"] = None
             body = orjson.dumps(document)
         if form is not FRAME:
             body = event_line(kind_of_event, body)
@@ -165,14 +165,39 @@ class Watcher:
         return len(self.pending) == 1
 
 
+@dataclass(slots=True)
+class OpenedWatch:
+    """What a watch request came to."""
+
+    watcher: Watcher
+    initial: deque[Record] = field(default_factory=deque)
+    """The state to be sent first."""
+    replay: Sequence[CacheEvent] = ()
+    """Or the events to be sent first."""
+    initial_end: int = 0
+    """Revision of the bookmark that ends the initial state; 0: none is sent."""
+    synced: int = 0
+    """The same for a frame watch."""
+    ends_ns: int = 0
+    """When it ends by itself; 0: never."""
+    failure: bytes = b""
+    """A Status that is sent as the only event."""
+    over_frames: bool = False
+    content_type: str = "application/json"
+    held: list[tuple[int, int, bytes]] = field(default_factory=list)
+    """What happened while the initial state was being sent."""
+
+
 class Watchers:
     """All open watches, by resource and by interest."""
 
-    __slots__ = ("_by_bucket", "_by_id")
+    __slots__ = ("_by_bucket", "_by_id", "crashed")
 
     def __init__(self) -> None:
         self._by_id: dict[int, Watcher] = {}
         self._by_bucket: dict[tuple[str, Bucket], dict[int, Watcher]] = {}
+        self.crashed: list[tuple[Watcher, Exception]] = []
+        """Watches that met a bug of ours, to be ended by the owner."""
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -208,8 +233,13 @@ class Watchers:
         record = event.record
         for bucket in _buckets(resource, record, event.previous):
             for watcher in by_bucket.get((resource, bucket), {}).values():
-                if watcher.tell(event, now_ns):
-                    woken(watcher)
+                try:
+                    if watcher.tell(event, now_ns):
+                        woken(watcher)
+                except Exception as bug:
+                    # The supervisor of watches: one form that cannot be made ends the watches
+                    # that asked for it, not the stream of events of everybody else.
+                    self.crashed.append((watcher, bug))
 
     def check(self) -> None:
         indexed = sum(len(watchers) for watchers in self._by_bucket.values())

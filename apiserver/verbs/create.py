@@ -4,8 +4,9 @@ from collections.abc import Generator
 from typing import Any
 
 from api.core import JsonObject
-from api.errors import AlreadyExists, ApiError, BadRequest, Cause, Forbidden, Invalid, NotFound
 from api.defaulting import set_defaults
+from api.defaults.services import normalize_cluster_ips
+from api.errors import AlreadyExists, ApiError, BadRequest, Cause, Forbidden, Invalid, NotFound
 from api.kinds import Kind, kind_of
 from api.lifecycle import prepare_create
 from api.storage import CONFLICT, GET, OK, PUT
@@ -13,7 +14,6 @@ from api.times import rfc3339
 from api.validation import validate_create
 from apiserver.admit import admit
 from apiserver.bodies import decode_object
-from apiserver.messages import Answer
 from apiserver.options import write_options
 from apiserver.records import DELETING, Record, encode
 from apiserver.registry import Ask, Registry, Request, Verb
@@ -50,6 +50,8 @@ def create_object(
             set_defaults(kind, obj)
             yield from admit(registry, kind, obj)
             prepare_create(kind, obj, registry.now_ns)
+            if kind.key == "services":
+                normalize_cluster_ips(obj)
             causes = validate_create(kind, obj)
             if causes:
                 raise Invalid(kind.qualified, obj["metadata"].get("name", ""), causes)
@@ -66,9 +68,7 @@ def create_object(
             return answer_of_write(request, 201, value, offset, 0, registry.now_ns, warnings)
         reply = yield registry.ask(kind, key, (PUT, key, header, value, 0, 0))
         if reply[0] == OK:
-            return answer_of_write(
-                request, 201, value, offset, reply[1], registry.now_ns, warnings
-            )
+            return answer_of_write(request, 201, value, offset, reply[1], registry.now_ns, warnings)
         raise_if_failed(reply, CONFLICT)
         if not base:
             raise (yield from _already_there(registry, kind, key, meta["name"]))
@@ -117,9 +117,7 @@ def _stamp(registry: Registry, meta: JsonObject) -> None:
 _NAMESPACES = kind_of("namespaces")
 
 
-def _namespace_accepts(
-    registry: Registry, request: Request
-) -> Generator[Ask, Any, None]:
+def _namespace_accepts(registry: Registry, request: Request) -> Generator[Ask, Any, None]:
     """Admission NamespaceLifecycle: 404 when there is none, 403 while it is being deleted."""
     name = request.namespace
     cache = registry.caches["namespaces"]
@@ -134,7 +132,11 @@ def _namespace_accepts(
     if record.flags & DELETING:
         why = f"unable to create new content in namespace {name} because it is being terminated"
         causes = [
-            Cause("metadata.namespace", "NamespaceTerminating", f"namespace {name} is being terminated")
+            Cause(
+                "metadata.namespace",
+                "NamespaceTerminating",
+                f"namespace {name} is being terminated",
+            )
         ]
         raise Forbidden(request.kind.key, request.name, why, causes)
 

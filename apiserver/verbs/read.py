@@ -5,7 +5,7 @@ internalversion/validation; the answers as recorded in tests/golden/api.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -61,9 +61,7 @@ def revision_of(text: str) -> int | None:
     return int(text)
 
 
-def not_older(
-    registry: Registry, kind: Kind, revision: int | None
-) -> Generator[Ask, Any, None]:
+def not_older(registry: Registry, kind: Kind, revision: int | None) -> Generator[Ask, Any, None]:
     """Wait until the cache is fresh (None), has any state (0), or has reached ``revision``."""
     if revision == 0:
         return
@@ -84,7 +82,7 @@ def check_include(request: Request) -> None:
     if request.form.kind == "table" and include not in _TABLE_INCLUDES:
         raise BadRequest(
             "Unable to convert to Table as requested: includeObject: Invalid value: "
-            f'"{include}": must be \'Metadata\', \'Object\', \'None\', or empty'
+            f"\"{include}\": must be 'Metadata', 'Object', 'None', or empty"
         )
 
 
@@ -116,7 +114,7 @@ def list_objects(registry: Registry, request: Request) -> Verb:
         yield from not_older(registry, kind, page.exact)
         revision = page.exact
         if revision < cache.horizon:
-            raise _expired(cache, page, query)
+            raise _expired(cache, page, request)
         records = _walk_at(cache, selection, page)
     else:
         yield from not_older(registry, kind, page.not_older)
@@ -127,7 +125,7 @@ def list_objects(registry: Registry, request: Request) -> Verb:
     chosen = list(islice(records, page.limit))
     meta = ListMeta(revision)
     if next(records, None) is not None:
-        meta.proceed = _token(cache, revision, chosen[-1].key)
+        meta.proceed = _token(cache, request.namespace, revision, chosen[-1].key)
         if selection.everything:
             meta.remaining = 1 + sum(1 for _ in records)
     return _list_answer(registry, request, chosen, meta)
@@ -174,7 +172,7 @@ def _page_of(cache: ResourceCache, request: Request) -> Page:
     if token:
         if revision is not None:
             raise BadRequest("specifying resource version is not allowed when using continue")
-        return _page_of_token(cache, token, limit)
+        return _page_of_token(cache, request.namespace, token, limit)
     match = query.get("resourceVersionMatch", "")
     exact = match == "Exact" or (not match and limit and revision)
     if exact and revision:
@@ -192,13 +190,13 @@ def _limit(text: str) -> int:
         raise BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
 
 
-def _token(cache: ResourceCache, revision: int, key: bytes) -> str:
-    start = key[len(cache.prefix) :].decode() + "\0"
+def _token(cache: ResourceCache, namespace: str, revision: int, key: bytes) -> str:
+    start = key[len(cache.key(namespace, "") if namespace else cache.prefix) :].decode() + "\0"
     token = orjson.dumps({"v": "meta.k8s.io/v1", "rv": revision, "start": start})
     return urlsafe_b64encode(token).decode().rstrip("=")
 
 
-def _page_of_token(cache: ResourceCache, token: str, limit: int) -> Page:
+def _page_of_token(cache: ResourceCache, namespace: str, token: str, limit: int) -> Page:
     bad = "invalid continue token: continue key is not valid: "
     try:
         raw = urlsafe_b64decode(token + "=" * (-len(token) % 4))
@@ -213,7 +211,8 @@ def _page_of_token(cache: ResourceCache, token: str, limit: int) -> Page:
     start, revision = parsed.get("start"), parsed.get("rv")
     if not isinstance(start, str) or not start or not isinstance(revision, int) or not revision:
         raise BadRequest(f"{bad}incorrect encoded start resourceVersion")
-    after = cache.prefix + start.removesuffix("\0").encode()
+    prefix = cache.key(namespace, "") if namespace else cache.prefix
+    after = prefix + start.removesuffix("\0").encode()
     if revision < 0:
         return Page(limit, after, 0, None, True)
     return Page(limit, after, revision, None, False)
@@ -223,13 +222,13 @@ def _go_char(text: str) -> str:
     return f"'{text}'"
 
 
-def _expired(cache: ResourceCache, page: Page, query: dict[str, str]) -> Expired:
-    if not query.get("continue"):
+def _expired(cache: ResourceCache, page: Page, request: Request) -> Expired:
+    if not request.options.get("continue"):
         return Expired(_TOO_OLD)
-    return Expired(_TOKEN_TOO_OLD, _token(cache, -1, page.after))
+    return Expired(_TOKEN_TOO_OLD, _token(cache, request.namespace, -1, page.after))
 
 
-def check_list_options(query: dict[str, str]) -> None:
+def check_list_options(query: Mapping[str, str]) -> None:
     """Which of resourceVersion, its match and sendInitialEvents go together. Invalid."""
     match, revision = query.get("resourceVersionMatch", ""), query.get("resourceVersion", "")
     causes: list[Cause] = []

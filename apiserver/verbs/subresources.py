@@ -5,8 +5,7 @@ from functools import partial
 import orjson
 
 from api.core import JsonObject
-from api.errors import BadRequest, Cause, Conflict, Invalid, NotFound, PlainError
-from api.errors import aggregate
+from api.errors import BadRequest, Cause, Conflict, Invalid, NotFound, PlainError, aggregate
 from api.kinds import Kind, kind_by_gvk
 from api.lifecycle import prepare_update
 from api.selectors import label_selector_of
@@ -120,9 +119,7 @@ def bind(registry: Registry, request: Request) -> Verb:
     _check_target(binding.get("target") or {})
     make = partial(_bound, name, binding, rfc3339(registry.now_ns))
     pods = registry.caches["pods"].kind
-    changed = yield from change(
-        registry, pods, request.namespace, name, make, options.dry_run
-    )
+    changed = yield from change(registry, pods, request.namespace, name, make, options.dry_run)
     if request.quiet:
         return Answer(201, b"", changed.revision)
     return answer_of_object(201, success_status(201, None), changed.revision)

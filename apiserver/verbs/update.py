@@ -41,9 +41,7 @@ def update(registry: Registry, request: Request) -> Verb:
             raise_if_failed(reply)
             if not reply[1]:
                 obj["metadata"].pop("resourceVersion", None)
-                return (
-                    yield from create_object(registry, request, obj, options.dry_run, warnings)
-                )
+                return (yield from create_object(registry, request, obj, options.dry_run, warnings))
     given: list[JsonObject] = [obj]
 
     def make(record: Record, old: JsonObject) -> JsonObject:
@@ -173,5 +171,3 @@ def uid_precondition(record: Record, uid: str) -> str:
         f"AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object "
         f"meta: {record.uid}"
     )
-
-

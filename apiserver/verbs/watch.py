@@ -8,15 +8,13 @@ import orjson
 
 from api.errors import ApiError, BadRequest, Cause, Expired, Invalid, Timeout
 from apiserver.cache import ResourceCache
-from apiserver.messages import Answer
 from apiserver.negotiate import boolean
-from apiserver.registry import Ask, Registry, Request, RevisionAsk, FreshAsk
+from apiserver.registry import Ask, FreshAsk, Registry, Request, RevisionAsk
 from apiserver.selection import selection_of
-from apiserver.streams import OpenedWatch
 from apiserver.verbs.read import WAIT_NS, check_include, revision_of
-from apiserver.watch import Watcher
+from apiserver.watch import OpenedWatch, Watcher
 
-Opening = Generator[Ask, Any, Answer | OpenedWatch]
+Opening = Generator[Ask, Any, OpenedWatch]
 
 SECOND_NS = 10**9
 MIN_TIMEOUT_S = 1800
@@ -77,9 +75,7 @@ def _watcher(request: Request, cache: ResourceCache) -> Watcher:
     return Watcher(request.id, cache, selection, request.form)
 
 
-def _reach(
-    registry: Registry, request: Request, revision: int | None
-) -> Generator[Ask, Any, bool]:
+def _reach(registry: Registry, request: Request, revision: int | None) -> Generator[Ask, Any, bool]:
     """Wait for a state that may be the first: fresh, or not older than ``revision``."""
     kind = request.kind
     if revision == 0 or (revision and registry.frontier(kind) >= revision):

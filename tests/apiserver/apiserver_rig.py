@@ -16,11 +16,11 @@ from apiserver.core import ApiServerCore
 from apiserver.messages import (
     Answer,
     Answers,
+    CallsArrived,
     EndStreams,
     Event,
     FrameCall,
     FrameWatch,
-    CallsArrived,
     HttpArrived,
     HttpRequest,
     OpenStoreWatch,

@@ -1,0 +1,246 @@
+"""Run recorded cases: steps one after the other, watch scenarios with all their watchers."""
+
+import asyncio
+import json
+import re
+from typing import Any
+
+import httpx
+
+from api.core import JsonObject
+from api.kinds import SERVED
+from apiserver.routes import parse_path
+from tests.golden_api.compare import Versions, first_difference, without_managed_fields
+from tests.golden_api.server import Server
+
+_SAVED = re.compile(r"\$\{(\w+)\}")
+Saved = dict[str, str]
+
+
+class Case:
+    """One recorded case in a namespace of its own."""
+
+    def __init__(self, server: Server, case: JsonObject, namespace: str, managed: bool) -> None:
+        self.server = server
+        self.case = case
+        self.id: str = case["id"]
+        self.namespace = namespace
+        self.managed = managed
+        """Compare metadata.managedFields too, where they are recorded."""
+        self.saved: Saved = {}
+
+    def served(self) -> bool:
+        """It touches only resources that our server serves, and no server-side apply."""
+        wanted = [*self.case.get("steps", ()), *self.case.get("setup", ())]
+        requests = [step["req"] for step in wanted if "req" in step]
+        paths = [request["path"] for request in requests]
+        paths += [w["path"] for key in ("writes", "watches") for w in self.case.get(key, ())]
+        if any("apply-patch" in str(request.get("headers")) for request in requests):
+            return False
+        return all(_is_served(path) for path in paths)
+
+    async def run(self) -> str | None:
+        """The first difference, or None when everything was as recorded."""
+        try:
+            return await self._run()
+        except httpx.HTTPError as error:
+            return f"no answer: {type(error).__name__} {error}"
+
+    async def _run(self) -> str | None:
+        await self._prepare()
+        if "watches" in self.case:
+            return await self._watches()
+        for number, step in enumerate(self.case["steps"]):
+            if "req" not in step:
+                await self.server.compact()
+                continue
+            difference = await self._step(step)
+            if difference is not None:
+                request = step["req"]
+                return f"step {number} {request['method']} {request['path']}: {difference}"
+        return None
+
+    async def _prepare(self) -> None:
+        await self._send("POST", "/api/v1/namespaces", {"metadata": {"name": self.namespace}})
+        if not self.case.get("noServiceAccount"):
+            path = f"/api/v1/namespaces/{self.namespace}/serviceaccounts"
+            await self._send("POST", path, {"metadata": {"name": "default"}})
+
+    async def _send(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> httpx.Response:
+        token = {"authorization": f"Bearer {self.server.tokens['']}"}
+        raw = None if body is None else body if isinstance(body, bytes) else _dumped(body)
+        return await self.server.http.request(
+            method, path, content=raw, headers={**token, **(headers or {})}
+        )
+
+    def _filled(self, value: Any) -> Any:
+        """A request with the names of this run."""
+        text = json.dumps(value).replace("{ns}", self.namespace)
+        return json.loads(_SAVED.sub(lambda found: self.saved.get(found[1], found[0]), text))
+
+    async def _step(self, step: JsonObject) -> str | None:
+        request, result = step["req"], step["res"]
+        headers = dict(self._filled(request.get("headers") or {}))
+        user = str(request.get("user", "")).split(" ")[0]
+        headers["authorization"] = f"Bearer {self.server.tokens[user]}"
+        body: Any = self._filled(request["body"]) if "body" in request else None
+        if "raw" in request:
+            body = self._filled(request["raw"]).encode()
+        elif "bodyBytes" in request:
+            body = _big(request["bodyBytes"])
+        path = self._filled(request["path"])
+        if "stream" in result:
+            return await self._stream(path, headers, result)
+        response = await self._send(request["method"], path, body, headers)
+        for name, place in (request.get("save") or {}).items():
+            found: Any = response.json()
+            for part in place.split("."):
+                found = found[int(part)] if isinstance(found, list) else found[part]
+            self.saved[name] = str(found)
+        if response.status_code == 410:
+            # Continued from in watch-compaction, where the recording does not name it.
+            self.saved["tok2"] = response.json()["metadata"].get("continue", "")
+        return self._judge(step, response)
+
+    def _judge(self, step: JsonObject, response: httpx.Response) -> str | None:
+        result = step["res"]
+        if response.status_code != result["code"]:
+            return f"code {response.status_code}, expected {result['code']}: {response.text[:200]}"
+        if step.get("setup"):
+            return None
+        if step.get("loose"):
+            expected, actual = result.get("body") or {}, response.json()
+            return first_difference(expected.get("reason"), actual.get("reason"), path="reason")
+        difference = self._headers(result.get("headers") or {}, response)
+        if difference is not None:
+            return difference
+        if "text" in result:
+            return first_difference(self._named(result["text"]), response.text, path="text")
+        if "body" not in result:
+            return None
+        return first_difference(self._named(result["body"]), self._cleaned(response.json()))
+
+    def _headers(self, expected: JsonObject, response: httpx.Response) -> str | None:
+        for name, value in expected.items():
+            actual: Any = response.headers.get_list(name)
+            if isinstance(value, str):
+                actual = actual[0] if actual else None
+            difference = first_difference(self._named(value), actual, path=f"header {name}")
+            if difference is not None:
+                return difference
+        return None
+
+    def _named(self, expected: Any) -> Any:
+        named = json.loads(json.dumps(expected).replace("{ns}", self.namespace))
+        return named if self.managed else without_managed_fields(named)
+
+    def _cleaned(self, actual: Any) -> Any:
+        """What recordings leave out, left out."""
+        if isinstance(actual, dict) and actual.get("kind") == "Table":
+            for column in actual.get("columnDefinitions") or ():
+                column.pop("description", None)
+            actual["rows"] = without_managed_fields(actual.get("rows"))
+        return actual if self.managed else without_managed_fields(actual)
+
+    async def _stream(self, path: str, headers: JsonObject, result: JsonObject) -> str | None:
+        response = await self._send("GET", path, None, headers)
+        if response.status_code != result["code"]:
+            return f"code {response.status_code}, expected {result['code']}"
+        events = [json.loads(line) for line in response.text.splitlines()]
+        events = [event for event in events if not _plain_bookmark(event)]
+        expected = [e for e in self._named(result["stream"]) if not _plain_bookmark(e)]
+        return first_difference(expected, [self._cleaned(event) for event in events])
+
+    # Watch scenarios
+
+    async def _watches(self) -> str | None:
+        for step in self.case["setup"]:
+            difference = await self._step(step)
+            if difference is not None:
+                return f"setup: {difference}"
+        first = self.case["watches"][0]["path"].partition("?")[0].replace("/watch/", "/")
+        self.saved["rv0"] = await self._version(first)
+        early = [w for w in self.case["watches"] if not w["name"].startswith("resume-")]
+        late = [w for w in self.case["watches"] if w["name"].startswith("resume-")]
+        tasks = [asyncio.create_task(self._watch(watch)) for watch in early]
+        await asyncio.sleep(0.5)
+        versions = Versions()
+        for write in self.case["writes"]:
+            difference = await self._write(write, versions)
+            if difference is not None:
+                return difference
+            if write["method"] == "DELETE" and late:
+                self.saved["rv1"] = await self._version(first)
+                tasks += [asyncio.create_task(self._watch(watch)) for watch in late]
+                late = []
+                await asyncio.sleep(0.3)
+        results = await asyncio.gather(*tasks)
+        for watch, (code, events) in zip(self.case["watches"], results, strict=True):
+            difference = self._judge_watch(watch, code, events, versions)
+            if difference is not None:
+                return f"watch {watch['name']}: {difference}"
+        return versions.disorder()
+
+    async def _version(self, path: str) -> str:
+        response = await self._send("GET", f"{self._filled(path)}?limit=1")
+        version: str = response.json()["metadata"]["resourceVersion"]
+        return version
+
+    async def _write(self, write: JsonObject, versions: Versions) -> str | None:
+        headers = {"content-type": write.get("contentType", "application/json")}
+        body = self._filled(write["body"]) if "body" in write else None
+        response = await self._send(write["method"], self._filled(write["path"]), body, headers)
+        where = f"write {write['method']} {write['path']}"
+        if response.status_code != write["code"]:
+            return f"{where}: code {response.status_code}, expected {write['code']}"
+        if "rv" in write:
+            version = response.json()["metadata"].get("resourceVersion")
+            return first_difference(write["rv"], version, versions, where)
+        return None
+
+    async def _watch(self, watch: JsonObject) -> tuple[int, Any]:
+        headers = {"accept": watch["accept"]} if "accept" in watch else {}
+        response = await self._send("GET", self._filled(watch["path"]), None, headers)
+        if response.status_code != 200:
+            return response.status_code, response.json()
+        return 200, [json.loads(line) for line in response.text.splitlines()]
+
+    def _judge_watch(
+        self, watch: JsonObject, code: int, events: Any, versions: Versions
+    ) -> str | None:
+        if code != watch["code"]:
+            return f"code {code}, expected {watch['code']}"
+        if "body" in watch:
+            return first_difference(self._named(watch["body"]), events)
+        expected = without_managed_fields([e for e in watch["events"] if not _plain_bookmark(e)])
+        actual = without_managed_fields([e for e in events if not _plain_bookmark(e)])
+        for event in actual:
+            for column in event["object"].get("columnDefinitions") or ():
+                column.pop("description", None)
+        return first_difference(self._named(expected), actual, versions)
+
+
+def _plain_bookmark(event: JsonObject) -> bool:
+    return event["type"] == "BOOKMARK" and "initial-events-end" not in json.dumps(event)
+
+
+def _is_served(path: str) -> bool:
+    target = parse_path(path.partition("?")[0].replace("{ns}", "ns"))
+    if target is None or target.resource == "bindings":
+        return True
+    key = f"{target.group}/{target.resource}" if target.group else target.resource
+    return key in SERVED
+
+
+def _dumped(body: Any) -> bytes:
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+def _big(size: int) -> bytes:
+    """A ConfigMap whose JSON has ``size`` bytes."""
+    whole = _dumped(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "big"}, "data": {"a": ""}}
+    )
+    return whole.replace(b'"a":""', b'"a":"%b"' % (b"x" * (size - len(whole))))
