@@ -2,6 +2,7 @@
 connection to each of its scoring partitions."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -30,10 +31,12 @@ async def start(config: SchedulerConfig, resolve: Resolve) -> "Scheduler":
     core = SchedulerCore(config.seed, len(config.partitions))
     clients = [FrameClient(name, config.security, resolve, NAME) for name in config.partitions]
     pooled = PooledCore(core, clients)
+    for number in range(len(clients)):
+        pooled.connect(number)
     client = FrameClient(config.api_server, config.security, resolve, NAME)
     runner = await run_component(pooled, FrameTransport(client), WallClock())
     pooled.runner = runner
-    return Scheduler(core, runner, [client, *clients])
+    return Scheduler(pooled, runner, [client, *clients])
 
 
 class PooledCore:
@@ -42,40 +45,69 @@ class PooledCore:
 
     def __init__(self, core: SchedulerCore, clients: Sequence[FrameClient]) -> None:
         self.runner: ComponentRunner | None = None
-        self._core = core
+        self.core = core
         self._clients = clients
         self._answers: list[SchedulerEvent] = []
+        self._connecting: dict[int, asyncio.Task[None]] = {}
 
     @property
     def watches(self) -> Sequence[WatchSpec]:
-        return self._core.watches
+        return self.core.watches
 
     def step(self, events: Sequence[ComponentEvent], now_ns: int) -> Sequence[Calls]:
         answers, self._answers = self._answers, []
         calls = []
-        for effect in self._core.step([*events, *answers], now_ns):
+        for effect in self.core.step([*events, *answers], now_ns):
             if isinstance(effect, AskPartition):
-                client = self._clients[effect.partition]
-                future = client.send(effect.body, ANSWER_TIMEOUT_S)
-                future.add_done_callback(partial(self._heard, effect.partition))
+                self._ask(effect)
             else:
                 calls.append(effect)
         return calls
 
     def next_wakeup_ns(self) -> int | None:
-        return self._core.next_wakeup_ns()
+        return self.core.next_wakeup_ns()
 
     def check(self) -> None:
-        self._core.check()
+        self.core.check()
+
+    def connect(self, number: int) -> None:
+        """See to it that there is a connection some time."""
+        task = self._connecting.get(number)
+        if task is None or task.done():
+            client = self._clients[number]
+            self._connecting[number] = asyncio.create_task(_connected(client))
+
+    async def stop(self) -> None:
+        for task in self._connecting.values():
+            task.cancel()
+        await asyncio.gather(*self._connecting.values(), return_exceptions=True)
+
+    def _ask(self, order: AskPartition) -> None:
+        """A peer that is not there is lost at once: the batch must not wait for its return."""
+        number, client = order.partition, self._clients[order.partition]
+        if client.connected:
+            future = client.send(order.body, ANSWER_TIMEOUT_S)
+            future.add_done_callback(partial(self._heard, number))
+        else:
+            self.connect(number)
+            self._hear(PartitionLost(number))
 
     def _heard(self, number: int, future: "asyncio.Future[Any]") -> None:
         try:
-            self._answers.append(PartitionAnswered(number, future.result()))
+            self._hear(PartitionAnswered(number, future.result()))
         except NetError:
-            self._answers.append(PartitionLost(number))
+            self._hear(PartitionLost(number))
+
+    def _hear(self, event: SchedulerEvent) -> None:
+        self._answers.append(event)
         if self.runner is not None:
             # No replies: it only makes the runner take a step.
             self.runner.report(CallsDone(()))
+
+
+async def _connected(client: FrameClient) -> None:
+    with contextlib.suppress(NetError):
+        await client.connect()
 
 
 class Scheduler:
@@ -84,9 +116,10 @@ class Scheduler:
     address = ""
 
     def __init__(
-        self, core: SchedulerCore, runner: ComponentRunner, clients: Sequence[FrameClient]
+        self, pooled: PooledCore, runner: ComponentRunner, clients: Sequence[FrameClient]
     ) -> None:
-        self.core = core
+        self.core = pooled.core
+        self._pooled = pooled
         self.runner = runner
         self._clients = clients
 
@@ -95,4 +128,5 @@ class Scheduler:
 
     async def stop(self) -> None:
         await self.runner.stop()
+        await self._pooled.stop()
         await asyncio.gather(*(client.close() for client in self._clients))

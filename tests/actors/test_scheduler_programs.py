@@ -1,0 +1,147 @@
+"""Scheduler and partitions as programs, over real frames, against the real store and API server."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import orjson
+from loopback import run
+
+from actors import apiserver, partition, scheduler, store
+from actors.net import FrameClient, PeerError
+from actors.plan import ApiServerConfig, PartitionConfig, SchedulerConfig, Security, StoreConfig
+from actors.program import Running
+from actors.security import create_security
+
+
+class Programs:
+    """Started programs by name; the order of their end is the reverse."""
+
+    def __init__(self, directory: Path) -> None:
+        self.security: Security = create_security(str(directory / "security"))
+        self.directory = directory
+        self.running: dict[str, Running] = {}
+
+    async def resolve(self, name: str) -> str:
+        return self.running[name].address
+
+    async def start(self, name: str) -> None:
+        config: Any
+        if name == "store-0":
+            config = StoreConfig(0, str(self.directory / name), self.security, "none")
+            self.running[name] = await store.start(config, self.resolve)
+        elif name == "apiserver-0":
+            config = ApiServerConfig(name, ("store-0",), self.security, 1)
+            self.running[name] = await apiserver.start(config, self.resolve)
+        elif name == "scheduler":
+            names = ("partition-0", "partition-1")
+            config = SchedulerConfig("apiserver-0", names, self.security, 1)
+            self.running[name] = await scheduler.start(config, self.resolve)
+        else:
+            config = PartitionConfig(name, self.security)
+            self.running[name] = await partition.start(config, self.resolve)
+
+    async def stop(self) -> None:
+        for name in reversed(list(self.running)):
+            await self.running.pop(name).stop()
+
+
+async def create(client: FrameClient, resource: str, body: dict[str, Any]) -> None:
+    namespace = body["metadata"].get("namespace", "")
+    row = ["create", resource, namespace, "", "", "", orjson.dumps(body), "", False]
+    ((code, _, answer),) = await client.call(["api", [row]])
+    assert code == 201, answer
+
+
+async def nodes_of_pods(client: FrameClient) -> dict[str, str]:
+    row = ["list", "pods", "default", "", "", "", None, "", False]
+    ((code, _, body),) = await client.call(["api", [row]])
+    assert code == 200
+    return {
+        item["metadata"]["name"]: item["spec"].get("nodeName", "")
+        for item in orjson.loads(body)["items"]
+    }
+
+
+SERVICE_ACCOUNT = {
+    "apiVersion": "v1",
+    "kind": "ServiceAccount",
+    "metadata": {"name": "default", "namespace": "default"},
+}
+"""Without it admission refuses pods; the controller that makes it does not run here."""
+
+
+def pod(name: str, cpu: str) -> dict[str, Any]:
+    container = {"name": "c", "image": "app:1", "resources": {"requests": {"cpu": cpu}}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "default"},
+        # New nodes are tainted not-ready, and nobody here makes them ready.
+        "spec": {"containers": [container], "tolerations": [{"operator": "Exists"}]},
+    }
+
+
+def node(name: str) -> dict[str, Any]:
+    amounts = {"cpu": "4", "memory": "8Gi", "pods": "110"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name},
+        "status": {"capacity": amounts, "allocatable": amounts},
+    }
+
+
+async def until_bound(client: FrameClient, count: int) -> dict[str, str]:
+    while True:
+        placed = await nodes_of_pods(client)
+        if len(placed) == count and all(placed.values()):
+            return placed
+        await asyncio.sleep(0.02)
+
+
+def test_pods_are_bound_through_the_pool_and_without_it(tmp_path: Path) -> None:
+    async def main() -> None:
+        programs = Programs(tmp_path)
+        for name in ("store-0", "partition-0", "partition-1", "apiserver-0", "scheduler"):
+            await programs.start(name)
+        client = FrameClient("apiserver-0", programs.security, programs.resolve, "tester")
+        try:
+            await create(client, "serviceaccounts", SERVICE_ACCOUNT)
+            for number in range(4):
+                await create(client, "nodes", node(f"n{number}"))
+            for number in range(20):
+                await create(client, "pods", pod(f"p{number}", f"{100 + number}m"))
+            placed = await until_bound(client, 20)
+            assert {list(placed.values()).count(f"n{n}") for n in range(4)} <= {4, 5, 6}
+            asked = [programs.running[f"partition-{n}"].gauges() for n in range(2)]
+            assert all(gauges["pods_scored_total"] > 0 for gauges in asked), asked
+            await programs.running.pop("partition-0").stop()
+            for number in range(20, 24):
+                await create(client, "pods", pod(f"p{number}", f"{100 + number}m"))
+            await until_bound(client, 24)
+            gauges = programs.running["scheduler"].gauges()
+            assert gauges["decided"] == 24 and gauges["component_failed"] == 0
+        finally:
+            await client.close()
+            await programs.stop()
+
+    run(main())
+
+
+def test_a_partition_refuses_what_is_no_question(tmp_path: Path) -> None:
+    async def main() -> None:
+        programs = Programs(tmp_path)
+        await programs.start("partition-0")
+        client = FrameClient("partition-0", programs.security, programs.resolve, "tester")
+        try:
+            await client.call(["score", 1, 2])
+        except PeerError as error:
+            assert "not a scoring request" in str(error)
+        else:
+            raise AssertionError("it answered")
+        finally:
+            await client.close()
+            await programs.stop()
+
+    run(main())
