@@ -2,9 +2,14 @@
 
 from pathlib import Path
 
+import msgpack
 import pytest
 
+from scheduler.engine import Engine
 from scheduler.node_table import NodeTable
+from scheduler.partition import PartitionCore, answer_body, request_from
+from scheduler.pod_shape import Shape
+from scheduler.pool import ScoringPool
 from scheduler.tie import FIRST
 from tests.golden_scheduler.replay import Choose, replay_case
 
@@ -31,6 +36,29 @@ def test_agrees_with_the_record(name: str) -> None:
     assert outcome.attempts > 0
     assert outcome.differences == []
     assert outcome.agree == outcome.attempts
+
+
+def pool_of_three(table: NodeTable) -> Choose:
+    """Every decision over the wire format, by three partitions and a leader that merges."""
+    pool = ScoringPool(table, Engine(table), 3)
+    cores = [PartitionCore() for _ in range(3)]
+
+    def ask(shape: Shape) -> int:
+        for number, body in pool.ask([(0, shape, FIRST)], 0):
+            changed, request = request_from(msgpack.unpackb(msgpack.packb(body)))
+            (answer,) = cores[number].step([changed, request], 0)
+            pool.answered(number, msgpack.unpackb(msgpack.packb(answer_body(answer))), 0)
+        row = pool.choose(0, shape, FIRST)
+        assert pool.fallbacks == 0
+        return row
+
+    return ask
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if "openb" not in name])
+def test_a_pool_agrees_with_the_record(name: str) -> None:
+    outcome = replay_case(GOLDEN / "cases" / name, GOLDEN / "results" / name, pool_of_three)
+    assert outcome.differences == []
 
 
 def test_a_difference_is_named() -> None:
