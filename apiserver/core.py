@@ -294,7 +294,8 @@ class ApiServerCore:
             if feed.to_load:
                 feed.to_load.clear()
                 self._at(now_ns + RETRY_NS, partial(self._reload, feed))
-            if feed.ready and self._registry.frontiers[group] < feed.horizon:
+            if feed.ready and feed.unsettled:
+                feed.unsettled = False
                 for cache in self._registry.caches.values():
                     if self._registry.group(cache.kind) == group:
                         cache.forget(feed.horizon)
@@ -320,10 +321,11 @@ class ApiServerCore:
     # Orders
 
     def _effects(self, now_ns: int) -> Sequence[Effect]:
-        effects: list[Effect] = list(self._outbox.drain())
+        effects: list[Effect] = []
         for feed in self._feeds:
             effects.extend(OpenStoreWatch(shard, revision) for shard, revision in feed.to_open)
             feed.to_open.clear()
+        effects.extend(self._outbox.drain())
         ids, answers = self._answered
         if ids:
             self._answered = ([], [])

@@ -42,6 +42,8 @@ class Feed:
         self.shards = tuple(shards)
         self.frontier = 0
         self.horizon = 0
+        self.unsettled = False
+        """Loaded, and the owner has not yet told the caches where their history begins."""
         self.to_open: list[tuple[int, int]] = []
         """(shard, start revision) of the store watches to be opened."""
         self.to_load: list[int] = []
@@ -57,7 +59,10 @@ class Feed:
         self._promised = 0
         self._goal = 0
         """The greatest revision that a shard of this group has promised to a reader."""
-        self._nudged: set[int] = set()
+        self._nudged: dict[int, int] = {}
+        """Shard to what it was asked to pass; the answer says that the watermark is on its way, so
+        it is not asked for the same again."""
+        self._nudging: dict[int, int] = {}
         self._waiters: list[tuple[int, int, Fresh]] = []
         self._sequence = 0
 
@@ -71,6 +76,8 @@ class Feed:
         """Begin to load all shards. Caches must be clear."""
         self._merger = None
         self._loaded = {}
+        self._nudged = {}
+        self.unsettled = True
         for shard in self.shards:
             self._outbox.send(
                 shard, (RANGE, START, END, 0, CHUNK, 0), partial(self._range_came, shard)
@@ -94,7 +101,8 @@ class Feed:
                 partial(self._range_came, shard),
             )
             return
-        self._loaded[shard] = at_revision
+        # An empty shard may be at 0, and a watch from 0 would begin after what comes in between.
+        self._loaded[shard] = max(at_revision, 1)
         if len(self._loaded) == len(self.shards):
             self._merger = Merger(self._loaded)
             self.frontier = self._merger.frontier
@@ -134,6 +142,7 @@ class Feed:
             return False
         if reason == "compacted" or reason.startswith("invalid"):
             return True
+        self._nudged.pop(shard, None)
         self.to_open.append((shard, self._merger.watermarks[shard]))
         return False
 
@@ -162,7 +171,7 @@ class Feed:
 
     def _promise_came(self, reply: StoreReply | None) -> None:
         self._promises_due -= 1
-        if reply is None:
+        if reply is None or reply[0] != OK:
             self._promised = -1
         elif self._promised >= 0:
             self._promised = max(self._promised, reply[1])
@@ -191,13 +200,14 @@ class Feed:
             return
         target = max(self._goal, self.horizon, self._merger.newest_held())
         for shard in self._merger.wanted(target):
-            if shard not in self._nudged:
-                self._nudged.add(shard)
+            if self._nudged.get(shard, 0) < target and shard not in self._nudging:
+                self._nudging[shard] = target
                 self._outbox.send(shard, (PROMISE, target), partial(self._nudge_came, shard))
 
     def _nudge_came(self, shard: int, reply: StoreReply | None) -> None:
-        self._nudged.discard(shard)
-        if reply is not None:
+        target = self._nudging.pop(shard)
+        if reply is not None and reply[0] == OK:
+            self._nudged[shard] = target
             self._nudge()
 
     def check(self) -> None:

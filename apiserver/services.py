@@ -43,8 +43,8 @@ class Addresses:
         self._revision = -1
         self._ips: dict[str, bytes] = {}
         self._ports: dict[int, bytes] = {}
-        self._given: dict[str | int, int] = {}
-        """Address or port to the time when it was given out."""
+        self._given: dict[str | int, tuple[bytes, int]] = {}
+        """Address or port to whom it was given just now, and when."""
 
     def allocate(self, service: JsonObject, old: JsonObject | None, now_ns: int) -> None:
         """Complete the addresses of a valid Service in place. Invalid when one is taken."""
@@ -63,7 +63,7 @@ class Addresses:
             self._allocate_ports(service, key)
         for address in (spec.get("clusterIP"), *self._ports_of(service)):
             if address:
-                self._given[address] = now_ns
+                self._given[address] = (key, now_ns)
 
     def _allocate_ports(self, service: JsonObject, key: bytes) -> None:
         spec = service["spec"]
@@ -77,7 +77,7 @@ class Addresses:
 
     def _check_ip(self, ip: str, key: bytes, service: JsonObject) -> None:
         name = service["metadata"].get("name", "")
-        if self._ips.get(ip, key) != key:
+        if self._ips.get(ip, key) != key or self._given.get(ip, (key, 0))[0] != key:
             text = f"failed to allocate IP {ip}: provided IP is already allocated"
         elif ":" in ip or IPv4Address(ip) not in _NETWORK:
             text = (
@@ -91,7 +91,7 @@ class Addresses:
     def _check_port(self, port: int, key: bytes, field: str, service: JsonObject) -> None:
         if port not in _PORTS:
             text = _RANGE_TEXT
-        elif self._ports.get(port, key) != key:
+        elif self._ports.get(port, key) != key or self._given.get(port, (key, 0))[0] != key:
             text = "provided port is already allocated"
         else:
             return
@@ -143,7 +143,8 @@ class Addresses:
                 if event.previous is not event.record:
                     self._take(event.record)
         self._revision = cache.last_revision
-        stale = [a for a, given_ns in self._given.items() if given_ns < now_ns - _REMEMBERED_NS]
+        oldest_ns = now_ns - _REMEMBERED_NS
+        stale = [a for a, (_, given_ns) in self._given.items() if given_ns < oldest_ns]
         for address in stale:
             del self._given[address]
 
@@ -155,8 +156,11 @@ class Addresses:
                 self._ports[port] = record.key
 
     def _give_back(self, record: Record) -> None:
-        if self._ips.get(record.fields[0]) == record.key:
-            del self._ips[record.fields[0]]
+        ip = record.fields[0]
+        if self._ips.get(ip) == record.key:
+            del self._ips[ip]
+            self._given.pop(ip, None)
         if b'"nodePort":' in record.value:
             for port in self._ports_of(record.object()):
                 self._ports.pop(port, None)
+                self._given.pop(port, None)

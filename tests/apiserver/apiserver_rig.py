@@ -93,8 +93,13 @@ class Rig:
     """One API server and its shards."""
 
     def __init__(
-        self, shards: int = 1, shard_by: ShardBy = "kind", stores: list[Shard] | None = None
+        self,
+        shards: int = 1,
+        shard_by: ShardBy = "kind",
+        stores: list[Shard] | None = None,
+        first_id: int = 0,
     ) -> None:
+        """``first_id``: where the numbers of calls begin; two rigs on the same shards differ."""
         self.now_ns = START_NS
         self.stores = stores or [Shard(number) for number in range(shards)]
         self.core = ApiServerCore(
@@ -108,7 +113,7 @@ class Rig:
         self.late: dict[int, list[StoreEvents]] = {}
         self._calls: dict[int, tuple[int, Sequence[int]]] = {}
         self._watchers: dict[int, int] = {}
-        self._next = 0
+        self._next = first_id
         self.step([])
         assert self.core.ready
 
@@ -172,6 +177,9 @@ class Rig:
                             self.late.setdefault(shard, []).append(body)
                         else:
                             events.append(body)
+                    else:
+                        # Of another rig on the same shard, or of a stream that was lost.
+                        self.stores[shard].out.append(effect)
                 case store_words.EndWatch(watcher, reason):
                     if self._watchers.pop(watcher, None) is not None:
                         events.append(StoreStreamEnded(shard, reason))
