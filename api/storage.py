@@ -32,11 +32,15 @@ RANGE: Final = "range"
 """("range", start, end, revision, limit, mode) -> (OK, at_revision, more, items) in key order;
 items are (key, create_revision, mod_revision, version, header, value); limit 0: all.
 mode: 0 whole records, 1 keys and headers only, 2 count only (items is then a number).
+end is exclusive, empty: no upper bound. ``more`` may also be set without a limit, when the reply
+reaches 24 MiB: go on behind the last key at ``at_revision``.
 Errors: (COMPACTED, compact_revision), (FUTURE, current_revision)."""
 TXN: Final = "txn"
 """("txn", compares, then, otherwise) -> (OK, revision, succeeded, replies). A compare is
 (field, operator, key, operand) with field in version, create, mod, value, lease and operator in
-``= != < >``; then / otherwise are lists of put, del, get, range requests."""
+``= != < >``; then / otherwise are lists of put, del, get, range requests with expected -1 and no
+key written twice. All writes share the revision; reads see the writes before them in the list, and
+a range returns 1,000 items at most."""
 PROMISE: Final = "promise"
 """("promise", at_least) -> (OK, revision): every write acknowledged so far has a revision of at
 most ``revision``, every later one has a greater one, and ``revision >= at_least``. Each watch
@@ -68,7 +72,9 @@ StoreReply = tuple[Any, ...]
 # The shard then sends bodies (events, watermark): events is a list of
 # (type, key, mod_revision, create_revision, version, header, value, previous), type 0 put and
 # 1 delete (header and value of a delete are those of the last state), in order of revision, each
-# > start_revision; every event of this shard with revision <= watermark has been sent.
+# > start_revision; every event of this shard with revision <= watermark has been sent. previous, if
+# wanted and there is one: what was replaced, as an item of a range. Events of one revision are
+# never split over two bodies. Idle streams hear a new watermark every 100 ms; promise is faster.
 # start_revision 0: from now on. The first body has no events and gives the watermark at opening.
 # The stream ends with reason "compacted" when start_revision is older than what is kept, or
 # "slow" when the reader does not keep up.
