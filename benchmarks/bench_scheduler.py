@@ -9,13 +9,17 @@ import resource
 import time
 from collections.abc import Callable
 
+import msgpack
+
 from api.calls import ADDED, ApiReply, Calls, CallsDone, ObjectsSeen, WatchReset, WatchSynced
 from api.core import JsonObject
 from api.streams import Stream
 from scheduler.engine import Engine
-from scheduler.leader import NODES, PODS, SchedulerCore
+from scheduler.leader import BATCH_MAX, NODES, PODS, SchedulerCore
 from scheduler.node_table import NodeTable, node_facts
+from scheduler.partition import PartitionCore, answer_body, request_from
 from scheduler.pod_shape import Shape, Shapes
+from scheduler.pool import ScoringPool
 from scheduler.writes import SCHEDULER_NAME
 
 NODE_COUNT = 5000
@@ -37,6 +41,9 @@ def main() -> None:
         ("leader, all different, equal nodes", 4000, _different_pod),
     ):
         _report(name, pods, _leader_case(pods, shape_of))
+    leader, partition = _pool_case(4000)
+    _report("pool of 2, all different: the leader's share", 4000, leader)
+    _report("pool of 2, all different: each partition's share", 4000, partition)
     peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"peak memory of the process: {peak_kib / 1024:.0f} MiB")
 
@@ -81,6 +88,37 @@ def _leader_case(pods: int, pod_of: Callable[[int], JsonObject]) -> float:
     seconds = time.process_time() - begin
     assert core.decided == pods
     return seconds
+
+
+def _pool_case(pods: int) -> tuple[float, float]:
+    """CPU seconds of the leader and of one of two partitions, batches of 128, wire included."""
+    table, shapes, ties = NodeTable(), Shapes(), Stream(SEED, "ties")
+    for number in range(NODE_COUNT):
+        table.put_node(node_facts(_node(number, False)))
+    pool, cores = ScoringPool(table, Engine(table), 2), (PartitionCore(), PartitionCore())
+    wanted = [shapes.of_pod(_different_pod(number)) for number in range(pods)]
+    leader = partition = 0.0
+    for first in range(0, pods, BATCH_MAX):
+        batch = wanted[first : first + BATCH_MAX]
+        begin = time.process_time()
+        questions = [(n, shape, max(ties.next_u64(), 1)) for n, shape in enumerate(batch)]
+        orders = [(number, msgpack.packb(body)) for number, body in pool.ask(questions, 0)]
+        leader += time.process_time() - begin
+        for number, frame in orders:
+            begin = time.process_time()
+            (answer,) = cores[number].step(request_from(msgpack.unpackb(frame)), 0)
+            frame = msgpack.packb(answer_body(answer))
+            partition += time.process_time() - begin
+            begin = time.process_time()
+            pool.answered(number, msgpack.unpackb(frame), 0)
+            leader += time.process_time() - begin
+        begin = time.process_time()
+        for number, shape, salt in questions:
+            row = pool.choose(number, shape, salt)
+            table.add_pod(f"default/p{first + number}", table.names[row], shape)
+        leader += time.process_time() - begin
+    assert pool.fallbacks == 0
+    return leader, partition / 2
 
 
 def _node(number: int, equal: bool) -> JsonObject:

@@ -37,11 +37,12 @@ Scores = npt.NDArray[np.int32]
 class StaticView:
     """What the Node objects alone say about a shape."""
 
-    __slots__ = ("admitted", "constant", "fixed", "images_matter", "levels", "version")
+    __slots__ = ("_groups", "admitted", "constant", "fixed", "images_matter", "levels", "version")
 
     def __init__(self, shape: Shape, table: NodeTable) -> None:
         rows = slice(0, table.rows)
         self.version = (table.static_version, table.image_version)
+        self._groups: list[tuple[dict[str, int], IntArray]] | None = None
         self.images_matter = any(name in table.images for name in shape.key.images)
         self.admitted: Mask = table.alive[rows].copy()
         """[row]: passes the static filters."""
@@ -65,6 +66,20 @@ class StaticView:
             else:
                 self.constant += share(0, 0, score.normalise) * score.weight
         self.fixed += self.constant
+
+    def groups(self) -> list[tuple[dict[str, int], IntArray]]:
+        """Admitted rows by equal levels: raw score by plugin, and the rows. Worked out once."""
+        if self._groups is None:
+            rows = np.flatnonzero(self.admitted)
+            parts: list[tuple[dict[str, int], IntArray]] = [({}, rows)]
+            for score, raw in self.levels:
+                parts = [
+                    ({**levels, score.name: int(value)}, members[raw[members] == value])
+                    for levels, members in parts
+                    for value in np.unique(raw[members])
+                ]
+            self._groups = parts
+        return self._groups
 
     def is_current(self, shape: Shape, table: NodeTable) -> bool:
         static, images = self.version

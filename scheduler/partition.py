@@ -15,7 +15,7 @@ from api.core import InvariantError
 from scheduler.engine import Engine
 from scheduler.node_table import IntArray, NodeFacts, NodeTable, Taint
 from scheduler.pod_shape import Port, ShapeKey, Shapes, key_from_wire
-from scheduler.rating import Rating, rating_of_view
+from scheduler.rating import Levels, groups_of_view
 from scheduler.tie import FIRST, tie_ranks
 
 STALE = "stale"
@@ -58,7 +58,7 @@ class ScoreRequested:
 class Best:
     """The best nodes of one vector of levels, best first."""
 
-    levels: tuple[int, ...]
+    levels: Levels
     complete: bool
     """No feasible node of these levels is left out."""
     rows: IntArray
@@ -153,37 +153,18 @@ class PartitionCore:
 
     def _score(self, request: ScoreRequested) -> Iterator[list[Best]]:
         shapes = [self._shapes.of_key(key) for key in request.shapes]
-        ratings: dict[int, list[tuple[tuple[int, ...], Rating]]] = {}
+        groups: dict[int, list[tuple[Levels, IntArray, IntArray]]] = {}
         for index, salt in request.pods:
-            if index not in ratings:
-                rating = rating_of_view(self._engine.view(shapes[index]))
-                ratings[index] = list(_by_levels(rating))
-            yield [
-                best_of(rating, levels, self._table, salt, request.best_max)
-                for levels, rating in ratings[index]
-            ]
-
-
-def _by_levels(rating: Rating) -> Iterator[tuple[tuple[int, ...], Rating]]:
-    """Split into nodes of equal levels, in order of the levels."""
-    if not len(rating.rows):
-        return
-    if not rating.levels.any():
-        yield (0,) * len(rating.levels), rating
-        return
-    vectors, members = np.unique(rating.levels, axis=1, return_inverse=True)
-    members = members.reshape(-1)
-    for number in range(vectors.shape[1]):
-        chosen = members == number
-        part = Rating(rating.rows[chosen], rating.bases[chosen], rating.levels[:, chosen])
-        yield tuple(vectors[:, number].tolist()), part
+            if index not in groups:
+                groups[index] = list(groups_of_view(self._engine.view(shapes[index])))
+            yield [best_of(group, self._table, salt, request.best_max) for group in groups[index]]
 
 
 def best_of(
-    rating: Rating, levels: tuple[int, ...], table: NodeTable, salt: int, best_max: int
+    group: tuple[Levels, IntArray, IntArray], table: NodeTable, salt: int, best_max: int
 ) -> Best:
     """The first ``best_max`` nodes by base, then by the draw."""
-    rows, bases = rating.rows, rating.bases
+    levels, rows, bases = group
     complete = len(rows) <= best_max
     if not complete:
         least = np.partition(bases, len(bases) - best_max)[len(bases) - best_max]

@@ -6,6 +6,7 @@ ranked by base alone, whatever the maxima turn out to be; so of each distinct ve
 the best nodes matter, and merging them over partitions is exact.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -48,13 +49,16 @@ def rate(shape: Shape, table: NodeTable, rows: IntArray) -> Rating:
     return Rating(rows, bases, levels)
 
 
-def rating_of_view(view: ShapeView) -> Rating:
-    """The same for all rows, from what the engine remembers."""
-    rows = np.flatnonzero(view.base != NOWHERE)
-    levels = np.zeros((len(LEVELS), len(rows)), np.int64)
-    for score, raw in view.static.levels:
-        levels[LEVELS.index(score)] = raw[rows]
-    return Rating(rows, view.base[rows].astype(np.int64) - view.static.constant, levels)
+def groups_of_view(view: ShapeView) -> Iterator[tuple[Levels, IntArray, IntArray]]:
+    """Levels, feasible rows that have them, and their bases, from what the engine remembers."""
+    for by_plugin, rows in view.static.groups():
+        bases = view.base[rows]
+        feasible = bases != NOWHERE
+        if not feasible.all():
+            rows, bases = rows[feasible], bases[feasible]
+        if len(rows):
+            levels = tuple(by_plugin.get(score.name, 0) for score in LEVELS)
+            yield levels, rows, bases.astype(np.int64) - view.static.constant
 
 
 def weighted_levels(levels: Levels, maxima: Levels, shape: Shape) -> int:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgpack
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scheduler_objects import node, pod
@@ -13,7 +14,7 @@ from scheduler.node_table import NodeTable, node_facts
 from scheduler.partition import PartitionCore, answer_body, request_from
 from scheduler.pod_shape import Shapes
 from scheduler.pool import ScoringPool
-from scheduler.rating import rate, rating_of_view
+from scheduler.rating import groups_of_view, rate
 
 TAINTS = ("a=1:PreferNoSchedule", "b=1:PreferNoSchedule", "c=1:NoSchedule")
 ZONES = ("z0", "z1", "z2")
@@ -139,12 +140,15 @@ def test_views_and_subsets_rate_alike(
         world.table.put_node(node_facts(node(f"n{number}", **facts)))
     for number, kind in enumerate(pod_list):
         shape = world.shapes.of_pod(pod("p", **kind))
-        whole = rating_of_view(world.engine.view(shape))
-        rows = whole.rows
-        parts = rate(shape, world.table, rows)
-        assert parts.rows.tolist() == rows.tolist()
-        assert parts.bases.tolist() == whole.bases.tolist()
-        assert parts.levels.tolist() == whole.levels.tolist()
+        whole = {
+            row: (base, levels)
+            for levels, rows, bases in groups_of_view(world.engine.view(shape))
+            for row, base in zip(rows.tolist(), bases.tolist(), strict=True)
+        }
+        parts = rate(shape, world.table, np.arange(world.table.rows))
+        levels_of = [tuple(column) for column in parts.levels.T.tolist()]
+        pairs = zip(parts.bases.tolist(), levels_of, strict=True)
+        assert dict(zip(parts.rows.tolist(), pairs, strict=True)) == whole
         world.place(f"p{number}", world.engine.choose(shape, 7), shape)
 
 
