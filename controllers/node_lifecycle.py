@@ -38,6 +38,8 @@ class NodeLifecycleController:
         """Node -> when it was last heard of, by our clock, in ns."""
         self._registered: dict[str, str] = {}
         """Node -> uid for which RegisteredNode was said."""
+        self._passing: dict[str, None] = {}
+        """Nodes whose NoExecute taint may change now: Kubernetes looks at it once a period."""
         self._zones = Zones(limits)
         self.events = EventRecorder("node-controller")
         self._evictions = TaintEviction(view)
@@ -64,6 +66,7 @@ class NodeLifecycleController:
                 assert before is not None
                 text = f"Node {before.name} event: Removing Node {before.name} from Controller"
                 self.events.record(_subject(before), NORMAL, "RemovingNode", text, now_ns)
+            self._passing.pop(change.any.name, None)
             self._zones.forget(change.any.name)
             return ()
         assert isinstance(after, Node)
@@ -94,10 +97,10 @@ class NodeLifecycleController:
         out = []
         for row in self._view.rows(NODES):
             assert isinstance(row, Node)
-            ready = row.conditions.get("Ready", ("", ""))[0]
             new = self._registered.get(row.name) != row.uid
-            waits = ready in ("False", "Unknown") and not _has_execute_taint(row)
-            if new or waits or self._is_silent(row, now_ns):
+            if (execute_taint(row) is not None) != _has_execute_taint(row):
+                self._passing[row.name] = None
+            if new or row.name in self._passing or self._is_silent(row, now_ns):
                 out.append(row.name)
         return out
 
@@ -203,6 +206,9 @@ class NodeLifecycleController:
         wanted = execute_taint(node)
         execute = [t for t in taints if _is_execute(t)]
         waits = 0
+        if node.name not in self._passing:
+            return (taints if taints != list(node.taints) else None), 0
+        del self._passing[node.name]
         if wanted is None or self._zones.all_down:
             taints = [taint for taint in taints if not _is_execute(taint)]
         elif not execute:

@@ -20,8 +20,12 @@ SECOND = 1_000_000_000
 @dataclass(slots=True)
 class _Timed:
     uid: str
+    taints: tuple[Taint, ...]
+    """Those that set the time."""
     since_ns: int
     due_ns: int
+    fired: bool = False
+    """It was evicted for these taints; once is enough."""
 
 
 class TaintEviction:
@@ -57,32 +61,45 @@ class TaintEviction:
         taints = _executing(node)
         timed = self._timed.get(node.name)
         if not taints:
-            for key, entry in (self._timed.pop(node.name) if timed else {}).items():
-                self._cancel(key, entry, now_ns)
+            for key, left in (self._timed.pop(node.name) if timed else {}).items():
+                self._cancel(key, left, now_ns)
             return 0
         timed = self._timed.setdefault(node.name, {})
         doomed: list[Pod] = []
         for pod in self._view.pods_on(node.name):
-            if pod.deleted_at:
-                timed.pop(pod.key, None)
-                continue
-            seconds = _tolerated_s(pod.tolerations, taints)
-            if seconds is None:
-                known = timed.pop(pod.key, None)
-                if known is not None:
-                    self._cancel(pod.key, known, now_ns)
-                continue
-            entry = timed.setdefault(pod.key, _Timed(pod.uid, now_ns, 0))
-            if entry.uid != pod.uid:
-                entry = timed[pod.key] = _Timed(pod.uid, now_ns, 0)
-            entry.due_ns = entry.since_ns + seconds * SECOND
-            if entry.due_ns <= now_ns:
+            entry = self._entry(timed, pod, taints, now_ns)
+            if entry is not None and not entry.fired and entry.due_ns <= now_ns:
+                entry.fired = True
                 doomed.append(pod)
         if doomed and not (yield from self._evict(doomed, now_ns)):
+            for pod in doomed:
+                timed.pop(pod.key, None)
             return None
-        for pod in doomed:
-            timed.pop(pod.key, None)
-        return min((entry.due_ns for entry in timed.values()), default=0)
+        return min((entry.due_ns for entry in timed.values() if not entry.fired), default=0)
+
+    def _entry(
+        self, timed: dict[str, _Timed], pod: Pod, taints: tuple[Taint, ...], now_ns: int
+    ) -> _Timed | None:
+        """The pod's time, set or moved as its tolerations and the taints say; None: it may stay."""
+        entry: _Timed | None = timed.get(pod.key)
+        if entry is not None and entry.uid != pod.uid:
+            entry = None
+        tolerated, seconds = _tolerance(pod.tolerations, taints)
+        if tolerated and seconds is None:
+            if timed.pop(pod.key, None) is not None and entry is not None:
+                self._cancel(pod.key, entry, now_ns)
+            return None
+        if not tolerated:
+            if entry is None or entry.taints != taints:
+                if entry is not None:
+                    self._cancel(pod.key, entry, now_ns)
+                entry = _Timed(pod.uid, taints, now_ns, now_ns)
+        elif entry is None:
+            entry = _Timed(pod.uid, taints, now_ns, now_ns)
+        if tolerated and seconds is not None and not entry.fired:
+            entry.due_ns = entry.since_ns + seconds * SECOND
+        timed[pod.key] = entry
+        return entry
 
     def _evict(
         self, pods: Sequence[Pod], now_ns: int
@@ -113,32 +130,34 @@ class TaintEviction:
 
     def _cancel(self, key: str, entry: _Timed, now_ns: int) -> None:
         pod = self._view.pod(key)
-        if pod is None or pod.uid != entry.uid or entry.due_ns <= now_ns:
+        if pod is None or pod.uid != entry.uid or entry.fired:
             return
         text = f"Cancelling deletion of Pod {key}"
         self.events.record(_subject(pod), NORMAL, "TaintManagerEviction", text, now_ns)
 
 
-def _executing(node: Node) -> list[Taint]:
-    return [taint for taint in node.taints if taint.effect == "NoExecute"]
+def _executing(node: Node) -> tuple[Taint, ...]:
+    return tuple(taint for taint in node.taints if taint.effect == "NoExecute")
 
 
 def _subject(pod: Pod) -> Subject:
     return Subject("Pod", "v1", pod.namespace, pod.name, pod.uid, str(pod.revision))
 
 
-def _tolerated_s(tolerations: Sequence[Toleration], taints: Sequence[Taint]) -> int | None:
-    """For how many seconds the pod may stay; None: for good, 0: not at all."""
+def _tolerance(
+    tolerations: Sequence[Toleration], taints: Sequence[Taint]
+) -> tuple[bool, int | None]:
+    """Are all taints tolerated, and for how many seconds (None: for good)."""
     shortest: int | None = None
     for taint in taints:
         fitting = [known for known in tolerations if _tolerates(known, taint)]
         if not fitting:
-            return 0
+            return False, None
         for known in fitting:
             if known.seconds is not None:
                 seconds = max(0, known.seconds)
                 shortest = seconds if shortest is None else min(shortest, seconds)
-    return shortest
+    return True, shortest
 
 
 def _tolerates(known: Toleration, taint: Taint) -> bool:

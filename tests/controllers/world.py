@@ -39,7 +39,7 @@ class World:
     def __init__(self, seed: int = 1) -> None:
         self.now_ns = T0 - 10 * SECOND
         self.api = MemoryApi(seed)
-        self.kubelets: Kubelets | None = None
+        self.programs: list[Program] = []
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self._sequence = 0
 
@@ -69,6 +69,8 @@ class Program:
     ) -> None:
         self.core = ControllersCore(name, shards, limits, only)
         self.alive = True
+        self.cut_off = False
+        """Its calls no longer reach the API, and nothing reaches it."""
         self.calls: list[ApiRequest] = []
         self._world = world
         self._inbox: list[ComponentEvent] = []
@@ -87,7 +89,7 @@ class Program:
         self._world.api.watchers.remove(self._changed)
 
     def _changed(self, resource: str, kind: int, item: JsonObject, revision: int) -> None:
-        if resource in WATCHED:
+        if resource in WATCHED and not self.cut_off:
             event = ObjectsSeen(resource, [kind], [item], [revision])
             self._world.after(CALL_NS // 2, lambda: self._receive(event))
 
@@ -118,7 +120,7 @@ class Program:
             self._world.after(CALL_NS // 2, lambda request=request: self._serve(request))
 
     def _serve(self, request: ApiRequest) -> None:
-        if not self.alive:
+        if not self.alive or self.cut_off:
             return
         reply = self._world.call(request)
         self._world.after(CALL_NS // 2, lambda: self._receive(CallsDone([reply])))
@@ -134,6 +136,7 @@ class Kubelets:
     READY_NS = 250 * MS
     GONE_NS = 300 * MS
     LEASE_NS = 4 * SECOND
+    TURN_NS = 20 * MS
 
     def __init__(self, world: World, nodes: Sequence[str] = ("n1", "n2", "n3", "n4", "n5", "n6")):
         self._world = world
@@ -176,7 +179,9 @@ class Kubelets:
         elif not pod["spec"].get("nodeName"):
             self._schedule(pod)
         elif pod["status"].get("phase") == "Pending" and not _held(pod):
-            self._later(self.READY_NS, pod, self._make_ready)
+            # Pods that are bound together become ready together.
+            ready_ns = -(-(self._world.now_ns + self.READY_NS) // self.TURN_NS) * self.TURN_NS
+            self._later(ready_ns - self._world.now_ns, pod, self._make_ready)
 
     def _later(self, delay_ns: int, pod: JsonObject, act: Callable[[JsonObject], None]) -> None:
         namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
@@ -220,14 +225,16 @@ class Kubelets:
         if wanted is None:
             self._turn += 1
             return self._nodes[self._turn % len(self._nodes)] if self._nodes else None
+        pods = [item["spec"].get("nodeName") for item in self._world.api.list("pods")]
+        fitting: list[tuple[int, str]] = []
         for node in self._world.api.list("nodes"):
             if (node["metadata"].get("labels") or {}).get("golden") != wanted:
                 continue
-            taints = (node["spec"].get("taints") or ()) if node.get("spec") else ()
+            taints = (node.get("spec") or {}).get("taints") or ()
             if all(_tolerated(pod, taint) for taint in taints):
-                name: str = node["metadata"]["name"]
-                return name
-        return None
+                name = node["metadata"]["name"]
+                fitting.append((pods.count(name), name))
+        return min(fitting)[1] if fitting else None
 
     def _make_ready(self, pod: JsonObject) -> None:
         if pod["status"].get("phase") != "Pending" or "deletionTimestamp" in pod["metadata"]:
