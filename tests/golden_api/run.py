@@ -1,0 +1,58 @@
+"""Replay a directory of recorded cases against a server started for the purpose."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.golden_api.replay import Case
+from tests.golden_api.server import Server, running_server
+
+FILES = ("defaults", "errors", "tables", "patches", "watch")
+
+Outcomes = dict[str, str | None]
+"""Id of a case to the first difference, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which cases, and how strictly."""
+
+    served: bool = False
+    """Only cases of resources that our server serves."""
+    managed_fields: bool = False
+    """Compare metadata.managedFields too."""
+    only: str = ""
+    """The case of this id."""
+
+
+async def replay(directory: Path, choice: Choice) -> dict[str, Outcomes]:
+    """File name to the outcomes of its cases."""
+    found: dict[str, Outcomes] = {}
+    async with running_server() as server:
+        for name in FILES:
+            path = directory / f"{name}.jsonl"
+            if path.exists():
+                found[path.name] = await _replay_file(server, path, choice)
+    return found
+
+
+async def _replay_file(server: Server, path: Path, choice: Choice) -> Outcomes:
+    lines = [line for line in path.read_text().splitlines() if line.strip()]
+    cases = [
+        Case(server, json.loads(line), f"{path.stem}{number}", choice.managed_fields)
+        for number, line in enumerate(lines)
+    ]
+    cases = [
+        case
+        for case in cases
+        if choice.only in ("", case.id) and (not choice.served or case.served())
+    ]
+    # Watches are open for seconds each, so all scenarios run at once; a compaction comes last.
+    together = [case for case in cases if "watches" in case.case]
+    results = await asyncio.gather(*(case.run() for case in together))
+    outcomes = {case.id: result for case, result in zip(together, results, strict=True)}
+    for case in cases:
+        if case.id not in outcomes:
+            outcomes[case.id] = await case.run()
+    return outcomes
