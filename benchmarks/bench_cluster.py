@@ -32,7 +32,7 @@ def node_ready(node: JsonObject) -> bool:
 
 
 def pod_running(pod: JsonObject) -> bool:
-    return pod["status"].get("phase") == "Running"
+    return bool(pod["status"].get("phase") == "Running")
 
 
 def cpu_by_role(samples: list[ProcessSample]) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """A cluster of programs in Ray actors, from a plan."""
 
 import contextlib
+import logging
 import os
 import shutil
 import tempfile
@@ -79,7 +80,7 @@ class RayCluster:
             }
         # The environment of the driver's virtual environment is that of the workers.
         self._ray.init(
-            namespace=self.namespace, log_to_driver=False, logging_level="warning", **local
+            namespace=self.namespace, log_to_driver=False, logging_level=logging.WARNING, **local
         )
 
     def _start_programs(self, progress: Callable[[str], None]) -> None:

@@ -12,6 +12,7 @@ import traceback
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import ray
 import uvloop
@@ -75,11 +76,11 @@ class Names:
 
     def _ask(self, name: str) -> str:
         try:
-            actor = ray.get_actor(name, namespace=self._namespace)
-            address: str = ray.get(actor.address.remote(), timeout=RESOLVE_TIMEOUT_S)
+            actor: Any = ray.get_actor(name, namespace=self._namespace)
+            address = ray.get(actor.address.remote(), timeout=RESOLVE_TIMEOUT_S)
         except (ValueError, ray.exceptions.RayError, ray.exceptions.GetTimeoutError) as error:
             raise ConnectionError(f"{name} has no address now: {error}") from error
-        return address
+        return str(address)
 
 
 class ProgramThread(threading.Thread):
