@@ -75,5 +75,6 @@ def limits_of(profile: Profile) -> ControllerLimits:
         node_workers=512,
         gc_reads_first=False,
         namespace_grace_ns=0,
+        replica_sets=ReplicaSetLimits(burst=10_000, slow_start=64),
         retries=RetryLimits(qps=0.0),
     )
