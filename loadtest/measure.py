@@ -190,6 +190,11 @@ def never_started(pods: Pods, end_s: float) -> int:
     return int((np.isnan(pods.running_s) & (waited > POD_START_GRACE_S)).sum())
 
 
+def deleted_before_running(pods: Pods) -> int:
+    """Pods that were deleted before they were seen Running; their start has no latency."""
+    return int((np.isnan(pods.running_s) & ~np.isnan(pods.deleted_s)).sum())
+
+
 @dataclass(frozen=True, slots=True)
 class RoleUsage:
     """CPU and memory of one role: points in time, summed over its processes."""

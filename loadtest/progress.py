@@ -66,14 +66,14 @@ class PlainDisplay:
             return
         self._last_s = progress.elapsed_s
         self._phase = progress.phase
+        eta = f", ETA {progress.eta_s:.0f} s" if progress.total_s else ""
         self.message(
             f"[{progress.elapsed_s:5.1f} s] {progress.phase}: nodes Ready "
             f"{progress.nodes_ready}/{progress.nodes_expected}, pods created {progress.created} "
             f"({progress.created_per_s:.0f}/s), bound {progress.bound} "
             f"({progress.bound_per_s:.0f}/s), Running {progress.running} "
             f"({progress.running_per_s:.0f}/s), requests {progress.requests_done}, "
-            f"in flight {progress.in_flight}, not sent {progress.overflow}, "
-            f"ETA {progress.eta_s:.0f} s"
+            f"in flight {progress.in_flight}, not sent {progress.overflow}{eta}"
         )
 
     def close(self) -> None:

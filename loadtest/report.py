@@ -76,14 +76,14 @@ def _figures_of_merit(summary: Summary) -> str:
     pods = summary.pods
     tiles = [
         (f"{summary.state.nodes_ready:,}", "nodes Ready"),
-        (f"{summary.state.boot_s:.1f} s", "start to all nodes Ready"),
+        (f"{summary.state.boot_s:.1f} s", "until all Ready"),
         (f"{len(pods.created_s):,}", "pods created"),
         (f"{summary.bound_per_s_max:.1f}/s", "pods bound, best 5 s"),
         (
             verdict_text(summary.pod_start.p99 if summary.pod_start else None, "s"),
             "pod start p99",
         ),
-        (f"{len(summary.requests.code):,}", "requests scheduled and due"),
+        (f"{len(summary.requests.code):,}", "requests"),
     ]
     cells = "".join(f"<div><b>{escape(big)}</b><span>{small}</span></div>" for big, small in tiles)
     return f'<div class="tiles">{cells}</div>'

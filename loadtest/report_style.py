@@ -48,7 +48,10 @@ code{font-size:12px;overflow-wrap:anywhere}
 @page{size:A4;margin:12mm}
 @media print{body{background:#fff;font-size:11px}main{max-width:none;padding:0}
 *{-webkit-print-color-adjust:exact;print-color-adjust:exact}
-section{margin-top:16px}section:has(table),tr,figure{break-inside:avoid}
+.meta,.note,figcaption,.tiles span,code{font-size:9.5px}figcaption b{font-size:11px}
+h2{font-size:13px;margin-bottom:5px}header{padding:12px 16px}.badge{font-size:17px}
+header h1{font-size:19px}.tiles div{padding:7px 9px}.result{font-size:9px;min-width:54px}
+section{margin-top:12px}section:has(table),tr,figure{break-inside:avoid}
 table{font-size:10px}th,td{padding:4px 7px}.tiles b{font-size:15px}
 .tiles{grid-template-columns:repeat(6,1fr)}.figures{grid-template-columns:1fr 1fr}}
 """

@@ -218,9 +218,7 @@ class CampaignRun:
         log = self._cluster / PROGRAM_LOG
         if log.exists():
             shutil.copy(log, self._directory / PROGRAM_LOG)
-            self.state.error = self.state.error.replace(
-                str(log), str(self._directory / PROGRAM_LOG)
-            )
+        self.state.error = self.state.error.replace(str(log), PROGRAM_LOG)
         shutil.rmtree(self._private, ignore_errors=True)
         shutil.rmtree(self._cluster, ignore_errors=True)
         write_state(self._directory, self.state)

@@ -7,7 +7,7 @@ Source: kubernetes/community sig-scalability/slos.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from loadtest.campaign import Slos
@@ -55,6 +55,8 @@ class Measurements:
     pod_start: Quantiles | None
     pods_never_started: int
     """Pods created early enough to start, not deleted, and never seen Running."""
+    pods_deleted_first: int
+    """Pods deleted before they were seen Running."""
     watch_delivery: Quantiles | None
     requests: int
     failed: int
@@ -113,6 +115,9 @@ def _single(sli: str, quantiles: Quantiles | None, threshold: float) -> Verdict:
 def _pod_start(data: Measurements, threshold: float) -> Verdict:
     sli = "Pod start latency p99 (without image pull)"
     verdict = _single(sli, data.pod_start, threshold)
+    if data.pods_deleted_first:
+        text = f"{data.pods_deleted_first} deleted before Running"
+        verdict = replace(verdict, worst=text)
     started = data.pod_start.count if data.pod_start else 0
     never = data.pods_never_started
     # Pods that never started are slower than any threshold: the percentile counts them.

@@ -44,7 +44,7 @@ def run(file: Path, overrides: tuple[str, ...], seed: int | None, dry_run: bool,
     if dry_run:
         return
     try:
-        directory, run_id = new_bundle(out, campaign.name)
+        directory, run_id = new_bundle(out.resolve(), campaign.name)
     except OSError as error:
         raise click.ClickException(f"cannot write to {out}: {error.strerror}") from None
     (directory / "campaign.yaml").write_bytes(file.read_bytes())

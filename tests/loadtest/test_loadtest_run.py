@@ -146,7 +146,8 @@ def test_a_cluster_that_does_not_start_is_one_error(tmp_path: Path) -> None:
     directory, state, _ = execute(tmp_path, start, nodes=1)
     assert state.outcome == "failed"
     assert state.error.startswith("store-0 did not start: disk full")
-    assert str(directory / "programs.log") in state.error
+    assert "(log: programs.log)" in state.error
+    assert "disk full" in (directory / "programs.log").read_text()
     assert exit_code(render(directory)) == 1
 
 

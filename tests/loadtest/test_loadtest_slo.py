@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from loadtest.campaign import Slos
-from loadtest.measure import Pods, busiest_window, never_started, per_second, quantiles
+from loadtest.measure import (
+    Pods,
+    busiest_window,
+    deleted_before_running,
+    never_started,
+    per_second,
+    quantiles,
+)
 from loadtest.slo import GeneratorFacts, Measurements, Quantiles, judge, stamp
 from loadtest.summary import best_window
 
@@ -28,6 +35,7 @@ def measurements() -> Measurements:
         },
         pod_start=spread(4.9),
         pods_never_started=0,
+        pods_deleted_first=0,
         watch_delivery=spread(0.02),
         requests=1000,
         failed=10,
@@ -52,7 +60,7 @@ def test_the_slowest_pair_decides_and_the_threshold_itself_passes() -> None:
 
 
 def test_no_data_is_no_pass() -> None:
-    empty = Measurements({}, None, 0, None, 0, 0)
+    empty = Measurements({}, None, 0, 0, None, 0, 0)
     assert set(results(empty).values()) == {"NO DATA"}
 
 
@@ -117,6 +125,12 @@ def test_pods_never_started() -> None:
     )
     # The first waited to the end, the last 9 s; the third is too young, the fourth was deleted.
     assert never_started(pods, 10.0) == 2
+    assert deleted_before_running(pods) == 2
+
+
+def test_pods_deleted_before_they_ran_are_told() -> None:
+    verdict = judge(SLOS, replace(measurements(), pods_deleted_first=7))[3]
+    assert (verdict.result, verdict.worst) == ("PASS", "7 deleted before Running")
 
 
 def test_rates() -> None:
