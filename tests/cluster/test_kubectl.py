@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from .conftest import NODES, Kubectl
+from tests.cluster.commands import NODES, Kubectl
 
 pytestmark = [pytest.mark.cluster, pytest.mark.kubectl]
 
