@@ -2,8 +2,8 @@
 
     python benchmarks/bench_store.py [--durability fsync buffered none] [--seconds 3]
 
-Key 48 bytes, value 1,024 bytes. A row is one kind of request with so many in flight, each in a frame
-of its own: rate, latency as the loader saw it, CPU of the store and of the loader per request.
+Key 48 bytes, value 1,024 bytes. A row is one kind of request with so many in flight, each in a
+frame of its own: rate, latency as the loader saw it, CPU of the store and of the loader a request.
 """
 
 import argparse

@@ -108,10 +108,8 @@ class Watchers:
             caught_up = len(changes) < REPLAY_CHUNK
             reached = watermark if caught_up else changes[-1][0][MOD]
             wanted = [change for change in changes if change[0][KEY].startswith(watcher.prefix)]
-            if wanted:
-                effects += _frames(watcher, _bodies(wanted, watcher.want_previous, reached))
-            else:
-                watcher.sent = reached
+            bodies = _bodies(wanted, watcher.want_previous, reached) or [([], reached)]
+            effects += _frames(watcher, bodies)
             if caught_up:
                 self._join(watcher)
             else:
