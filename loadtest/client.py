@@ -72,7 +72,8 @@ class ApiClient:
         """End whatever another thread waits for, above all a watch; that thread closes."""
         if self._socket is not None:
             try:
-                self._socket.shutdown(socket.SHUT_RDWR)
+                # Not SSLSocket's own: it drops the TLS layer, and the reader would get raw bytes.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
             except OSError:
                 pass
 

@@ -80,6 +80,9 @@ class CampaignRun:
             self._display.message("Interrupted: stopping, partial data is kept.")
         except (RunError, ClusterError, ServerUnreachable, GeneratorError) as error:
             self.state.error = str(error)
+            # A start that was broken off by ctrl-C may find that it cannot clean up.
+            if isinstance(error.__context__, KeyboardInterrupt):
+                self.state.outcome = "interrupted"
         finally:
             self._finish()
         return self.state

@@ -48,6 +48,8 @@ for command in (run, report, up, down):
 
 
 def main() -> None:
-    """Entry point. SIGTERM is handled as ctrl-C: stop, keep the data, leave no process."""
+    """Entry point. SIGTERM is handled as ctrl-C: stop, keep the data, leave no process. So is
+    SIGINT in the background of a script, where a shell lets processes ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     cli()

@@ -13,10 +13,11 @@ from actors.cluster import ClusterHandle
 from actors.plan import ClusterPlan
 from actors.processes import descendants
 from actors.ray.cluster import ClusterError
+from loadtest.bodies import namespace_body
 from loadtest.bundle import RunState, new_bundle, read_rows
 from loadtest.campaign import parse_campaign
 from loadtest.cli.verdict import exit_code
-from loadtest.client import ApiClient, ServerUnreachable
+from loadtest.client import ApiClient, ServerUnreachable, create
 from loadtest.compiled import compile_campaign
 from loadtest.measure import failed_requests
 from loadtest.progress import Progress
@@ -151,6 +152,18 @@ def test_a_cluster_that_does_not_start_is_one_error(tmp_path: Path) -> None:
     assert exit_code(render(directory)) == 1
 
 
+def test_a_start_that_is_broken_off_is_interrupted_even_if_it_ends_badly(tmp_path: Path) -> None:
+    def start(plan: ClusterPlan, progress: Callable[[str], None]) -> ClusterHandle:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise ClusterError("processes did not end: [7]")
+
+    directory, state, _ = execute(tmp_path, start, nodes=1)
+    assert (state.outcome, state.error) == ("interrupted", "processes did not end: [7]")
+    assert exit_code(render(directory)) == 130
+
+
 def test_a_refused_token_ends_the_run_at_once(tmp_path: Path, fake_cluster: Callable) -> None:
     handle = fake_cluster(nodes=1)
     handle.token = "wrong"
@@ -167,3 +180,47 @@ def test_an_unreachable_server(tmp_path: Path, fake_cluster: Callable) -> None:
     with pytest.raises(ServerUnreachable, match=r"cannot reach https://127.0.0.1:\d+: "):
         client.request("GET", "/api/v1/nodes")
     client.close()
+
+
+def test_an_aborted_watch_ends_with_whole_events_only(fake_cluster: Callable) -> None:
+    handle = fake_cluster(nodes=1)
+    watcher = ApiClient(handle.server, handle.ca_file, handle.token)
+    writer = ApiClient(handle.server, handle.ca_file, handle.token)
+    seen: list[str] = []
+    first = threading.Event()
+    outcome: list[str] = []
+
+    def follow() -> None:
+        try:
+            for event in watcher.watch("/api/v1/namespaces?watch=1"):
+                seen.append(event["object"]["metadata"]["name"])
+                first.set()
+            outcome.append("ended")
+        except ServerUnreachable:
+            outcome.append("lost")
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    index = 0
+    while not first.wait(0.05):
+        create(writer, "/api/v1/namespaces", namespace_body(f"n{index}"))
+        index += 1
+    stop_writing = threading.Event()
+
+    def write() -> None:
+        number = index
+        while not stop_writing.is_set():
+            create(writer, "/api/v1/namespaces", namespace_body(f"n{number}"))
+            number += 1
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    while len(seen) < index + 20:
+        writing.join(0.01)
+    watcher.abort()
+    thread.join(timeout=5)
+    stop_writing.set()
+    writing.join()
+    assert outcome in (["ended"], ["lost"])
+    watcher.close()
+    writer.close()
