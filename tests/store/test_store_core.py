@@ -21,7 +21,9 @@ from store.messages import (
     Reply,
     RequestsArrived,
     SendWatchFrames,
+    SnapshotWritten,
     WatchFellBehind,
+    WriteSnapshot,
 )
 
 A, B, C = b"/registry/pods/default/a", b"/registry/pods/default/b", b"/registry/pods/other/c"
@@ -312,3 +314,46 @@ def test_status() -> None:
     assert sorted(status) == [
         "compact_revision", "durability", "keys", "log_bytes", "revision", "shard"
     ]  # fmt: skip
+
+
+def test_records_of_the_step_that_learns_of_the_failure_are_taken_back() -> None:
+    shard = ShardInMemory()
+    shard.ask(put(A))
+    shard.queued.clear()
+    effects = shard.step(RequestsArrived((98,), ((put(B),),)), AppendFailed(1, "full"))
+    assert not [effect for effect in effects if isinstance(effect, Append)]
+    assert shard.replies[98] == [(NO_SPACE, "full")]
+    assert shard.one(*put(C))[0] == OK
+
+
+def test_writes_after_a_watch_exceed_the_revision_it_starts_from() -> None:
+    shard = ShardInMemory()
+    elsewhere = shard.one(*put(A))[1] + 1000 * MAX_SHARDS + 1
+    watcher = shard.watch(b"/", elsewhere)
+    assert shard.one(*put(B))[1] > elsewhere
+    assert [event[1] for event in shard.events(watcher)] == [B]
+
+
+def test_a_replay_without_matching_changes_still_tells_the_watermark() -> None:
+    shard = ShardInMemory()
+    first, last = (reply[1] for reply in shard.do(put(A), put(B)))
+    watcher = shard.watch(b"/none/", first)
+    assert shard.frames[watcher] == [([], first), ([], last)]
+
+
+def test_compaction_keeps_what_a_snapshot_still_reads() -> None:
+    shard = ShardInMemory()
+    shard.do(*[put(b"/k/%04d" % number, b"old") for number in range(1500)])
+    old = shard.core.ledger.watermark
+    shard.one("compact", old)
+    order = shard.core.snapshots.begin()
+    rows = list(order.rows)
+    shard.do(*[put(b"/k/%04d" % number, b"new") for number in range(1500)])
+    assert shard.one("compact", shard.core.ledger.watermark)[0] == OK
+    (last,) = shard.step(SnapshotWritten(old, 0))
+    assert isinstance(last, WriteSnapshot) and last.last
+    rows += last.rows
+    assert [row[5] for row in rows] == [b"old"] * 1500
+    shard.step(SnapshotWritten(old, 0))
+    shard.settle()
+    assert not shard.core.keyspace.history
