@@ -6,7 +6,9 @@ from itertools import chain
 from pathlib import Path
 
 from actors.component import ComponentRunner, FrameTransport, run_component
-from actors.net.client import FrameClient
+from actors.kubeconfig import read_kubeconfig
+from actors.net import FrameClient
+from actors.net.https_transport import HttpsTransport
 from actors.plan import HollowNodesConfig
 from actors.program import Resolve
 from hollow_node.core import HollowNodes
@@ -19,23 +21,29 @@ class RunningHollowNodes:
 
     address = ""
 
-    def __init__(self, core: HollowNodes, runner: ComponentRunner, client: FrameClient) -> None:
+    def __init__(
+        self, core: HollowNodes, runner: ComponentRunner, line: FrameClient | HttpsTransport
+    ) -> None:
         self._core = core
         self.runner = runner
-        self._client = client
+        self._line = line
 
     def gauges(self) -> Mapping[str, float]:
         return {**self._core.gauges(), **self.runner.gauges()}
 
     async def stop(self) -> None:
         await self.runner.stop()
-        await self._client.close()
+        await self._line.close()
 
 
 async def start(config: HollowNodesConfig, resolve: Resolve) -> RunningHollowNodes:
     """Start kubelets for this actor's share of the nodes."""
     stages = general_stages(round(config.pod_delay_s * 1000))
     core = HollowNodes(node_shapes(config), stages, config.seed, round(config.lease_period_s * 1e9))
+    if config.kubeconfig:
+        access = read_kubeconfig(config.kubeconfig)
+        https = HttpsTransport(access.server, access.authority_pem, access.token)
+        return RunningHollowNodes(core, await run_component(core, https, time.time_ns), https)
     client = FrameClient(config.api_server, config.security, resolve, config.name)
     runner = await run_component(core, FrameTransport(client), time.time_ns)
     return RunningHollowNodes(core, runner, client)

@@ -164,12 +164,16 @@ def server_ssl_context(security: Security, alpn: Sequence[str] = ("http/1.1",)) 
     return context
 
 
-def client_ssl_context(ca_file: str, alpn: Sequence[str] = ("http/1.1",)) -> ssl.SSLContext:
-    """Verifies the server's name and certificate against this one authority, TLS 1.2 or later."""
+def client_ssl_context(
+    ca_file: str = "", alpn: Sequence[str] = ("http/1.1",), *, ca_pem: str = ""
+) -> ssl.SSLContext:
+    """Verifies the server's name and certificate against this one authority, TLS 1.2 or later.
+
+    The authority is a file, or its PEM text."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(list(alpn))
-    context.load_verify_locations(ca_file)
+    context.load_verify_locations(ca_file or None, cadata=ca_pem or None)
     return context
 
 

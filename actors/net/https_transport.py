@@ -45,12 +45,12 @@ class HttpsTransport:
     batch_requests_max = 500
 
     def __init__(
-        self, server_url: str, ca_file: str, token: str, connections_max: int = 100
+        self, server_url: str, ca_pem: str, token: str, connections_max: int = 100
     ) -> None:
-        """``server_url``: ``https://HOST:PORT``. Needs a running loop. OSError for ``ca_file``."""
+        """``server_url``: ``https://HOST:PORT``; ``ca_pem``: PEM text. Needs a running loop."""
         self._url = server_url.rstrip("/")
         headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "identity"}
-        context = client_ssl_context(ca_file)
+        context = client_ssl_context(ca_pem=ca_pem)
         self._calls = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections_max, ssl=context),
             headers=headers,

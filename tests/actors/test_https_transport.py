@@ -112,7 +112,8 @@ async def start(security: Security, kube: Kube) -> tuple[HttpsServer, HttpsTrans
 
 def transport_to(server: HttpsServer, security: Security) -> HttpsTransport:
     url = f"https://127.0.0.1:{server.port}/"
-    return HttpsTransport(url, f"{security.directory}/ca.crt", admin_token(security))
+    authority = Path(security.directory, "ca.crt").read_text()
+    return HttpsTransport(url, authority, admin_token(security))
 
 
 async def call(transport: HttpsTransport, *requests: ApiRequest) -> dict[int, ApiReply]:
