@@ -335,10 +335,11 @@ def test_writes_after_a_watch_exceed_the_revision_it_starts_from() -> None:
 
 
 def test_a_replay_without_matching_changes_still_tells_the_watermark() -> None:
-    shard = ShardInMemory()
-    first, last = (reply[1] for reply in shard.do(put(A), put(B)))
-    watcher = shard.watch(b"/none/", first)
-    assert shard.frames[watcher] == [([], first), ([], last)]
+    shard = ShardInMemory(check=False)
+    revisions = [reply[1] for reply in shard.do(*[put(b"/k/%d" % n) for n in range(2500)])]
+    watcher = shard.watch(b"/none/", revisions[0])
+    marks = [revisions[0], revisions[1000], revisions[2000], revisions[-1]]
+    assert shard.frames[watcher] == [([], mark) for mark in marks]
 
 
 def test_compaction_keeps_what_a_snapshot_still_reads() -> None:
