@@ -39,7 +39,9 @@ from apiserver.messages import (
     StreamBodies,
     StreamBytes,
     StreamOpened,
+    StreamsBusy,
     StreamsClosed,
+    StreamsDrained,
     User,
     WatchesArrived,
 )
@@ -49,6 +51,10 @@ _LOG = structlog.get_logger("apiserver")
 
 READY_S = 60.0
 """How long a start waits for the shards of the store."""
+ANSWER_BYTES_MAX = 60 << 20
+"""Of one call of a component: a little less than a frame may have."""
+BUSY_BYTES = 8 << 20
+"""Unsent bytes of a stream above which an initial state is not continued."""
 _CALL_TYPES = frozenset(
     (str, str, str, str, str, str, body, str, bool) for body in (bytes, type(None))
 )
@@ -69,17 +75,23 @@ async def start(config: ApiServerConfig, resolve: Resolve) -> "ApiServer":
 class Batch:
     """A call of a component: several requests that are answered together."""
 
-    __slots__ = ("due", "replies", "reply")
+    __slots__ = ("due", "replies", "reply", "size")
 
     def __init__(self, reply: Callable[[object], None], size: int) -> None:
         self.reply = reply
         self.due = size
+        self.size = 0
         self.replies: list[tuple[int, int, bytes] | None] = [None] * size
 
     def answered(self, place: int, answer: Answer) -> None:
         self.replies[place] = (answer.code, answer.revision, answer.body)
         self.due -= 1
-        if not self.due:
+        self.size += len(answer.body)
+        if self.due:
+            return
+        if self.size > ANSWER_BYTES_MAX:
+            self.reply(PeerError(f"answers of {self.size} bytes are too large: list in pages"))
+        else:
             self.reply(self.replies)
 
 
@@ -113,6 +125,7 @@ class ApiServer:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ns: int | None = None
         self._ready = asyncio.Event()
+        self._busy: set[int] = set()
         self._steps = 0
         self._crashes = 0
         self._stopped = False
@@ -291,6 +304,10 @@ class ApiServer:
                     watch = self._http_watches.get(stream)
                     if watch is not None:
                         watch.write(chunk)
+                        if watch.size > BUSY_BYTES and stream not in self._busy:
+                            self._busy.add(stream)
+                            self._take(StreamsBusy((stream,)))
+                            watch.drained = partial(self._drained, stream)
             case StreamOpened(stream, content_type):
                 self._opened(stream, content_type)
             case EndStreams(streams, reasons):
@@ -331,9 +348,19 @@ class ApiServer:
 
     def _send_body(self, stream: int, body: tuple[object, ...]) -> None:
         to = self._frame_watches.get(stream)
-        if to is not None and not to.send(body):
+        if to is None:
+            return
+        if not to.send(body):
             self._end(stream, "slow")
             self._take(StreamsClosed((stream,)))
+        elif to.backlog_bytes > BUSY_BYTES and stream not in self._busy:
+            self._busy.add(stream)
+            self._take(StreamsBusy((stream,)))
+            to.when_drained(partial(self._drained, stream))
+
+    def _drained(self, stream: int) -> None:
+        self._busy.discard(stream)
+        self._take(StreamsDrained((stream,)))
 
     def _end(self, stream: int, reason: str) -> None:
         watch = self._http_watches.pop(stream, None)

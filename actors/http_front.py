@@ -27,7 +27,7 @@ _NO_CACHE = (b"cache-control", b"no-cache, private")
 class HttpWatch:
     """The body of one watch: what is to be written, and whether it is over."""
 
-    __slots__ = ("chunks", "content_type", "ended", "size", "slow", "wake")
+    __slots__ = ("chunks", "content_type", "drained", "ended", "size", "slow", "wake")
 
     def __init__(self) -> None:
         self.content_type = ""
@@ -36,6 +36,8 @@ class HttpWatch:
         self.ended = False
         self.slow = False
         self.wake: asyncio.Future[None] | None = None
+        self.drained: Callable[[], None] | None = None
+        """To be called once when what was written has been sent."""
 
     def write(self, chunk: bytes) -> None:
         self.chunks.append(chunk)
@@ -152,6 +154,9 @@ class HttpFront:
                     watch.chunks, watch.size = [], 0
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
                     continue
+                if watch.drained is not None:
+                    watch.drained()
+                    watch.drained = None
                 if watch.ended:
                     break
                 watch.wake = self._loop.create_future()

@@ -31,7 +31,9 @@ from apiserver.messages import (
     StoreReplied,
     StoreStreamEnded,
     StreamOpened,
+    StreamsBusy,
     StreamsClosed,
+    StreamsDrained,
     WatchesArrived,
 )
 from apiserver.outbox import Outbox
@@ -129,6 +131,11 @@ class ApiServerCore:
             case StreamsClosed(streams):
                 for stream in streams:
                     self._close(stream)
+            case StreamsBusy(streams):
+                self._streams.busy.update(dict.fromkeys(streams))
+            case StreamsDrained(streams):
+                for stream in streams:
+                    self._streams.busy.pop(stream, None)
             case _:
                 assert_never(event)
 

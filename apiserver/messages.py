@@ -124,6 +124,20 @@ class StreamsClosed:
     streams: Sequence[int]
 
 
+@dataclass(frozen=True, slots=True)
+class StreamsBusy:
+    """Much is unsent on these streams: go on with an initial state only once they are drained."""
+
+    streams: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamsDrained:
+    """Little is unsent on these streams."""
+
+    streams: Sequence[int]
+
+
 Event = (
     HttpArrived
     | CallsArrived
@@ -132,6 +146,8 @@ Event = (
     | StoreEvents
     | StoreStreamEnded
     | StreamsClosed
+    | StreamsBusy
+    | StreamsDrained
 )
 
 

@@ -5,6 +5,7 @@ tests/golden/api/errors.jsonl.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -53,6 +54,7 @@ class Target(NamedTuple):
     """The deprecated prefix ``watch/`` was there."""
 
 
+@lru_cache(maxsize=4096)
 def parse_path(path: str) -> Target | None:
     """The resource of a path; None outside ``/api/v1/*`` and ``/apis/GROUP/VERSION/*``."""
     parts = [unquote(part) for part in path.strip("/").split("/")]

@@ -20,7 +20,10 @@ from apiserver.registry import Registry
 from apiserver.watch import OpenedWatch, Watcher, Watchers
 
 PIECE = 2000
-"""Objects of an initial state sent in one step."""
+PIECE_BYTES = 4 << 20
+"""Objects, and bytes of them, of an initial state sent in one step and of one body."""
+HELD_MAX = 100_000
+"""Changes held back for one watch while its initial state is sent; beyond it ends as slow."""
 BOOKMARK_NS = 60 * 10**9
 """Source: kube-apiserver's bookmark frequency (pkg/storage/cacher/cacher.go, about a minute)."""
 
@@ -36,6 +39,8 @@ class Streams:
         self._watchers = Watchers()
         self._opening: dict[int, OpenedWatch] = {}
         self._woken: dict[int, Watcher] = {}
+        self.busy: dict[int, None] = {}
+        """Streams on which much is unsent: their initial state waits."""
         self._ending: list[tuple[int, str]] = []
         self._timers: list[tuple[int, int, bool]] = []
         """(due, stream, ends). A timer of a closed stream finds nothing."""
@@ -71,6 +76,7 @@ class Streams:
         self._watchers.remove(stream)
         self._opening.pop(stream, None)
         self._woken.pop(stream, None)
+        self.busy.pop(stream, None)
 
     def tell(self, resource: str, event: CacheEvent, now_ns: int) -> None:
         self._watchers.tell(resource, event, now_ns, self._wake)
@@ -94,7 +100,7 @@ class Streams:
             self._watchers.remove(watcher.id)
 
     def next_wakeup_ns(self) -> int | None:
-        if self._opening:
+        if any(stream not in self.busy for stream in self._opening):
             return self._registry.now_ns
         return self._timers[0][0] if self._timers else None
 
@@ -117,11 +123,14 @@ class Streams:
     def _advance(self, opened: OpenedWatch, now_ns: int) -> None:
         """Queue the next piece of an initial state; hold back what has happened since."""
         watcher = opened.watcher
-        opened.held.extend(watcher.pending)
-        watcher.pending = []
+        self._hold(opened)
+        if watcher.id not in self._opening:
+            return
         since, watcher.since = watcher.since, 0
-        for _ in range(min(PIECE, len(opened.initial))):
+        size = 0
+        while opened.initial and len(watcher.pending) < PIECE and size < PIECE_BYTES:
             record = opened.initial.popleft()
+            size += len(record.value)
             watcher.tell(CacheEvent(ADDED, record.revision, record, None, now_ns), now_ns)
         watcher.since = since
         if not opened.initial:
@@ -133,11 +142,25 @@ class Streams:
             del self._opening[watcher.id]
         self._wake(watcher)
 
+    def _hold(self, opened: OpenedWatch) -> None:
+        """Keep back what has happened until the initial state is sent. A reader for whom that
+        becomes too much is too slow."""
+        watcher = opened.watcher
+        opened.held.extend(watcher.pending)
+        watcher.pending = []
+        self._woken.pop(watcher.id, None)
+        if len(opened.held) > HELD_MAX:
+            self._ending.append((watcher.id, "slow"))
+            self.close(watcher.id)
+
     def effects(self, now_ns: int) -> list[Effect]:
         """What is to be sent now. Empties the queues."""
         self._tick(now_ns)
-        for opened in list(self._opening.values()):
-            self._advance(opened, now_ns)
+        for stream, opened in list(self._opening.items()):
+            if stream not in self.busy:
+                self._advance(opened, now_ns)
+            else:
+                self._hold(opened)
         lines: tuple[list[int], list[bytes]] = ([], [])
         bodies: tuple[list[int], list[tuple[object, ...]]] = ([], [])
         for watcher in self._woken.values():
@@ -178,14 +201,16 @@ def _frame_bodies(pending: Sequence[tuple[int, int, bytes]]) -> list[tuple[objec
     """Queued events as bodies of a frame watch, in order."""
     out: list[tuple[object, ...]] = []
     items: list[tuple[int, int, bytes]] = []
+    size = 0
     for entry in [*pending, (BOOKMARK, 0, b"")]:
-        if entry[0] not in (BOOKMARK, _SYNCED):
-            items.append(entry)
-            continue
-        for start in range(0, len(items), PIECE):
-            types, revisions, objects = zip(*items[start : start + PIECE], strict=True)
+        mark = entry[0] in (BOOKMARK, _SYNCED)
+        if items and (mark or size >= PIECE_BYTES or len(items) >= PIECE):
+            types, revisions, objects = zip(*items, strict=True)
             out.append(("items", types, revisions, objects))
-        items = []
-        if entry[1]:
+            items, size = [], 0
+        if not mark:
+            items.append(entry)
+            size += len(entry[2])
+        elif entry[1]:
             out.append(("synced" if entry[0] == _SYNCED else "bookmark", entry[1]))
     return out

@@ -51,7 +51,7 @@ async def started(home: Path) -> AsyncIterator[Started]:
     security = create_security(f"{home}/security")
     stores = [
         await store.start(
-            StoreConfig(number, f"{home}/store-{number}", security, durability="none"), nowhere
+            StoreConfig(number, f"{home}/store-{number}", security, durability="buffered"), nowhere
         )
         for number in range(2)
     ]
@@ -223,6 +223,58 @@ def test_a_port_in_use_is_one_clear_error(tmp_path: Path) -> None:
         )
         with pytest.raises(PortInUse):
             await apiserver.start(config, resolve)
+
+    run(tmp_path, test)
+
+
+def test_a_large_state_reaches_a_reader_of_each_port(tmp_path: Path) -> None:
+    """100 MB of objects: more than may be unsent on one connection."""
+    count, size = 200, 500_000
+
+    async def test(it: Started) -> None:
+        frames = it.frames()
+        for number in range(0, count, 10):
+            bodies = [
+                orjson.dumps({"metadata": {"name": f"c{n}"}, "data": {"k": "x" * size}})
+                for n in range(number, number + 10)
+            ]
+            calls = [["create", "configmaps", "default", *[""] * 3, b, "", True] for b in bodies]
+            replies = await frames.call(("api", calls))
+            assert {code for code, _, _ in replies} == {201}
+        got: list[Any] = []
+        frames.open(("watch", "configmaps", "", "", "", 0), got.append, got.append)
+        async with it.http.stream("GET", "/api/v1/configmaps?watch=1&timeoutSeconds=5") as reply:
+            lines = [line async for line in reply.aiter_lines()]
+        assert len(lines) == count
+        while got[-1][0] != "synced":
+            await asyncio.sleep(0.05)
+        assert sum(len(body[1]) for body in got if body[0] == "items") == count
+        with pytest.raises(PeerError, match="list in pages"):
+            await frames.call(("api", [["list", "configmaps", *[""] * 4, None, "", False]]))
+        await frames.close()
+
+    run(tmp_path, test)
+
+
+def test_a_shard_that_moves_is_followed(tmp_path: Path) -> None:
+    async def test(it: Started) -> None:
+        path = "/api/v1/namespaces/default/configmaps"
+        await it.http.post(path, json={"metadata": {"name": "before"}})
+        frames = it.frames()
+        got: list[Any] = []
+        frames.open(("watch", "configmaps", "default", "", "", 0), got.append, got.append)
+        await it.stores[0].stop()
+        config = StoreConfig(0, f"{tmp_path}/store-0", it.security, durability="buffered")
+        it.stores[0] = await store.start(config, nowhere)
+        reply = await it.http.post(path, json={"metadata": {"name": "after"}}, timeout=30)
+        assert reply.status_code == 201
+        while sum(body[0] == "items" for body in got) < 2:
+            await asyncio.sleep(0.02)
+        names = [
+            orjson.loads(raw)["metadata"]["name"] for b in got if b[0] == "items" for raw in b[3]
+        ]
+        assert names == ["before", "after"]
+        await frames.close()
 
     run(tmp_path, test)
 
