@@ -179,3 +179,58 @@ def test_ties_are_shared_out_evenly() -> None:
     for salt in range(1, 5001):
         counts[world.engine.choose(shape, salt * 0x9E3779B97F4A7C15 % 2**64)] += 1
     assert min(counts) > 880 and max(counts) < 1120
+
+
+def test_when_more_nodes_changed_than_were_named_the_leader_scores_all() -> None:
+    world = World(1)
+    for number in range(80):
+        world.table.put_node(node_facts(node(f"n{number}", cpu="2" if number % 2 else "4")))
+    shape = world.shapes.of_pod(pod("p", cpu="1"))
+    world.ask([(0, shape, 5)])
+    for number in range(60):
+        plain = choose(explain(shape, world.table), world.table, 5)
+        assert world.pool.choose(0, shape, 5) == plain
+        world.place(f"p{number}", plain, shape)
+    assert 0 < world.pool.fallbacks < 60
+
+
+def test_a_partition_forgets_the_ports_of_a_node_that_went() -> None:
+    world = World(1)
+    world.table.put_node(node_facts(node("n0")))
+    shape = world.shapes.of_pod(pod("p", ports=(80,)))
+    world.place("p0", 0, shape)
+    world.ask([(0, shape, 1)])
+    assert world.pool.choose(0, shape, 1) == -1
+    world.table.remove_node("n0")
+    world.table.put_node(node_facts(node("n1")))
+    world.ask([(0, shape, 1)])
+    assert world.pool.choose(0, shape, 1) == 0
+
+
+def test_images_that_come_and_go_are_followed() -> None:
+    world = World(2)
+    images = [{"names": ["app:1"], "sizeBytes": 900_000_000}]
+    for number in range(4):
+        world.table.put_node(node_facts(node(f"n{number}", images=images if number == 2 else [])))
+    shape = world.shapes.of_pod(pod("p"))
+    for now in (images, [], images):
+        world.table.put_node(node_facts(node("n2", images=now)))
+        world.ask([(0, shape, 0)])
+        expected = 2 if now else 0
+        assert world.engine.choose(shape, 0) == world.pool.choose(0, shape, 0) == expected
+
+
+def test_a_node_that_comes_changes_the_image_scores_of_all() -> None:
+    """With four nodes the image is worth 19 to n3, with five only 15; its smaller cpu costs 18."""
+    world = World(2)
+    images = [{"names": ["app:1"], "sizeBytes": 900_000_000}]
+    for number in range(3):
+        world.table.put_node(node_facts(node(f"n{number}")))
+    world.table.put_node(node_facts(node("n3", cpu="270m", images=images)))
+    shape = world.shapes.of_pod(pod("p", cpu="", memory=""))
+    world.ask([(0, shape, 0)])
+    assert world.pool.choose(0, shape, 0) == 3
+    world.table.put_node(node_facts(node("n4")))
+    assert choose(explain(shape, world.table), world.table, 0) == 0
+    assert world.engine.choose(shape, 0) == 0
+    assert world.pool.choose(0, shape, 0) == 0
