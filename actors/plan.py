@@ -16,6 +16,8 @@ class Security:
     """Presented in the handshake of every frame connection."""
     directory: str
     """Holds ca.crt, apiserver.crt, apiserver.key, tokens.csv (mode 0600) and kubeconfig."""
+    created_ns: int = 0
+    """When the cluster was made, wall clock: the epoch of its revisions."""
 
 
 @dataclass(frozen=True, slots=True)

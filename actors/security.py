@@ -6,7 +6,7 @@ A security directory (mode 0700) holds, each with mode 0600:
     apiserver.crt, apiserver.key   what its servers show, ECDSA P-256
     tokens.csv                     token,user,uid,"group,group": the format of kube-apiserver's
                                    --token-auth-file
-    cluster.json                   cluster_id and frame_token
+    cluster.json                   cluster_id, frame_token and created_ns
     kubeconfig                     once ``write_kubeconfig`` was called for this path
 
 Errors: SecurityError for a directory that cannot be used, with the reason.
@@ -19,6 +19,7 @@ import json
 import os
 import secrets
 import ssl
+import time
 from base64 import b64encode
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -78,14 +79,17 @@ def create_security(
         "cluster_id": cluster_id or secrets.token_hex(8),
         "frame_token": secrets.token_urlsafe(32),
     }
+    created_ns = time.time_ns()
     authority, authority_key = _authority(identity["cluster_id"])
     certificate, key = _server_certificate(hosts, authority, authority_key)
     _write_private(home / "ca.crt", _pem(authority))
     _write_private(home / "apiserver.crt", _pem(certificate) + _pem(authority))
     _write_private(home / "apiserver.key", _pem_key(key))
     _write_private(home / "tokens.csv", _tokens_csv())
-    _write_private(home / "cluster.json", json.dumps(identity).encode())
-    return Security(identity["cluster_id"], identity["frame_token"], str(home))
+    _write_private(
+        home / "cluster.json", json.dumps({**identity, "created_ns": created_ns}).encode()
+    )
+    return Security(**identity, directory=str(home), created_ns=created_ns)
 
 
 def load_security(directory: str) -> Security:
@@ -95,7 +99,7 @@ def load_security(directory: str) -> Security:
         if path.stat().st_mode & 0o077:
             raise SecurityError(f"{path} is open to other users; its mode must be 0600")
         identity = json.loads(path.read_bytes())
-        return Security(identity["cluster_id"], identity["frame_token"], directory)
+        return Security(**identity, directory=directory)
     except FileNotFoundError:
         raise SecurityError(f"no cluster was set up in {directory}: {path} is missing") from None
     except (ValueError, KeyError, TypeError) as damage:

@@ -37,6 +37,7 @@ async def start(config: StoreConfig, resolve: Resolve) -> "Store":
             shard=config.shard,
             durability=config.durability,
             retain_ns=int(config.retain_revisions_s * 1e9),
+            epoch_ns=config.security.created_ns,
         )
         found = directory.recovered()
         if config.durability == "none" and found.log_bytes:

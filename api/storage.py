@@ -11,8 +11,9 @@ A record is ``(header, value)``, both bytes, opaque to the store. The API server
 msgpack array with what a selector or a listing needs without parsing the value.
 
 Revisions are int64 > 0, strictly increasing within a shard and unique over the shards of a cluster
-(``revision % MAX_SHARDS == shard``). They come from a hybrid clock: microseconds of wall clock
-times MAX_SHARDS plus the shard, pushed up where needed, so they may skip values.
+(``revision % MAX_SHARDS == shard``). They come from a hybrid clock: microseconds since
+the cluster was made times MAX_SHARDS plus the shard, pushed up where needed, so they may skip
+values.
 """
 
 from typing import Any, Final

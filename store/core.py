@@ -50,7 +50,7 @@ from store.messages import (
 from store.pending import Answers, Call
 from store.proposals import Malformed, Proposal, Proposer, integers
 from store.reads import RangeRead
-from store.revisions import HALF_WINDOW, RevisionClock, revision_at
+from store.revisions import HALF_WINDOW, RevisionClock
 from store.snapshots import Snapshots
 from store.watchers import Watcher, Watchers
 
@@ -73,8 +73,10 @@ class StoreSettings:
     """Only shown: the shell keeps it."""
     retain_ns: int = 300_000_000_000
     """Age at which history is compacted; 0 keeps all until asked."""
-    watermark_period_ns: int = 100_000_000
+    watermark_period_ns: int = 10_000_000_000
     """An idle watch stream hears a new watermark so often. Who cannot wait asks for a promise."""
+    epoch_ns: int = 0
+    """When the cluster was made: revisions count microseconds from here."""
 
 
 class StoreCore:
@@ -84,7 +86,7 @@ class StoreCore:
         self.settings = settings
         self.keyspace = Keyspace()
         self.leases = Leases()
-        self.clock = RevisionClock(settings.shard)
+        self.clock = RevisionClock(settings.shard, settings.epoch_ns)
         self.answers = Answers()
         self.ledger = Ledger(self.keyspace, self.leases, self.clock, self.answers)
         self.reads = self.ledger.reads
@@ -292,7 +294,7 @@ class StoreCore:
         if self._compact_at_ns <= now_ns:
             retain_ns = self.settings.retain_ns
             self._compact_at_ns = now_ns + max(retain_ns // 20, COMPACT_PERIOD_NS_MIN)
-            horizon = revision_at(max(0, now_ns - retain_ns), self.settings.shard)
+            horizon = self.clock.at(now_ns - retain_ns)
             horizon = min(horizon, self.ledger.watermark) if retain_ns else 0
             if self.keyspace.compact_revision < horizon:
                 self._compact(horizon)

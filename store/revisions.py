@@ -1,14 +1,14 @@
 """Revisions from a hybrid clock: wall time where possible, pushed up where order demands it.
 
-A revision is microseconds times MAX_SHARDS plus the shard's number, so revisions of different
-shards never collide and read as time. A clock that was told to anybody must not run backwards
-after a crash, even if the wall clock did: so nothing above ``ceiling`` is told, and the ceiling
-is in the log before it is used.
+A revision is the microseconds since the cluster was made, times MAX_SHARDS, plus the shard's
+number: revisions of different shards never collide, read as time, and stay short. A clock that was
+told to anybody must not run backwards after a crash, even if the wall clock did: so nothing above
+``ceiling`` is told, and the ceiling is in the log before it is used.
 """
 
 from api.storage import MAX_SHARDS
 
-WINDOW_NS = 10_000_000_000
+WINDOW_NS = 60_000_000_000
 """How far ahead one clock record moves the ceiling."""
 HALF_WINDOW = WINDOW_NS // 2000 * MAX_SHARDS
 """Half the window, as a difference of revisions."""
@@ -16,19 +16,18 @@ AHEAD_NS_MAX = 3_600_000_000_000
 """A revision further ahead than this is refused: it would take the shard out of time."""
 
 
-def revision_at(wall_ns: int, shard: int) -> int:
-    """The revision of ``shard`` that belongs to a wall clock time."""
-    return wall_ns // 1000 * MAX_SHARDS + shard
-
-
 class RevisionClock:
-    """Issues the revisions of one shard, strictly increasing."""
+    """Issues the revisions of one shard, strictly increasing.
 
-    __slots__ = ("ceiling", "last", "shard")
+    ``epoch_ns``: when the cluster was made, the same for all its shards and for good.
+    """
 
-    def __init__(self, shard: int) -> None:
+    __slots__ = ("ceiling", "epoch_ns", "last", "shard")
+
+    def __init__(self, shard: int, epoch_ns: int = 0) -> None:
         assert 0 <= shard < MAX_SHARDS
         self.shard = shard
+        self.epoch_ns = epoch_ns
         self.last = shard
         """The greatest revision issued or promised."""
         self.ceiling = shard
@@ -36,7 +35,11 @@ class RevisionClock:
 
     def observe(self, now_ns: int) -> None:
         """Follow the wall clock, so that the next revision is not before ``now_ns``."""
-        self.last = max(self.last, revision_at(now_ns, self.shard))
+        self.last = max(self.last, self.at(now_ns))
+
+    def at(self, now_ns: int) -> int:
+        """The revision of this shard that belongs to a wall clock time; never below its first."""
+        return max(0, now_ns - self.epoch_ns) // 1000 * MAX_SHARDS + self.shard
 
     def issue(self) -> int:
         self.last += MAX_SHARDS

@@ -297,7 +297,7 @@ def test_a_reader_that_falls_behind_is_ended() -> None:
 
 
 def test_idle_watchers_hear_the_watermark_rise() -> None:
-    shard = ShardInMemory()
+    shard = ShardInMemory(StoreSettings(shard=3, retain_ns=0, watermark_period_ns=100 * MS))
     watcher = shard.watch(b"/")
     for _ in range(4):
         shard.now_ns += 100 * MS
