@@ -4,7 +4,7 @@ test_scheduler_determinism under different hash seeds."""
 import json
 from hashlib import sha256
 
-from fake_api import MS, FakeApi
+from scheduler_fake_api import MS, FakeApi
 from scheduler_objects import node, pod
 
 from api.streams import Stream

@@ -3,9 +3,9 @@
 import copy
 
 import pytest
-from fake_api import MS, START_NS, FakeApi
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scheduler_fake_api import MS, START_NS, FakeApi
 from scheduler_objects import node, pod
 
 from api.calls import STRATEGIC_PATCH, ApiRequest
