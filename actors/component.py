@@ -4,7 +4,8 @@ All events of one turn of the loop reach the core in one step. A watch that brok
 at the last revision seen; one whose revision is too old is listed anew. A call whose answer was
 lost comes back as code 0: the shell never retries, the core decides.
 
-A core that raises is stopped at once: ``runner.failure`` holds the error, and ``on_failure`` hears.
+A core that raises is stopped at once: ``runner.failure`` holds the error, and ``on_failure`` hears;
+without it the error is raised in the loop, where whoever hosts the program ends it.
 """
 
 import asyncio
@@ -131,6 +132,8 @@ class ComponentRunner:
             self.failed.set()
             if self.options.on_failure is not None:
                 self.options.on_failure(error)
+            else:
+                self._loop.call_soon(_raise, error)
 
     def _halt(self) -> None:
         self._running = False
@@ -181,6 +184,10 @@ class ComponentRunner:
         if wakeup_ns is not None:
             delay_s = max(0, wakeup_ns - now_ns) / 1e9
             self._timer = self._loop.call_later(delay_s, self.wake)
+
+
+def _raise(error: BaseException) -> None:
+    raise error
 
 
 class _Watch:

@@ -6,13 +6,15 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from actors.blueprint import API_SERVER, Part, parts_of
 from actors.plan import ClusterPlan, ProcessSample, Security
 from actors.processes import alive, cpu_seconds, descendants, pss_bytes, start_ticks
-from actors.ray.environment import inside_ray_job, prepare_private_ray
+from actors.ray.environment import job_address, prepare_private_ray
+from actors.ray.port import lasting_port
 from actors.security import create_security, write_kubeconfig
 
 START_TIMEOUT_S = 60.0
@@ -20,6 +22,8 @@ CALL_TIMEOUT_S = 10.0
 EXIT_TIMEOUT_S = 10.0
 OBJECT_STORE_BYTES = 100 * 1024 * 1024
 RESTARTS_MAX = 3
+CALLS_AT_ONCE = 16
+"""Of Ray, in one actor: peers that wait for an address must not keep out the rest."""
 BUNDLE_CPUS = 0.001
 """CPU share that an actor asks of Ray: placement is by bundles, not by cores."""
 
@@ -31,10 +35,13 @@ class ClusterError(RuntimeError):
 class RayCluster:
     """See actors.cluster.ClusterHandle. Made by ``RayCluster.start``."""
 
-    def __init__(self, plan: ClusterPlan, security: Security, private: Path | None) -> None:
+    def __init__(
+        self, plan: ClusterPlan, security: Security, address: str, private: Path | None
+    ) -> None:
         import ray  # after the environment is set, never at the top
 
         self._ray = ray
+        self._address = address
         self._private = private
         self._hosts: dict[str, Any] = {}
         self._group: Any = None
@@ -50,16 +57,23 @@ class RayCluster:
         self.server = ""
 
     @classmethod
-    def start(cls, plan: ClusterPlan, progress: Callable[[str], None]) -> "RayCluster":
-        """Bring up Ray (or join the job's), then all programs stage by stage; blocks."""
+    def start(
+        cls, plan: ClusterPlan, progress: Callable[[str], None], address: str = ""
+    ) -> "RayCluster":
+        """Join Ray at ``address``, or that of the job we are in, or else bring up a private one;
+        then start all programs stage by stage. Blocks."""
         security = create_security(str(Path(plan.run_directory) / "security"))
+        if not plan.https_port:
+            # A restarted API server must be where kubeconfigs say.
+            plan = replace(plan, https_port=lasting_port("127.0.0.1"))
+        address = address or job_address()
         private: Path | None = None
-        if not inside_ray_job():
+        if not address:
             private = Path(tempfile.mkdtemp(prefix="hf-"))
             prepare_private_ray(private)
-        cluster = cls(plan, security, private)
+        cluster = cls(plan, security, address, private)
         try:
-            progress("starting Ray")
+            progress(f"joining Ray at {address}" if address else "starting Ray")
             cluster._init_ray()
             cluster._start_programs(progress)
         except BaseException:
@@ -68,7 +82,7 @@ class RayCluster:
         return cluster
 
     def _init_ray(self) -> None:
-        local: dict[str, Any] = {"address": "auto"}
+        local: dict[str, Any] = {"address": self._address}
         if self._private is not None:
             local = {
                 "address": "local",
@@ -85,8 +99,11 @@ class RayCluster:
 
     def _start_programs(self, progress: Callable[[str], None]) -> None:
         parts = parts_of(self.plan, self.security)
+        # Frames have no TLS yet and stay on loopback: all programs go to this machine, over the Ray
+        # nodes that it has.
+        here = f"node:{self._ray.util.get_node_ip_address()}"  # type: ignore[no-untyped-call]
         self._group = self._ray.util.placement_group(
-            [{"CPU": BUNDLE_CPUS}] * len(parts), strategy="SPREAD"
+            [{"CPU": BUNDLE_CPUS, here: BUNDLE_CPUS}] * len(parts), strategy="SPREAD"
         )
         for index, part in enumerate(parts):
             self._hosts[part.name] = self._host(part, index)
@@ -116,7 +133,7 @@ class RayCluster:
             namespace=self.namespace,
             num_cpus=BUNDLE_CPUS,
             max_restarts=RESTARTS_MAX,
-            max_concurrency=4,
+            max_concurrency=CALLS_AT_ONCE,
             scheduling_strategy=strategy,
         )
         return remote.remote(part.name, self.namespace, part.config, str(self.log_path))
@@ -168,15 +185,19 @@ class RayCluster:
         return self.log_path.read_text(encoding="utf-8").splitlines()
 
     def stop(self) -> None:
-        """Stop programs in reverse order, then Ray; return when no process is left. Idempotent."""
+        """Stop programs in reverse order, then a Ray of our own; return when none of their
+        processes is left. A Ray that we joined keeps all that is not ours. Idempotent."""
         if self._stopped:
             return
         self._stopped = True
-        below = self._below | {pid: start_ticks(pid) for pid in _living(os.getpid())}
+        ours = {}
+        if self._private is not None:
+            ours = self._below | {pid: start_ticks(pid) for pid in _living(os.getpid())}
         if self._ray.is_initialized():
             for name in reversed(self._hosts):
                 with contextlib.suppress(self._ray.exceptions.RayError):
-                    self._ask(name, "stop")
+                    pid = self._ask(name, "stop")
+                    ours[pid] = start_ticks(pid)
             for host in self._hosts.values():
                 self._ray.kill(host, no_restart=True)
             if self._group is not None:
@@ -185,8 +206,8 @@ class RayCluster:
         # Secrets of a cluster that is gone have no business in the bundle of its run.
         shutil.rmtree(self.security.directory, ignore_errors=True)
         Path(self.kubeconfig).unlink(missing_ok=True)
+        _await_exit(ours)
         if self._private is not None:
-            _await_exit(below)
             shutil.rmtree(self._private, ignore_errors=True)
 
 

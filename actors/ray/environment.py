@@ -33,6 +33,12 @@ def prepare_private_ray(directory: Path) -> None:
     os.environ.pop("RAY_ADDRESS", None)
 
 
-def inside_ray_job() -> bool:
-    """Whether this process was started by ``ray job submit``: then its cluster is ours to use."""
-    return "RAY_JOB_SUBMISSION_ID" in os.environ or "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
+def job_address() -> str:
+    """Address of the Ray cluster that runs this process as a job; empty outside of a job.
+
+    Ray gives the driver of ``ray job submit`` its runtime environment in the first variable, which
+    ``ray.init`` hands on to the workers, and the cluster's address in the second.
+    """
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:
+        return ""
+    return os.environ["RAY_ADDRESS"]

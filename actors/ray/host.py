@@ -2,7 +2,8 @@
 
 The program runs on an event loop of its own in a thread of the actor's process, so that Ray's
 calls and the program never wait for each other. A program that fails ends the process; Ray starts
-it again in a new one, and its peers find the new address by its name.
+it again in a new one, and its peers find the new address by its name. A program has failed when a
+callback of its loop raises (a turn that was left half-way), or when it cannot start again.
 """
 
 import asyncio
@@ -24,6 +25,8 @@ from actors.program import Running
 
 RESOLVE_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
+FAILED = 70
+"""Exit code of a program's process that ended by its own failure (EX_SOFTWARE)."""
 
 
 class ProgramHost:
@@ -34,9 +37,10 @@ class ProgramHost:
 
     def __init__(self, name: str, namespace: str, config: ProgramConfig, log_path: str) -> None:
         self._name = name
-        self._thread = ProgramThread(name, Names(namespace), config, Path(log_path))
+        restarted = ray.get_runtime_context().was_current_actor_reconstructed
+        self._thread = ProgramThread(name, Names(namespace), config, Path(log_path), restarted)
         import_module(MODULES[type(config)])
-        if ray.get_runtime_context().was_current_actor_reconstructed:
+        if restarted:
             self._thread.start()
 
     def begin(self) -> None:
@@ -58,9 +62,10 @@ class ProgramHost:
         pid = os.getpid()
         return ProcessSample(self._name, pid, cpu_seconds(pid), pss_bytes(pid))
 
-    def stop(self) -> None:
-        """Stop the program in good order; the process stays for Ray to end."""
+    def stop(self) -> int:
+        """Stop the program in good order; the process stays for Ray to end. Its pid."""
         self._thread.stop()
+        return os.getpid()
 
 
 class Names:
@@ -84,14 +89,21 @@ class Names:
 
 
 class ProgramThread(threading.Thread):
-    """A program on its own uvloop loop. ``started`` has its Running, or the error of its start."""
+    """A program on its own uvloop loop. ``started`` has its Running, or the error of its start.
 
-    def __init__(self, name: str, names: Names, config: ProgramConfig, log: Path) -> None:
+    ``restarted``: nobody asked for this start, so its failure ends the process, and Ray tries again
+    as often as it may.
+    """
+
+    def __init__(
+        self, name: str, names: Names, config: ProgramConfig, log: Path, restarted: bool
+    ) -> None:
         super().__init__(name=name, daemon=True)
         self.started: Future[Running] = Future()
         self._names = names
         self._config = config
         self._log_path = log
+        self._restarted = restarted
         self._loop = uvloop.new_event_loop()
 
     def run(self) -> None:
@@ -103,6 +115,8 @@ class ProgramThread(threading.Thread):
         # The supervisor's edge: whatever a program raises is logged, and its start has failed.
         except Exception as error:
             self._log(traceback.format_exc())
+            if self._restarted:
+                os._exit(FAILED)
             self.started.set_exception(error)
             return
         self.started.set_result(running)
@@ -130,6 +144,8 @@ class ProgramThread(threading.Thread):
         if isinstance(error, BaseException):
             lines += traceback.format_exception(error)
         self._log("\n".join(lines))
+        if "handle" in context:
+            os._exit(FAILED)
 
     def _log(self, text: str) -> None:
         with self._log_path.open("a", encoding="utf-8") as log:
