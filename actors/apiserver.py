@@ -72,6 +72,16 @@ async def start(config: ApiServerConfig, resolve: Resolve) -> "ApiServer":
     return server
 
 
+def end_of_watch(answer: Answer) -> str:
+    """The reason with which a watch ends that could not be opened. Only what the asker did wrong
+    is "invalid", which he takes as final; anything else he may ask again."""
+    if answer.code == 410:
+        return "expired"
+    if answer.code == 429 or answer.code >= 500:
+        return "unavailable"
+    return f"invalid: {answer.body.decode()}"
+
+
 class Batch:
     """A call of a component: several requests that are answered together."""
 
@@ -335,7 +345,7 @@ class ApiServer:
         if stream is not None:
             # A watch that could not be opened.
             del self._ids[stream]
-            stream.end("expired" if answer.code == 410 else f"invalid: {answer.body.decode()}")
+            stream.end(end_of_watch(answer))
 
     def _opened(self, stream: int, content_type: str) -> None:
         future = self._asked.pop(stream, None)
