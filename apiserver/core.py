@@ -69,7 +69,8 @@ class ApiServerCore:
         self._outbox = Outbox(sharding.count)
         self._streams = Streams(self._registry)
         self._feeds = [
-            Feed(shards, self._outbox, self._find, self._happened) for shards in sharding.groups
+            Feed(shards, self._outbox, self._find, self._happened, partial(self._advanced, group))
+            for group, shards in enumerate(sharding.groups)
         ]
         self._tasks: dict[int, Task] = {}
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
@@ -95,6 +96,7 @@ class ApiServerCore:
         self._registry.now_ns = now_ns
         if not self._started:
             self._started = True
+            self._registry.begin(now_ns)
             for feed in self._feeds:
                 feed.load()
         while self._timers and self._timers[0][0] <= now_ns:
@@ -281,6 +283,9 @@ class ApiServerCore:
     def _happened(self, resource: str, event: CacheEvent) -> None:
         self._streams.tell(resource, event, self._registry.now_ns)
 
+    def _advanced(self, group: int, frontier: int) -> None:
+        self._registry.frontiers[group] = frontier
+
     def _stream_ended(self, shard: int, reason: str, now_ns: int) -> None:
         feed = self._feed_of(shard)
         if feed.stream_ended(shard, reason):
@@ -306,8 +311,6 @@ class ApiServerCore:
                 for cache in self._registry.caches.values():
                     if self._registry.group(cache.kind) == group:
                         cache.forget(feed.horizon)
-            if feed.ready:
-                self._registry.frontiers[group] = feed.frontier
         if not self.ready:
             self._bootstrap()
         for feed in self._feeds:

@@ -37,8 +37,10 @@ class Feed:
         outbox: Outbox,
         find: Callable[[bytes], ResourceCache | None],
         happened: Callable[[str, CacheEvent], None],
+        advanced: Callable[[int], None],
     ) -> None:
-        """``find``: the cache that keeps a key; ``happened``: told of each change, in order."""
+        """``find``: the cache that keeps a key; ``happened``: told of each change, in order;
+        ``advanced``: told the frontier before anyone who waited for it is resumed."""
         self.shards = tuple(shards)
         self.frontier = 0
         self.horizon = 0
@@ -51,6 +53,7 @@ class Feed:
         self._outbox = outbox
         self._find = find
         self._happened = happened
+        self._advanced = advanced
         self._merger: Merger | None = None
         self._loaded: dict[int, int] = {}
         self._asking: list[Fresh] = []
@@ -188,6 +191,7 @@ class Feed:
 
     def _progress(self) -> None:
         if self.ready:
+            self._advanced(self.frontier)
             while self._waiters and self._waiters[0][0] <= self.frontier:
                 heapq.heappop(self._waiters)[2](True)
         self._nudge()

@@ -87,17 +87,35 @@ class Request:
 class Registry:
     """State shared by all verbs. ``now_ns`` is set at the start of each step."""
 
-    __slots__ = ("addresses", "caches", "frontiers", "names", "now_ns", "sharding", "uids")
+    __slots__ = (
+        "_name",
+        "_seed",
+        "addresses",
+        "caches",
+        "frontiers",
+        "names",
+        "now_ns",
+        "sharding",
+        "uids",
+    )
 
     def __init__(self, sharding: Sharding, seed: int, name: str) -> None:
         self.sharding = sharding
         self.caches = {key: ResourceCache(kind_of(key)) for key in SERVED}
         self.frontiers = [0] * len(sharding.groups)
         """For each group of shards: the merged revision up to which its caches are complete."""
+        self._seed = seed
+        self._name = name
+        self.begin(0)
+
+    def begin(self, now_ns: int) -> None:
+        """Start the streams of chance at the first step. They are named after its time, so that a
+        server that was restarted does not give its uids a second time."""
+        seed, name = self._seed, f"{self._name}/{now_ns}"
         self.uids = Stream(seed, f"{name}/uid")
         self.names = Stream(seed, f"{name}/name")
         self.addresses = Addresses(self.caches["services"], Stream(seed, f"{name}/address"))
-        self.now_ns = 0
+        self.now_ns = now_ns
 
     def cache(self, kind: Kind) -> ResourceCache:
         return self.caches[kind.key]
