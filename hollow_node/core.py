@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import orjson
-from api.times import micro_time, rfc3339
 
 from api.calls import (
     DELETED,
@@ -31,6 +30,7 @@ from api.calls import (
 )
 from api.core import InvariantError, JsonObject
 from api.streams import Stream
+from api.times import micro_time, rfc3339
 from hollow_node import documents
 from hollow_node.node_list import NodeShape
 from hollow_node.node_rows import ABSENT, NO_LEASE, NOT_READY, READY, NodeRows
