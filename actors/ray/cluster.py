@@ -118,7 +118,8 @@ class RayCluster:
                 port = self._ask(API_SERVER, "https_port", START_TIMEOUT_S)
                 self.server = f"https://127.0.0.1:{port}"
                 write_kubeconfig(self.security, self.server, self.kubeconfig)
-        self._below = {pid: start_ticks(pid) for pid in descendants(os.getpid())}
+        if self._private is not None:
+            self._below = {pid: start_ticks(pid) for pid in _living(os.getpid())}
 
     def _host(self, part: Part, index: int) -> Any:
         from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
@@ -156,7 +157,7 @@ class RayCluster:
         return admin_token(self.security)
 
     def samples(self) -> list[ProcessSample]:
-        """Cumulative CPU and memory of each program, and of Ray's own processes as ``ray``."""
+        """Cumulative CPU and memory of each program, and of a private Ray as ``ray``."""
         found = []
         for name in self._hosts:
             with contextlib.suppress(self._ray.exceptions.RayError):

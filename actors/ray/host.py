@@ -41,6 +41,7 @@ class ProgramHost:
         self._thread = ProgramThread(name, Names(namespace), config, Path(log_path), restarted)
         import_module(MODULES[type(config)])
         if restarted:
+            self._thread.log("its process ended; Ray started it again")
             self._thread.start()
 
     def begin(self) -> None:
@@ -114,7 +115,7 @@ class ProgramThread(threading.Thread):
             running = self._loop.run_until_complete(start)
         # The supervisor's edge: whatever a program raises is logged, and its start has failed.
         except Exception as error:
-            self._log(traceback.format_exc())
+            self.log(traceback.format_exc())
             if self._restarted:
                 os._exit(FAILED)
             self.started.set_exception(error)
@@ -143,10 +144,11 @@ class ProgramThread(threading.Thread):
         lines = [str(context.get("message", "")), repr(context.get("future", ""))]
         if isinstance(error, BaseException):
             lines += traceback.format_exception(error)
-        self._log("\n".join(lines))
+        self.log("\n".join(lines))
         if "handle" in context:
             os._exit(FAILED)
 
-    def _log(self, text: str) -> None:
+    def log(self, text: str) -> None:
+        """A line of programs.log: what is not as it should be."""
         with self._log_path.open("a", encoding="utf-8") as log:
             log.write(f"{self.name} pid={os.getpid()}: {text}\n")
