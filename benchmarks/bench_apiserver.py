@@ -1,30 +1,28 @@
 """CPU and rate of an API server with two store shards, each in a process of its own.
 
-    python -m benchmarks.bench_apiserver [--operations 8000] [--durability fsync]
+    python -m benchmarks.bench_apiserver [--operations 8000] [--durability fsync] [--loader python]
+                                         [--memory]
 
-HTTPS creates of a pod of 1.1 KB, reads, lists and lease updates come from raw connections of this
-process; the last row sends the same creates in batches over the frame port. CPU is that of the
-server's processes by /proc, in microseconds for each operation; the loader's own is shown apart.
+Over HTTPS with the Go tool of benchmarks/apiload where there is Go, else from raw connections of
+this process, with fewer rows; then creates in batches over the frame port. CPU is that of the
+server's processes by /proc; the loader's own is shown apart. ``--memory``: what 50,000 pods and
+5,000 nodes weigh, before and after lists.
 """
 
 import argparse
 import asyncio
-import multiprocessing as mp
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from typing import Any
 
 import orjson
 import uvloop
 
-from actors import apiserver, store
 from actors.net import FrameClient
-from actors.plan import ApiServerConfig, Durability, Security, StoreConfig
-from actors.processes import cpu_seconds
-from actors.security import admin_token, client_ssl_context, create_security
+from actors.plan import Durability
+from actors.security import admin_token, client_ssl_context
+from benchmarks import apiload_rows
+from benchmarks.api_stack import Stack, running_stack
 
 CONNECTIONS = 32
 BATCH = 50
@@ -47,43 +45,6 @@ POD = {
         ]
     },
 }
-
-
-def _serve(
-    start: Callable[..., Any], config: Any, addresses: dict[str, str], end: Connection
-) -> None:
-    """Run one program until the parent says so."""
-
-    async def resolve(name: str) -> str:
-        return addresses[name]
-
-    async def serve() -> None:
-        running = await start(config, resolve)
-        end.send((running.address, getattr(running, "https_port", 0)))
-        await asyncio.get_running_loop().run_in_executor(None, end.recv)
-        await running.stop()
-
-    uvloop.run(serve())
-
-
-@dataclass
-class Program:
-    """A started process and what it told of itself."""
-
-    process: Any
-    end: Connection
-    address: str
-    https_port: int
-
-
-def _spawn(start: Callable[..., Any], config: Any, addresses: dict[str, str]) -> Program:
-    ours, theirs = mp.Pipe()
-    process = mp.get_context("spawn").Process(
-        target=_serve, args=(start, config, addresses, theirs)
-    )
-    process.start()
-    address, port = ours.recv()
-    return Program(process, ours, address, port)
 
 
 class _Loader(asyncio.Protocol):
@@ -124,12 +85,10 @@ class _Loader(asyncio.Protocol):
 class Bench:
     """The loader's side."""
 
-    def __init__(self, security: Security, api: Program, stores: list[Program]) -> None:
-        self.security = security
-        self.api = api
-        self.stores = stores
-        self._token = admin_token(security).encode()
-        self._tls = client_ssl_context(f"{security.directory}/ca.crt")
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self._token = admin_token(stack.security).encode()
+        self._tls = client_ssl_context(f"{stack.security.directory}/ca.crt")
 
     def request(self, method: str, path: str, body: bytes = b"") -> bytes:
         return (
@@ -150,7 +109,7 @@ class Bench:
             _, loader = await loop.create_connection(
                 lambda: _Loader(queue, code.encode()),
                 "127.0.0.1",
-                self.api.https_port,
+                self.stack.api.https_port,
                 ssl=self._tls,
             )
             loaders.append(loader.done)
@@ -158,45 +117,60 @@ class Bench:
 
     async def measure(self, name: str, operations: int, work: Any) -> None:
         """Run ``work`` and print a row."""
-        pids = [self.api.process.pid, *(one.process.pid for one in self.stores)]
-        before = [cpu_seconds(pid) for pid in pids]
+        before = self.stack.cpu_s()
         own, start = time.process_time(), time.perf_counter()
         await work
         seconds = time.perf_counter() - start
         used = [
-            (cpu_seconds(pid) - was) / operations * 1e6
-            for pid, was in zip(pids, before, strict=True)
+            (now - was) / operations * 1e6
+            for now, was in zip(self.stack.cpu_s(), before, strict=True)
         ]
         loader = (time.process_time() - own) / operations * 1e6
         print(
-            f"{name:<34}{operations / seconds:>9.0f}/s{used[0]:>9.0f}{sum(used[1:]):>9.0f}"
+            f"{name:<34}{operations / seconds:>9.0f}/s{used[0]:>9.0f}{used[1]:>9.0f}"
             f"{sum(used):>9.0f}{loader:>9.0f}"
         )
 
-    async def run(self, operations: int) -> None:
-        print(f"{'':<34}{'rate':>11}{'api':>9}{'store':>9}{'sum':>9}{'loader':>9}   µs of CPU each")
+    async def prepare(self) -> None:
+        """The namespaces that the loaders write to, with the accounts that pods need."""
+        names = ("default", "load-fan", *(f"load-{n}" for n in range(10)))
+        spaces = [b'{"metadata":{"name":"%b"}}' % name.encode() for name in names[1:]]
+        await self.https([self.request("POST", "/api/v1/namespaces", s) for s in spaces], "201", 1)
         account = b'{"metadata":{"name":"default"}}'
+        for name in names:
+            path = f"/api/v1/namespaces/{name}/serviceaccounts"
+            await self.https([self.request("POST", path, account)], "201", 1)
+
+    async def run(self, operations: int) -> None:
+        """The rows without Go."""
+        print("loader: Python, raw connections of one process (no Go here)")
+        self._print_head()
         path = "/api/v1/namespaces/default"
-        await self.https([self.request("POST", f"{path}/serviceaccounts", account)], "201", 1)
         pod = orjson.dumps(POD)
         create = self.request("POST", f"{path}/pods", pod)
         # Once unmeasured: plans and tables are made when first asked for.
         await self.https([create] * 200, "201", CONNECTIONS)
-        await self.measure(
-            f"HTTPS create, {len(pod)} B, {CONNECTIONS} in flight",
-            operations,
-            self.https([create] * operations, "201", CONNECTIONS),
-        )
+        for count in (1, CONNECTIONS, 256):
+            wanted = operations if count == CONNECTIONS else operations // 4
+            await self.measure(
+                f"create, {len(pod)} B, {count} in flight",
+                wanted,
+                self.https([create] * wanted, "201", count),
+            )
         await self.leases(operations)
         get = self.request("GET", f"{path}/serviceaccounts/default")
         await self.measure(
-            "HTTPS get (consistent)", operations, self.https([get] * operations, "200", CONNECTIONS)
+            "get (consistent)", operations, self.https([get] * operations, "200", CONNECTIONS)
         )
         listing = self.request("GET", "/api/v1/pods?resourceVersion=0")
         await self.measure(
-            f"HTTPS list of {operations + 200} pods", 10, self.https([listing] * 10, "200", 1)
+            f"list of {operations + operations // 2 + 200} pods",
+            10,
+            self.https([listing] * 10, "200", 1),
         )
-        await self.frames(operations, pod)
+
+    def _print_head(self) -> None:
+        print(f"{'':<34}{'rate':>11}{'api':>9}{'store':>9}{'sum':>9}{'loader':>9}   µs of CPU each")
 
     async def leases(self, operations: int) -> None:
         path = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
@@ -205,7 +179,6 @@ class Bench:
             for n in range(operations + 1000)
         ]
         await self.https(leases[:1000], "20", 256)
-        path = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
         patch = [
             self.request("PATCH", f"{path}/node-{n % 1000}", _renewal(n)).replace(
                 b"application/json\r\ncontent-length",
@@ -217,11 +190,14 @@ class Bench:
             "HTTPS lease renewal (merge patch)", operations, self.https(patch, "200", 256)
         )
 
-    async def frames(self, operations: int, pod: bytes) -> None:
-        async def resolve(name: str) -> str:
-            return self.api.address
+    async def frames(self, operations: int) -> None:
+        pod = orjson.dumps(POD)
+        self._print_head()
 
-        client = FrameClient("apiserver-0", self.security, resolve, "bench")
+        async def resolve(name: str) -> str:
+            return self.stack.api.address
+
+        client = FrameClient("apiserver-0", self.stack.security, resolve, "bench")
         words = ["create", "pods", "default", "", "", "", pod, "", True]
 
         async def work() -> None:
@@ -249,28 +225,53 @@ def _spec(number: int) -> dict[str, object]:
     }
 
 
+def by_apiload(tool: str, stack: Stack, scale: int) -> None:
+    print(f"loader: apiload (Go)\n{apiload_rows.HEAD}")
+    for row in apiload_rows.rows(scale):
+        report = apiload_rows.run(tool, stack, row)
+        if row.real:
+            print(apiload_rows.line(row, report), flush=True)
+
+
+def weigh(tool: str, stack: Stack) -> None:
+    """Resident memory as the cluster fills. The real one: 282, 2,154, 2,736, 3,992 MiB + etcd."""
+    fills = (
+        ("empty", ()),
+        ("50,000 pods", ("create-pods", "-n", "50000", "-c", "32", "-prefix", "heavy")),
+        ("and 5,000 nodes", ("create-nodes", "-n", "5000", "-c", "32")),
+        ("after 4 lists of all pods", ("list-pods", "-n", "4", "-c", "4")),
+    )
+    for name, arguments in fills:
+        if arguments:
+            apiload_rows.run(tool, stack, apiload_rows.Row(name, arguments))
+        api, store = stack.memory_mib()
+        print(
+            f"memory, {name:<28}{api:>8.0f} MiB api{store:>8.0f} MiB store{api + store:>8.0f} MiB"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--operations", type=int, default=8000)
     parser.add_argument("--durability", choices=("fsync", "buffered", "none"), default="fsync")
+    parser.add_argument("--loader", choices=("auto", "python"), default="auto")
+    parser.add_argument("--memory", action="store_true", help="weigh it instead, needs Go")
     arguments = parser.parse_args()
     durability: Durability = arguments.durability
-    with tempfile.TemporaryDirectory() as home:
-        security = create_security(f"{home}/security")
-        stores = [
-            _spawn(store.start, StoreConfig(n, f"{home}/store-{n}", security, durability), {})
-            for n in range(2)
-        ]
-        addresses = {f"store-{n}": one.address for n, one in enumerate(stores)}
-        config = ApiServerConfig("apiserver-0", ("store-0", "store-1"), security, seed=1)
-        api = _spawn(apiserver.start, config, addresses)
-        try:
-            print(f"2 shards, durability {durability}")
-            uvloop.run(Bench(security, api, stores).run(arguments.operations))
-        finally:
-            for program in (api, *stores):
-                program.end.send("stop")
-                program.process.join()
+    with tempfile.TemporaryDirectory() as home, running_stack(durability) as stack:
+        print(f"2 shards, durability {durability}")
+        tool = apiload_rows.build(home) if arguments.loader == "auto" else None
+        bench = Bench(stack)
+        uvloop.run(bench.prepare())
+        if arguments.memory:
+            assert tool is not None, "--memory needs Go"
+            weigh(tool, stack)
+            return
+        if tool is not None:
+            by_apiload(tool, stack, arguments.operations)
+        else:
+            uvloop.run(bench.run(arguments.operations))
+        uvloop.run(bench.frames(arguments.operations))
 
 
 if __name__ == "__main__":
