@@ -24,6 +24,8 @@ NONZERO_CPU = 100
 NONZERO_MEMORY = 200 * 1024 * 1024
 """Bytes, likewise. Source: pkg/scheduler/util/pod_resources.go."""
 
+DEFAULTS = {CPU: NONZERO_CPU, MEMORY: NONZERO_MEMORY}
+
 AMOUNT_MAX = 1 << 56
 """Larger amounts count as this: a hundred times it still fits into 64 bits."""
 
@@ -72,18 +74,19 @@ def pod_requests(spec: JsonObject) -> PodRequests:
         for c in spec.get("initContainers") or ()
     ]
     amounts = _sum_of_containers(plain, starting)
-    for request in plain:
-        _set_defaults(request)
-    for request, _ in starting:
-        _set_defaults(request)
-    nonzero = _sum_of_containers(plain, starting)
     overhead = amounts_of(spec.get("overhead"))
     pod_level = pod_level_requests(spec)
-    scored = _cpu_and_memory(nonzero, overhead)
-    nonzero.update(pod_level)
-    amounts.update(pod_level)
+    known: Amounts = {**amounts, **pod_level, **overhead} if pod_level else {}
+    counted = _with_defaults(plain, starting, [name for name in DEFAULTS if name not in known])
+    counted.update(pod_level)
+    scored = counted
+    if pod_level:
+        scored = _with_defaults(plain, starting, list(DEFAULTS))
+        amounts.update(pod_level)
     _add(amounts, overhead)
-    return PodRequests(amounts, scored, _cpu_and_memory(nonzero, overhead))
+    return PodRequests(
+        amounts, _cpu_and_memory(scored, overhead), _cpu_and_memory(counted, overhead)
+    )
 
 
 def pod_level_requests(spec: JsonObject) -> Amounts:
@@ -116,9 +119,15 @@ def _sum_of_containers(
     return total
 
 
-def _set_defaults(request: Amounts) -> None:
-    request.setdefault(CPU, NONZERO_CPU)
-    request.setdefault(MEMORY, NONZERO_MEMORY)
+def _with_defaults(
+    plain: Sequence[Amounts], starting: Sequence[tuple[Amounts, bool]], names: Sequence[str]
+) -> Amounts:
+    """The sum when containers that say nothing of these resources ask for the default."""
+    lacking = {name: DEFAULTS[name] for name in names}
+    return _sum_of_containers(
+        [lacking | request for request in plain],
+        [(lacking | request, restarts) for request, restarts in starting],
+    )
 
 
 def _cpu_and_memory(amounts: Amounts, more: Amounts) -> tuple[int, int]:

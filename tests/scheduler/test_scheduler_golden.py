@@ -17,6 +17,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "scheduler"
 FAMILIES = (
     "tiny",
     "basic",
+    "podlevel",
     "taints",
     "node_affinity",
     "ports",
