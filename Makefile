@@ -15,8 +15,8 @@ test: lint unit                 ## lint, types, layers, tests
 venv: $(VENV)/run.stamp $(VENV)/test.stamp
 
 lint: $(VENV)/test.stamp
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/ruff check --no-cache .
+	$(BIN)/ruff format --no-cache --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -28,6 +28,9 @@ golden-scheduler: $(VENV)/test.stamp   ## DIR=PATH: run recorded placements of t
 
 golden-api: $(VENV)/test.stamp         ## DIR=PATH: run recorded requests of that format
 	$(BIN)/python -m tests.golden_api $(DIR)
+
+soak: $(VENV)/test.stamp        ## longer searches with new schedules
+	STORE_MODEL_EXAMPLES=3000 $(BIN)/python -m pytest tests/store/test_store_model.py
 
 bench: $(VENV)/test.stamp       ## the whole cluster and each layer; prints tables
 	$(BIN)/python -m benchmarks
