@@ -11,9 +11,11 @@ from typing import Any, assert_never
 import structlog
 
 from actors.clock import WallClock, settle_gc
-from actors.http_front import HttpFront, HttpWatch
+from actors.http_front import HttpFront, open_stream, send_answer
 from actors.net import FrameClient, FrameServer, NetError, PeerError, ServerStream
-from actors.net.https import HttpsServer, serve_https
+from actors.net.client import ClientStream
+from actors.net.exchange import Exchange
+from actors.net.https import HttpsBounds, HttpsServer, serve_https
 from actors.plan import ApiServerConfig
 from actors.program import Resolve
 from actors.security import read_tokens, server_ssl_context
@@ -53,6 +55,8 @@ READY_S = 60.0
 """How long a start waits for the shards of the store."""
 ANSWER_BYTES_MAX = 60 << 20
 """Of one call of a component: a little less than a frame may have."""
+BACKLOG_BYTES_MAX = 64 << 20
+"""Unsent bytes of an HTTP watch at which its reader counts as gone."""
 BUSY_BYTES = 8 << 20
 """Unsent bytes of a stream above which an initial state is not continued."""
 _CALL_TYPES = frozenset(
@@ -119,13 +123,14 @@ class ApiServer:
         self._stores = [
             FrameClient(name, config.security, resolve, config.name) for name in config.stores
         ]
+        self._store_watches: dict[int, ClientStream] = {}
         self._frames: FrameServer | None = None
         self._https: HttpsServer | None = None
         self._front: HttpFront | None = None
         self._last_id = 0
         self._batches: dict[int, tuple[Batch, int]] = {}
-        self._asked: dict[int, asyncio.Future[Answer | HttpWatch]] = {}
-        self._http_watches: dict[int, HttpWatch] = {}
+        self._asked: dict[int, Exchange] = {}
+        self._http_watches: dict[int, Exchange] = {}
         self._frame_watches: dict[int, ServerStream] = {}
         self._ids: dict[ServerStream, int] = {}
         self._http: list[HttpRequest] = []
@@ -154,9 +159,11 @@ class ApiServer:
             token: User(who.user, (*who.groups, "system:authenticated"), who.uid)
             for token, who in read_tokens(config.security).items()
         }
-        self._front = HttpFront(self, tokens)
+        bounds = HttpsBounds()
+        self._front = HttpFront(self, tokens, bounds.body_bytes_max)
+        context = server_ssl_context(config.security)
         self._https = await serve_https(
-            self._front, config.host, config.https_port, server_ssl_context(config.security)
+            self._front.handle, config.host, config.https_port, context, bounds
         )
 
     @property
@@ -200,8 +207,8 @@ class ApiServer:
         self._last_id += 1
         return self._last_id
 
-    def ask(self, request: HttpRequest, answered: "asyncio.Future[Answer | HttpWatch]") -> None:
-        self._asked[request.id] = answered
+    def ask(self, request: HttpRequest, exchange: Exchange) -> None:
+        self._asked[request.id] = exchange
         self._http.append(request)
         if not self._turn_due:
             self._schedule()
@@ -311,13 +318,7 @@ class ApiServer:
                     self._send_body(stream, body)
             case StreamBytes(streams, chunks):
                 for stream, chunk in zip(streams, chunks, strict=True):
-                    watch = self._http_watches.get(stream)
-                    if watch is not None:
-                        watch.write(chunk)
-                        if watch.size > BUSY_BYTES and stream not in self._busy:
-                            self._busy.add(stream)
-                            self._take(StreamsBusy((stream,)))
-                            watch.drained = partial(self._drained, stream)
+                    self._send_chunk(stream, chunk)
             case StreamOpened(stream, content_type):
                 self._opened(stream, content_type)
             case EndStreams(streams, reasons):
@@ -336,10 +337,9 @@ class ApiServer:
         if entry is not None:
             entry[0].answered(entry[1], answer)
             return
-        future = self._asked.pop(request_id, None)
-        if future is not None:
-            if not future.done():
-                future.set_result(answer)
+        exchange = self._asked.pop(request_id, None)
+        if exchange is not None:
+            send_answer(exchange, answer)
             return
         stream = self._frame_watches.pop(request_id, None)
         if stream is not None:
@@ -348,13 +348,27 @@ class ApiServer:
             stream.end(end_of_watch(answer))
 
     def _opened(self, stream: int, content_type: str) -> None:
-        future = self._asked.pop(stream, None)
-        if future is None or future.done():
+        exchange = self._asked.pop(stream, None)
+        if exchange is None or exchange.gone:
             self._take(StreamsClosed((stream,)))
             return
-        watch = self._http_watches[stream] = HttpWatch()
-        watch.content_type = content_type
-        future.set_result(watch)
+        self._http_watches[stream] = exchange
+        open_stream(exchange, content_type)
+
+    def _send_chunk(self, stream: int, chunk: bytes) -> None:
+        watch = self._http_watches.get(stream)
+        if watch is None:
+            return
+        watch.write(chunk)
+        backlog = watch.backlog_bytes
+        if backlog <= BUSY_BYTES:
+            return
+        if backlog > BACKLOG_BYTES_MAX:
+            watch.abort()
+        elif stream not in self._busy:
+            self._busy.add(stream)
+            self._take(StreamsBusy((stream,)))
+            watch.on_drained = partial(self._drained, stream)
 
     def _send_body(self, stream: int, body: tuple[object, ...]) -> None:
         to = self._frame_watches.get(stream)
@@ -402,4 +416,9 @@ class ApiServer:
             if not self._stopped:
                 self._take(StoreStreamEnded(shard, reason))
 
-        self._stores[shard].open(("watch", b"/registry/", revision, False), on_body, on_end)
+        # A group that is loaded anew opens all its streams, also those that were not broken.
+        before = self._store_watches.pop(shard, None)
+        if before is not None:
+            before.close()
+        body = ("watch", b"/registry/", revision, False)
+        self._store_watches[shard] = self._stores[shard].open(body, on_body, on_end)

@@ -1,4 +1,4 @@
-"""The HTTPS shell: an ASGI application over TLS, and what it refuses to wait for."""
+"""The HTTPS shell: requests over TLS, and what it refuses to wait for."""
 
 import asyncio
 import ssl
@@ -9,36 +9,32 @@ import pytest
 from loopback import run
 
 from actors.net import PortInUse
+from actors.net.exchange import Exchange
 from actors.net.https import HttpsBounds, HttpsServer, serve_https
 from actors.plan import Security
 from actors.security import client_ssl_context, create_security, server_ssl_context
 
-QUICK = HttpsBounds(head_s=0.05, handshake_s=0.05, idle_s=5.0, head_bytes_max=2000)
+QUICK = HttpsBounds(head_s=0.05, body_s=0.1, handshake_s=0.05, idle_s=5.0, head_bytes_max=2000)
 
 
 @dataclass
 class App:
-    """Echoes bodies; ``/watch`` streams until the client or the server goes."""
+    """Echoes path and body; ``/watch`` streams until the client or the server goes."""
 
     disconnects: int = 0
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        start = {"type": "http.response.start", "status": 200, "headers": []}
-        if scope["path"] == "/watch":
-            await send(start)
-            await send({"type": "http.response.body", "body": b"ADDED\n", "more_body": True})
-            message = await receive()
-            while message["type"] != "http.disconnect":
-                message = await receive()
-            self.disconnects += 1
-            return
-        body, more = b"", True
-        while more:
-            message = await receive()
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-        await send(start)
-        await send({"type": "http.response.body", "body": scope["path"].encode() + body})
+    def __call__(self, exchange: Exchange) -> None:
+        if exchange.target == b"/watch":
+            exchange.on_gone = self._gone
+            exchange.start(200, b"")
+            exchange.write(b"ADDED\n")
+        elif exchange.oversized:
+            exchange.answer(413, b"", b"too large")
+        else:
+            exchange.answer(200, b"", exchange.target + exchange.body)
+
+    def _gone(self) -> None:
+        self.disconnects += 1
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +75,8 @@ def test_requests_share_a_connection_and_carry_a_date(security: Security) -> Non
         for number in range(3):
             writer.write(b"POST /%d HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nhi" % number)
             head = await reader.readuntil(b"\r\n\r\n")
-            assert head.startswith(b"HTTP/1.1 200 OK\r\ndate: ") and b"uvicorn" not in head
-            await reader.readuntil(b"\r\n")
-            assert await reader.readuntil(b"\r\n") == b"/%dhi\r\n" % number
-            await reader.readuntil(b"0\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 OK\r\ndate: ")
+            assert await reader.readexactly(4) == b"/%dhi" % number
         assert server.gauges()["https_requests_total"] == 3
         writer.close()
         await server.stop()
@@ -108,7 +102,7 @@ def test_a_head_that_dribbles_in_is_cut_off_also_on_a_used_connection(security: 
         server = await start(security)
         streams = await connect(server, security)
         streams[1].write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
-        await streams[0].readuntil(b"0\r\n\r\n")
+        await streams[0].readuntil(b"\r\n\r\n/")
         loop = asyncio.get_running_loop()
 
         def dribble() -> None:
@@ -126,17 +120,13 @@ def test_a_head_that_dribbles_in_is_cut_off_also_on_a_used_connection(security: 
 
 def test_an_answer_may_take_longer_than_a_head(security: Security) -> None:
     async def scenario() -> None:
-        release = asyncio.Event()
-
-        async def slow(scope: Any, receive: Any, send: Any) -> None:
-            await release.wait()
-            await App()(scope, receive, send)
+        def slow(exchange: Exchange) -> None:
+            asyncio.get_running_loop().call_later(3 * QUICK.head_s, App(), exchange)
 
         server = await start(security, slow)
         reader, writer = await connect(server, security)
         writer.write(b"GET /late HTTP/1.1\r\nhost: x\r\n\r\n")
-        asyncio.get_running_loop().call_later(3 * QUICK.head_s, release.set)
-        assert (await reader.readuntil(b"0\r\n\r\n")).endswith(b"/late\r\n0\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n/late")
         writer.close()
         await server.stop()
 
@@ -166,6 +156,124 @@ def test_a_huge_head_is_431_however_it_arrives(security: Security, finished: boo
     run(scenario())
 
 
+def test_a_body_that_dribbles_in_is_cut_off(security: Security) -> None:
+    async def scenario() -> None:
+        server = await start(security)
+        for head in (b"content-length: 100", b"transfer-encoding: chunked"):
+            streams = await connect(server, security)
+            streams[1].write(b"POST / HTTP/1.1\r\nhost: x\r\n%b\r\n\r\n" % head)
+            assert await rest(streams) == b""
+        assert server.gauges()["https_refused_total"] == 2
+        await server.stop()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_body_over_the_limit_is_answered_and_held_nowhere(
+    security: Security, declared: bool
+) -> None:
+    bounds = HttpsBounds(body_bytes_max=1000, dropped_bytes_max=5000)
+
+    async def scenario() -> None:
+        server = await start(security, bounds=bounds)
+        head = b"content-length: %d" if declared else b"transfer-encoding: chunked"
+        for size, closes in ((1001, False), (5001, True)):
+            streams = await connect(server, security)
+            line = head % size if declared else head
+            streams[1].write(b"POST / HTTP/1.1\r\nhost: x\r\n%b\r\n\r\n" % line)
+            body = b"x" * size
+            streams[1].write(body if declared else b"%x\r\n%b\r\n0\r\n\r\n" % (size, body))
+            answer = await streams[0].readuntil(b"too large")
+            assert answer.startswith(b"HTTP/1.1 413 ")
+            assert (b"connection: close" in answer) is closes
+            assert streams[0].at_eof() or not closes or await rest(streams) == b""
+            streams[1].close()
+        await server.stop()
+
+    run(scenario())
+
+
+def test_pipelined_requests_are_answered_in_order(security: Security) -> None:
+    async def scenario() -> None:
+        server = await start(security)
+        reader, writer = await connect(server, security)
+        count = 3000
+        writer.write(b"".join(b"GET /%d HTTP/1.1\r\n\r\n" % n for n in range(count)))
+        for number in range(count):
+            await reader.readuntil(b"\r\n\r\n")
+            path = b"/%d" % number
+            assert await reader.readexactly(len(path)) == path
+        writer.close()
+        await server.stop()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"POST /a HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 1\r\n\r\nx",
+        b"POST /a HTTP/1.1\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET /a HTTP/1.1\r\nhost : x\r\n\r\n",
+        b"GET /a HTTP/1.1\r\nhost: x\r\n folded: y\r\n\r\n",
+        b"GET /a HTTP/1.1\nhost: x\n\n",
+        b"POST /a HTTP/1.1\r\ncontent-length: -1\r\n\r\n",
+        b"POST /a HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        b"GET /a\0b HTTP/1.1\r\n\r\n",
+    ],
+)
+def test_what_a_proxy_may_read_otherwise_is_400(security: Security, head: bytes) -> None:
+    async def scenario() -> None:
+        server = await start(security)
+        streams = await connect(server, security)
+        streams[1].write(head)
+        assert (await rest(streams)).startswith(b"HTTP/1.1 400 ")
+        await server.stop()
+
+    run(scenario())
+
+
+def test_an_upgrade_is_answered_as_the_request_it_is_and_ends(security: Security) -> None:
+    async def scenario() -> None:
+        server = await start(security)
+        streams = await connect(server, security)
+        streams[1].write(
+            b"GET /ws HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n"
+            b"\x81\x05"
+        )
+        answer = await rest(streams)
+        assert answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(b"\r\n\r\n/ws")
+        await server.stop()
+
+    run(scenario())
+
+
+def test_old_clients_get_plain_bytes(security: Security) -> None:
+    async def scenario() -> None:
+        server = await start(security)
+        streams = await connect(server, security)
+        streams[1].write(b"GET /watch HTTP/1.0\r\n\r\n")
+        answer = await streams[0].readuntil(b"ADDED\n")
+        assert b"chunked" not in answer and answer.endswith(b"\r\n\r\nADDED\n")
+        streams[1].close()
+        await server.stop()
+
+    run(scenario())
+
+
+def test_a_head_request_has_no_body(security: Security) -> None:
+    async def scenario() -> None:
+        server = await start(security)
+        streams = await connect(server, security)
+        streams[1].write(b"HEAD /a HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        answer = await rest(streams)
+        assert b"content-length: 2\r\n" in answer and answer.endswith(b"\r\n\r\n")
+        await server.stop()
+
+    run(scenario())
+
+
 def test_what_is_not_http_is_400(security: Security) -> None:
     async def scenario() -> None:
         server = await start(security)
@@ -182,7 +290,7 @@ def test_connections_are_bounded(security: Security) -> None:
         server = await start(security, bounds=HttpsBounds(connections_max=1))
         first = await connect(server, security)
         first[1].write(b"GET /a HTTP/1.1\r\nhost: x\r\n\r\n")
-        await first[0].readuntil(b"0\r\n\r\n")
+        await first[0].readuntil(b"\r\n\r\n/a")
         assert await rest(await connect(server, security)) == b""
         first[1].close()
         await server.stop()

@@ -10,6 +10,7 @@ import orjson
 import pytest
 from loopback import run
 
+from actors.net.exchange import Exchange
 from actors.net.https import HttpsServer, serve_https
 from actors.net.https_transport import HttpsTransport, path_of
 from actors.plan import Security
@@ -47,31 +48,26 @@ class Kube:
         self.streams_lists = streams_lists
         self.seen: list[tuple[str, str, dict[str, str], dict[str, str]]] = []
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        query = {key: value[0] for key, value in parse_qs(scope["query_string"].decode()).items()}
-        headers = {key.decode(): value.decode() for key, value in scope["headers"]}
-        self.seen.append((scope["method"], scope["path"], query, headers))
-        body = (await receive()).get("body", b"")
-        if scope["method"] != "GET":
-            await answer(send, 201, body)
+    def __call__(self, exchange: Exchange) -> None:
+        path, _, raw = exchange.target.decode().partition("?")
+        query = {key: value[0] for key, value in parse_qs(raw).items()}
+        headers = {key.decode(): value.decode() for key, value in exchange.listed}
+        self.seen.append((exchange.method.decode(), path, query, headers))
+        if exchange.method != b"GET":
+            exchange.answer(201, b"", exchange.body)
         elif "sendInitialEvents" in query and not self.streams_lists:
-            await answer(send, 422, b'{"kind":"Status","message":"forbidden"}')
+            exchange.answer(422, b"", b'{"kind":"Status","message":"forbidden"}')
         elif "watch" in query:
-            await send({"type": "http.response.start", "status": 200, "headers": []})
+            exchange.start(200, b"")
             for piece in self.pieces:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
+                exchange.write(piece)
+            exchange.end()
         elif "continue" not in query:
             page = {"metadata": {"continue": "next", "resourceVersion": "9"}, "items": [pod(3)]}
-            await answer(send, 200, orjson.dumps(page))
+            exchange.answer(200, b"", orjson.dumps(page))
         else:
             page = {"metadata": {"resourceVersion": "9"}, "items": [pod(8), pod(2)]}
-            await answer(send, 200, orjson.dumps(page))
-
-
-async def answer(send: Any, code: int, body: bytes) -> None:
-    await send({"type": "http.response.start", "status": code, "headers": []})
-    await send({"type": "http.response.body", "body": body})
+            exchange.answer(200, b"", orjson.dumps(page))
 
 
 class Sink:

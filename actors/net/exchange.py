@@ -1,0 +1,444 @@
+"""One HTTP/1.1 connection on httptools' parser (llhttp): whole requests in, answers out.
+
+A request is handed on when its body is complete; its answer, if it is there at once, leaves in one
+write, without a task, a future or a queue between. Requests on one connection are answered in
+order, one at a time. An answer may instead be a stream, as for a watch: what it is given goes out
+as it comes, and its owner hears when the reader falls behind, catches up or leaves.
+
+Bounds: size of head and body, the time that each may take, one pipelined read.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final, Protocol, cast
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+
+Header = tuple[bytes, bytes]
+
+HEAD_TOO_LARGE: Final = b"request head too large"
+FOREVER: Final = float("inf")
+ONE_WRITE_BYTES: Final = 1 << 17
+"""A body up to this size is copied behind its head; a larger one is written by itself."""
+STREAM_HIGH_BYTES: Final = 1 << 20
+_STATUS_LINES: Final = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HttpsBounds:
+    """What a client may take from us before its request is complete."""
+
+    head_s: float = 10.0
+    """From the first byte (or from the connection) to the end of the headers."""
+    body_s: float = 60.0
+    """From the end of the headers to the end of the body. Source: --request-timeout of
+    kube-apiserver is 60 s for all of a request."""
+    handshake_s: float = 10.0
+    idle_s: float = 120.0
+    """A connection without a request."""
+    head_bytes_max: int = 64 * 1024
+    body_bytes_max: int = 3 * 1024 * 1024
+    """Source: DefaultMaxRequestBodyBytes, apiserver/pkg/server/config.go."""
+    dropped_bytes_max: int = 32 * 1024 * 1024
+    """A body over ``body_bytes_max`` is read and dropped up to here, so that its sender hears why;
+    beyond it the connection is closed."""
+    connections_max: int = 20_000
+    backlog: int = 2048
+
+
+class Host(Protocol):
+    """The server that a connection belongs to."""
+
+    bounds: HttpsBounds
+    date: bytes
+    """The value of the Date header now."""
+    refused: int
+    requests: int
+    last_chunk: bytes
+    """What some stream was given last, and how that is framed: many get the same."""
+    last_framed: bytes
+    handle: "Callable[[Exchange], None]"
+
+    def time(self) -> float: ...
+    def opened(self, connection: "Connection") -> bool:
+        """Whether there is room for it."""
+        ...
+
+    def closed(self, connection: "Connection") -> None: ...
+
+
+class Exchange:
+    """One request and its answer. Call ``answer`` once, or ``start``, ``write`` ..., ``end``."""
+
+    __slots__ = (
+        "_connection",
+        "body",
+        "gone",
+        "headers",
+        "keep_alive",
+        "listed",
+        "method",
+        "on_drained",
+        "on_gone",
+        "oversized",
+        "target",
+    )
+
+    def __init__(self, connection: "Connection", method: bytes, target: bytes) -> None:
+        self._connection = connection
+        self.method = method
+        self.target = target
+        """Path and query, as sent."""
+        self.listed: list[Header] = []
+        """All headers in order, names in lower case."""
+        self.headers: dict[bytes, bytes] = {}
+        """The last one of each name."""
+        self.body = b""
+        self.oversized = False
+        """The body was too large and is not here."""
+        self.keep_alive = True
+        self.gone = False
+        """Nothing can be written any more: the client left or the stream was cut."""
+        self.on_gone: Callable[[], None] | None = None
+        """Called if the client leaves before the answer is complete."""
+        self.on_drained: Callable[[], None] | None = None
+        """Called once, when little is unsent again."""
+
+    def answer(self, code: int, headers: bytes, body: bytes) -> None:
+        """``headers``: lines, each with its CRLF, besides date, length and connection."""
+        if not self.gone:
+            self._connection.answer(self, code, headers, body)
+
+    def start(self, code: int, headers: bytes) -> None:
+        """Begin a stream of chunks."""
+        if not self.gone:
+            self._connection.start(self, code, headers)
+
+    def write(self, chunk: bytes) -> None:
+        if chunk and not self.gone:
+            self._connection.write(chunk)
+
+    def end(self) -> None:
+        """Complete a stream."""
+        if not self.gone:
+            self._connection.end(self)
+
+    def abort(self) -> None:
+        """Cut the connection: what is unsent is lost."""
+        if not self.gone:
+            self.gone = True
+            self._connection.abort()
+
+    @property
+    def backlog_bytes(self) -> int:
+        return 0 if self.gone else self._connection.backlog_bytes
+
+
+class Connection(asyncio.Protocol):
+    """Parser callbacks and transport callbacks of one connection."""
+
+    __slots__ = (
+        "_body",
+        "_body_bytes",
+        "_chunked",
+        "_current",
+        "_dropped",
+        "_exchange",
+        "_head_bytes",
+        "_host",
+        "_listed",
+        "_loop",
+        "_parser",
+        "_reading_head",
+        "_served",
+        "_target",
+        "_transport",
+        "_waiting",
+        "deadline",
+        "stopping",
+    )
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._parser = HttpRequestParser(self)
+        self._target = b""
+        self._listed: list[Header] = []
+        self._exchange: Exchange | None = None
+        """What is being read."""
+        self._current: Exchange | None = None
+        """What is being answered."""
+        self._waiting: deque[Exchange] = deque()
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._dropped = False
+        self._head_bytes = 0
+        self._reading_head = True
+        self._chunked = False
+        self._served = False
+        self.stopping = False
+        self.deadline = host.time() + host.bounds.head_s
+        """When what we are waiting for from the client is overdue."""
+
+    @property
+    def busy(self) -> bool:
+        return self._current is not None
+
+    @property
+    def idle(self) -> bool:
+        """Between requests, on a connection that has had one."""
+        return self._served and self._current is None and not self._head_bytes
+
+    @property
+    def backlog_bytes(self) -> int:
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
+    # Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports have the methods of asyncio.Transport without its name.
+        self._transport = cast(asyncio.Transport, transport)
+        if not self._host.opened(self):
+            self._host.refused += 1
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if self._dropped:
+            return
+        if self._reading_head:
+            if not self._head_bytes and self._current is None:
+                self.deadline = self._host.time() + self._host.bounds.head_s
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade:
+            # No other protocol is spoken here: the request is answered as it is, and is the last.
+            self._dropped = True
+            for exchange in (self._current, *self._waiting):
+                if exchange is not None:
+                    exchange.keep_alive = False
+            return
+        except HttpParserError as error:
+            self._refuse(400, b"400 Bad Request: %b" % str(error).encode(errors="replace"))
+            return
+        if self._reading_head and self._head_bytes > self._host.bounds.head_bytes_max:
+            self._refuse(431, HEAD_TOO_LARGE)
+
+    def eof_received(self) -> None:
+        """The transport closes itself."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._host.closed(self)
+        current, self._current = self._current, None
+        self._waiting.clear()
+        if current is not None:
+            current.gone = True
+            if current.on_gone is not None:
+                current.on_gone()
+
+    def pause_writing(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._resume_reading()
+        current = self._current
+        if current is not None and current.on_drained is not None:
+            drained, current.on_drained = current.on_drained, None
+            drained()
+
+    # Parser
+
+    def on_message_begin(self) -> None:
+        self._target, self._listed = b"", []
+        self._exchange = None
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._listed.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        bounds = self._host.bounds
+        exchange = self._exchange = Exchange(self, self._parser.get_method(), self._target)
+        exchange.listed = self._listed
+        headers = exchange.headers = dict(self._listed)
+        exchange.keep_alive = self._parser.should_keep_alive()
+        self._body, self._body_bytes = [], 0
+        if self._head_bytes > bounds.head_bytes_max and (
+            sum(len(name) + len(value) for name, value in self._listed) + len(self._target)
+            > bounds.head_bytes_max
+        ):
+            self._exchange = None
+            self._refuse(431, HEAD_TOO_LARGE)
+            return
+        self._head_bytes = 0
+        self._reading_head = False
+        length = headers.get(b"content-length")
+        if length is None and b"transfer-encoding" not in headers:
+            return
+        if self._current is None:
+            self.deadline = self._host.time() + bounds.body_s
+        if length is not None and int(length) > bounds.body_bytes_max:
+            exchange.oversized = True
+            if int(length) > bounds.dropped_bytes_max:
+                self._give_up(exchange)
+        if headers.get(b"expect", b"").lower() == b"100-continue" and self._current is None:
+            self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        exchange, bounds = self._exchange, self._host.bounds
+        if exchange is None:
+            return
+        self._body_bytes += len(body)
+        if self._body_bytes <= bounds.body_bytes_max and not exchange.oversized:
+            self._body.append(body)
+            return
+        self._body = []
+        exchange.oversized = True
+        if self._body_bytes > bounds.dropped_bytes_max:
+            self._give_up(exchange)
+
+    def on_message_complete(self) -> None:
+        exchange, self._exchange = self._exchange, None
+        self._reading_head = True
+        if exchange is None or self._dropped:
+            return
+        body = self._body
+        exchange.body = body[0] if len(body) == 1 else b"".join(body)
+        self._take(exchange)
+
+    def _give_up(self, exchange: Exchange) -> None:
+        """Answer now, read no more, and close."""
+        self._exchange = None
+        self._dropped = True
+        exchange.keep_alive = False
+        self._take(exchange)
+
+    def _take(self, exchange: Exchange) -> None:
+        if self._current is not None:
+            self._waiting.append(exchange)
+            if self._transport is not None:
+                self._transport.pause_reading()
+            return
+        self._begin(exchange)
+
+    def _begin(self, exchange: Exchange) -> None:
+        self._current = exchange
+        self.deadline = FOREVER
+        self._host.requests += 1
+        self._served = True
+        self._host.handle(exchange)
+
+    # Answers
+
+    def answer(self, exchange: Exchange, code: int, headers: bytes, body: bytes) -> None:
+        assert exchange is self._current
+        head = self._head(exchange, code, headers, b"content-length: %d\r\n\r\n" % len(body))
+        if exchange.method == b"HEAD" or code == 304:
+            self._send(head)
+        elif len(body) <= ONE_WRITE_BYTES:
+            self._send(head + body)
+        else:
+            self._send(head)
+            self._send(body)
+        self._done(exchange)
+
+    def start(self, exchange: Exchange, code: int, headers: bytes) -> None:
+        assert exchange is self._current
+        self._chunked = self._parser.get_http_version() != "1.0"
+        if not self._chunked:
+            exchange.keep_alive = False
+        tail = b"transfer-encoding: chunked\r\n\r\n" if self._chunked else b"\r\n"
+        self._send(self._head(exchange, code, headers, tail))
+        if self._transport is not None:
+            self._transport.set_write_buffer_limits(STREAM_HIGH_BYTES)
+
+    def write(self, chunk: bytes) -> None:
+        if not self._chunked:
+            self._send(chunk)
+            return
+        host = self._host
+        if chunk is not host.last_chunk:
+            host.last_chunk, host.last_framed = chunk, b"%x\r\n%b\r\n" % (len(chunk), chunk)
+        self._send(host.last_framed)
+
+    def end(self, exchange: Exchange) -> None:
+        assert exchange is self._current
+        if self._chunked:
+            self._send(b"0\r\n\r\n")
+        self._done(exchange)
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def close(self) -> None:
+        """After what is being answered; at once when nothing is."""
+        self.stopping = True
+        if self._current is None and self._transport is not None:
+            self._transport.close()
+
+    def _head(self, exchange: Exchange, code: int, headers: bytes, tail: bytes) -> bytes:
+        if self.stopping:
+            exchange.keep_alive = False
+        close = b"" if exchange.keep_alive else b"connection: close\r\n"
+        return b"%bdate: %b\r\n%b%b%b" % (
+            _STATUS_LINES[code],
+            self._host.date,
+            headers,
+            close,
+            tail,
+        )
+
+    def _send(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def _done(self, exchange: Exchange) -> None:
+        exchange.gone = True
+        self._current = None
+        if not exchange.keep_alive:
+            self._dropped = True
+            self._waiting.clear()
+            if self._transport is not None:
+                self._transport.close()
+            return
+        host = self._host
+        self.deadline = host.time() + host.bounds.idle_s
+        if self._waiting:
+            # In a turn of its own: a thousand refusals in a row must not nest.
+            self._loop.call_soon(self._next)
+
+    def _next(self) -> None:
+        if self._current is None and self._waiting:
+            self._begin(self._waiting.popleft())
+            self._resume_reading()
+
+    def _resume_reading(self) -> None:
+        if self._transport is not None and not self._waiting:
+            self._transport.resume_reading()
+
+    def _refuse(self, code: int, text: bytes) -> None:
+        """Answer a request that cannot be read, out of turn, and close."""
+        self._host.refused += 1
+        self._dropped = True
+        if self._current is not None:
+            self.abort()
+            return
+        self._send(
+            b"%bconnection: close\r\ncontent-type: text/plain\r\ncontent-length: %d\r\n\r\n%b"
+            % (_STATUS_LINES[code], len(text), text)
+        )
+        if self._transport is not None:
+            self._transport.close()
