@@ -42,6 +42,8 @@ QUANTUM_NS = SECOND // 10
 RETRY_NS = SECOND
 STATUS_PERIOD_NS = 300 * SECOND
 """nodeStatusReportFrequency. Source: pkg/kubelet/apis/config/v1beta1/defaults.go."""
+STATUS_LOOK_NS = 10 * SECOND
+"""nodeStatusUpdateFrequency: how often a kubelet compares its node with what it would report."""
 REGISTRATIONS_PER_STEP_MAX = 500
 POD_ATTEMPTS_MAX = 8
 
@@ -90,23 +92,32 @@ class HollowNodes:
 
     @property
     def watches(self) -> Sequence[WatchSpec]:
-        return (WatchSpec("pods", "pods", field_selector="spec.nodeName!="),)
+        return (
+            WatchSpec("pods", "pods", field_selector="spec.nodeName!="),
+            WatchSpec("nodes", "nodes"),
+        )
 
     def step(self, events: Sequence[ComponentEvent], now_ns: int) -> Sequence[Calls]:
         for event in events:
             match event:
+                case ObjectsSeen(watch="nodes"):
+                    for node in event.objects:
+                        self._node_seen(node, now_ns)
                 case ObjectsSeen():
                     for kind, pod in zip(event.types, event.objects, strict=True):
                         self._pod_seen(kind, pod, now_ns)
                 case CallsDone():
                     for reply in event.replies:
                         self._answers.pop(reply.id)(reply, now_ns)
-                case WatchReset():
+                case WatchReset(watch="pods"):
                     self._stale = set(self.pods)
-                case WatchSynced():
+                case WatchSynced(watch="pods"):
                     for uid in sorted(self._stale or ()):
                         del self.pods[uid]
                     self._stale = None
+                case WatchReset() | WatchSynced():
+                    # What is known of nodes is only what they said of themselves.
+                    pass
         self._fire_pods(now_ns)
         self._fire_nodes(now_ns)
         requests, self._requests = self._requests, []
@@ -154,8 +165,24 @@ class HollowNodes:
             elif rows.lease_due_ns[row] <= now_ns + QUANTUM_NS:
                 self._renew(row, now_ns)
             else:
-                self._report(row, now_ns, ready=False)
+                self._report(row, now_ns, ready=bool(rows.unwell[row]))
         self._wake_ns = rows.next_due_ns()
+
+    def _node_seen(self, node: JsonObject, now_ns: int) -> None:
+        """Others may have set a condition while a kubelet was not heard of; it sets it right at
+        its next look, which comes every ten seconds."""
+        rows = self.rows
+        row = rows.index.get(node["metadata"]["name"])
+        if row is None:
+            return
+        conditions = node.get("status", {}).get("conditions") or ()
+        unwell = any(one["type"] == "Ready" and one["status"] != "True" for one in conditions)
+        if unwell and not rows.unwell[row] and rows.state[row] == READY:
+            due_ns = now_ns + self._stream.below(STATUS_LOOK_NS)
+            rows.status_due_ns[row] = min(rows.status_due_ns[row], due_ns)
+            if rows.due_ns[row] != rows.NEVER:
+                rows.due_ns[row] = min(rows.due_ns[row], rows.status_due_ns[row])
+        rows.unwell[row] = unwell
 
     def _register(self, row: int, now_ns: int) -> None:
         body = documents.node_object(self.rows.shapes[row], row, rfc3339(now_ns))

@@ -37,6 +37,8 @@ class NodeRows:
         self.lease_due_ns: NDArray[np.int64] = np.full(count, self.NEVER, np.int64)
         self.lease_revision: NDArray[np.int64] = np.zeros(count, np.int64)
         self.status_due_ns: NDArray[np.int64] = np.full(count, self.NEVER, np.int64)
+        self.unwell: NDArray[np.bool_] = np.zeros(count, np.bool_)
+        """(nodes,) the node was last seen with a condition Ready that is not True."""
 
     def enter(self, row: int, state: int, due_ns: int) -> None:
         """Move a node to a state; its next action is due then."""

@@ -18,6 +18,7 @@ from api.calls import (
 from api.core import JsonObject
 from hollow_node.core import HollowNodes
 from hollow_node.node_list import NodeListError, numbered, read_node_list
+from hollow_node.node_rows import READY
 from hollow_node.stages import Next, Stage, general_stages
 
 SECOND = 1_000_000_000
@@ -259,3 +260,24 @@ def test_pod_addresses_of_one_node_differ() -> None:
     addresses = [row.address for row in server.core.pods.values()]
     assert len(set(addresses)) == 100
     assert np.all(server.core._ordinals == 100)
+
+
+def test_a_kubelet_sets_right_what_others_said_of_its_node() -> None:
+    server = fleet(2)
+    now = T0
+    while int((server.core.rows.state == READY).sum()) < 2:
+        server.run(now)
+        now = server.core.next_wakeup_ns() or now
+    condition = {"type": "Ready", "status": "Unknown"}
+    node = {"metadata": {"name": "n-1"}, "status": {"conditions": [condition]}}
+    seen_ns = now
+    server.log.clear()
+    server.run(now, ObjectsSeen("nodes", [MODIFIED], [node], [99]))
+    while now < seen_ns + 10 * SECOND:
+        now = min(server.core.next_wakeup_ns() or now, seen_ns + 10 * SECOND)
+        server.run(now)
+    reports = [r for r in server.log if r.subresource == "status"]
+    assert [r.name for r in reports] == ["n-1"]
+    body = reports[0].body
+    assert isinstance(body, dict)
+    assert {"type": "Ready", "status": "True"}.items() <= body["status"]["conditions"][-1].items()
