@@ -1,0 +1,47 @@
+"""Paths that nobody owns: system metadata, and what a registry resets on a write.
+
+Source: stripmeta.go of apimachinery/pkg/util/managedfields/internal at v0.36.3; GetResetFields in
+pkg/registry/*/*/strategy.go of kubernetes v1.36.
+"""
+
+from functools import cache
+
+from api.apply.sets import EMPTY, FieldSet, of_paths
+from api.kinds import Kind
+
+_SYSTEM_METADATA = (
+    "name",
+    "namespace",
+    "creationTimestamp",
+    "selfLink",
+    "uid",
+    "clusterName",
+    "generation",
+    "managedFields",
+    "resourceVersion",
+)
+SYSTEM_FIELDS = of_paths(
+    ("f:apiVersion",),
+    ("f:kind",),
+    ("f:metadata",),
+    *(("f:metadata", f"f:{name}") for name in _SYSTEM_METADATA),
+)
+
+_STATUS = of_paths(("f:status",))
+_SPEC = of_paths(("f:spec",))
+_OF_STATUS_WRITES: dict[str, FieldSet] = {
+    "pods": of_paths(
+        ("f:spec",),
+        ("f:metadata", "f:deletionTimestamp"),
+        ("f:metadata", "f:ownerReferences"),
+    ),
+    "apps/deployments": of_paths(("f:spec",), ("f:metadata", "f:labels")),
+}
+
+
+@cache
+def reset_fields(kind: Kind, subresource: str) -> FieldSet:
+    """What a write to the object or its subresource cannot change, whatever the client says."""
+    if subresource == "status":
+        return _OF_STATUS_WRITES.get(kind.key, _SPEC)
+    return _STATUS if kind.subresource("status") is not None else EMPTY

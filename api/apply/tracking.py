@@ -1,0 +1,158 @@
+"""What a writer other than an applier comes to own.
+
+Source: Update in merge/update.go of structured-merge-diff v6 (rules); managedfieldsupdater.go,
+skipnonapplied.go, fieldmanager.go and scalehandler.go of apimachinery/pkg/util/managedfields at
+v0.36.3.
+"""
+
+from functools import cache
+
+from api.apply.owners import (
+    UPDATE,
+    Owner,
+    Owners,
+    Writer,
+    cap_updaters,
+    entries_of,
+    entry_of,
+    parse_owners,
+)
+from api.apply.schema import atom_of
+from api.apply.sets import (
+    EMPTY,
+    FieldSetError,
+    difference,
+    has,
+    of_paths,
+    union,
+    without_trees,
+)
+from api.apply.stripped import SYSTEM_FIELDS, reset_fields
+from api.apply.walk import Comparison, compare
+from api.canonical import zero_of
+from api.core import JsonObject
+from api.kinds import Kind
+
+MANAGER_BYTES_MAX = 128
+"""Source: FieldManagerMaxLength, apimachinery/pkg/apis/meta/v1/validation."""
+_REPLICAS = ("f:spec", "f:replicas")
+
+
+def manager_of(field_manager: str, user_agent: str) -> str:
+    """The name under which a write is recorded: the one asked for, or the client's program."""
+    if field_manager:
+        return field_manager
+    name = ""
+    for letter in user_agent.partition("/")[0]:
+        if letter.isprintable():
+            if len((name + letter).encode()) > MANAGER_BYTES_MAX:
+                break
+            name += letter
+    return name or "unknown"
+
+
+def track_create(kind: Kind, new: JsonObject, writer: Writer) -> None:
+    """Set a new object's managedFields, in place: its creator owns all that it sets.
+
+    ``new`` is defaulted, before admission. Cost: see benchmarks/bench_apply.py.
+    """
+    if new["metadata"].get("managedFields"):
+        _track(kind, zero_object(kind), new, writer)
+        return
+    new["metadata"].pop("managedFields", None)
+    compared = compare(atom_of(kind.type_name), zero_object(kind), new)
+    fields = difference(compared.taken, SYSTEM_FIELDS)
+    ignored = reset_fields(kind, writer.subresource)
+    if ignored:
+        fields = without_trees(fields, ignored)
+    if fields:
+        owner = Owner(
+            writer.manager, UPDATE, kind.api_version, writer.subresource, writer.time, fields
+        )
+        new["metadata"]["managedFields"] = [entry_of(owner)]
+
+
+def track_update(kind: Kind, live: JsonObject, new: JsonObject, writer: Writer) -> None:
+    """Set managedFields of ``new``, which is to replace ``live``, in place.
+
+    ``new`` is what the client wants, defaulted, before admission and before a registry resets what
+    the write cannot change. What the client says of managedFields counts on the object itself;
+    ``[{}]`` empties them, and an object without stays so until it is applied.
+    """
+    _track(kind, live, new, writer)
+
+
+def track_scale(kind: Kind, live: JsonObject, new: JsonObject, writer: Writer) -> None:
+    """The same for a write to the subresource scale, whose Scale shows only owners of replicas."""
+    before = live["metadata"].get("managedFields")
+    owners = _owners_or_none(before)
+    owned = any(has(owner.fields, _REPLICAS) for owner in owners.values())
+    if not owned or live["spec"].get("replicas") == new["spec"].get("replicas"):
+        return
+    settle(owners, Comparison(EMPTY, of_paths(_REPLICAS), EMPTY))
+    take(kind, owners, Comparison(EMPTY, of_paths(_REPLICAS), EMPTY), writer)
+    new["metadata"]["managedFields"] = entries_of(owners)
+
+
+def _track(kind: Kind, live: JsonObject, new: JsonObject, writer: Writer) -> None:
+    meta = new["metadata"]
+    owners = _owners_before(live, new, writer.subresource)
+    meta.pop("managedFields", None)
+    if not owners:
+        return
+    ignored = reset_fields(kind, writer.subresource)
+    compared = compare(atom_of(kind.type_name), live, new).without(ignored)
+    settle(owners, compared)
+    take(kind, owners, compared, writer)
+    cap_updaters(owners)
+    if owners:
+        meta["managedFields"] = entries_of(owners)
+
+
+def settle(owners: Owners, compared: Comparison) -> None:
+    """Owners lose what another changed or removed; one who is left with nothing goes."""
+    lost = union(compared.taken, compared.removed)
+    for identity, owner in list(owners.items()):
+        fields = difference(owner.fields, lost)
+        if fields:
+            owners[identity] = owner._replace(fields=fields)
+        else:
+            del owners[identity]
+
+
+def take(kind: Kind, owners: Owners, compared: Comparison, writer: Writer) -> None:
+    """The writer gets what he changed."""
+    taken = difference(compared.taken, SYSTEM_FIELDS)
+    if not taken:
+        return
+    owner = Owner(writer.manager, UPDATE, kind.api_version, writer.subresource, writer.time, taken)
+    previous = owners.get(owner.identity)
+    if previous is not None:
+        owner = owner._replace(fields=union(previous.fields, taken))
+    owners[owner.identity] = owner
+
+
+def _owners_before(live: JsonObject, new: JsonObject, subresource: str) -> Owners:
+    """Whose claims an update starts from: the client's list, if it is a good one, or the stored."""
+    stored, given = live["metadata"].get("managedFields"), new["metadata"].get("managedFields")
+    if not subresource and given is not None and given != stored:
+        if given in ([], [{}]):
+            return {}
+        owners = _owners_or_none(given)
+        if owners:
+            return owners
+    return _owners_or_none(stored)
+
+
+def _owners_or_none(entries: object) -> Owners:
+    """Entries that cannot be read count as none, as in the real server."""
+    try:
+        return parse_owners(entries)
+    except FieldSetError:
+        return {}
+
+
+@cache
+def zero_object(kind: Kind) -> JsonObject:
+    """The object of which nothing is set yet. Read only."""
+    return {"kind": kind.kind, "apiVersion": kind.api_version, **zero_of(kind.type_name)}
