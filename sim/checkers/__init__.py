@@ -1,0 +1,1 @@
+"""What must hold in every run, one promise a file. A checker listens and never interferes."""

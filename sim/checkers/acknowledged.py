@@ -1,0 +1,29 @@
+"""Promise: a write is on disk before anyone is told that it succeeded, as it was asked."""
+
+from api.storage import DELETE, OK, PUT, StoreReply, StoreRequest
+from sim.checkers.history import History
+from sim.topics import Topics, Violation
+
+
+class Acknowledged:
+    """Listens to the answers of the shards."""
+
+    def __init__(self, topics: Topics, history: History) -> None:
+        self.writes = 0
+        self._history = history
+        topics.store_answered.append(self._answered)
+
+    def _answered(self, shard: int, request: StoreRequest, reply: StoreReply) -> None:
+        if request[0] not in (PUT, DELETE) or reply[0] != OK:
+            return
+        self.writes += 1
+        revision, key = reply[1], request[1]
+        change = self._history.written.get((shard, revision), {}).get(key)
+        what = f"shard {shard} acknowledged {request[0]} of {key!r} at {revision}"
+        if change is None:
+            raise Violation("acknowledged", f"{what}, which is not on its disk")
+        if request[0] == PUT:
+            if change.new is None or change.new.value != request[3]:
+                raise Violation("acknowledged", f"{what}, and another value is on its disk")
+        elif change.new is not None:
+            raise Violation("acknowledged", f"{what}, and the key was not deleted")

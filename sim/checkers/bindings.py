@@ -1,0 +1,71 @@
+"""Promise: a pod is bound once and for all, to a node that exists and that has room for it."""
+
+from api.calls import DELETED
+from api.core import JsonObject
+from api.quantity import milli_value
+from sim.checkers.history import Change, History
+from sim.topics import Violation
+
+NAME = "bindings"
+PODS, NODES = b"/registry/pods/", b"/registry/nodes/"
+RESOURCES = ("cpu", "memory", "pods")
+
+
+class Bindings:
+    """Adds up what is on each node, at every change of a pod that reaches the disk."""
+
+    def __init__(self, history: History) -> None:
+        self.bound = 0
+        self._history = history
+        self._node_of: dict[str, str] = {}
+        """uid of a pod to its node, for ever."""
+        self._holds: dict[str, dict[bytes, tuple[int, ...]]] = {}
+        """Node to its living pods and what each requests."""
+        history.changed.append(self._changed)
+
+    def _changed(self, change: Change) -> None:
+        if not change.key.startswith(PODS):
+            return
+        item = change.new or change.old
+        assert item is not None, "a change of nothing into nothing"
+        pod = item.json
+        uid, node = pod["metadata"]["uid"], pod["spec"].get("nodeName", "")
+        known = self._node_of.get(uid, "")
+        if known and node != known:
+            raise Violation(NAME, f"{change.key!r} moved from {known} to {node or 'nowhere'}")
+        ended = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
+        if not node:
+            return
+        if change.kind == DELETED or ended:
+            self._holds.get(node, {}).pop(change.key, None)
+        if not known and change.kind != DELETED:
+            self._node_of[uid] = node
+            self.bound += 1
+            self._bind(change.key, pod, node)
+
+    def _bind(self, key: bytes, pod: JsonObject, node: str) -> None:
+        found = self._history.objects.get(NODES + node.encode())
+        if found is None:
+            raise Violation(NAME, f"{key!r} was bound to {node}, which does not exist")
+        labels = found.json["metadata"].get("labels") or {}
+        wanted = pod["spec"].get("nodeSelector") or {}
+        if any(labels.get(name) != value for name, value in wanted.items()):
+            raise Violation(NAME, f"{key!r} was bound to {node}, which lacks labels of {wanted}")
+        holds = self._holds.setdefault(node, {})
+        holds[key] = _requests(pod)
+        room = found.json["status"]["allocatable"]
+        for index, resource in enumerate(RESOURCES):
+            used = sum(one[index] for one in holds.values())
+            if used > milli_value(room[resource]):
+                message = f"{key!r} was bound to {node}, which then holds {used}m {resource}"
+                raise Violation(NAME, f"{message} of {room[resource]}")
+
+
+def _requests(pod: JsonObject) -> tuple[int, ...]:
+    """In thousandths, in the order of RESOURCES. Pods of the workload have plain containers."""
+    sums = [0, 0, 1000]
+    for container in pod["spec"]["containers"]:
+        requests = (container.get("resources") or {}).get("requests") or {}
+        for index, resource in enumerate(RESOURCES[:2]):
+            sums[index] += milli_value(requests.get(resource, "0"))
+    return tuple(sums)

@@ -1,0 +1,25 @@
+"""Promise: no two objects that ever existed have the same uid."""
+
+from api.calls import ADDED
+from sim.checkers.history import Change, History
+from sim.topics import Violation
+
+PROBE = b"/registry/probes/"
+
+
+class Identities:
+    """Looks at every creation."""
+
+    def __init__(self, history: History) -> None:
+        self._key_of: dict[str, tuple[bytes, int]] = {}
+        history.changed.append(self._changed)
+
+    def _changed(self, change: Change) -> None:
+        if change.kind != ADDED or change.new is None or change.key.startswith(PROBE):
+            return
+        uid = change.new.json["metadata"]["uid"]
+        before = self._key_of.get(uid)
+        if before is not None:
+            message = f"{change.key!r} at {change.revision} has the uid of {before[0]!r}"
+            raise Violation("identities", f"{message} at {before[1]}: {uid}")
+        self._key_of[uid] = (change.key, change.revision)

@@ -1,0 +1,28 @@
+"""The fingerprint of a run: a running BLAKE2b over every effect, in order.
+
+Two runs of one seed have the same digest exactly if every core gave the same orders at the same
+virtual times. A ``hash()`` order or a clock read anywhere in a core changes it.
+"""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+
+
+class Digest:
+    """Cost: about 1 µs for an effect, 1 ns for a byte."""
+
+    __slots__ = ("_hash",)
+
+    def __init__(self) -> None:
+        self._hash = blake2b(digest_size=16)
+
+    def add(self, now_ns: int, who: str, what: str, parts: Sequence[object] = ()) -> None:
+        """``parts``: bytes are taken as they are, all else by ``repr`` (numbers, strings)."""
+        update = self._hash.update
+        update(f"{now_ns} {who} {what} ".encode())
+        for part in parts:
+            update(part if type(part) is bytes else repr(part).encode())
+
+    @property
+    def hex(self) -> str:
+        return self._hash.hexdigest()

@@ -1,0 +1,132 @@
+"""What goes wrong, when and to whom: drawn from the seed, all of it over before the liveness phase.
+
+Faults know programs, connections and disks. They know no checker and no core.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from api.streams import Stream
+from sim.disk import Disk
+from sim.heap import ARRIVAL
+from sim.kernel import Kernel
+from sim.network import MS, SECOND, Network
+from sim.options import Options
+from sim.processes import Process
+
+ROLES = {
+    "crash store": "store-",
+    "crash apiserver": "apiserver-",
+    "crash scheduler": "scheduler",
+    "crash partition": "partition-",
+    "crash controllers": "controllers-",
+    "crash hollow": "hollow-",
+}
+
+
+class Faults:
+    """``counts`` says how many of each kind have struck."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        options: Options,
+        world: tuple[Network, Mapping[str, Process], Sequence[Disk]],
+    ) -> None:
+        self.counts: dict[str, int] = {}
+        self._kernel = kernel
+        self._network, self._processes, self._disks = world
+        self._chance: Stream = kernel.stream("faults")
+        start_ns = kernel.agenda.now_ns
+        self._end_ns = start_ns + options.fault_seconds * SECOND
+        self._striking: dict[str, Callable[[], bool]] = {
+            **{kind: partial(self._crash, prefix) for kind, prefix in ROLES.items()},
+            "power loss": self._power_loss,
+            "slow disk": self._slow_disk,
+            "full disk": self._full_disk,
+            "reset": self._reset,
+            "partition": self._partition,
+            "slow link": partial(self._slow_link, 200 * MS),
+            "stuck reader": partial(self._slow_link, 5 * SECOND),
+            "clock jump": self._clock_jump,
+        }
+        span_ns = options.fault_seconds * SECOND
+        for _ in range(options.faults_count):
+            kind = options.faults[self._chance.below(len(options.faults))]
+            at_ns = start_ns + span_ns // 20 + self._chance.below(span_ns * 9 // 10)
+            kernel.agenda.at(at_ns, ARRIVAL, self._strike, kind)
+
+    def _strike(self, kind: str) -> None:
+        if self._striking[kind]():
+            self.counts[kind] = self.counts.get(kind, 0) + 1
+            self._kernel.tell("faults", kind, "")
+
+    def _until(self, most_ns: int) -> int:
+        """A time from now, but not after the end of the safety phase."""
+        now_ns = self._kernel.agenda.now_ns
+        return min(now_ns + 100 * MS + self._chance.below(most_ns), self._end_ns)
+
+    def _crash(self, prefix: str) -> bool:
+        living = [
+            process
+            for name, process in self._processes.items()
+            if name.startswith(prefix) and process.shell is not None
+        ]
+        if not living:
+            return False
+        process = living[self._chance.below(len(living))]
+        down_ns = (50 + self._chance.below(4000)) * MS
+        process.crash_after(self._chance.below(6), down_ns)
+        return True
+
+    def _power_loss(self) -> bool:
+        disk = self._disks[self._chance.below(len(self._disks))]
+        down_ns = (500 + self._chance.below(4000)) * MS
+        notice_ns = self._chance.below(down_ns)
+        self._processes[f"store-{disk.shard}"].crash(down_ns, True, notice_ns)
+        return True
+
+    def _slow_disk(self) -> bool:
+        disk = self._disks[self._chance.below(len(self._disks))]
+        disk.slow_until_ns = self._until(3 * SECOND)
+        return True
+
+    def _full_disk(self) -> bool:
+        disk = self._disks[self._chance.below(len(self._disks))]
+        disk.full_until_ns = self._until(2 * SECOND)
+        return True
+
+    def _pair(self) -> tuple[str, str] | None:
+        pairs = self._network.pairs()
+        return pairs[self._chance.below(len(pairs))] if pairs else None
+
+    def _reset(self) -> bool:
+        pair = self._pair()
+        if pair is not None:
+            self._network.reset(*pair)
+        return pair is not None
+
+    def _partition(self) -> bool:
+        """Half of them are so long that the connection does not survive."""
+        pair = self._pair()
+        if pair is None:
+            return False
+        self._network.block(*pair, self._until(6 * SECOND))
+        if self._chance.below(2):
+            self._network.reset(*pair)
+        return True
+
+    def _slow_link(self, extra_ns: int) -> bool:
+        pair = self._pair()
+        if pair is None:
+            return False
+        self._network.slow_down(*pair, self._until(3 * SECOND), self._chance.below(extra_ns))
+        return True
+
+    def _clock_jump(self) -> bool:
+        """The next life of a program has another clock, perhaps an earlier one."""
+        names = [name for name in self._processes if name != "users"]
+        process = self._processes[names[self._chance.below(len(names))]]
+        process.skew_ns += (self._chance.below(4001) - 2000) * MS
+        process.crash_after(0, 50 * MS)
+        return True

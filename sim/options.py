@@ -1,0 +1,99 @@
+"""Everything that makes one run different from another, drawn from its seed."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from api.streams import Stream
+
+SECOND: Final = 1_000_000_000
+
+FAULTS: Final = (
+    "crash store",
+    "crash apiserver",
+    "crash scheduler",
+    "crash partition",
+    "crash controllers",
+    "crash hollow",
+    "power loss",
+    "slow disk",
+    "full disk",
+    "reset",
+    "partition",
+    "slow link",
+    "stuck reader",
+    "clock jump",
+)
+"""Kinds of faults. A crash is that of a process, at a boundary of two effects; a power loss takes a
+shard's machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """One run."""
+
+    seed: int
+    store_shards: int
+    shard_by: Literal["kind", "hash"]
+    durability: Literal["fsync", "buffered"]
+    api_servers: int
+    partitions: int
+    controllers: int
+    """Processes of controllers, and as many shards of their keys."""
+    hollow_actors: int
+    nodes: int
+    deployments: int
+    replicas_max: int
+    bare_pods: int
+    pod_delay_ms: int
+    retain_s: int
+    """History that a shard keeps. Short: watches expire and have to list anew."""
+    segment_bytes: int
+    backlog_frames_max: int
+    delay_us: tuple[int, int]
+    skew_ms_max: int
+    """Clocks of programs differ by at most twice this."""
+    fault_seconds: int
+    """How long the safety phase lasts, in which faults happen and users work."""
+    faults: tuple[str, ...]
+    """Kinds that happen, of FAULTS."""
+    faults_count: int
+    probes: int
+    """Clients that hammer a few keys, for the checker of linearizability."""
+
+
+def options_of(seed: int) -> Options:
+    """The options that belong to a seed."""
+    chance = Stream(seed, "sim/options")
+
+    def between(low: int, high: int) -> int:
+        return low + chance.below(high - low + 1)
+
+    durability: Literal["fsync", "buffered"] = "fsync" if chance.below(4) else "buffered"
+    faults = [kind for kind in FAULTS if chance.below(5) < 2]
+    if durability == "buffered" and "power loss" in faults:
+        # What is only in the page cache may be lost with the machine: nothing to check then.
+        faults.remove("power loss")
+    return Options(
+        seed=seed,
+        store_shards=between(1, 4),
+        shard_by="hash" if chance.below(2) else "kind",
+        durability=durability,
+        api_servers=between(1, 3),
+        partitions=between(0, 3),
+        controllers=between(1, 2),
+        hollow_actors=between(1, 2),
+        nodes=between(10, 14),
+        deployments=between(4, 6),
+        replicas_max=between(8, 12),
+        bare_pods=between(10, 16),
+        pod_delay_ms=(0, 200)[chance.below(2)],
+        retain_s=(3, 300)[chance.below(2)],
+        segment_bytes=(16 << 10, 64 << 20)[chance.below(2)],
+        backlog_frames_max=(50, 2000)[chance.below(2)],
+        delay_us=(between(50, 300), between(50, 3000)),
+        skew_ms_max=(0, 20, 2000)[chance.below(3)],
+        fault_seconds=between(6, 12),
+        faults=tuple(faults),
+        faults_count=between(4, 12) if faults else 0,
+        probes=between(1, 3),
+    )

@@ -1,0 +1,159 @@
+"""Clients that hammer a few keys and write down what they asked and heard, for ``linearizable``.
+
+One kind asks the shards directly, the other the API servers, with ConfigMaps. Each has one request
+under way at a time, so several of them make the overlaps.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import orjson
+
+from api.core import JsonObject
+from api.storage import CONFLICT, DELETE, GET, OK, PUT
+from api.streams import Stream
+from sim.checkers.linearizable import NEVER, READ, REMOVE, WRITE, Operation
+from sim.heap import ARRIVAL
+from sim.kernel import Kernel
+from sim.network import MS, SECOND, Client, Network
+
+KEYS: Final = 2
+"""Keys that all probes share, on each side."""
+TIMEOUT_NS: Final = 3 * SECOND
+PREFIX: Final = "/registry/probes/"
+Heard = Callable[[bool | None, int, int], None]
+"""(succeeded or None for unknown, value, revision)."""
+
+
+class Log:
+    """What all probes did, by key, and the numbers that make every written value unique."""
+
+    def __init__(self) -> None:
+        self.operations: dict[str, list[Operation]] = {}
+        self._value = 0
+
+    def new_value(self) -> int:
+        self._value += 1
+        return self._value
+
+
+class StoreKeys:
+    """Keys on the shards themselves."""
+
+    def __init__(self, network: Network, name: str, stores: list[str]) -> None:
+        self.clients = [Client(network, name, store) for store in stores]
+
+    def key(self, number: int) -> str:
+        return f"{PREFIX}{number}"
+
+    def ask(self, key: str, kind: str, value: int, revision: int, heard: Heard) -> None:
+        """``revision``: of the version that must be there (0: none), or -1."""
+        request: tuple[Any, ...]
+        encoded = key.encode()
+        if kind == READ:
+            request = (GET, encoded, 0)
+        elif kind == WRITE:
+            request = (PUT, encoded, b"", b"%d" % value, revision, 0)
+        else:
+            request = (DELETE, encoded, revision)
+
+        def done(replies: Any) -> None:
+            if replies is None or replies[0][0] not in (OK, CONFLICT):
+                heard(None, 0, 0)
+            elif replies[0][0] == CONFLICT:
+                heard(False, 0, 0)
+            elif kind == READ:
+                heard(True, int(replies[0][3] or 0), replies[0][1])
+            else:
+                heard(True, value, replies[0][1])
+
+        self.clients[int(key[-1]) % len(self.clients)].send([request], done, TIMEOUT_NS)
+
+
+class ApiKeys:
+    """ConfigMaps, each request by another API server."""
+
+    def __init__(self, network: Network, name: str, servers: list[str]) -> None:
+        self.clients = [Client(network, name, server) for server in servers]
+        self._turn = 0
+
+    def key(self, number: int) -> str:
+        return f"probe-{number}"
+
+    def ask(self, key: str, kind: str, value: int, revision: int, heard: Heard) -> None:
+        body: JsonObject = {
+            "metadata": {"name": key, "namespace": "default"},
+            "data": {"value": str(value)},
+        }
+        verb, name, options = {READ: "get", REMOVE: "delete"}.get(kind, "update"), key, None
+        if kind == WRITE:
+            if revision == 0:
+                verb, name = "create", ""
+            else:
+                body["metadata"]["resourceVersion"] = str(revision)
+            options = orjson.dumps(body)
+        words = (verb, "configmaps", "default", name, "", "", options, "", False)
+
+        def done(answers: Any) -> None:
+            code, at, text = answers[0] if answers is not None else (0, 0, b"")
+            if code in (404, 409):
+                # A read of what is not there is an answer, a write to it is a refusal.
+                heard(kind == READ, 0, 0)
+            elif code not in (200, 201):
+                heard(None, 0, 0)
+            elif kind == READ:
+                item = orjson.loads(text)
+                heard(True, int(item["data"]["value"]), int(item["metadata"]["resourceVersion"]))
+            else:
+                heard(True, value, at)
+
+        self._turn += 1
+        self.clients[self._turn % len(self.clients)].send([words], done, TIMEOUT_NS)
+
+
+class Probe:
+    """One client: asks, waits for the answer, thinks, asks again, until ``until_ns``."""
+
+    def __init__(
+        self, kernel: Kernel, name: str, keys: StoreKeys | ApiKeys, log: Log, until_ns: int
+    ) -> None:
+        self.clients = keys.clients
+        self._kernel = kernel
+        self._keys = keys
+        self._log = log
+        self._until_ns = until_ns
+        self._chance: Stream = kernel.stream(name)
+        self._known: dict[str, tuple[int, int]] = {}
+        """Key to the (value, revision) that this client saw last."""
+        self._think()
+
+    def _think(self) -> None:
+        agenda = self._kernel.agenda
+        pause_ns = (20 + self._chance.below(200)) * MS
+        if agenda.now_ns + pause_ns < self._until_ns:
+            agenda.at(agenda.now_ns + pause_ns, ARRIVAL, self._ask)
+
+    def _ask(self) -> None:
+        agenda, chance = self._kernel.agenda, self._chance
+        key = self._keys.key(chance.below(KEYS))
+        kind = (READ, READ, WRITE, WRITE, WRITE, REMOVE)[chance.below(6)]
+        expected, revision = self._known.get(key, (0, 0))
+        if kind == REMOVE:
+            expected, revision = -1, -1
+        value = self._log.new_value() if kind == WRITE else 0
+        begin_ns = agenda.now_ns
+
+        def heard(succeeded: bool | None, seen: int, at: int) -> None:
+            end_ns = NEVER if succeeded is None else agenda.now_ns
+            got = seen if kind == READ else value
+            done = Operation(kind, expected, got, begin_ns, end_ns, succeeded)
+            self._log.operations.setdefault(key, []).append(done)
+            if kind == READ and succeeded:
+                self._known[key] = (seen, at)
+            elif kind == WRITE and succeeded:
+                self._known[key] = (value, at)
+            elif kind == REMOVE and succeeded:
+                self._known[key] = (0, 0)
+            self._think()
+
+        self._keys.ask(key, kind, value, revision, heard)

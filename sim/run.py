@@ -1,0 +1,157 @@
+"""One seed from start to verdict: a safety phase with faults, then a liveness phase without."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+from sim.checkers import linearizable
+from sim.checkers.acknowledged import Acknowledged
+from sim.checkers.api_watches import ApiWatches
+from sim.checkers.bindings import Bindings
+from sim.checkers.convergence import Convergence
+from sim.checkers.history import History
+from sim.checkers.identities import Identities
+from sim.checkers.store_watches import StoreWatches
+from sim.faults import Faults
+from sim.heap import Agenda
+from sim.kernel import Kernel
+from sim.network import SECOND
+from sim.options import Options, options_of
+from sim.story import Story
+from sim.topics import Violation
+from sim.world import Makers, World
+
+START_NS: Final = 1_790_000_000 * SECOND
+"""Virtual time at which every run begins."""
+CALM_S_MAX: Final = 400
+"""Virtual seconds that the liveness phase may last."""
+QUIET_NS: Final = 10 * SECOND
+"""After convergence: what is still owed to watchers must have come by then. Frames that were sent
+to a stuck reader keep their time."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run came to. ``failure`` empty: every promise was kept."""
+
+    options: Options
+    digest: str = ""
+    failure: str = ""
+    checker: str = ""
+    virtual_s: float = 0.0
+    wall_s: float = 0.0
+    steps: int = 0
+    messages: int = 0
+    entries: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    """What was checked, and which faults struck."""
+    faults: dict[str, int] = field(default_factory=dict)
+    story: list[str] = field(default_factory=list)
+
+
+class Run:
+    """A world with its faults and checkers."""
+
+    def __init__(self, options: Options, makers: Makers, trace: str) -> None:
+        agenda = Agenda(START_NS)
+        story = Story(trace, START_NS) if trace else None
+        self.options = options
+        self.kernel = Kernel(options.seed, agenda, story)
+        topics = self.kernel.topics
+        self.history = History(topics, options.store_shards, lambda: agenda.now_ns)
+        self.acknowledged = Acknowledged(topics, self.history)
+        self.store_watches = StoreWatches(topics, self.history)
+        self.api_watches = ApiWatches(topics, self.history)
+        self.bindings = Bindings(self.history)
+        self.identities = Identities(self.history)
+        self.convergence = Convergence(self.history)
+        self.world = World(self.kernel, options, makers)
+        parts = (self.world.network, self.world.processes, self.world.disks)
+        self.faults = Faults(self.kernel, options, parts)
+
+    def go(self) -> None:
+        """Raises Violation, or an error of a core."""
+        agenda, options = self.kernel.agenda, self.options
+        agenda.run(START_NS + options.fault_seconds * SECOND, _never)
+        self._calm()
+        for log in (self.world.store_log, self.world.api_log):
+            for key, operations in log.operations.items():
+                linearizable.check(key, operations)
+        for process in self.world.processes.values():
+            if process.shell is not None and process.shell.turns is not None:
+                process.shell.turns.check()
+
+    def _calm(self) -> None:
+        """No faults from now on: everything must become as it should be."""
+        world, agenda = self.world, self.kernel.agenda
+        world.network.heal()
+        for process in world.processes.values():
+            process.spare()
+        deadline_ns = agenda.now_ns + CALM_S_MAX * SECOND
+        missing = [""]
+        while missing and agenda.now_ns < deadline_ns:
+            agenda.run(agenda.now_ns + SECOND, _never)
+            missing = self._missing()
+        if missing:
+            raise Violation("convergence", "; ".join(missing[:10]))
+        settled_ns = agenda.now_ns
+        owed = self.api_watches.owed(settled_ns)
+        while owed and agenda.now_ns < settled_ns + QUIET_NS:
+            agenda.run(agenda.now_ns + SECOND, _never)
+            owed = self.api_watches.owed(settled_ns)
+        if owed:
+            raise Violation("api watches", "; ".join(owed[:10]))
+
+    def _missing(self) -> list[str]:
+        users = self.world.users
+        if users.refused:
+            raise Violation("users", users.refused[0])
+        if not users.finished:
+            return ["the users are not done"]
+        down = [f"{p.name} is down" for p in self.world.processes.values() if p.shell is None]
+        if down or self.api_watches.unlisted():
+            return down + self.api_watches.unlisted()
+        options = self.options
+        return list(self.convergence.missing(users.deployments, users.pods, options.nodes))
+
+
+def _never() -> bool:
+    return False
+
+
+def run_seed(seed: int, trace: str = "", makers: Makers | None = None) -> Outcome:
+    """Run the options that belong to a seed. A promise that is broken is in the outcome; so is an
+    assertion of a core. ``trace``: see sim.story."""
+    return run_options(options_of(seed), trace, makers or Makers())
+
+
+def run_options(options: Options, trace: str, makers: Makers) -> Outcome:
+    begin = time.perf_counter()
+    run = Run(options, makers, trace)
+    outcome = Outcome(options)
+    try:
+        run.go()
+    except Violation as violation:
+        outcome.failure, outcome.checker = str(violation), violation.checker
+    except AssertionError as error:
+        outcome.failure, outcome.checker = f"{type(error).__name__}: {error}", "core"
+    kernel = run.kernel
+    outcome.wall_s = time.perf_counter() - begin
+    outcome.digest = kernel.digest.hex
+    outcome.virtual_s = (kernel.agenda.now_ns - START_NS) / SECOND
+    outcome.steps, outcome.messages = kernel.steps, kernel.messages
+    outcome.entries = kernel.agenda.entries
+    outcome.faults = dict(run.faults.counts)
+    outcome.counts = {
+        "writes acknowledged": run.acknowledged.writes,
+        "store events": run.store_watches.events,
+        "watch events": run.api_watches.events,
+        "pods bound": run.bindings.bound,
+        "probes": sum(
+            len(operations)
+            for log in (run.world.store_log, run.world.api_log)
+            for operations in log.operations.values()
+        ),
+    }
+    outcome.story = list(kernel.story.lines) if kernel.story is not None else []
+    return outcome

@@ -1,0 +1,225 @@
+"""One API server: see actors/apiserver.py. It listens once it has loaded from the store."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, assert_never
+
+from apiserver.core import ApiServerCore
+from apiserver.messages import (
+    Answer,
+    Answers,
+    CallsArrived,
+    Crashed,
+    Effect,
+    EndStreams,
+    FrameCall,
+    FrameWatch,
+    OpenStoreWatch,
+    StoreCall,
+    StoreEvents,
+    StoreReplied,
+    StoreStreamEnded,
+    StreamBodies,
+    StreamBytes,
+    StreamOpened,
+    StreamsBusy,
+    StreamsClosed,
+    StreamsDrained,
+    WatchesArrived,
+)
+from sim.cost import API_SERVER
+from sim.kernel import Kernel
+from sim.network import Client, Handler, Network, Reply, ServerStream
+from sim.story import path_of_key
+from sim.topics import Violation
+from sim.turns import Turns
+
+
+class Batch:
+    """Requests of one frame, answered together."""
+
+    __slots__ = ("due", "replies", "reply")
+
+    def __init__(self, reply: Reply, size: int) -> None:
+        self.reply = reply
+        self.due = size
+        self.replies: list[tuple[int, int, bytes] | None] = [None] * size
+
+    def answered(self, place: int, answer: Answer) -> None:
+        self.replies[place] = (answer.code, answer.revision, answer.body)
+        self.due -= 1
+        if not self.due:
+            self.reply(self.replies)
+
+
+class ApiServerShell:
+    """A process of an API server."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        network: Network,
+        name: str,
+        core: ApiServerCore,
+        stores: Sequence[str],
+    ) -> None:
+        self.core = core
+        self.clients = [Client(network, name, store) for store in stores]
+        self._kernel = kernel
+        self._name = name
+        self._calls: list[FrameCall] = []
+        self._batches: dict[int, tuple[Batch, int]] = {}
+        self._streams: dict[int, ServerStream] = {}
+        self._ids: dict[ServerStream, int] = {}
+        self._store_watches: dict[int, int] = {}
+        self._busy: set[int] = set()
+        self._last = 0
+        self._listen: Callable[[Handler], None] | None = None
+        self.turns = Turns(kernel, name, core, self._carry_out, API_SERVER)
+        self.turns.before = self._gather
+        self.turns.after = self._stepped
+
+    def start(self, listen: Callable[[Handler], None]) -> None:
+        self._listen = listen
+        self.turns.wake()
+
+    # Frames.
+
+    def on_call(self, reply: Reply, body: Any) -> None:
+        batch = Batch(reply, len(body))
+        for place, words in enumerate(body):
+            self._last += 1
+            self._batches[self._last] = (batch, place)
+            self._calls.append(FrameCall(self._last, *words))
+        self.turns.items += len(body)
+        self.turns.wake()
+
+    def on_open(self, stream: ServerStream, body: Any) -> None:
+        self._last += 1
+        self._streams[self._last] = stream
+        self._ids[stream] = self._last
+        self.turns.take(WatchesArrived((FrameWatch(self._last, *body),)), 1)
+
+    def on_closed(self, stream: ServerStream) -> None:
+        watch = self._ids.pop(stream, None)
+        if watch is not None:
+            del self._streams[watch]
+            self.turns.take(StreamsClosed((watch,)), 1)
+
+    def _gather(self) -> None:
+        if self._calls:
+            self.turns.events.append(CallsArrived(self._calls))
+            self._calls = []
+
+    def _stepped(self) -> None:
+        if self.core.ready and self._listen is not None:
+            self._listen(self)
+            self._listen = None
+
+    # Orders.
+
+    def _carry_out(self, effect: Effect) -> None:
+        now_ns, digest = self._kernel.agenda.now_ns, self._kernel.digest
+        match effect:
+            case StoreCall(shard, ids, requests):
+                digest.add(now_ns, self._name, "store", (shard, ids, requests))
+                self.clients[shard].send(
+                    requests, partial(self._store_replied, shard, ids, requests)
+                )
+            case Answers(ids, answers):
+                for request_id, answer in zip(ids, answers, strict=True):
+                    digest.add(now_ns, self._name, "answer", (request_id, answer.code, answer.body))
+                    self._answer(request_id, answer)
+            case StreamBodies(streams, bodies):
+                for stream, body in zip(streams, bodies, strict=True):
+                    digest.add(now_ns, self._name, "body", (stream, body[0], body[1]))
+                    self._send_body(stream, body)
+            case EndStreams(streams, reasons):
+                digest.add(now_ns, self._name, "end", (streams, reasons))
+                for stream, reason in zip(streams, reasons, strict=True):
+                    self._end(stream, reason)
+            case OpenStoreWatch(shard, revision):
+                digest.add(now_ns, self._name, "watch", (shard, revision))
+                self._open_store_watch(shard, revision)
+            case Crashed(trace=trace):
+                raise Violation("crash", f"a request crashed {self._name}: {trace}")
+            case StreamOpened() | StreamBytes():
+                raise AssertionError("nobody speaks HTTP here")
+            case _:
+                assert_never(effect)
+
+    def _answer(self, request_id: int, answer: Answer) -> None:
+        entry = self._batches.pop(request_id, None)
+        if entry is not None:
+            entry[0].answered(entry[1], answer)
+            return
+        stream = self._streams.pop(request_id, None)
+        if stream is not None:
+            # A watch that could not be opened.
+            del self._ids[stream]
+            stream.end(_end_of_watch(answer))
+
+    def _send_body(self, stream: int, body: tuple[object, ...]) -> None:
+        to = self._streams.get(stream)
+        if to is None:
+            return
+        if not to.send(body):
+            self._end(stream, "slow")
+            self.turns.take(StreamsClosed((stream,)), 1)
+        elif to.busy and stream not in self._busy:
+            self._busy.add(stream)
+            self.turns.take(StreamsBusy((stream,)), 1)
+            to.when_drained(partial(self._drained, stream))
+
+    def _drained(self, stream: int) -> None:
+        self._busy.discard(stream)
+        self.turns.take(StreamsDrained((stream,)), 1)
+
+    def _end(self, stream: int, reason: str) -> None:
+        to = self._streams.pop(stream, None)
+        if to is not None:
+            del self._ids[to]
+            to.end(reason)
+
+    # The store.
+
+    def _store_replied(
+        self, shard: int, ids: Sequence[int], requests: Sequence[Any], replies: Any
+    ) -> None:
+        if replies is not None:
+            for heard in self._kernel.topics.store_answered:
+                for request, reply in zip(requests, replies, strict=True):
+                    heard(shard, request, reply)
+        self.turns.take(StoreReplied(shard, ids, replies), len(ids))
+
+    def _open_store_watch(self, shard: int, revision: int) -> None:
+        topics = self._kernel.topics
+        for opened in topics.store_watch_opened:
+            opened(self._name, shard, revision)
+
+        def on_body(body: Any) -> None:
+            events, watermark = body
+            for watched in topics.store_watched:
+                watched(self._name, shard, events, watermark)
+            if self._kernel.story is not None:
+                for event in events:
+                    note = f"shard {shard} revision {event[2]}"
+                    self._kernel.tell(self._name, "hears", path_of_key(event[1]), note)
+            self.turns.take(StoreEvents(shard, events, watermark), len(events))
+
+        def on_end(reason: str) -> None:
+            self.turns.take(StoreStreamEnded(shard, reason), 1)
+
+        # A group that is loaded anew opens all its streams, also those that were not broken.
+        client = self.clients[shard]
+        client.forget(self._store_watches.get(shard, 0))
+        self._store_watches[shard] = client.open((b"/registry/", revision, False), on_body, on_end)
+
+
+def _end_of_watch(answer: Answer) -> str:
+    """As the real shell has it."""
+    if answer.code == 410:
+        return "expired"
+    if answer.code == 429 or answer.code >= 500:
+        return "unavailable"
+    return f"invalid: {answer.body.decode()}"

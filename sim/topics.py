@@ -1,0 +1,57 @@
+"""What checkers can hear, as lists of callbacks by topic.
+
+Shells speak, checkers listen; neither knows the other. A topic that nobody listens to costs a test
+of an empty list.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from api.calls import ApiReply, ApiRequest, WatchSpec
+from api.core import JsonObject
+from api.storage import StoreReply, StoreRequest
+from store.messages import LogRecord
+
+
+class Violation(AssertionError):
+    """A checker found a promise broken, or a core its own state. ``checker`` names the promise."""
+
+    def __init__(self, checker: str, message: str) -> None:
+        super().__init__(f"{checker}: {message}")
+        self.checker = checker
+
+
+@dataclass(slots=True)
+class Topics:
+    persisted: list[Callable[[int, int, Sequence[LogRecord]], None]] = field(default_factory=list)
+    """(shard, first index, records): the disk has reported them as persisted."""
+    recovered: list[Callable[[int, int, Sequence[LogRecord], int], None]] = field(
+        default_factory=list
+    )
+    """(shard, first index, records, snapshot revision): what a restarted shard found."""
+    store_answered: list[Callable[[int, StoreRequest, StoreReply], None]] = field(
+        default_factory=list
+    )
+    """(shard, request, reply): the answer has reached whoever asked."""
+    store_watch_opened: list[Callable[[str, int, int], None]] = field(default_factory=list)
+    """(API server, shard, start revision)."""
+    store_watched: list[Callable[[str, int, Sequence[Any], int], None]] = field(
+        default_factory=list
+    )
+    """(API server, shard, events, watermark)."""
+    watch_opened: list[Callable[[str, WatchSpec, int], None]] = field(default_factory=list)
+    """(component, spec, revision)."""
+    watched: list[Callable[[str, WatchSpec, Sequence[int], Sequence[int], Sequence[Any]], None]] = (
+        field(default_factory=list)
+    )
+    """(component, spec, types, revisions, objects)."""
+    synced: list[Callable[[str, WatchSpec, int], None]] = field(default_factory=list)
+    """(component, spec, revision)."""
+    answered: list[Callable[[str, ApiRequest, ApiReply], None]] = field(default_factory=list)
+    """(component, request, reply)."""
+    restarted: list[Callable[[str], None]] = field(default_factory=list)
+    """(program): it lost all it knew."""
+
+
+Objects = Sequence[JsonObject]

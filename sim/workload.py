@@ -1,0 +1,197 @@
+"""The users: a script for each Deployment and pod, drawn from the seed, worked off with patience.
+
+A step of a script is asked again until it is known to have happened, as a user with a shell loop
+would do. So every script ends, and what it leaves is what the cluster has to become.
+"""
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from api.calls import MERGE_PATCH, ApiReply, ApiRequest, Calls, CallsDone, WatchSpec
+from api.core import InvariantError, JsonObject
+from api.streams import Stream
+from sim.options import SECOND, Options
+
+NAMESPACE: Final = "default"
+RETRY_NS: Final = SECOND // 2
+DEPLOYMENTS, PODS = "apps/deployments", "pods"
+CPUS: Final = ("100m", "250m", "500m")
+NODE_CAPACITY: Final = (("cpu", "4"), ("memory", "16Gi"), ("pods", "14"))
+"""Small enough that nodes fill up: 10 nodes hold 140 pods at most, and 40 cores."""
+ZONES: Final = ("a", "b")
+
+
+@dataclass(slots=True)
+class Script:
+    """What happens to one object, in order."""
+
+    resource: str
+    name: str
+    due_ns: list[int] = field(default_factory=list)
+    steps: list[tuple[str, JsonObject | None]] = field(default_factory=list)
+    """(verb, body)."""
+    done: int = 0
+    replicas: int | None = None
+    """What is wanted in the end; None: that it is gone."""
+
+
+class Users:
+    """A component (api.calls) without watches."""
+
+    watches: Sequence[WatchSpec] = ()
+
+    def __init__(self, options: Options, start_ns: int) -> None:
+        chance = Stream(options.seed, "sim/users")
+        self.scripts = [
+            *(
+                _deployment(f"web-{n}", options, chance, start_ns)
+                for n in range(options.deployments)
+            ),
+            *(_pod(f"bare-{n}", options, chance, start_ns) for n in range(options.bare_pods)),
+        ]
+        self.refused: list[str] = []
+        """Answers that no patience will change."""
+        self._timers = [(script.due_ns[0], n) for n, script in enumerate(self.scripts)]
+        heapq.heapify(self._timers)
+        self._open: dict[int, int] = {}
+        self._next_id = 0
+
+    @property
+    def finished(self) -> bool:
+        return not self._timers and not self._open
+
+    @property
+    def deployments(self) -> dict[str, int]:
+        """Those that shall be there in the end, with their replicas."""
+        return {
+            script.name: script.replicas
+            for script in self.scripts
+            if script.resource == DEPLOYMENTS and script.replicas is not None
+        }
+
+    @property
+    def pods(self) -> list[str]:
+        """Bare pods that shall be there in the end."""
+        return [
+            script.name
+            for script in self.scripts
+            if script.resource == PODS and script.replicas is not None
+        ]
+
+    def step(self, events: Sequence[CallsDone], now_ns: int) -> Sequence[Calls]:
+        for event in events:
+            for reply in event.replies:
+                self._answered(reply, now_ns)
+        requests = []
+        while self._timers and self._timers[0][0] <= now_ns:
+            number = heapq.heappop(self._timers)[1]
+            requests.append(self._request(number))
+        return [Calls(requests)] if requests else []
+
+    def next_wakeup_ns(self) -> int | None:
+        return self._timers[0][0] if self._timers else None
+
+    def check(self) -> None:
+        if len(self._open) + len(self._timers) > len(self.scripts):
+            raise InvariantError("a script is worked off twice at once")
+
+    def _request(self, number: int) -> ApiRequest:
+        script = self.scripts[number]
+        verb, body = script.steps[script.done]
+        self._next_id += 1
+        self._open[self._next_id] = number
+        return ApiRequest(
+            self._next_id,
+            verb,
+            script.resource,
+            NAMESPACE,
+            "" if verb == "create" else script.name,
+            body=body,
+            content_type=MERGE_PATCH if verb == "patch" else "",
+        )
+
+    def _answered(self, reply: ApiReply, now_ns: int) -> None:
+        number = self._open.pop(reply.id)
+        script = self.scripts[number]
+        verb = script.steps[script.done][0]
+        happened = (
+            200 <= reply.code < 300
+            or (verb == "create" and reply.code == 409)
+            or (verb == "delete" and reply.code == 404)
+        )
+        if not happened:
+            early = reply.code == 403 and b"serviceaccount" in reply.body
+            if reply.code and reply.code not in (409, 429) and reply.code < 500 and not early:
+                text = f"{verb} {script.resource} {script.name}: {reply.code} {reply.body!r:.300}"
+                self.refused.append(text)
+            heapq.heappush(self._timers, (now_ns + RETRY_NS, number))
+            return
+        script.done += 1
+        if script.done < len(script.steps):
+            heapq.heappush(self._timers, (max(script.due_ns[script.done], now_ns), number))
+
+
+def _moments(count: int, options: Options, chance: Stream, start_ns: int) -> list[int]:
+    """Times within the first nine tenths of the safety phase, in order."""
+    span_ns = options.fault_seconds * SECOND * 9 // 10
+    return sorted(start_ns + chance.below(span_ns) for _ in range(count))
+
+
+def _deployment(name: str, options: Options, chance: Stream, start_ns: int) -> Script:
+    cpu = CPUS[chance.below(len(CPUS))]
+    replicas = 2 + chance.below(options.replicas_max - 1)
+    script = Script(DEPLOYMENTS, name, replicas=replicas)
+    script.steps.append(("create", _deployment_object(name, replicas, cpu, chance)))
+    for _ in range(chance.below(3)):
+        if chance.below(2):
+            script.replicas = chance.below(options.replicas_max + 1)
+            script.steps.append(("patch", {"spec": {"replicas": script.replicas}}))
+        else:
+            # Resources of the newest template count too, so their sum stays the same.
+            labels = {"labels": {"app": name, "round": str(chance.below(100))}}
+            patch: JsonObject = {"spec": {"template": {"metadata": labels}}}
+            script.steps.append(("patch", patch))
+    if chance.below(5) == 0:
+        script.replicas = None
+        script.steps.append(("delete", None))
+    script.due_ns = _moments(len(script.steps), options, chance, start_ns)
+    return script
+
+
+def _deployment_object(name: str, replicas: int, cpu: str, chance: Stream) -> JsonObject:
+    spec = _pod_spec(cpu)
+    if chance.below(4) == 0:
+        spec["nodeSelector"] = {"zone": ZONES[chance.below(len(ZONES))]}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {"metadata": {"labels": {"app": name}}, "spec": spec},
+        },
+    }
+
+
+def _pod(name: str, options: Options, chance: Stream, start_ns: int) -> Script:
+    script = Script(PODS, name, replicas=1)
+    body: JsonObject = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": _pod_spec(CPUS[chance.below(len(CPUS))]),
+    }
+    script.steps.append(("create", body))
+    if chance.below(3) == 0:
+        script.steps.append(("delete", None))
+        script.replicas = None
+    script.due_ns = _moments(len(script.steps), options, chance, start_ns)
+    return script
+
+
+def _pod_spec(cpu: str) -> JsonObject:
+    requests = {"cpu": cpu, "memory": "64Mi"}
+    return {"containers": [{"name": "c", "image": "img", "resources": {"requests": requests}}]}
