@@ -163,13 +163,13 @@ def test_a_bound_pod_runs_and_a_deleted_one_goes() -> None:
     assert status["status"]["phase"] == "Running"
     assert status["status"]["podIP"] == "10.0.1.2"
     assert not server.run(T0, seen(MODIFIED, pod("a", "n-1", "Running")))
-    assert server.core.pods["a"].pod is None, "a settled pod keeps no object"
+    assert server.core.life.pods["a"].pod is None, "a settled pod keeps no object"
     leaving = pod("a", "n-1", "Running", deletionTimestamp="2026-01-01T00:00:00Z")
     made = server.run(T0, seen(MODIFIED, leaving))
     assert [(r.verb, r.name) for r in made] == [("delete", "a")]
     assert made[0].body == {"gracePeriodSeconds": 0, "preconditions": {"uid": "a"}}
     server.run(T0, seen(DELETED, leaving))
-    assert not server.core.pods
+    assert not server.core.life.pods
 
 
 def test_a_stage_waits_for_its_delay() -> None:
@@ -187,7 +187,7 @@ def test_a_failing_status_write_is_tried_again_with_growing_waits() -> None:
     assert len(server.run(T0, seen(ADDED, pod("a", "n-0")))) == 1
     waits, now = [], T0
     for _ in range(3):
-        due = server.core.pods["a"].due_ns
+        due = server.core.life.pods["a"].due_ns
         waits.append(due - now)
         now = due
         server.run(now)
@@ -199,7 +199,7 @@ def test_a_relist_forgets_pods_that_are_gone() -> None:
     server.run(T0)
     server.run(T0, seen(ADDED, pod("a", "n-0"), pod("b", "n-0")))
     server.run(T0, WatchReset("pods"), seen(ADDED, pod("b", "n-0", "Running")), WatchSynced("pods"))
-    assert list(server.core.pods) == ["b"]
+    assert list(server.core.life.pods) == ["b"]
 
 
 def test_stages_are_taken_in_order_of_the_table() -> None:
@@ -257,15 +257,15 @@ def test_pod_addresses_of_one_node_differ() -> None:
     server = fleet(1)
     server.run(T0)
     server.run(T0, seen(ADDED, *(pod(f"p{i}", "n-0") for i in range(100))))
-    addresses = [row.address for row in server.core.pods.values()]
+    addresses = [row.address for row in server.core.life.pods.values()]
     assert len(set(addresses)) == 100
-    assert np.all(server.core._ordinals == 100)
+    assert np.all(server.core.life._ordinals == 100)
 
 
 def test_a_kubelet_sets_right_what_others_said_of_its_node() -> None:
     server = fleet(2)
     now = T0
-    while int((server.core.rows.state == READY).sum()) < 2:
+    while int((server.core.fleet.rows.state == READY).sum()) < 2:
         server.run(now)
         now = server.core.next_wakeup_ns() or now
     condition = {"type": "Ready", "status": "Unknown"}

@@ -1,0 +1,211 @@
+"""The kubelets' own traffic: registration, Leases, node status.
+
+Source: pkg/kubelet/nodelease and kubelet_node_status.go, Kubernetes v1.36.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import orjson
+
+from api.calls import ApiReply
+from api.core import JsonObject
+from api.streams import Stream
+from api.times import micro_time, rfc3339
+from hollow_node import documents
+from hollow_node.node_list import NodeShape
+from hollow_node.node_rows import ABSENT, NO_LEASE, NOT_READY, READY, NodeRows
+from hollow_node.outbox import Outbox
+
+SECOND = 1_000_000_000
+QUANTUM_NS = SECOND // 10
+"""Leases due within one quantum travel together; a tenth of a second of a ten-second period."""
+RETRY_NS = SECOND
+STATUS_PERIOD_NS = 300 * SECOND
+"""nodeStatusReportFrequency. Source: pkg/kubelet/apis/config/v1beta1/defaults.go."""
+STATUS_LOOK_NS = 10 * SECOND
+"""nodeStatusUpdateFrequency: how often a kubelet compares its node with what it would report."""
+REGISTRATIONS_PER_STEP_MAX = 500
+
+
+class Fleet:
+    """Registers each node (Node, Lease, Ready status), then renews and reports for it."""
+
+    def __init__(
+        self, shapes: Sequence[NodeShape], outbox: Outbox, stream: Stream, period_ns: int
+    ) -> None:
+        assert period_ns >= QUANTUM_NS, "lease period below one quantum"
+        self.rows = NodeRows(shapes)
+        self._outbox = outbox
+        self._stream = stream
+        self._period_ns = period_ns
+
+    def fire(self, now_ns: int) -> None:
+        """Ask for what is due by now or within one quantum."""
+        rows = self.rows
+        due = rows.due(now_ns + QUANTUM_NS)
+        if len(due) > REGISTRATIONS_PER_STEP_MAX:
+            starting = due[rows.state[due] != READY][:REGISTRATIONS_PER_STEP_MAX]
+            due = np.sort(np.concatenate([due[rows.state[due] == READY], starting]))
+        for row in due.tolist():
+            rows.due_ns[row] = rows.NEVER
+            state = rows.state[row]
+            if state == ABSENT:
+                self._register(row, now_ns)
+            elif state == NO_LEASE:
+                self._create_lease(row, now_ns)
+            elif state == NOT_READY:
+                self._report(row, now_ns, ready=True)
+            elif rows.lease_due_ns[row] <= now_ns + QUANTUM_NS:
+                self._renew(row, now_ns)
+            else:
+                self._report(row, now_ns, ready=bool(rows.unwell[row]))
+
+    def seen(self, node: JsonObject, now_ns: int) -> None:
+        """Others may have set a condition while a kubelet was not heard of; it sets it right at
+        its next look, which comes every ten seconds."""
+        rows = self.rows
+        row = rows.index.get(node["metadata"]["name"])
+        if row is None:
+            return
+        conditions = node.get("status", {}).get("conditions") or ()
+        unwell = any(one["type"] == "Ready" and one["status"] != "True" for one in conditions)
+        if unwell and not rows.unwell[row] and rows.state[row] == READY:
+            due_ns = now_ns + self._stream.below(STATUS_LOOK_NS)
+            rows.status_due_ns[row] = min(rows.status_due_ns[row], due_ns)
+            if rows.due_ns[row] != rows.NEVER:
+                rows.due_ns[row] = min(rows.due_ns[row], rows.status_due_ns[row])
+        rows.unwell[row] = unwell
+
+    def _register(self, row: int, now_ns: int) -> None:
+        body = documents.node_object(self.rows.shapes[row], row, rfc3339(now_ns))
+
+        def registered(reply: ApiReply, now_ns: int) -> None:
+            if reply.code in (200, 201):
+                self.rows.uids[row] = orjson.loads(reply.body)["metadata"]["uid"]
+                self.rows.enter(row, NO_LEASE, now_ns)
+            elif reply.code == 409:
+                self._find_node(row)
+            else:
+                self.rows.due_ns[row] = now_ns + RETRY_NS
+
+        self._outbox.call(registered, "create", "nodes", body=body)
+
+    def _find_node(self, row: int) -> None:
+        """The Node is there already: a kubelet that restarts takes it over."""
+
+        def found(reply: ApiReply, now_ns: int) -> None:
+            if reply.code == 200:
+                self.rows.uids[row] = orjson.loads(reply.body)["metadata"]["uid"]
+                self.rows.enter(row, NO_LEASE, now_ns)
+            else:
+                self.rows.due_ns[row] = now_ns + RETRY_NS
+
+        self._outbox.call(found, "get", "nodes", name=self.rows.names[row])
+
+    def _create_lease(self, row: int, now_ns: int) -> None:
+        rows = self.rows
+        body = documents.lease_object(rows.names[row], rows.uids[row], micro_time(now_ns))
+
+        def created(reply: ApiReply, now_ns: int) -> None:
+            if reply.code in (200, 201):
+                self._lease_written(row, reply.revision, now_ns)
+            elif reply.code == 409:
+                self._find_lease(row)
+            else:
+                self.rows.due_ns[row] = now_ns + RETRY_NS
+
+        self._outbox.call(
+            created, "create", "coordination.k8s.io/leases", documents.LEASE_NAMESPACE, body=body
+        )
+
+    def _find_lease(self, row: int) -> None:
+        def found(reply: ApiReply, now_ns: int) -> None:
+            rows = self.rows
+            if reply.code == 200:
+                rows.lease_revision[row] = reply.revision
+                rows.lease_due_ns[row] = now_ns
+                rows.due_ns[row] = now_ns
+                if rows.state[row] == NO_LEASE:
+                    rows.enter(row, NOT_READY, now_ns)
+            elif reply.code == 404:
+                rows.enter(row, NO_LEASE, now_ns)
+            else:
+                rows.due_ns[row] = now_ns + RETRY_NS
+
+        self._outbox.call(
+            found,
+            "get",
+            "coordination.k8s.io/leases",
+            documents.LEASE_NAMESPACE,
+            self.rows.names[row],
+        )
+
+    def _renew(self, row: int, now_ns: int) -> None:
+        rows = self.rows
+        name = rows.names[row]
+        body = documents.lease_renewal(
+            name, rows.uids[row], int(rows.lease_revision[row]), micro_time(now_ns)
+        )
+
+        def renewed(reply: ApiReply, now_ns: int) -> None:
+            if reply.code == 200:
+                self._lease_written(row, reply.revision, now_ns)
+            else:
+                self._find_lease(row)
+
+        self._outbox.call(
+            renewed,
+            "update",
+            "coordination.k8s.io/leases",
+            documents.LEASE_NAMESPACE,
+            name,
+            body=body,
+            quiet=True,
+        )
+
+    def _lease_written(self, row: int, revision: int, now_ns: int) -> None:
+        rows = self.rows
+        rows.lease_revision[row] = revision
+        jitter = self._stream.below(self._period_ns // 25 + 1)
+        # A fresh fleet would renew in one burst: its first period is spread over all of it.
+        first = rows.state[row] == NO_LEASE
+        wait = self._stream.below(self._period_ns) if first else self._period_ns + jitter
+        rows.lease_due_ns[row] = now_ns + max(wait, QUANTUM_NS)
+        if first:
+            rows.enter(row, NOT_READY, now_ns)
+        elif rows.state[row] == READY:
+            rows.due_ns[row] = min(rows.lease_due_ns[row], rows.status_due_ns[row])
+        else:
+            rows.due_ns[row] = now_ns
+
+    def _report(self, row: int, now_ns: int, ready: bool) -> None:
+        """Patch the node's status: Ready the first time, heartbeats after that."""
+        now = rfc3339(now_ns)
+        conditions = (
+            documents.node_conditions(True, now) if ready else documents.heartbeat_conditions(now)
+        )
+
+        def reported(reply: ApiReply, now_ns: int) -> None:
+            rows = self.rows
+            if reply.code == 200:
+                first = rows.state[row] != READY
+                rows.state[row] = READY
+                wait = self._stream.below(STATUS_PERIOD_NS) if first else STATUS_PERIOD_NS
+                rows.status_due_ns[row] = now_ns + max(wait, QUANTUM_NS)
+                rows.due_ns[row] = min(rows.lease_due_ns[row], rows.status_due_ns[row])
+            elif reply.code == 404:
+                rows.enter(row, ABSENT, now_ns + RETRY_NS)
+            else:
+                rows.due_ns[row] = now_ns + RETRY_NS
+                if rows.state[row] == READY:
+                    rows.status_due_ns[row] = now_ns + RETRY_NS
+
+        self._outbox.call(
+            reported,
+            "patch",
+            "nodes",
+            name=self.rows.names[row],
+            subresource="status",
+            body={"status": {"conditions": conditions}},
+        )
