@@ -16,8 +16,9 @@ from hollow_node.outbox import Outbox
 from hollow_node.stages import Next, Stage, next_stage
 
 RETRY_NS = 1_000_000_000
-POD_ATTEMPTS_MAX = 8
-"""A write that fails so often is given up; the next change of the pod plans anew."""
+RETRY_DOUBLINGS_MAX = 4
+"""A write that fails waits 1, 2, 4, 8, then 16 s between tries, for as long as the pod is there:
+a kubelet never gives a pod up."""
 
 
 @dataclass(slots=True)
@@ -121,12 +122,11 @@ class PodLife:
         namespace, name, uid = row.namespace, row.name, row.uid
 
         def applied(reply: ApiReply, now_ns: int) -> None:
-            # Success and "gone" are seen through the watch; all else is tried again, bounded.
-            if reply.code in (200, 201, 404) or row.stage is not stage:
-                return
-            row.attempts += 1
-            if row.attempts < POD_ATTEMPTS_MAX and uid in self.pods:
-                self._arm(row, now_ns + RETRY_NS * 2 ** min(row.attempts - 1, 4))
+            # Success and "gone" are seen through the watch; all else is tried again.
+            gone = self.pods.get(uid) is not row or row.stage is not stage
+            if not gone and reply.code not in (200, 201, 404):
+                self._arm(row, now_ns + RETRY_NS * 2 ** min(row.attempts, RETRY_DOUBLINGS_MAX))
+                row.attempts += 1
 
         if stage.next is Next.DELETE:
             body: JsonObject = {"gracePeriodSeconds": 0, "preconditions": {"uid": uid}}
