@@ -54,6 +54,14 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def environment_names(pid: int, directory: Path) -> bool:
+    """Whether the environment that a process was started with names this directory."""
+    try:
+        return bytes(directory) in Path(f"/proc/{pid}/environ").read_bytes()
+    except (FileNotFoundError, PermissionError, ProcessLookupError):
+        return False
+
+
 def alive(pid: int, ticks: int) -> bool:
     """Whether that very process still runs (a zombie does not)."""
     try:

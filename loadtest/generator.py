@@ -173,6 +173,12 @@ class Generator:
         temporary.replace(place)
 
 
+def _end_with_parent(generator: Generator) -> None:
+    """End early when the parent is gone, however it went: its end of our input closes."""
+    gevent.os.tp_read(0, 1)
+    generator.interrupt()
+
+
 def main(argv: list[str]) -> int:
     if len(argv) != 2:
         print("usage: python -m loadtest.generator CONFIG.json", file=sys.stderr)
@@ -184,6 +190,7 @@ def main(argv: list[str]) -> int:
     line = gevent.os.tp_read(0, 64)
     if not line.strip():
         return 1
+    gevent.spawn(_end_with_parent, generator)
     generator.run(int(line))
     print("done", flush=True)
     return 0

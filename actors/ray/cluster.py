@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,9 +13,17 @@ from typing import Any
 
 from actors.blueprint import API_SERVER, Part, parts_of
 from actors.plan import ClusterPlan, ProcessSample, Security
-from actors.processes import alive, cpu_seconds, descendants, pss_bytes, start_ticks
+from actors.processes import (
+    alive,
+    cpu_seconds,
+    descendants,
+    environment_names,
+    pss_bytes,
+    start_ticks,
+)
 from actors.ray.environment import job_address, prepare_private_ray
 from actors.ray.port import lasting_port
+from actors.ray.reaper import Reaper
 from actors.security import create_security, write_kubeconfig
 
 START_TIMEOUT_S = 60.0
@@ -45,6 +54,7 @@ class RayCluster:
         self._private = private
         self._hosts: dict[str, Any] = {}
         self._group: Any = None
+        self._reaper: Reaper | None = None
         self._last: dict[str, ProcessSample] = {}
         self._below: dict[int, int] = {}
         self._stopped = False
@@ -68,10 +78,13 @@ class RayCluster:
             plan = replace(plan, https_port=lasting_port("127.0.0.1"))
         address = address or job_address()
         private: Path | None = None
+        reaper: Reaper | None = None
         if not address:
             private = Path(tempfile.mkdtemp(prefix="hf-"))
+            reaper = Reaper(private, Path(security.directory))
             prepare_private_ray(private)
         cluster = cls(plan, security, address, private)
+        cluster._reaper = reaper
         try:
             progress(f"joining Ray at {address}" if address else "starting Ray")
             cluster._init_ray()
@@ -118,8 +131,7 @@ class RayCluster:
                 port = self._ask(API_SERVER, "https_port", START_TIMEOUT_S)
                 self.server = f"https://127.0.0.1:{port}"
                 write_kubeconfig(self.security, self.server, self.kubeconfig)
-        if self._private is not None:
-            self._below = {pid: start_ticks(pid) for pid in _living(os.getpid())}
+        self._below = self._private_processes()
 
     def _host(self, part: Part, index: int) -> Any:
         from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
@@ -191,9 +203,7 @@ class RayCluster:
         if self._stopped:
             return
         self._stopped = True
-        ours = {}
-        if self._private is not None:
-            ours = self._below | {pid: start_ticks(pid) for pid in _living(os.getpid())}
+        ours = self._below | self._private_processes()
         if self._ray.is_initialized():
             for name in reversed(self._hosts):
                 with contextlib.suppress(self._ray.exceptions.RayError):
@@ -204,24 +214,30 @@ class RayCluster:
             if self._group is not None:
                 self._ray.util.remove_placement_group(self._group)
             self._ray.shutdown()
+        else:
+            # Interrupted amid its start: Ray itself does not know yet what it has started.
+            for pid in ours:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         # Secrets of a cluster that is gone have no business in the bundle of its run.
         shutil.rmtree(self.security.directory, ignore_errors=True)
         Path(self.kubeconfig).unlink(missing_ok=True)
         _await_exit(ours)
         if self._private is not None:
             shutil.rmtree(self._private, ignore_errors=True)
+        if self._reaper is not None:
+            self._reaper.dismiss()
 
-
-def _living(pid: int) -> list[int]:
-    return [child for child in descendants(pid) if _has_start(child)]
-
-
-def _has_start(pid: int) -> bool:
-    try:
-        start_ticks(pid)
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return True
+    def _private_processes(self) -> dict[int, int]:
+        """Processes of a private Ray with their start; the caller's other children are not ours."""
+        found: dict[int, int] = {}
+        if self._private is None:
+            return found
+        for pid in descendants(os.getpid()):
+            if environment_names(pid, self._private):
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                    found[pid] = start_ticks(pid)
+        return found
 
 
 def _await_exit(processes: dict[int, int]) -> None:
