@@ -19,15 +19,15 @@ from api.apply.owners import (
     Writer,
     conflict_of,
     entries_of,
-    parse_owners,
+    stored_owners,
 )
 from api.apply.schema import Atom, atom_of
 from api.apply.sets import (
     EMPTY,
     FieldSet,
-    FieldSetError,
     difference,
     intersection,
+    ordered,
     union,
     without_trees,
 )
@@ -58,7 +58,7 @@ def apply_patch(
     wrong = misfit(atom, patch)
     if wrong is not None:
         raise PlainError(f"failed to create typed patch object ({_named(kind, patch)}): {wrong}")
-    base = zero_object(kind) if live is None else live
+    base = zero_object(kind.type_name) if live is None else live
     owners = _owners_of(kind, live, writer)
     ignored = reset_fields(kind, writer.subresource)
     wished = without_trees(field_set(atom, patch), ignored)
@@ -79,7 +79,7 @@ def apply_patch(
     owned = difference(wished, SYSTEM_FIELDS)
     if owned:
         time = writer.time if changed else before.time if before is not None else ""
-        owners[applier.identity] = applier._replace(fields=owned, time=time)
+        owners[applier.identity] = applier._replace(fields=ordered(owned), time=time)
     new: JsonObject = orjson.loads(orjson.dumps(merged if changed else base))
     if writer.manager == KUBECTL:
         note_last_applied(new, patch)
@@ -114,12 +114,9 @@ def _owners_of(kind: Kind, live: JsonObject | None, writer: Writer) -> Owners:
     """The owners before the apply. An object without gets one who owns all that it holds."""
     if live is None:
         return {}
-    try:
-        owners = parse_owners(live["metadata"].get("managedFields"))
-    except FieldSetError as error:
-        raise PlainError(f"failed to decode managed fields: {error}") from None
+    owners = stored_owners(live["metadata"].get("managedFields"))
     if not owners:
-        compared = compare(atom_of(kind.type_name), zero_object(kind), live)
+        compared = compare(atom_of(kind.type_name), zero_object(kind.type_name), live)
         compared = compared.without(reset_fields(kind, writer.subresource))
         take(kind, owners, compared, writer._replace(manager=FIRST_WRITER))
     return owners

@@ -42,6 +42,7 @@ class Owner(NamedTuple):
     time: str
     """RFC 3339; empty: the manager never changed anything."""
     fields: FieldSet
+    """In the order of a server."""
 
     @property
     def identity(self) -> Identity:
@@ -53,10 +54,26 @@ Owners = dict[Identity, Owner]
 """No owner in it owns nothing, except between the steps of an apply."""
 
 
+def stored_owners(entries: Sequence[JsonObject] | None) -> Owners:
+    """The owners of an object of the store, whose entries were made here."""
+    owners = [
+        Owner(
+            entry["manager"],
+            entry["operation"],
+            entry["apiVersion"],
+            entry.get("subresource", ""),
+            entry.get("time", ""),
+            entry["fieldsV1"],
+        )
+        for entry in entries or ()
+    ]
+    return {owner.identity: owner for owner in owners}
+
+
 def parse_owners(entries: Any) -> Owners:
-    """The owners of a list of entries. FieldSetError when it is no such list."""
+    """The owners of a list of entries that a client sent. FieldSetError when it is no such list."""
     found: Owners = {}
-    for entry in entries or ():
+    for entry in entries:
         if not isinstance(entry, dict):
             raise FieldSetError("an entry of managedFields is a JSON object")
         operation = entry.get("operation", "")
@@ -64,13 +81,14 @@ def parse_owners(entries: Any) -> Owners:
             raise FieldSetError(f"unknown operation {operation!r} in managedFields")
         if entry.get("fieldsType", "FieldsV1") != "FieldsV1":
             raise FieldSetError(f"unsupported fieldsType {entry['fieldsType']!r}")
+        fields = ordered(parse(entry.get("fieldsV1") or {}))
         owner = Owner(
             manager=entry.get("manager", ""),
             operation=operation,
             api_version=entry.get("apiVersion", ""),
             subresource=entry.get("subresource", ""),
             time=entry.get("time") or "",
-            fields=parse(entry.get("fieldsV1") or {}),
+            fields=fields,
         )
         found[owner.identity] = owner
     return found
@@ -88,7 +106,7 @@ def entries_of(owners: Owners) -> list[JsonObject]:
             owner.subresource,
         ),
     )
-    return [entry_of(owner._replace(fields=ordered(owner.fields))) for owner in listed]
+    return [entry_of(owner) for owner in listed]
 
 
 def entry_of(owner: Owner) -> JsonObject:
@@ -155,6 +173,6 @@ def cap_updaters(owners: Owners) -> None:
         owners.pop(oldest.identity, None)
         held = owners.get(bucket.identity, bucket)
         del owners[owner.identity]
-        fields = union(held.fields, owner.fields)
+        fields = ordered(union(held.fields, owner.fields))
         owners[bucket.identity] = bucket._replace(fields=fields)
         excess -= 1

@@ -66,6 +66,11 @@ class Atom:
         left out."""
         if not self.keys:
             return f"v:{orjson.dumps(item).decode()}"
+        if len(self.keys) == 1:
+            name, default = self.keys[0]
+            value = item.get(name, default)
+            if value is not None:
+                return f'k:{{"{name}":{orjson.dumps(value).decode()}}}'
         found: dict[str, Any] = {}
         for name, default in self.keys:
             if name in item:

@@ -9,6 +9,7 @@ Source: fieldpath/set.go and fieldpath/serialize.go of structured-merge-diff v6 
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -69,7 +70,9 @@ def put(children: FieldSet, element: str, node: FieldSet | None) -> None:
 
 
 def union(left: FieldSet, right: FieldSet) -> FieldSet:
-    """Paths of either."""
+    """Paths of either; one itself when the other is empty. The order may be lost."""
+    if not left or not right:
+        return left or right
     out = {element: node for element, node in left.items() if element != SELF}
     for element, node in right.items():
         if element == SELF:
@@ -79,21 +82,31 @@ def union(left: FieldSet, right: FieldSet) -> FieldSet:
             out[element] = node
         elif mine is not node:
             member = is_member(mine) or is_member(node)
-            put(out, element, node_of(member, union(mine, node)))
+            children = union(mine, node)
+            out[element] = {SELF: LEAF, **children} if member and children else children
     return out
 
 
 def difference(left: FieldSet, right: FieldSet) -> FieldSet:
-    """Paths of ``left`` that are not in ``right``."""
+    """Paths of ``left`` that are not in ``right``, in the same order; ``left`` itself when it
+    loses nothing."""
     out: FieldSet = {}
+    same = True
     for element, node in left.items():
-        other = right.get(element) if element != SELF else LEAF
+        if element == SELF:
+            continue
+        other = right.get(element)
         if other is None:
             out[element] = node
-        elif element != SELF:
-            member = is_member(node) and not is_member(other)
-            put(out, element, node_of(member, difference(node, other)))
-    return out
+            continue
+        children = difference(node, other)
+        if is_member(node) and is_member(other):
+            kept = {below: child for below, child in children.items() if below != SELF} or None
+        else:
+            kept = node if children is node else node_of(is_member(node), children)
+        same = same and kept is node
+        put(out, element, kept)
+    return left if same else out
 
 
 def intersection(left: FieldSet, right: FieldSet) -> FieldSet:
@@ -193,6 +206,7 @@ def _sorted_elements(fields: FieldSet) -> list[str]:
     return elements
 
 
+@lru_cache(maxsize=4096)
 def element_order(element: str) -> tuple[Any, ...]:
     """Sort key: fields by name, then items by the values of their keys, numbers by size."""
     kind, _, rest = element.partition(":")

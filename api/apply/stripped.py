@@ -7,7 +7,7 @@ pkg/registry/*/*/strategy.go of kubernetes v1.36.
 from functools import cache
 
 from api.apply.sets import EMPTY, FieldSet, of_paths
-from api.kinds import Kind
+from api.kinds import Kind, kind_of
 
 _SYSTEM_METADATA = (
     "name",
@@ -39,9 +39,14 @@ _OF_STATUS_WRITES: dict[str, FieldSet] = {
 }
 
 
-@cache
 def reset_fields(kind: Kind, subresource: str) -> FieldSet:
     """What a write to the object or its subresource cannot change, whatever the client says."""
     if subresource == "status":
         return _OF_STATUS_WRITES.get(kind.key, _SPEC)
-    return _STATUS if kind.subresource("status") is not None else EMPTY
+    return _STATUS if _has_status(kind.key) else EMPTY
+
+
+@cache
+def _has_status(key: str) -> bool:
+    """By key: the hash of a Kind costs more than all the rest."""
+    return kind_of(key).subresource("status") is not None

@@ -9,6 +9,7 @@ from functools import cache
 
 from api.apply.owners import (
     UPDATE,
+    Identity,
     Owner,
     Owners,
     Writer,
@@ -16,6 +17,7 @@ from api.apply.owners import (
     entries_of,
     entry_of,
     parse_owners,
+    stored_owners,
 )
 from api.apply.schema import atom_of
 from api.apply.sets import (
@@ -24,6 +26,7 @@ from api.apply.sets import (
     difference,
     has,
     of_paths,
+    ordered,
     union,
     without_trees,
 )
@@ -57,10 +60,10 @@ def track_create(kind: Kind, new: JsonObject, writer: Writer) -> None:
     ``new`` is defaulted, before admission. Cost: see benchmarks/bench_apply.py.
     """
     if new["metadata"].get("managedFields"):
-        _track(kind, zero_object(kind), new, writer)
+        _track(kind, zero_object(kind.type_name), new, writer)
         return
     new["metadata"].pop("managedFields", None)
-    compared = compare(atom_of(kind.type_name), zero_object(kind), new)
+    compared = compare(atom_of(kind.type_name), zero_object(kind.type_name), new)
     fields = difference(compared.taken, SYSTEM_FIELDS)
     ignored = reset_fields(kind, writer.subresource)
     if ignored:
@@ -84,13 +87,13 @@ def track_update(kind: Kind, live: JsonObject, new: JsonObject, writer: Writer) 
 
 def track_scale(kind: Kind, live: JsonObject, new: JsonObject, writer: Writer) -> None:
     """The same for a write to the subresource scale, whose Scale shows only owners of replicas."""
-    before = live["metadata"].get("managedFields")
-    owners = _owners_or_none(before)
+    owners = stored_owners(live["metadata"].get("managedFields"))
     owned = any(has(owner.fields, _REPLICAS) for owner in owners.values())
     if not owned or live["spec"].get("replicas") == new["spec"].get("replicas"):
         return
-    settle(owners, Comparison(EMPTY, of_paths(_REPLICAS), EMPTY))
-    take(kind, owners, Comparison(EMPTY, of_paths(_REPLICAS), EMPTY), writer)
+    compared = Comparison(EMPTY, of_paths(_REPLICAS), EMPTY)
+    settle(owners, compared)
+    take(kind, owners, compared, writer)
     new["metadata"]["managedFields"] = entries_of(owners)
 
 
@@ -102,57 +105,56 @@ def _track(kind: Kind, live: JsonObject, new: JsonObject, writer: Writer) -> Non
         return
     ignored = reset_fields(kind, writer.subresource)
     compared = compare(atom_of(kind.type_name), live, new).without(ignored)
-    settle(owners, compared)
+    mine = (writer.manager, UPDATE, kind.api_version, writer.subresource)
+    settle(owners, compared, mine)
     take(kind, owners, compared, writer)
     cap_updaters(owners)
     if owners:
         meta["managedFields"] = entries_of(owners)
 
 
-def settle(owners: Owners, compared: Comparison) -> None:
-    """Owners lose what another changed or removed; one who is left with nothing goes."""
+def settle(owners: Owners, compared: Comparison, mine: Identity | None = None) -> None:
+    """Owners lose what another changed or removed (``mine`` only the latter); one who is left with
+    nothing goes."""
     lost = union(compared.taken, compared.removed)
     for identity, owner in list(owners.items()):
-        fields = difference(owner.fields, lost)
-        if fields:
-            owners[identity] = owner._replace(fields=fields)
-        else:
+        fields = difference(owner.fields, lost if identity != mine else compared.removed)
+        if not fields:
             del owners[identity]
+        elif fields is not owner.fields:
+            owners[identity] = owner._replace(fields=fields)
 
 
 def take(kind: Kind, owners: Owners, compared: Comparison, writer: Writer) -> None:
     """The writer gets what he changed."""
-    taken = difference(compared.taken, SYSTEM_FIELDS)
-    if not taken:
+    fields = difference(compared.taken, SYSTEM_FIELDS)
+    if not fields:
         return
-    owner = Owner(writer.manager, UPDATE, kind.api_version, writer.subresource, writer.time, taken)
+    owner = Owner(writer.manager, UPDATE, kind.api_version, writer.subresource, writer.time, fields)
     previous = owners.get(owner.identity)
     if previous is not None:
-        owner = owner._replace(fields=union(previous.fields, taken))
+        missing = difference(fields, previous.fields)
+        fields = ordered(union(previous.fields, fields)) if missing else previous.fields
+        owner = owner._replace(fields=fields)
     owners[owner.identity] = owner
 
 
 def _owners_before(live: JsonObject, new: JsonObject, subresource: str) -> Owners:
     """Whose claims an update starts from: the client's list, if it is a good one, or the stored."""
     stored, given = live["metadata"].get("managedFields"), new["metadata"].get("managedFields")
-    if not subresource and given is not None and given != stored:
-        if given in ([], [{}]):
-            return {}
-        owners = _owners_or_none(given)
-        if owners:
-            return owners
-    return _owners_or_none(stored)
-
-
-def _owners_or_none(entries: object) -> Owners:
-    """Entries that cannot be read count as none, as in the real server."""
-    try:
-        return parse_owners(entries)
-    except FieldSetError:
+    if subresource or given is None or given == stored:
+        return stored_owners(stored)
+    if given in ([], [{}]):
         return {}
+    try:
+        owners = parse_owners(given)
+    except FieldSetError:
+        # As in the real server: a list that cannot be read counts as none.
+        owners = {}
+    return owners or stored_owners(stored)
 
 
 @cache
-def zero_object(kind: Kind) -> JsonObject:
+def zero_object(type_name: str) -> JsonObject:
     """The object of which nothing is set yet. Read only."""
-    return {"kind": kind.kind, "apiVersion": kind.api_version, **zero_of(kind.type_name)}
+    return {"metadata": {}, **zero_of(type_name)}

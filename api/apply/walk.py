@@ -5,6 +5,7 @@ are as a client sent them. Source: typed/tofieldset.go and typed/compare.go of
 structured-merge-diff v6 (behaviour).
 """
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from api.apply.schema import LIST, STRUCT, Atom
@@ -14,6 +15,7 @@ from api.apply.sets import (
     FieldSet,
     element_order,
     node_of,
+    ordered,
     put,
     union,
     without_trees,
@@ -22,7 +24,7 @@ from api.core import JsonObject
 
 
 class Comparison(NamedTuple):
-    """Paths in which two objects differ."""
+    """Paths in which two objects differ, in the order of a server."""
 
     added: FieldSet
     modified: FieldSet
@@ -31,7 +33,9 @@ class Comparison(NamedTuple):
     @property
     def taken(self) -> FieldSet:
         """What the writer of the new object laid hands on."""
-        return union(self.modified, self.added)
+        if not self.modified or not self.added:
+            return self.modified or self.added
+        return ordered(union(self.modified, self.added))
 
     def without(self, ignored: FieldSet) -> "Comparison":
         """Without the paths of ``ignored`` and all below them."""
@@ -87,8 +91,7 @@ def whole(atom: Atom, value: Any) -> FieldSet:
     node: FieldSet = {SELF: LEAF}
     if atom.shape == LIST:
         items = indexed(atom, value)
-        elements = sorted(items, key=element_order) if len(items) > 1 else items
-        for element in elements:
+        for element in _in_order(items):
             item = items[element]
             node[element] = LEAF if type(item) is Several else whole(atom.item, item)
         return node
@@ -146,7 +149,8 @@ def _compare_lists(
     atom: Atom, old: Any, new: Any, found: tuple[FieldSet, FieldSet, FieldSet]
 ) -> None:
     before, after = indexed(atom, old), indexed(atom, new)
-    for element, item in after.items():
+    for element in _in_order(after):
+        item = after[element]
         if element not in before:
             found[0][element] = LEAF if type(item) is Several else whole(atom.item, item)
             continue
@@ -155,9 +159,14 @@ def _compare_lists(
             several = type(mine) is Several or type(item) is Several
             nodes = (None, LEAF, None) if several else _compare_values(atom.item, mine, item)
             _collect(element, nodes, found)
-    for element, item in before.items():
+    for element in _in_order(before):
+        item = before[element]
         if element not in after:
             found[2][element] = LEAF if type(item) is Several else whole(atom.item, item)
+
+
+def _in_order(items: dict[str, Any]) -> Iterable[str]:
+    return sorted(items, key=element_order) if len(items) > 1 else items
 
 
 def _collect(
