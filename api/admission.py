@@ -2,11 +2,11 @@
 
 The server decides which of them run; a refusal is returned as the text of a 403, or None.
 
-Source: plugin/pkg/admission/{serviceaccount,defaulttolerationseconds,priority,nodetaint} of
-Kubernetes 1.36; tests/golden/api/defaults.jsonl.
+Source: plugin/pkg/admission/{serviceaccount,defaulttolerationseconds,priority,nodetaint,storage,
+network} of Kubernetes 1.36; tests/golden/api/defaults.jsonl.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from api.core import JsonObject
@@ -165,3 +165,46 @@ def taint_new_node(node: JsonObject) -> None:
     taints = node["spec"].get("taints", ())
     if all(t.get("key") != NOT_READY or t.get("effect") != "NoSchedule" for t in taints):
         node["spec"]["taints"] = [*taints, {"key": NOT_READY, "effect": "NoSchedule"}]
+
+
+PROTECTING_FINALIZERS: Mapping[str, str] = {
+    "persistentvolumeclaims": "kubernetes.io/pvc-protection",
+    "persistentvolumes": "kubernetes.io/pv-protection",
+    "storage.k8s.io/volumeattributesclasses": "kubernetes.io/vac-protection",
+}
+"""Kinds that a controller keeps while they are in use, by a finalizer set on create."""
+
+
+def protect(key: str, obj: JsonObject) -> None:
+    """Add the finalizer of such a kind, in place; other kinds stay as they are."""
+    finalizer = PROTECTING_FINALIZERS.get(key)
+    if finalizer is not None:
+        finalizers = obj["metadata"].setdefault("finalizers", [])
+        if finalizer not in finalizers:
+            finalizers.append(finalizer)
+
+
+DEFAULT_STORAGE_CLASS = "storageclass.kubernetes.io/is-default-class"
+DEFAULT_INGRESS_CLASS = "ingressclass.kubernetes.io/is-default-class"
+INGRESS_CLASS = "kubernetes.io/ingress.class"
+"""The annotation that named an Ingress's class before it was a field."""
+
+
+def default_class(classes: Iterable[JsonObject], annotation: str) -> str | None:
+    """The newest of the classes that ``annotation`` marks as the default, by name when equal."""
+    marked = [
+        one["metadata"]
+        for one in classes
+        if one["metadata"].get("annotations", {}).get(annotation) == "true"
+    ]
+    marked.sort(key=lambda meta: str(meta["name"]))
+    marked.sort(key=lambda meta: str(meta.get("creationTimestamp", "")), reverse=True)
+    return str(marked[0]["name"]) if marked else None
+
+
+def set_default_class(key: str, obj: JsonObject, name: str) -> None:
+    """Give a claim or an Ingress that names no class this one, in place."""
+    if key == "persistentvolumeclaims":
+        obj["spec"].setdefault("storageClassName", name)
+    elif INGRESS_CLASS not in obj["metadata"].get("annotations", {}):
+        obj["spec"].setdefault("ingressClassName", name)

@@ -38,6 +38,11 @@ def canonicalize(type_name: str, obj: JsonObject) -> None:
     _struct(plan_of(type_name), obj)
 
 
+def zero_of(type_name: str) -> JsonObject:
+    """What is written of a struct in which nothing is set. A fresh object."""
+    return {name: zero() for name, zero in plan_of(type_name).always}
+
+
 def _struct(plan: TypePlan, obj: JsonObject) -> None:
     rules = plan.rules
     dead: list[str] | None = None

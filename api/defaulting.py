@@ -4,15 +4,25 @@ An object with a checked structure goes in (``api.structure``); out comes, in pl
 object in canonical form with Kubernetes' defaults. What admission adds is in ``api.admission``,
 what a registry resets on create and update in ``api.lifecycle``.
 
-Source: pkg/apis/core/v1/defaults.go, pkg/apis/apps/v1/defaults.go; tests/golden/api/defaults.jsonl.
+Source: pkg/apis/*/v1/defaults.go; tests/golden/api/defaults.jsonl.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from api.canonical import canonicalize
 from api.core import JsonObject
+from api.defaults import (
+    autoscaling,
+    batch,
+    cluster,
+    control,
+    devices,
+    networking,
+    services,
+    storage,
+    workloads,
+)
 from api.defaults.podtemplate import set_pod_only_defaults, set_pod_spec_defaults
-from api.defaults.services import set_service_defaults
 from api.kinds import Kind
 
 
@@ -30,49 +40,44 @@ def _pod(pod: JsonObject) -> None:
     set_pod_spec_defaults(spec)
 
 
-def _deployment(deployment: JsonObject) -> None:
-    spec = deployment["spec"]
-    put = spec.setdefault
-    put("replicas", 1)
-    strategy = put("strategy", {})
-    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
-        rolling = strategy.setdefault("rollingUpdate", {})
-        rolling.setdefault("maxUnavailable", "25%")
-        rolling.setdefault("maxSurge", "25%")
-    put("revisionHistoryLimit", 10)
-    put("progressDeadlineSeconds", 600)
-    set_pod_spec_defaults(spec["template"]["spec"])
+_ADMISSION = "admissionregistration.k8s.io"
+_FLOW = "flowcontrol.apiserver.k8s.io"
 
-
-def _replica_set(replica_set: JsonObject) -> None:
-    spec = replica_set["spec"]
-    spec.setdefault("replicas", 1)
-    set_pod_spec_defaults(spec["template"]["spec"])
-
-
-def _namespace(namespace: JsonObject) -> None:
-    metadata = namespace["metadata"]
-    name = metadata.get("name")
-    if name:
-        metadata.setdefault("labels", {})["kubernetes.io/metadata.name"] = name
-    namespace["status"].setdefault("phase", "Active")
-
-
-def _node(node: JsonObject) -> None:
-    spec, status = node["spec"], node["status"]
-    if spec.get("podCIDR") and not spec.get("podCIDRs"):
-        spec["podCIDRs"] = [spec["podCIDR"]]
-    elif spec.get("podCIDRs"):
-        spec["podCIDR"] = spec["podCIDRs"][0]
-    if "capacity" in status and "allocatable" not in status:
-        status["allocatable"] = dict(status["capacity"])
-
-
-_DEFAULTS: dict[str, Callable[[JsonObject], None]] = {
+_DEFAULTS: Mapping[str, Callable[[JsonObject], None]] = {
     "pods": _pod,
-    "apps/deployments": _deployment,
-    "apps/replicasets": _replica_set,
-    "namespaces": _namespace,
-    "nodes": _node,
-    "services": set_service_defaults,
+    "podtemplates": workloads.set_pod_template_defaults,
+    "replicationcontrollers": workloads.set_replication_controller_defaults,
+    "apps/deployments": workloads.set_deployment_defaults,
+    "apps/replicasets": workloads.set_replica_set_defaults,
+    "apps/statefulsets": workloads.set_stateful_set_defaults,
+    "apps/daemonsets": workloads.set_daemon_set_defaults,
+    "batch/jobs": batch.set_job_defaults,
+    "batch/cronjobs": batch.set_cron_job_defaults,
+    "autoscaling/horizontalpodautoscalers": autoscaling.set_autoscaler_defaults,
+    "namespaces": cluster.set_namespace_defaults,
+    "nodes": cluster.set_node_defaults,
+    "secrets": cluster.set_secret_defaults,
+    "limitranges": cluster.set_limit_range_defaults,
+    "scheduling.k8s.io/priorityclasses": cluster.set_priority_class_defaults,
+    "rbac.authorization.k8s.io/rolebindings": cluster.set_role_binding_defaults,
+    "rbac.authorization.k8s.io/clusterrolebindings": cluster.set_role_binding_defaults,
+    "services": services.set_service_defaults,
+    "endpoints": networking.set_endpoints_defaults,
+    "discovery.k8s.io/endpointslices": networking.set_endpoint_slice_defaults,
+    "networking.k8s.io/ingressclasses": networking.set_ingress_class_defaults,
+    "networking.k8s.io/networkpolicies": networking.set_network_policy_defaults,
+    "persistentvolumes": storage.set_volume_defaults,
+    "persistentvolumeclaims": storage.set_claim_defaults,
+    "storage.k8s.io/storageclasses": storage.set_storage_class_defaults,
+    "storage.k8s.io/csidrivers": storage.set_csi_driver_defaults,
+    f"{_FLOW}/flowschemas": control.set_flow_schema_defaults,
+    f"{_FLOW}/prioritylevelconfigurations": control.set_priority_level_defaults,
+    f"{_ADMISSION}/mutatingwebhookconfigurations": control.set_mutating_webhook_defaults,
+    f"{_ADMISSION}/validatingwebhookconfigurations": control.set_webhook_defaults,
+    f"{_ADMISSION}/validatingadmissionpolicies": control.set_policy_defaults,
+    f"{_ADMISSION}/mutatingadmissionpolicies": control.set_policy_defaults,
+    f"{_ADMISSION}/validatingadmissionpolicybindings": control.set_policy_binding_defaults,
+    f"{_ADMISSION}/mutatingadmissionpolicybindings": control.set_policy_binding_defaults,
+    "resource.k8s.io/resourceclaims": devices.set_device_claim_defaults,
+    "resource.k8s.io/resourceclaimtemplates": devices.set_device_claim_template_defaults,
 }

@@ -32,16 +32,26 @@ VERSION: JsonObject = {
 Served = Mapping[str, Sequence[str]]
 """Resource key -> names of its subresources that are served."""
 
+_UNSERVED_SUBRESOURCES = (
+    "attach",
+    "ephemeralcontainers",
+    "exec",
+    "log",
+    "portforward",
+    "proxy",
+    "resize",
+    "token",
+)
 SPINE: Served = {
-    **dict.fromkeys(SERVED, ()),
     "bindings": (),
-    "namespaces": ("finalize", "status"),
-    "nodes": ("status",),
-    "pods": ("binding", "eviction", "status"),
-    "services": ("status",),
-    "apps/deployments": ("scale", "status"),
-    "apps/replicasets": ("scale", "status"),
+    **{
+        key: tuple(
+            sub.name for sub in kind_of(key).subresources if sub.name not in _UNSERVED_SUBRESOURCES
+        )
+        for key in SERVED
+    },
 }
+"""What our API server serves."""
 
 AGGREGATED_V2 = "apidiscovery.k8s.io/v2"
 AGGREGATED_V2BETA1 = "apidiscovery.k8s.io/v2beta1"
@@ -70,8 +80,13 @@ _GROUPS = (
     "flowcontrol.apiserver.k8s.io",
 )
 """In the order of priority in which a server lists them."""
-_STORED_AS = {"events.k8s.io": ""}
-"""Groups whose objects are stored in another group's form."""
+_ADMISSION = "admissionregistration.k8s.io"
+_STORED_AS = {
+    ("events.k8s.io", "Event"): ("", "v1"),
+    (_ADMISSION, "MutatingAdmissionPolicy"): (_ADMISSION, "v1beta1"),
+    (_ADMISSION, "MutatingAdmissionPolicyBinding"): (_ADMISSION, "v1beta1"),
+}
+"""Group and kind -> group and version of the form in which 1.36 stores them, where another."""
 
 
 def kinds_served(served: Served) -> dict[tuple[str, str], list[Kind]]:
@@ -175,8 +190,8 @@ def _legacy_rows(kind: Kind, served: Served) -> Iterator[JsonObject]:
     if kind.categories:
         row["categories"] = list(kind.categories)
     if "watch" in kind.verbs:
-        stored = _STORED_AS.get(kind.group, kind.group)
-        digest = sha256(f"{stored}/{kind.version}/{kind.kind}".encode()).digest()
+        group, version = _STORED_AS.get((kind.group, kind.kind), (kind.group, kind.version))
+        digest = sha256(f"{group}/{version}/{kind.kind}".encode()).digest()
         row["storageVersionHash"] = b64encode(digest[:8]).decode()
     yield row
     for sub in _subresources(kind, served):

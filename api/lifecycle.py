@@ -3,28 +3,73 @@
 On create the client's status is dropped where a controller owns it; on update the status stays,
 on a status update all else stays; the generation counts changes of the wish.
 
-Source: the PrepareForCreate and PrepareForUpdate of pkg/registry/{core,apps}/*/strategy.go.
+Source: the PrepareForCreate and PrepareForUpdate of pkg/registry/*/*/strategy.go.
 """
 
+from collections.abc import Callable, Mapping
+
+from api.canonical import zero_of
 from api.core import JsonObject
 from api.defaults.services import keep_allocated, normalize_cluster_ips
-from api.kinds import Kind
+from api.defaults.storage import mirror_data_sources
+from api.fields import json_fields
+from api.kinds import SERVED, Kind, kind_of
 from api.podspec import qos_class
 from api.times import rfc3339
 
-_GENERATED = ("pods", "apps/deployments", "apps/replicasets")
-"""Served kinds whose generation counts."""
+TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
+"""Annotation of a DaemonSet: changes of its template, counted."""
 
-_FRESH_STATUS: dict[str, JsonObject] = {
-    "apps/deployments": {},
-    "apps/replicasets": {"replicas": 0},
-    "services": {"loadBalancer": {}},
-    "namespaces": {"phase": "Active"},
+_SPEC = ("spec",)
+_WISHES: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(
+        (
+            "pods",
+            "replicationcontrollers",
+            "apps/deployments",
+            "apps/replicasets",
+            "apps/statefulsets",
+            "apps/daemonsets",
+            "batch/jobs",
+            "batch/cronjobs",
+            "policy/poddisruptionbudgets",
+            "networking.k8s.io/ingresses",
+            "networking.k8s.io/ingressclasses",
+            "networking.k8s.io/networkpolicies",
+            "flowcontrol.apiserver.k8s.io/flowschemas",
+            "flowcontrol.apiserver.k8s.io/prioritylevelconfigurations",
+            "admissionregistration.k8s.io/mutatingadmissionpolicies",
+            "admissionregistration.k8s.io/mutatingadmissionpolicybindings",
+            "admissionregistration.k8s.io/validatingadmissionpolicies",
+            "admissionregistration.k8s.io/validatingadmissionpolicybindings",
+            "resource.k8s.io/deviceclasses",
+            "resource.k8s.io/resourceslices",
+        ),
+        _SPEC,
+    ),
+    "podtemplates": ("template",),
+    "discovery.k8s.io/endpointslices": ("addressType", "endpoints", "ports"),
+    "admissionregistration.k8s.io/mutatingwebhookconfigurations": ("webhooks",),
+    "admissionregistration.k8s.io/validatingwebhookconfigurations": ("webhooks",),
+    "scheduling.k8s.io/priorityclasses": (),
 }
+"""Kinds whose generation counts, and the fields whose changes it counts."""
+_WISHED_METADATA: Mapping[str, str] = {
+    "apps/deployments": "annotations",
+    "discovery.k8s.io/endpointslices": "labels",
+}
+"""Metadata whose change counts too."""
 
-_WITH_STATUS = ("pods", "nodes", "services", "namespaces", "apps/deployments", "apps/replicasets")
+_STATUS_TYPES: Mapping[str, str] = {
+    key: json_fields(kind_of(key).type_name)["status"].type.struct
+    for key in SERVED
+    if kind_of(key).subresource("status") is not None
+}
+"""Kinds whose status only its own path may write, with its type."""
+_KEPT_STATUS = ("nodes",)
+"""Of those, what may come with a status."""
 
-_KEPT_BY_STATUS_UPDATE: dict[str, tuple[str, ...]] = {
+_KEPT_BY_STATUS_UPDATE: Mapping[str, tuple[str, ...]] = {
     "pods": ("ownerReferences",),
     "apps/deployments": ("labels",),
 }
@@ -34,21 +79,66 @@ _KEPT_BY_STATUS_UPDATE: dict[str, tuple[str, ...]] = {
 def prepare_create(kind: Kind, obj: JsonObject, now_ns: int) -> None:
     """Bring a defaulted, admitted new object into its first stored state, in place."""
     key = kind.key
-    if key in _GENERATED:
+    if key in _WISHES:
         obj["metadata"]["generation"] = 1
     if key == "pods":
         obj["status"] = _new_pod_status(obj, now_ns)
-    elif key in _FRESH_STATUS:
-        status = _FRESH_STATUS[key]
-        obj["status"] = {name: _fresh(value) for name, value in status.items()}
-    if key == "namespaces":
-        finalizers = obj["spec"].setdefault("finalizers", [])
-        if "kubernetes" not in finalizers:
-            finalizers.append("kubernetes")
+        return
+    if key in _STATUS_TYPES and key not in _KEPT_STATUS:
+        obj["status"] = zero_of(_STATUS_TYPES[key])
+    prepare = _PREPARE_CREATE.get(key)
+    if prepare is not None:
+        prepare(obj, now_ns)
 
 
-def _fresh(value: object) -> object:
-    return {} if value == {} else value
+def _prepare_namespace(namespace: JsonObject, now_ns: int) -> None:
+    namespace["status"]["phase"] = "Active"
+    finalizers = namespace["spec"].setdefault("finalizers", [])
+    if "kubernetes" not in finalizers:
+        finalizers.append("kubernetes")
+
+
+def _prepare_volume(volume: JsonObject, now_ns: int) -> None:
+    volume["status"] = {"phase": "Pending", "lastPhaseTransitionTime": rfc3339(now_ns)}
+
+
+def _prepare_claim(claim: JsonObject, now_ns: int) -> None:
+    claim["status"]["phase"] = "Pending"
+    mirror_data_sources(claim)
+
+
+def _prepare_daemon_set(daemon_set: JsonObject, now_ns: int) -> None:
+    daemon_set["metadata"].setdefault("annotations", {})[TEMPLATE_GENERATION] = "1"
+
+
+def _prepare_job(job: JsonObject, now_ns: int) -> None:
+    """A Job finds its pods by its own uid, unless its user takes care of that."""
+    metadata, spec = job["metadata"], job["spec"]
+    labels = spec["template"]["metadata"].get("labels", {})
+    if not spec.get("manualSelector"):
+        name, uid = metadata.get("name", ""), metadata.get("uid", "")
+        labels = {
+            **labels,
+            "batch.kubernetes.io/controller-uid": uid,
+            "batch.kubernetes.io/job-name": name,
+            "controller-uid": uid,
+            "job-name": name,
+        }
+        spec["template"]["metadata"]["labels"] = labels
+        selector = spec.setdefault("selector", {})
+        own = selector.setdefault("matchLabels", {})
+        own["batch.kubernetes.io/controller-uid"] = uid
+    if labels and not metadata.get("labels"):
+        metadata["labels"] = dict(labels)
+
+
+_PREPARE_CREATE: Mapping[str, Callable[[JsonObject, int], None]] = {
+    "namespaces": _prepare_namespace,
+    "persistentvolumes": _prepare_volume,
+    "persistentvolumeclaims": _prepare_claim,
+    "apps/daemonsets": _prepare_daemon_set,
+    "batch/jobs": _prepare_job,
+}
 
 
 def _new_pod_status(pod: JsonObject, now_ns: int) -> JsonObject:
@@ -72,19 +162,35 @@ def prepare_update(kind: Kind, new: JsonObject, old: JsonObject) -> None:
     """Carry over what an update cannot change, and count the generation, in place."""
     _keep_system_fields(new["metadata"], old["metadata"])
     key = kind.key
-    if key in _WITH_STATUS:
-        new["status"] = old["status"]
-    if key == "namespaces":
+    if key in _STATUS_TYPES:
+        _keep(new, old, "status")
+    if key in _FIXED_SPEC:
         new["spec"] = old["spec"]
     elif key == "services":
         normalize_cluster_ips(new, old)
         keep_allocated(new, old)
-    if key in _GENERATED:
-        changed = new["spec"] != old["spec"]
-        if key == "apps/deployments" and not changed:
-            changed = _annotations(new) != _annotations(old)
-        if changed:
-            new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+    elif key == "apps/daemonsets":
+        _count_template(new, old)
+    if key in _WISHES and _wish_changed(key, new, old):
+        new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+
+
+_FIXED_SPEC = ("namespaces", "certificates.k8s.io/certificatesigningrequests")
+"""Kinds whose specification no update changes."""
+
+
+def _wish_changed(key: str, new: JsonObject, old: JsonObject) -> bool:
+    if any(new.get(name) != old.get(name) for name in _WISHES[key]):
+        return True
+    name = _WISHED_METADATA.get(key)
+    return name is not None and new["metadata"].get(name, {}) != old["metadata"].get(name, {})
+
+
+def _count_template(new: JsonObject, old: JsonObject) -> None:
+    count = old["metadata"].get("annotations", {}).get(TEMPLATE_GENERATION, "1")
+    if new["spec"]["template"] != old["spec"]["template"] and count.isdecimal():
+        count = str(int(count) + 1)
+    new["metadata"].setdefault("annotations", {})[TEMPLATE_GENERATION] = count
 
 
 def prepare_status_update(kind: Kind, new: JsonObject, old: JsonObject) -> None:
@@ -94,6 +200,18 @@ def prepare_status_update(kind: Kind, new: JsonObject, old: JsonObject) -> None:
         new["spec"] = old["spec"]
     for name in _KEPT_BY_STATUS_UPDATE.get(kind.key, ()):
         _keep(new["metadata"], old["metadata"], name)
+
+
+def prepare_approval(new: JsonObject, old: JsonObject) -> None:
+    """Of the approval of a CertificateSigningRequest only the conditions count, in place."""
+    prepare_status_update(_CERTIFICATE_REQUEST, new, old)
+    conditions = new.get("status", {}).get("conditions")
+    new["status"] = {name: old["status"][name] for name in old["status"] if name != "conditions"}
+    if conditions:
+        new["status"]["conditions"] = conditions
+
+
+_CERTIFICATE_REQUEST = kind_of("certificates.k8s.io/certificatesigningrequests")
 
 
 def _keep_system_fields(new: JsonObject, old: JsonObject) -> None:
@@ -109,8 +227,3 @@ def _keep(new: JsonObject, old: JsonObject, name: str) -> None:
         new[name] = old[name]
     else:
         new.pop(name, None)
-
-
-def _annotations(obj: JsonObject) -> JsonObject:
-    found: JsonObject = obj["metadata"].get("annotations", {})
-    return found

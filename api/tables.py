@@ -8,35 +8,18 @@ Source: pkg/printers/internalversion/printers.go, apiserver/pkg/registry/rest/ta
 tests/golden/api/tables.jsonl, table_columns.jsonl.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
 
 from api.core import JsonObject
 from api.errors import BadRequest
 from api.kinds import Kind
-from api.printers import cluster, pods, workloads
+from api.lifecycle import TEMPLATE_GENERATION
+from api.printers import pods
+from api.printers.columns import GENERIC, PRINTERS, Column
 
 TABLE_VERSION = "meta.k8s.io/v1"
 TABLE_VERSION_BETA = "meta.k8s.io/v1beta1"
 INCLUDE_OBJECT = ("Metadata", "Object", "None")
-
-Cells = Callable[[JsonObject, int], list[Any]]
-
-
-class Column(NamedTuple):
-    """One column. ``priority`` 1: only shown by ``-o wide``."""
-
-    name: str
-    type: str = "string"
-    format: str = ""
-    priority: int = 0
-
-
-class Printer(NamedTuple):
-    """How one kind is shown."""
-
-    columns: tuple[Column, ...]
-    cells: Cells
 
 
 def table(
@@ -55,7 +38,7 @@ def table(
             "Unable to convert to Table as requested: includeObject: Invalid value: "
             f"\"{include_object}\": must be 'Metadata', 'Object', 'None', or empty"
         )
-    printer = PRINTERS.get(kind.key, _GENERIC)
+    printer = PRINTERS.get(kind.key, GENERIC)
     rows = []
     for obj in objects:
         row: JsonObject = {"cells": printer.cells(obj, now_ns)}
@@ -89,11 +72,19 @@ def _shown_object(obj: JsonObject, include_object: str) -> JsonObject | None:
         return None
     if include_object == "Object":
         return obj
-    return {
-        "kind": "PartialObjectMetadata",
-        "apiVersion": TABLE_VERSION,
-        "metadata": obj["metadata"],
+    metadata = obj["metadata"]
+    if TEMPLATE_GENERATION in metadata.get("annotations", ()):
+        metadata = _without_template_generation(metadata)
+    return {"kind": "PartialObjectMetadata", "apiVersion": TABLE_VERSION, "metadata": metadata}
+
+
+def _without_template_generation(metadata: JsonObject) -> JsonObject:
+    """A server shows the rows of DaemonSets from its inner form, where it is a field."""
+    annotations = {
+        key: value for key, value in metadata["annotations"].items() if key != TEMPLATE_GENERATION
     }
+    kept = {key: value for key, value in metadata.items() if key != "annotations"}
+    return {**kept, "annotations": annotations} if annotations else kept
 
 
 def _definition(column: Column) -> JsonObject:
@@ -104,99 +95,3 @@ def _definition(column: Column) -> JsonObject:
         "description": "",
         "priority": column.priority,
     }
-
-
-def _generic_cells(obj: JsonObject, now_ns: int) -> list[Any]:
-    return [obj["metadata"]["name"], obj["metadata"].get("creationTimestamp")]
-
-
-_NAME = Column("Name", "string", "name")
-_AGE = Column("Age")
-_GENERIC = Printer((_NAME, Column("Created At", "date")), _generic_cells)
-
-
-def _columns(*names: str) -> tuple[Column, ...]:
-    """Text columns after the name; those after ``|`` are wide."""
-    found = [_NAME]
-    priority = 0
-    for name in names:
-        if name == "|":
-            priority = 1
-        else:
-            found.append(Column(name, priority=priority))
-    return tuple(found)
-
-
-PRINTERS: Mapping[str, Printer] = {
-    "pods": Printer(
-        _columns(
-            "Ready",
-            "Status",
-            "Restarts",
-            "Age",
-            "|",
-            "IP",
-            "Node",
-            "Nominated Node",
-            "Readiness Gates",
-        ),
-        pods.cells,
-    ),
-    "apps/deployments": Printer(
-        _columns(
-            "Ready", "Up-to-date", "Available", "Age", "|", "Containers", "Images", "Selector"
-        ),
-        workloads.deployment_cells,
-    ),
-    "apps/replicasets": Printer(
-        (
-            _NAME,
-            Column("Desired", "integer"),
-            Column("Current", "integer"),
-            Column("Ready", "integer"),
-            _AGE,
-            Column("Containers", priority=1),
-            Column("Images", priority=1),
-            Column("Selector", priority=1),
-        ),
-        workloads.replica_set_cells,
-    ),
-    "services": Printer(
-        _columns("Type", "Cluster-IP", "External-IP", "Port(s)", "Age", "|", "Selector"),
-        workloads.service_cells,
-    ),
-    "namespaces": Printer(_columns("Status", "Age"), cluster.namespace_cells),
-    "nodes": Printer(
-        _columns(
-            "Status",
-            "Roles",
-            "Age",
-            "Version",
-            "|",
-            "Internal-IP",
-            "External-IP",
-            "OS-Image",
-            "Kernel-Version",
-            "Container-Runtime",
-        ),
-        cluster.node_cells,
-    ),
-    "configmaps": Printer(_columns("Data", "Age"), cluster.config_map_cells),
-    "serviceaccounts": Printer(_columns("Age"), cluster.service_account_cells),
-    "coordination.k8s.io/leases": Printer(_columns("Holder", "Age"), cluster.lease_cells),
-    "events": Printer(
-        (
-            Column("Last Seen"),
-            Column("Type"),
-            Column("Reason"),
-            Column("Object"),
-            Column("Subobject", priority=1),
-            Column("Source", priority=1),
-            Column("Message"),
-            Column("First Seen", priority=1),
-            Column("Count", priority=1),
-            Column("Name", "string", "name", 1),
-        ),
-        cluster.event_cells,
-    ),
-}

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from api.discovery import SPINE
 from api.errors import Forbidden, MethodNotAllowed, NotFound, RequestEntityTooLarge
 from api.kinds import SERVED, Kind, UnknownKindError, kind_by_path, kind_of
 from apiserver.documents import document
@@ -120,6 +121,8 @@ def _kind(target: Target) -> Kind:
         raise NotFound from None
     if kind.key not in SERVED or target.rest or (target.namespace and not kind.namespaced):
         raise NotFound
+    if kind is not kind_of(kind.key):
+        raise NotFound
     return kind
 
 
@@ -162,19 +165,18 @@ _VERBS: dict[str, Start] = {
 }
 _STATUS: dict[str, Start] = {"get": get, "update": update, "patch": patch}
 _SCALE: dict[str, Start] = {"get": get_scale, "update": set_scale, "patch": set_scale}
-_SUBRESOURCES: dict[tuple[str, str], dict[str, Start]] = {
-    ("pods", "status"): _STATUS,
-    ("nodes", "status"): _STATUS,
-    ("services", "status"): _STATUS,
-    ("namespaces", "status"): _STATUS,
-    ("apps/deployments", "status"): _STATUS,
-    ("apps/replicasets", "status"): _STATUS,
+_OWN: dict[tuple[str, str], dict[str, Start]] = {
     ("namespaces", "finalize"): {"update": update},
-    ("apps/deployments", "scale"): _SCALE,
-    ("apps/replicasets", "scale"): _SCALE,
     ("pods", "binding"): {"create": bind},
     ("pods", "eviction"): {"create": evict},
 }
+_SHARED: dict[str, dict[str, Start]] = {"status": _STATUS, "approval": _STATUS, "scale": _SCALE}
+_SUBRESOURCES: dict[tuple[str, str], dict[str, Start]] = {
+    (key, name): _OWN.get((key, name)) or _SHARED[name]
+    for key, names in SPINE.items()
+    for name in names
+}
+"""What discovery advertises: a subresource without a verb here fails at the import."""
 
 
 def verb_of_call(registry: Registry, call: FrameCall) -> AnyVerb | Answer:

@@ -151,8 +151,8 @@ def _volume(volume: JsonObject) -> None:
                 _projected(source)
             elif name == "downwardAPI":
                 _field_items(source)
-        elif name in _VOLUME_SOURCES:
-            for key, default in _VOLUME_SOURCES[name].items():
+        elif name in VOLUME_SOURCES:
+            for key, default in VOLUME_SOURCES[name].items():
                 source.setdefault(key, default)
         elif name == "ephemeral":
             template = source.get("volumeClaimTemplate")
@@ -162,7 +162,7 @@ def _volume(volume: JsonObject) -> None:
             source.setdefault("pullPolicy", pull_policy(source.get("reference", "")))
 
 
-_VOLUME_SOURCES: dict[str, dict[str, Any]] = {
+VOLUME_SOURCES: dict[str, dict[str, Any]] = {
     "hostPath": {"type": ""},
     "iscsi": {"iscsiInterface": "default"},
     "rbd": {"pool": "rbd", "user": "admin", "keyring": "/etc/ceph/keyring"},
@@ -174,6 +174,7 @@ _VOLUME_SOURCES: dict[str, dict[str, Any]] = {
     },
     "scaleIO": {"storageMode": "ThinProvisioned", "fsType": "xfs"},
 }
+"""Sources of volumes, and of PersistentVolumes, whose defaults are fixed values."""
 
 
 def _projected(source: JsonObject) -> None:

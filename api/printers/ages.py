@@ -10,6 +10,7 @@ _HOURS_A_YEAR = 24 * 365
 
 UNKNOWN = "<unknown>"
 NONE = "<none>"
+UNSET = "<unset>"
 
 
 def age(text: str | None, now_ns: int) -> str:

@@ -16,7 +16,7 @@ def deployment_cells(deployment: JsonObject, now_ns: int) -> list[Any]:
     """Name, ready/wanted, updated, available, age; wide: containers, images, selector."""
     metadata, spec = deployment["metadata"], deployment["spec"]
     status = deployment.get("status", {})
-    names, images = _containers(spec["template"]["spec"])
+    names, images = containers_of(spec["template"]["spec"])
     return [
         metadata["name"],
         f"{status.get('readyReplicas', 0)}/{spec.get('replicas', 0)}",
@@ -33,7 +33,7 @@ def replica_set_cells(replica_set: JsonObject, now_ns: int) -> list[Any]:
     """Name, wanted, current, ready, age; wide: containers, images, selector."""
     metadata, spec = replica_set["metadata"], replica_set["spec"]
     status = replica_set.get("status", {})
-    names, images = _containers(spec["template"]["spec"])
+    names, images = containers_of(spec["template"]["spec"])
     return [
         metadata["name"],
         spec.get("replicas", 0),
@@ -57,11 +57,12 @@ def service_cells(service: JsonObject, now_ns: int) -> list[Any]:
         _external_address(service),
         ",".join(_port(port) for port in spec.get("ports", ())) or NONE,
         age(metadata.get("creationTimestamp"), now_ns),
-        _labels(spec.get("selector", {})),
+        labels_text(spec.get("selector", {})),
     ]
 
 
-def _containers(spec: JsonObject) -> tuple[str, str]:
+def containers_of(spec: JsonObject) -> tuple[str, str]:
+    """Names and images of the containers of a pod specification."""
     containers: Sequence[JsonObject] = spec.get("containers") or ()
     names = ",".join(container.get("name", "") for container in containers)
     return names, ",".join(container.get("image", "") for container in containers)
@@ -87,5 +88,6 @@ def _port(port: JsonObject) -> str:
     return f"{port['port']}/{port['protocol']}"
 
 
-def _labels(labels: Mapping[str, str]) -> str:
+def labels_text(labels: Mapping[str, str]) -> str:
+    """Labels or a selector of labels as one cell."""
     return ",".join(f"{key}={labels[key]}" for key in sorted(labels)) or NONE

@@ -11,9 +11,23 @@ from collections.abc import Callable, Mapping
 
 from api.core import JsonObject
 from api.errors import Cause
-from api.kinds import Kind
-from api.validation import cluster, nodes, pods, services, workloads
+from api.kinds import SERVED, Kind, kind_of
+from api.validation import (
+    access,
+    batch,
+    cluster,
+    networking,
+    nodes,
+    pods,
+    policies,
+    secrets,
+    services,
+    sets,
+    storage,
+    workloads,
+)
 from api.validation.metadata import check_metadata, check_metadata_update
+from api.validation.structural import structural_checks
 
 __all__ = ["validate_create", "validate_status_update", "validate_update"]
 
@@ -21,6 +35,7 @@ Check = Callable[[list[Cause], JsonObject], None]
 UpdateCheck = Callable[[list[Cause], JsonObject, JsonObject], None]
 
 _CHECKS: Mapping[str, tuple[Check, UpdateCheck]] = {
+    **{key: structural_checks(kind_of(key)) for key in SERVED},
     "pods": (pods.check_pod, pods.check_pod_update),
     "nodes": (nodes.check_node, nodes.check_node_update),
     "services": (services.check_service, services.check_service_update),
@@ -31,7 +46,65 @@ _CHECKS: Mapping[str, tuple[Check, UpdateCheck]] = {
     "coordination.k8s.io/leases": (cluster.check_lease, cluster.check_lease_update),
     "apps/deployments": (workloads.check_deployment, workloads.check_deployment_update),
     "apps/replicasets": (workloads.check_replica_set, workloads.check_replica_set_update),
+    "apps/statefulsets": (sets.check_stateful_set, sets.check_stateful_set_update),
+    "apps/daemonsets": (sets.check_daemon_set, sets.check_daemon_set_update),
+    "apps/controllerrevisions": (
+        sets.check_controller_revision,
+        sets.check_controller_revision_update,
+    ),
+    "replicationcontrollers": (
+        sets.check_replication_controller,
+        sets.check_replication_controller_update,
+    ),
+    "podtemplates": (sets.check_pod_template, sets.check_pod_template_update),
+    "batch/jobs": (batch.check_job, batch.check_job_update),
+    "batch/cronjobs": (batch.check_cron_job, batch.check_cron_job_update),
+    "persistentvolumes": (storage.check_volume, storage.check_volume_update),
+    "persistentvolumeclaims": (storage.check_claim, storage.check_claim_update),
+    "storage.k8s.io/storageclasses": (
+        storage.check_storage_class,
+        storage.check_storage_class_update,
+    ),
+    "autoscaling/horizontalpodautoscalers": (
+        policies.check_autoscaler,
+        policies.check_autoscaler_update,
+    ),
+    "policy/poddisruptionbudgets": (
+        policies.check_disruption_budget,
+        policies.check_disruption_budget_update,
+    ),
+    "limitranges": (policies.check_limit_range, policies.check_limit_range_update),
+    "resourcequotas": (policies.check_quota, policies.check_quota_update),
+    "scheduling.k8s.io/priorityclasses": (
+        policies.check_priority_class,
+        policies.check_priority_class_update,
+    ),
+    "secrets": (secrets.check_secret, secrets.check_secret_update),
+    "endpoints": (networking.check_endpoints, networking.check_endpoints_update),
+    "discovery.k8s.io/endpointslices": (
+        networking.check_endpoint_slice,
+        networking.check_endpoint_slice_update,
+    ),
+    "networking.k8s.io/ingresses": (networking.check_ingress, networking.check_ingress_update),
+    "networking.k8s.io/networkpolicies": (
+        networking.check_network_policy,
+        networking.check_network_policy_update,
+    ),
+    "rbac.authorization.k8s.io/roles": (access.check_role, access.check_role_update),
+    "rbac.authorization.k8s.io/clusterroles": (
+        access.check_cluster_role,
+        access.check_cluster_role_update,
+    ),
+    "rbac.authorization.k8s.io/rolebindings": (
+        access.check_role_binding,
+        access.check_role_binding_update,
+    ),
+    "rbac.authorization.k8s.io/clusterrolebindings": (
+        access.check_cluster_role_binding,
+        access.check_cluster_role_binding_update,
+    ),
 }
+"""Checks by kind; what has none of its own is checked by the field table."""
 
 _METADATA_TWICE = ("pods", "nodes", "services", "namespaces", "configmaps", "serviceaccounts")
 """Kinds whose own check of an update also looks at metadata as that of a new object."""

@@ -34,6 +34,11 @@ NAME_CHECKS: Mapping[str, NameCheck] = {
     "namespaces": wrong_with_label,
     "services": wrong_with_dns_1035,
     "events": wrong_with_path_segment,
+    "rbac.authorization.k8s.io/roles": wrong_with_path_segment,
+    "rbac.authorization.k8s.io/rolebindings": wrong_with_path_segment,
+    "rbac.authorization.k8s.io/clusterroles": wrong_with_path_segment,
+    "rbac.authorization.k8s.io/clusterrolebindings": wrong_with_path_segment,
+    "networking.k8s.io/ipaddresses": wrong_with_path_segment,
 }
 """Rules of names by kind; all others are DNS subdomains."""
 

@@ -30,9 +30,24 @@ ORPHAN = "orphan"
 FOREGROUND = "foregroundDeletion"
 _KEPT_NAMESPACES = ("default", "kube-system", "kube-public")
 """Source: plugin/pkg/admission/namespace/lifecycle/admission.go."""
-_ANSWERS_WITH_OBJECT = ("pods", "services", "serviceaccounts", "namespaces")
+_ANSWERS_WITH_OBJECT = (
+    "pods",
+    "services",
+    "serviceaccounts",
+    "namespaces",
+    "podtemplates",
+    "resourcequotas",
+    "persistentvolumes",
+    "persistentvolumeclaims",
+    "storage.k8s.io/storageclasses",
+    "storage.k8s.io/csidrivers",
+    "storage.k8s.io/csinodes",
+    "storage.k8s.io/csistoragecapacities",
+    "storage.k8s.io/volumeattachments",
+    "storage.k8s.io/volumeattributesclasses",
+)
 """Kinds whose DELETE answers the object even when it is gone. Source: ReturnDeletedObject in
-pkg/registry/core/*/storage; tests/golden/api/errors.jsonl, err-del-shapes."""
+pkg/registry/{core,storage}/*/storage; tests/golden/api/errors.jsonl, err-del-shapes."""
 TRIES = 10
 SECOND_NS = 10**9
 

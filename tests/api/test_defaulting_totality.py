@@ -12,6 +12,7 @@ import pytest
 from api.admission import (
     add_default_tolerations,
     add_service_account,
+    protect,
     resolve_priority,
     taint_new_node,
 )
@@ -78,6 +79,7 @@ def drawn_item(stream: Stream, field: Field, depth: int) -> Any:
 
 
 def admit(key: str, obj: JsonObject) -> None:
+    protect(key, obj)
     if key == "pods":
         add_service_account(obj, {}, "abcde")
         add_default_tolerations(obj)

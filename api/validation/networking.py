@@ -1,0 +1,235 @@
+"""Validation of Endpoints, EndpointSlices, Ingresses, NetworkPolicies and addresses.
+
+Source: pkg/apis/{core,discovery,networking}/validation/validation.go.
+"""
+
+from collections.abc import Sequence
+from ipaddress import ip_network
+
+from api.core import JsonObject
+from api.errors import Cause
+from api.names import wrong_with_label, wrong_with_subdomain
+from api.validation.metadata import IMMUTABLE
+from api.validation.ports import (
+    PROTOCOLS,
+    check_port_number,
+    check_port_or_name,
+    wrong_with_port_name,
+)
+from api.validation.services import is_address
+from api.validation.templates import check_label_selector
+
+ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
+ADDRESSES_MAX = 100
+ENDPOINTS_MAX = 1000
+_PATH_TYPES = ("Exact", "ImplementationSpecific", "Prefix")
+_POLICY_TYPES = ("Egress", "Ingress")
+_BAD_ADDRESS = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+_BAD_CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+
+
+def check_endpoints(causes: list[Cause], endpoints: JsonObject) -> None:
+    """Endpoints; metadata apart."""
+    for index, subset in enumerate(endpoints.get("subsets") or ()):
+        field = f"subsets[{index}]"
+        if not subset.get("addresses") and not subset.get("notReadyAddresses"):
+            text = "must specify `addresses` or `notReadyAddresses`"
+            causes.append(Cause.required(field, text))
+        for name in ("addresses", "notReadyAddresses"):
+            for place, address in enumerate(subset.get(name) or ()):
+                ip = address.get("ip", "")
+                if not is_address(ip):
+                    causes.append(Cause.invalid(f"{field}.{name}[{place}].ip", ip, _BAD_ADDRESS))
+        ports = subset.get("ports") or ()
+        for place, port in enumerate(ports):
+            path = f"{field}.ports[{place}]"
+            name = port.get("name", "")
+            if not name and len(ports) > 1:
+                causes.append(Cause.required(f"{path}.name"))
+            for text in wrong_with_label(name) if name else ():
+                causes.append(Cause.invalid(f"{path}.name", name, text))
+            check_port_number(causes, port["port"], f"{path}.port")
+            _check_protocol(causes, port, path)
+
+
+def check_endpoints_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
+    """As new ones."""
+    check_endpoints(causes, new)
+
+
+def _check_protocol(causes: list[Cause], port: JsonObject, field: str) -> None:
+    protocol = port.get("protocol", "TCP")
+    if protocol not in PROTOCOLS:
+        causes.append(Cause.not_supported(f"{field}.protocol", protocol, PROTOCOLS))
+
+
+def check_endpoint_slice(causes: list[Cause], endpoint_slice: JsonObject) -> None:
+    """An EndpointSlice, defaulted; metadata apart."""
+    kind = endpoint_slice["addressType"]
+    if not kind:
+        causes.append(Cause.required("addressType"))
+    elif kind not in ADDRESS_TYPES:
+        causes.append(Cause.not_supported("addressType", kind, ADDRESS_TYPES))
+    _check_slice_endpoints(causes, endpoint_slice.get("endpoints") or (), kind)
+    names: list[str] = []
+    for index, port in enumerate(endpoint_slice.get("ports") or ()):
+        field, name = f"ports[{index}]", port["name"]
+        for text in wrong_with_port_name(name) if name else ():
+            causes.append(Cause.invalid(f"{field}.name", name, text))
+        if name in names:
+            causes.append(Cause.duplicate(f"{field}.name", name))
+        names.append(name)
+        _check_protocol(causes, port, field)
+        if port.get("port") is not None:
+            check_port_number(causes, port["port"], f"{field}.port")
+
+
+def _check_slice_endpoints(causes: list[Cause], endpoints: Sequence[JsonObject], kind: str) -> None:
+    if len(endpoints) > ENDPOINTS_MAX:
+        causes.append(Cause.too_many("endpoints", len(endpoints), ENDPOINTS_MAX))
+        return
+    for index, endpoint in enumerate(endpoints):
+        field = f"endpoints[{index}].addresses"
+        addresses = endpoint.get("addresses") or ()
+        if not addresses:
+            causes.append(Cause.required(field, "must contain at least 1 address"))
+        elif len(addresses) > ADDRESSES_MAX:
+            causes.append(Cause.too_many(field, len(addresses), ADDRESSES_MAX))
+        for place, address in enumerate(addresses):
+            path = f"{field}[{place}]"
+            if kind == "FQDN":
+                for text in wrong_with_subdomain(address):
+                    causes.append(Cause.invalid(path, address, text))
+            elif kind in ADDRESS_TYPES and not is_address(address):
+                causes.append(Cause.invalid(path, address, _BAD_ADDRESS))
+            elif kind in ADDRESS_TYPES and (":" in address) is not (kind == "IPv6"):
+                text = f"must be an {kind} address"
+                causes.append(Cause.invalid(path, address, text))
+
+
+def check_endpoint_slice_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
+    """The type of its addresses stays."""
+    if new["addressType"] != old["addressType"]:
+        causes.append(Cause.invalid("addressType", new["addressType"], IMMUTABLE))
+    else:
+        check_endpoint_slice(causes, new)
+
+
+def check_ingress(causes: list[Cause], ingress: JsonObject) -> None:
+    """An Ingress; metadata apart."""
+    spec = ingress["spec"]
+    rules, backend = spec.get("rules") or (), spec.get("defaultBackend")
+    if not rules and backend is None:
+        text = "either `defaultBackend` or `rules` must be specified"
+        causes.append(Cause.invalid("spec", None, text))
+    if backend is not None:
+        _check_backend(causes, backend, "spec.defaultBackend")
+    for index, rule in enumerate(rules):
+        field = f"spec.rules[{index}]"
+        host = rule.get("host", "")
+        if is_address(host):
+            text = "must be a DNS name, not an IP address"
+            causes.append(Cause.invalid(f"{field}.host", host, text))
+        for text in wrong_with_subdomain(host.removeprefix("*.")) if host else ():
+            causes.append(Cause.invalid(f"{field}.host", host, text))
+        if rule.get("http") is not None:
+            _check_paths(causes, rule["http"].get("paths") or (), f"{field}.http.paths")
+    name = spec.get("ingressClassName")
+    for text in wrong_with_subdomain(name) if name is not None else ():
+        causes.append(Cause.invalid("spec.ingressClassName", name, text))
+
+
+def _check_paths(causes: list[Cause], paths: Sequence[JsonObject], field: str) -> None:
+    if not paths:
+        causes.append(Cause.required(field))
+    for index, path in enumerate(paths):
+        where, kind, text = f"{field}[{index}]", path.get("pathType"), path.get("path", "")
+        if kind is None:
+            causes.append(Cause.required(f"{where}.pathType", "pathType must be specified"))
+        elif kind not in _PATH_TYPES:
+            causes.append(Cause.not_supported(f"{where}.pathType", kind, _PATH_TYPES))
+        elif (text or kind != "ImplementationSpecific") and not text.startswith("/"):
+            causes.append(Cause.invalid(f"{where}.path", text, "must be an absolute path"))
+        _check_backend(causes, path["backend"], f"{where}.backend")
+
+
+def _check_backend(causes: list[Cause], backend: JsonObject, field: str) -> None:
+    service, resource = backend.get("service"), backend.get("resource")
+    if service is not None and resource is not None:
+        text = "cannot set both resource and service backends"
+        causes.append(Cause.invalid(field, "", text))
+    elif service is None and resource is None:
+        causes.append(Cause.required(field, "resource or service backend is required"))
+    elif service is not None:
+        if not service.get("name"):
+            causes.append(Cause.required(f"{field}.service.name"))
+        port = service.get("port", {})
+        if bool(port.get("name")) is bool(port.get("number")):
+            text = (
+                "cannot set both port name & port number"
+                if port.get("name")
+                else "port name or number is required"
+            )
+            make = Cause.invalid(f"{field}.service.port", "", text) if port.get("name") else None
+            causes.append(make or Cause.required(f"{field}.service.port", text))
+
+
+def check_ingress_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
+    """As a new one."""
+    check_ingress(causes, new)
+
+
+def check_network_policy(causes: list[Cause], policy: JsonObject) -> None:
+    """A NetworkPolicy, defaulted; metadata apart."""
+    spec = policy["spec"]
+    if spec.get("podSelector"):
+        check_label_selector(causes, spec["podSelector"], "spec.podSelector")
+    for name, peers in (("ingress", "from"), ("egress", "to")):
+        for index, rule in enumerate(spec.get(name) or ()):
+            field = f"spec.{name}[{index}]"
+            for place, port in enumerate(rule.get("ports") or ()):
+                path = f"{field}.ports[{place}]"
+                _check_protocol(causes, port, path)
+                if port.get("port") is not None:
+                    check_port_or_name(causes, port["port"], f"{path}.port")
+            for place, peer in enumerate(rule.get(peers) or ()):
+                _check_peer(causes, peer, f"{field}.{peers}[{place}]")
+    for index, kind in enumerate(spec.get("policyTypes") or ()):
+        if kind not in _POLICY_TYPES:
+            path = f"spec.policyTypes[{index}]"
+            causes.append(Cause.not_supported(path, kind, _POLICY_TYPES))
+
+
+def _check_peer(causes: list[Cause], peer: JsonObject, field: str) -> None:
+    if not peer:
+        causes.append(Cause.required(field, "must specify a peer"))
+    for name in ("podSelector", "namespaceSelector"):
+        if peer.get(name) is not None:
+            check_label_selector(causes, peer[name], f"{field}.{name}")
+    block = peer.get("ipBlock")
+    if block is not None:
+        if len(peer) > 1:
+            text = "may not specify both ipBlock and another peer"
+            causes.append(Cause.forbidden(field, text))
+        for name, cidr in (
+            ("cidr", block.get("cidr", "")),
+            *((f"except[{i}]", text) for i, text in enumerate(block.get("except") or ())),
+        ):
+            if not is_cidr(cidr):
+                causes.append(Cause.invalid(f"{field}.ipBlock.{name}", cidr, _BAD_CIDR))
+
+
+def is_cidr(text: str) -> bool:
+    """An IPv4 or IPv6 network with its length."""
+    if "/" not in text:
+        return False
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
+def check_network_policy_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
+    """As a new one."""
+    check_network_policy(causes, new)

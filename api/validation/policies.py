@@ -1,0 +1,207 @@
+"""Validation of what limits and steers others: autoscalers, disruption budgets, limits, quotas.
+
+Source: pkg/apis/{autoscaling,policy,core,scheduling}/validation/validation.go.
+"""
+
+from api.core import JsonObject
+from api.errors import Cause
+from api.quantity import parse
+from api.validation.metadata import wrong_with_path_segment
+from api.validation.ports import check_int_or_percent, is_over_100_percent
+from api.validation.resources import check_quantity
+from api.validation.templates import check_label_selector
+
+USER_PRIORITY_MAX = 1_000_000_000
+_METRICS = ("ContainerResource", "External", "Object", "Pods", "Resource")
+_METRIC_FIELDS = {name: name[0].lower() + name[1:] for name in _METRICS}
+_EVICTION = ("AlwaysAllow", "IfHealthyBudget")
+_PREEMPTION = ("PreemptLowerPriority", "Never")
+_UNCHANGED = "may not be changed in an update."
+_RESERVED = (
+    "priority class names with 'system-' prefix are reserved for system use only. error: {name} is "
+    "not a known system priority class"
+)
+
+
+def check_autoscaler(causes: list[Cause], autoscaler: JsonObject) -> None:
+    """A HorizontalPodAutoscaler of version v2, defaulted; metadata apart."""
+    spec = autoscaler["spec"]
+    low, high = spec["minReplicas"], spec["maxReplicas"]
+    if low < 1:
+        text = "must be greater than or equal to 1"
+        causes.append(Cause.invalid("spec.minReplicas", low, text))
+    if high == 0:
+        causes.append(Cause.required("spec.maxReplicas", "must be set and greater than 0"))
+    elif high < 0:
+        causes.append(Cause.invalid("spec.maxReplicas", high, "must be greater than 0"))
+    if high < low:
+        text = "must be greater than or equal to `minReplicas`"
+        causes.append(Cause.invalid("spec.maxReplicas", high, text))
+    _check_target(causes, spec["scaleTargetRef"])
+    for index, metric in enumerate(spec.get("metrics") or ()):
+        field = f"spec.metrics[{index}]"
+        kind = metric.get("type", "")
+        if not kind:
+            causes.append(Cause.required(f"{field}.type", "must specify a metric source type"))
+        elif kind not in _METRICS:
+            causes.append(Cause.not_supported(f"{field}.type", kind, _METRICS))
+        elif metric.get(_METRIC_FIELDS[kind]) is None:
+            text = "must populate information for the given metric source"
+            causes.append(Cause.required(f"{field}.{_METRIC_FIELDS[kind]}", text))
+
+
+def _check_target(causes: list[Cause], target: JsonObject) -> None:
+    field = "spec.scaleTargetRef"
+    for name in ("kind", "name"):
+        value = target.get(name, "")
+        if not value:
+            causes.append(Cause.required(f"{field}.{name}"))
+        for text in wrong_with_path_segment(value):
+            causes.append(Cause.invalid(f"{field}.{name}", value, text))
+    version = target.get("apiVersion", "")
+    if not version.rpartition("/")[0] and (
+        target.get("kind") != "ReplicationController" or not version
+    ):
+        text = "apiVersion must specify API group"
+        causes.append(Cause.invalid(f"{field}.apiVersion", version, text))
+
+
+def check_autoscaler_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
+    """As a new one."""
+    check_autoscaler(causes, new)
+
+
+def check_disruption_budget(causes: list[Cause], budget: JsonObject) -> None:
+    """A PodDisruptionBudget; metadata apart."""
+    spec = budget["spec"]
+    low, high = spec.get("minAvailable"), spec.get("maxUnavailable")
+    if low is not None and high is not None:
+        shown = {
+            "MinAvailable": low,
+            "Selector": spec.get("selector"),
+            "MaxUnavailable": high,
+            "UnhealthyPodEvictionPolicy": spec.get("unhealthyPodEvictionPolicy"),
+        }
+        text = "minAvailable and maxUnavailable cannot be both set"
+        causes.append(Cause.invalid("spec", shown, text))
+    for name, value in (("minAvailable", low), ("maxUnavailable", high)):
+        if value is not None:
+            check_int_or_percent(causes, value, f"spec.{name}")
+            if is_over_100_percent(value):
+                text = "must not be greater than 100%"
+                causes.append(Cause.invalid(f"spec.{name}", value, text))
+    if spec.get("selector") is not None:
+        check_label_selector(causes, spec["selector"], "spec.selector")
+    policy = spec.get("unhealthyPodEvictionPolicy")
+    if policy is not None and policy not in _EVICTION:
+        causes.append(Cause.not_supported("spec.unhealthyPodEvictionPolicy", policy, _EVICTION))
+
+
+def check_disruption_budget_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
+    """As a new one."""
+    check_disruption_budget(causes, new)
+
+
+def check_limit_range(causes: list[Cause], limit_range: JsonObject) -> None:
+    """A LimitRange, defaulted; metadata apart."""
+    seen: list[str] = []
+    for index, item in enumerate(limit_range["spec"].get("limits") or ()):
+        field = f"spec.limits[{index}]"
+        kind = item.get("type", "")
+        if not kind:
+            causes.append(Cause.required(f"{field}.type"))
+        elif kind in seen:
+            causes.append(Cause.duplicate(f"{field}.type", kind))
+        seen.append(kind)
+        if kind == "Pod":
+            for name in ("default", "defaultRequest"):
+                if item.get(name):
+                    text = "may not be specified when `type` is 'Pod'"
+                    causes.append(Cause.forbidden(f"{field}.{name}", text))
+        if kind == "PersistentVolumeClaim" and not any(
+            "storage" in item.get(name, {}) for name in ("min", "max")
+        ):
+            text = "either minimum or maximum storage value is required, but neither was provided"
+            causes.append(Cause.required(field, text))
+        names = dict.fromkeys(key for part in _PARTS for key in item.get(part, {}))
+        for name in sorted(names):
+            _check_limit(causes, item, name, field)
+
+
+_PARTS = ("min", "max", "default", "defaultRequest", "maxLimitRequestRatio")
+_ORDER = (
+    ("min", "max", "min", "min value {0} is greater than max value {1}"),
+    (
+        "min",
+        "defaultRequest",
+        "defaultRequest",
+        "min value {0} is greater than default request value {1}",
+    ),
+    (
+        "defaultRequest",
+        "max",
+        "defaultRequest",
+        "default request value {0} is greater than max value {1}",
+    ),
+    (
+        "defaultRequest",
+        "default",
+        "defaultRequest",
+        "default request value {0} is greater than default limit value {1}",
+    ),
+    ("min", "default", "default", "min value {0} is greater than default value {1}"),
+    ("default", "max", "default", "default value {0} is greater than max value {1}"),
+)
+"""What may not exceed what, the field blamed, and the text. The blamed value is the first, but for
+the default request that is below the minimum."""
+
+
+def _check_limit(causes: list[Cause], item: JsonObject, name: str, field: str) -> None:
+    for part in _PARTS:
+        if name in item.get(part, {}):
+            check_quantity(causes, name, item[part][name], f"{field}.{part}[{name}]")
+    for small, large, blamed, text in _ORDER:
+        low, high = item.get(small, {}).get(name), item.get(large, {}).get(name)
+        if low is not None and high is not None and parse(low)[0] > parse(high)[0]:
+            shown = high if blamed == "defaultRequest" and small == "min" else low
+            why = text.format(low, high)
+            causes.append(Cause.invalid(f"{field}.{blamed}[{name}]", shown, why))
+
+
+def check_limit_range_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
+    """As a new one."""
+    check_limit_range(causes, new)
+
+
+def check_quota(causes: list[Cause], quota: JsonObject) -> None:
+    """A ResourceQuota, defaulted; metadata apart."""
+    for name, text in quota["spec"].get("hard", {}).items():
+        check_quantity(causes, name, text, f"spec.hard[{name}]")
+
+
+def check_quota_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
+    """Its scopes stay."""
+    check_quota(causes, new)
+    scopes, known = new["spec"].get("scopes", []), old["spec"].get("scopes", [])
+    if sorted(scopes) != sorted(known):
+        causes.append(Cause.invalid("spec.scopes", scopes, "field is immutable"))
+
+
+def check_priority_class(causes: list[Cause], priority_class: JsonObject) -> None:
+    """A PriorityClass of a user, defaulted; metadata apart."""
+    name = priority_class["metadata"].get("name", "")
+    if name.startswith("system-"):
+        causes.append(Cause.forbidden("metadata.name", _RESERVED.format(name=name)))
+    elif priority_class["value"] > USER_PRIORITY_MAX:
+        text = f"maximum allowed value of a user defined priority is {USER_PRIORITY_MAX}"
+        causes.append(Cause.forbidden("value", text))
+    policy = priority_class["preemptionPolicy"]
+    if policy not in _PREEMPTION:
+        causes.append(Cause.not_supported("preemptionPolicy", policy, _PREEMPTION))
+
+
+def check_priority_class_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
+    """What pods took from it stays."""
+    for name in ("value", "preemptionPolicy"):
+        if new[name] != old[name]:
+            causes.append(Cause.forbidden(name, _UNCHANGED))

@@ -1,0 +1,98 @@
+"""Validation of label selectors and of the pod templates that they have to match.
+
+Source: apimachinery/pkg/apis/meta/v1/validation, pkg/apis/{apps,core}/validation/validation.go.
+"""
+
+from api.core import JsonObject
+from api.errors import Cause
+from api.names import wrong_with_label_value, wrong_with_qualified_name
+from api.selectors import SelectorError, label_selector_of
+from api.validation.metadata import check_annotations, check_labels, nonnegative
+from api.validation.pods import check_pod_spec
+
+
+def check_selector_and_template(
+    causes: list[Cause], spec: JsonObject, noun: str, owner: str
+) -> None:
+    """``selector`` and ``template`` of a controller that keeps its pods running.
+
+    ``noun``, ``owner``: what it is called in the messages about either.
+    """
+    selector = spec.get("selector")
+    if selector is None:
+        causes.append(Cause.required("spec.selector"))
+    else:
+        check_label_selector(causes, selector, "spec.selector")
+        if not selector.get("matchLabels") and not selector.get("matchExpressions"):
+            text = f"empty selector is invalid for {noun}"
+            causes.append(Cause.invalid("spec.selector", selector, text))
+    try:
+        matcher = label_selector_of(selector)
+    except SelectorError:
+        causes.append(Cause.invalid("spec.selector", selector, "invalid label selector"))
+        return
+    template = spec["template"]
+    labels = template["metadata"].get("labels")
+    if not matcher.empty and not matcher.matches(labels):
+        causes.append(not_selected(labels))
+    check_template(causes, template, "spec.template")
+    check_runs_on(causes, template["spec"], "spec.template.spec", owner)
+
+
+def not_selected(labels: object) -> Cause:
+    """The cause of a template that its own controller would not find."""
+    text = "`selector` does not match template `labels`"
+    return Cause.invalid("spec.template.metadata.labels", labels, text)
+
+
+def check_template(causes: list[Cause], template: JsonObject, field: str) -> None:
+    """Labels, annotations and specification of a pod template."""
+    metadata, spec = template["metadata"], template["spec"]
+    check_labels(causes, metadata.get("labels", {}), f"{field}.labels")
+    check_annotations(causes, metadata.get("annotations", {}), f"{field}.annotations")
+    check_pod_spec(causes, spec, f"{field}.spec")
+    if "ephemeralContainers" in spec:
+        text = "ephemeral containers not allowed in pod template"
+        causes.append(Cause.forbidden(f"{field}.spec.ephemeralContainers", text))
+
+
+def check_runs_on(causes: list[Cause], spec: JsonObject, field: str, owner: str) -> None:
+    """Pods of a controller that replaces them neither end nor have a deadline."""
+    if spec["restartPolicy"] != "Always":
+        path = f"{field}.restartPolicy"
+        causes.append(Cause.not_supported(path, spec["restartPolicy"], ("Always",)))
+    if "activeDeadlineSeconds" in spec:
+        text = f"activeDeadlineSeconds in {owner} is not Supported"
+        causes.append(Cause.forbidden(f"{field}.activeDeadlineSeconds", text))
+
+
+def check_counts(causes: list[Cause], spec: JsonObject, field: str, *names: str) -> None:
+    """Numbers that may not be negative, of the object at ``field`` (empty: the whole)."""
+    for name in names:
+        value = spec.get(name) or 0
+        if value < 0:
+            causes.append(nonnegative(f"{field}.{name}" if field else name, value))
+
+
+def check_label_selector(causes: list[Cause], selector: JsonObject, field: str) -> None:
+    """matchLabels and matchExpressions of a LabelSelector object."""
+    check_labels(causes, selector.get("matchLabels", {}), f"{field}.matchLabels")
+    for index, requirement in enumerate(selector.get("matchExpressions", ())):
+        path = f"{field}.matchExpressions[{index}]"
+        operator, values = requirement["operator"], requirement.get("values", ())
+        if operator in ("In", "NotIn"):
+            if not values:
+                text = "must be specified when `operator` is 'In' or 'NotIn'"
+                causes.append(Cause.required(f"{path}.values", text))
+        elif operator in ("Exists", "DoesNotExist"):
+            if values:
+                text = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+                causes.append(Cause.forbidden(f"{path}.values", text))
+        else:
+            text = "not a valid selector operator"
+            causes.append(Cause.invalid(f"{path}.operator", operator, text))
+        for text in wrong_with_qualified_name(requirement["key"]):
+            causes.append(Cause.invalid(f"{path}.key", requirement["key"], text))
+        for place, value in enumerate(values):
+            for text in wrong_with_label_value(value):
+                causes.append(Cause.invalid(f"{path}.values[{place}]", value, text))
