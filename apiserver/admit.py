@@ -20,7 +20,7 @@ from apiserver.registry import Ask, Registry
 from apiserver.storefail import raise_if_failed
 
 _ACCOUNTS = kind_of("serviceaccounts")
-_ACCOUNT_WITHOUT_OPINIONS: JsonObject = {}
+ACCOUNT_WITHOUT_OPINIONS: JsonObject = {}
 
 
 def admit(registry: Registry, kind: Kind, obj: JsonObject) -> Generator[Ask, Any, None]:
@@ -35,7 +35,7 @@ def admit(registry: Registry, kind: Kind, obj: JsonObject) -> Generator[Ask, Any
 def _admit_pod(registry: Registry, pod: JsonObject) -> Generator[Ask, Any, None]:
     meta = pod["metadata"]
     if not is_mirror(pod):
-        account = yield from _account_of(registry, meta, pod)
+        account = yield from account_of(registry, meta, service_account_name(pod))
         add_service_account(pod, account, registry.names.suffix())
     add_default_tolerations(pod)
     refusal = resolve_priority(pod, {})
@@ -43,11 +43,9 @@ def _admit_pod(registry: Registry, pod: JsonObject) -> Generator[Ask, Any, None]
         raise Forbidden("pods", meta.get("name", ""), refusal)
 
 
-def _account_of(
-    registry: Registry, meta: JsonObject, pod: JsonObject
-) -> Generator[Ask, Any, JsonObject]:
-    """The ServiceAccount of a new pod. Forbidden when there is none, as in Kubernetes."""
-    name = service_account_name(pod)
+def account_of(registry: Registry, meta: JsonObject, name: str) -> Generator[Ask, Any, JsonObject]:
+    """The ServiceAccount of a new pod with this metadata; ACCOUNT_WITHOUT_OPINIONS for one that
+    leaves pods as they are. Forbidden when there is none, as in Kubernetes."""
     cache = registry.caches["serviceaccounts"]
     key = cache.key(meta["namespace"], name)
     record = cache.records.get(key)
@@ -65,5 +63,5 @@ def _account_of(
     if b"automountServiceAccountToken" not in record.value and (
         b"imagePullSecrets" not in record.value
     ):
-        return _ACCOUNT_WITHOUT_OPINIONS
+        return ACCOUNT_WITHOUT_OPINIONS
     return record.object()

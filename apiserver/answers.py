@@ -1,5 +1,7 @@
 """Answers in bytes, and errors as answers."""
 
+from collections.abc import Sequence
+
 import orjson
 
 from api.core import JsonObject
@@ -21,7 +23,7 @@ def answer_of_object(code: int, obj: JsonObject, revision: int = 0) -> Answer:
     return Answer(code, orjson.dumps(obj), revision)
 
 
-def warning_headers(warnings: list[str]) -> tuple[tuple[str, str], ...]:
+def warning_headers(warnings: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Warnings as kubectl prints them. Source: RFC 9111 5.5, apimachinery/pkg/util/net/http.go."""
     return tuple(("Warning", f"299 - {orjson.dumps(text).decode()}") for text in warnings)
 

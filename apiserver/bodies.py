@@ -31,8 +31,14 @@ def decode_object(
 
     ``type_name``: its struct when it is not the kind's own, such as that of a Binding. Fields that
     the struct does not have are gone. BadRequest, UnsupportedMediaType."""
-    obj, duplicates = _parsed(kind, request, field_validation)
-    _check_type(kind, obj)
+    obj, duplicates = parse_object(kind, request, field_validation)
+    return obj, fit_object(kind, obj, duplicates, field_validation, type_name)
+
+
+def fit_object(
+    kind: Kind, obj: JsonObject, duplicates: list[str], field_validation: str, type_name: str = ""
+) -> list[str]:
+    """Check a parsed object and drop, in place, what its struct does not have. The warnings."""
     found = check_structure(type_name or kind.type_name, obj)
     if found.error is not None:
         raise cannot_handle(kind, found.error)
@@ -41,7 +47,16 @@ def decode_object(
         raise cannot_handle(kind, strict_error(wrong))
     if obj.get("metadata") is None:
         obj["metadata"] = {}
-    return obj, wrong if field_validation == "Warn" else []
+    return wrong if field_validation == "Warn" else []
+
+
+def parse_object(
+    kind: Kind, request: Request, field_validation: str
+) -> tuple[JsonObject, list[str]]:
+    """The parsed body, of the right kind, and the keys that it has twice."""
+    obj, duplicates = _parsed(kind, request, field_validation)
+    _check_type(kind, obj)
+    return obj, duplicates
 
 
 def _parsed(kind: Kind, request: Request, field_validation: str) -> tuple[JsonObject, list[str]]:

@@ -8,7 +8,7 @@ from api.errors import AlreadyExists
 from api.kinds import kind_of
 from apiserver.messages import Answer, User
 from apiserver.registry import Registry, Request, Verb
-from apiserver.verbs.create import create_object
+from apiserver.verbs.create import Draft, create_object
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 _SERVER = User("system:apiserver", ("system:masters",))
@@ -42,6 +42,6 @@ def _create(registry: Registry, resource: str, namespace: str, obj: JsonObject) 
         return Answer(409, b"")
     obj = {"kind": kind.kind, "apiVersion": kind.api_version, **obj}
     try:
-        return (yield from create_object(registry, request, obj, False, []))
+        return (yield from create_object(registry, request, Draft(obj)))
     except AlreadyExists:
         return Answer(409, b"")

@@ -355,6 +355,7 @@ class ApiServerCore:
             "watchers": float(len(self._streams)),
             "store_calls_in_flight": float(len(self._outbox)),
             "objects": float(sum(len(cache.records) for cache in caches)),
+            "pod_specs": float(len(self._registry.pod_specs)),
             "events_kept": float(sum(len(cache.events) for cache in caches)),
         }
 

@@ -22,18 +22,6 @@ FINALIZERS = 2
 
 _MARK = b'"resourceVersion":"'
 _FIRST_META = ("name", "generateName", "namespace", "uid")
-_NEXT_META = (
-    "generation",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "labels",
-    "annotations",
-    "ownerReferences",
-    "finalizers",
-    "managedFields",
-)
-_META = frozenset((*_FIRST_META, "resourceVersion", *_NEXT_META))
 
 
 class Record:
@@ -95,26 +83,32 @@ def item_prefix_length(kind: Kind) -> int:
     return len(f'{{"kind":"{kind.kind}","apiVersion":"{kind.api_version}",')
 
 
-def encode(kind: Kind, obj: JsonObject) -> tuple[bytes, bytes, int]:
-    """``obj`` as (header, value, offset of the resourceVersion's digits). Its metadata is put in
-    order and its resourceVersion emptied in place."""
-    given: JsonObject = obj["metadata"]
+def ordered_metadata(given: JsonObject) -> JsonObject:
+    """Metadata in the order of storage, with an empty resourceVersion."""
     meta: JsonObject = {}
     for name in _FIRST_META:
         if name in given:
             meta[name] = given[name]
     meta["resourceVersion"] = ""
-    for name in _NEXT_META:
-        if name in given:
-            meta[name] = given[name]
     for name in given:
-        if name not in _META:
+        if name not in meta:
             meta[name] = given[name]
-    obj["metadata"] = meta
+    return meta
+
+
+def offset_of(value: bytes) -> int:
+    """Where the digits of the resourceVersion go."""
+    return value.index(_MARK) + len(_MARK)
+
+
+def encode(kind: Kind, obj: JsonObject) -> tuple[bytes, bytes, int]:
+    """``obj`` as (header, value, offset of the resourceVersion's digits). Its metadata is put in
+    order and its resourceVersion emptied in place."""
+    meta = obj["metadata"] = ordered_metadata(obj["metadata"])
     value = orjson.dumps(
         {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": meta, **obj}
     )
-    offset = value.index(_MARK) + len(_MARK)
+    offset = offset_of(value)
     flags = (DELETING if "deletionTimestamp" in meta else 0) | (
         FINALIZERS if meta.get("finalizers") else 0
     )

@@ -14,6 +14,7 @@ from api.streams import Stream
 from apiserver.cache import ResourceCache
 from apiserver.messages import Answer, User
 from apiserver.negotiate import OBJECT, Form
+from apiserver.podspecs import PodSpecs
 from apiserver.services import Addresses
 from apiserver.shards import Sharding
 from apiserver.watch import OpenedWatch
@@ -95,6 +96,7 @@ class Registry:
         "frontiers",
         "names",
         "now_ns",
+        "pod_specs",
         "sharding",
         "uids",
     )
@@ -104,6 +106,7 @@ class Registry:
         self.caches = {key: ResourceCache(kind_of(key)) for key in SERVED}
         self.frontiers = [0] * len(sharding.groups)
         """For each group of shards: the merged revision up to which its caches are complete."""
+        self.pod_specs = PodSpecs()
         self._seed = seed
         self._name = name
         self.begin(0)

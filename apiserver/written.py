@@ -1,5 +1,7 @@
 """Answers to writes: the object as stored, in the form that was asked for."""
 
+from collections.abc import Sequence
+
 import orjson
 
 from api.core import JsonObject
@@ -16,7 +18,7 @@ def answer_of_write(
     offset: int,
     revision: int,
     now_ns: int,
-    warnings: list[str],
+    warnings: Sequence[str],
 ) -> Answer:
     """``value``, ``offset``: as ``records.encode`` made them. ``revision`` 0: it was not stored,
     the answer has no resourceVersion."""

@@ -1,19 +1,26 @@
 """POST of an object: decode, default, admit, validate, store if the name is free."""
 
-from collections.abc import Generator
-from typing import Any
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
+import orjson
+
+from api.admission import MIRROR_ANNOTATION, is_mirror, service_account_name
+from api.canonical import canonicalize
 from api.core import JsonObject
 from api.defaulting import set_defaults
 from api.defaults.services import normalize_cluster_ips
 from api.errors import AlreadyExists, ApiError, BadRequest, Cause, Forbidden, Invalid, NotFound
+from api.fields import OBJECT_META
 from api.kinds import Kind, kind_of
 from api.lifecycle import prepare_create
 from api.storage import CONFLICT, GET, OK, PUT
 from api.times import rfc3339
 from api.validation import validate_create
-from apiserver.admit import admit
-from apiserver.bodies import decode_object
+from api.validation.metadata import check_metadata
+from apiserver.admit import ACCOUNT_WITHOUT_OPINIONS, account_of, admit
+from apiserver.bodies import fit_object, parse_object
 from apiserver.options import write_options
 from apiserver.records import DELETING, Record, encode
 from apiserver.registry import Ask, Registry, Request, Verb
@@ -27,53 +34,126 @@ VALUE_BYTES_MAX = 1_572_864
 """Largest stored object. Source: etcd's default request limit, 1.5 MiB."""
 
 
+class Draft(NamedTuple):
+    """What a client wants to have created."""
+
+    obj: JsonObject
+    dry_run: bool = False
+    warnings: Sequence[str] = ()
+    spec_key: bytes = b""
+    """Of a pod whose specification is known: its JSON, which ``obj`` then lacks."""
+
+
+Encoding = Callable[[], tuple[bytes, bytes, int]]
+"""Makes (header, value, offset) of an object as it is now."""
+
+
 def create(registry: Registry, request: Request) -> Verb:
     options = write_options("CreateOptions", request.options, request.over_frames)
-    obj, warnings = decode_object(request.kind, request, options.field_validation)
-    return (yield from create_object(registry, request, obj, options.dry_run, warnings))
+    validation, kind = options.field_validation, request.kind
+    obj, duplicates = parse_object(kind, request, validation)
+    key = _known_spec(registry, obj) if kind.key == "pods" and not duplicates else b""
+    if key:
+        del obj["spec"]
+    warnings = fit_object(kind, obj, duplicates, validation)
+    return (yield from create_object(registry, request, Draft(obj, options.dry_run, warnings, key)))
 
 
-def create_object(
-    registry: Registry, request: Request, obj: JsonObject, dry_run: bool, warnings: list[str]
-) -> Verb:
+def create_object(registry: Registry, request: Request, draft: Draft) -> Verb:
     """Store a decoded object that must not exist yet."""
-    kind = request.kind
+    kind, obj = request.kind, draft.obj
     meta = _checked_metadata(request, obj)
     base = meta.get("generateName", "") if not meta.get("name") else ""
-    for attempt in range(NAME_TRIES):
+    encoding: Encoding | None = None
+    for _ in range(NAME_TRIES):
         if base:
-            meta["name"] = base[:GENERATED_BASE_MAX] + registry.names.suffix()
-        if attempt == 0:
+            obj["metadata"]["name"] = base[:GENERATED_BASE_MAX] + registry.names.suffix()
+        if encoding is None:
             if kind.namespaced:
                 yield from _namespace_accepts(registry, request)
             _stamp(registry, meta)
-            set_defaults(kind, obj)
-            yield from admit(registry, kind, obj)
-            prepare_create(kind, obj, registry.now_ns)
-            if kind.key == "services":
-                normalize_cluster_ips(obj)
-            causes = validate_create(kind, obj)
-            if causes:
-                raise Invalid(kind.qualified, obj["metadata"].get("name", ""), causes)
-            if kind.key == "services":
-                registry.addresses.allocate(obj, None, registry.now_ns)
-            meta = obj["metadata"]
-        header, value, offset = encode(kind, obj)
+            encoding = yield from _completed(registry, kind, draft)
+        header, value, offset = encoding()
+        name = obj["metadata"]["name"]
         if len(value) > VALUE_BYTES_MAX:
             raise BadRequest("etcdserver: request is too large")
-        key = registry.cache(kind).key(request.namespace, meta["name"])
-        if dry_run:
+        key = registry.cache(kind).key(request.namespace, name)
+        warnings, now_ns = draft.warnings, registry.now_ns
+        if draft.dry_run:
             if key in registry.cache(kind).records:
-                raise AlreadyExists(kind.key, meta["name"])
-            return answer_of_write(request, 201, value, offset, 0, registry.now_ns, warnings)
+                raise AlreadyExists(kind.key, name)
+            return answer_of_write(request, 201, value, offset, 0, now_ns, warnings)
         reply = yield registry.ask(kind, key, (PUT, key, header, value, 0, 0))
         if reply[0] == OK:
-            return answer_of_write(request, 201, value, offset, reply[1], registry.now_ns, warnings)
+            return answer_of_write(request, 201, value, offset, reply[1], now_ns, warnings)
         raise_if_failed(reply, CONFLICT)
         if not base:
-            raise (yield from _already_there(registry, kind, key, meta["name"]))
-        meta = obj["metadata"]
+            raise (yield from _already_there(registry, kind, key, name))
     raise AlreadyExists.generated(kind.key, base)
+
+
+def _completed(registry: Registry, kind: Kind, draft: Draft) -> Generator[Ask, Any, Encoding]:
+    """Default, admit and validate an object in place."""
+    obj = draft.obj
+    if draft.spec_key:
+        encoding = yield from _known_pod(registry, kind, draft)
+        if encoding is not None:
+            return encoding
+        obj["spec"] = orjson.loads(draft.spec_key)
+    spec_key = orjson.dumps(obj.get("spec")) if kind.key == "pods" else b""
+    set_defaults(kind, obj)
+    yield from admit(registry, kind, obj)
+    prepare_create(kind, obj, registry.now_ns)
+    if kind.key == "services":
+        normalize_cluster_ips(obj)
+    causes = validate_create(kind, obj)
+    if causes:
+        raise Invalid(kind.qualified, obj["metadata"].get("name", ""), causes)
+    if kind.key == "services":
+        registry.addresses.allocate(obj, None, registry.now_ns)
+    if spec_key and not is_mirror(obj):
+        account = yield from account_of(registry, obj["metadata"], service_account_name(obj))
+        if account is ACCOUNT_WITHOUT_OPINIONS:
+            registry.pod_specs.learn(spec_key, obj)
+    return partial(encode, kind, obj)
+
+
+def _known_spec(registry: Registry, pod: JsonObject) -> bytes:
+    """The JSON of a parsed pod's specification if it is known, else empty."""
+    spec = pod.get("spec")
+    if type(spec) is not dict:
+        return b""
+    meta = pod.get("metadata")
+    if type(meta) is dict and MIRROR_ANNOTATION in (meta.get("annotations") or ()):
+        return b""
+    key = orjson.dumps(spec)
+    return key if registry.pod_specs.find(key, _classes_revision(registry)) is not None else b""
+
+
+def _classes_revision(registry: Registry) -> int:
+    classes = registry.caches.get("scheduling.k8s.io/priorityclasses")
+    return 0 if classes is None else classes.last_revision
+
+
+def _known_pod(
+    registry: Registry, kind: Kind, draft: Draft
+) -> Generator[Ask, Any, Encoding | None]:
+    """Complete a pod whose specification is known; None when it must be done in full after all."""
+    obj = draft.obj
+    found = registry.pod_specs.find(draft.spec_key, _classes_revision(registry))
+    if found is None:
+        return None
+    account = yield from account_of(registry, obj["metadata"], found.account)
+    if account is not ACCOUNT_WITHOUT_OPINIONS:
+        return None
+    meta = obj["metadata"]
+    canonicalize(OBJECT_META, meta)
+    meta["generation"] = 1
+    causes: list[Cause] = []
+    check_metadata(causes, kind.key, obj, True)
+    if causes:
+        raise Invalid(kind.qualified, meta.get("name", ""), causes)
+    return partial(found.encode, meta, registry.names.suffix())
 
 
 def _checked_metadata(request: Request, obj: JsonObject) -> JsonObject:

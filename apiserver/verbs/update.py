@@ -18,7 +18,7 @@ from apiserver.patching import patch_of
 from apiserver.records import Record
 from apiserver.registry import Registry, Request, Verb
 from apiserver.storefail import raise_if_failed
-from apiserver.verbs.create import create_object
+from apiserver.verbs.create import Draft, create_object
 from apiserver.written import answer_of_write
 
 _CREATED_BY_UPDATE = ("coordination.k8s.io/leases", "events", "services")
@@ -41,7 +41,11 @@ def update(registry: Registry, request: Request) -> Verb:
             raise_if_failed(reply)
             if not reply[1]:
                 obj["metadata"].pop("resourceVersion", None)
-                return (yield from create_object(registry, request, obj, options.dry_run, warnings))
+                return (
+                    yield from create_object(
+                        registry, request, Draft(obj, options.dry_run, warnings)
+                    )
+                )
     given: list[JsonObject] = [obj]
 
     def make(record: Record, old: JsonObject) -> JsonObject:

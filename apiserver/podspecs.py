@@ -1,0 +1,116 @@
+"""Pods of one template: what the server makes of a specification, it makes once.
+
+A ReplicaSet's pods differ in their metadata only. Structure, defaults, admission and validation of
+a specification are functions of the specification, of its service account having no opinions and
+of the priority classes, so the outcome is kept, encoded, under the specification's own JSON. What
+is new in each pod, the name of its token's volume, is put in where it belongs.
+
+Bound: ``SPECS_MAX`` specifications; one is kept when it is seen for the second time.
+"""
+
+from typing import Any
+
+import msgpack
+import orjson
+
+from api.admission import TOKEN_VOLUME_PREFIX
+from api.core import JsonObject
+from apiserver.fields import fields_of
+from apiserver.records import FINALIZERS, offset_of, ordered_metadata
+
+SPECS_MAX = 1024
+SPEC_BYTES_MAX = 16 * 1024
+_OWN_STATUS = ("phase", "qosClass")
+
+
+class PodSpec:
+    """A specification as it is stored, and what depends on it."""
+
+    __slots__ = ("account", "fields", "pieces", "status")
+
+    def __init__(
+        self, account: str, pieces: list[bytes], status: bytes, fields: tuple[str, ...]
+    ) -> None:
+        self.account = account
+        """Name of the service account."""
+        self.pieces = pieces
+        """Its JSON, cut at each place where the name of the token's volume stands."""
+        self.status = status
+        self.fields = fields
+
+    def encode(self, meta: JsonObject, suffix: str) -> tuple[bytes, bytes, int]:
+        """As ``records.encode``, of a pod with this metadata."""
+        meta = ordered_metadata(meta)
+        pieces = self.pieces
+        spec = (
+            (TOKEN_VOLUME_PREFIX + suffix).encode().join(pieces) if len(pieces) > 1 else pieces[0]
+        )
+        value = b'{"kind":"Pod","apiVersion":"v1","metadata":%b,"spec":%b,"status":%b}' % (
+            orjson.dumps(meta),
+            spec,
+            self.status,
+        )
+        offset = offset_of(value)
+        header: bytes = msgpack.packb(
+            (
+                offset,
+                meta["namespace"],
+                meta["name"],
+                meta["uid"],
+                meta.get("labels"),
+                self.fields,
+                FINALIZERS if meta.get("finalizers") else 0,
+            )
+        )
+        return header, value, offset
+
+
+class PodSpecs:
+    """The specifications seen lately."""
+
+    __slots__ = ("_classes_revision", "_known", "_seen")
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, PodSpec] = {}
+        self._seen: dict[bytes, None] = {}
+        self._classes_revision = 0
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def find(self, key: bytes, classes_revision: int) -> PodSpec | None:
+        """What is known of a specification. ``key``: its JSON as orjson writes it;
+        ``classes_revision``: when the priority classes changed last."""
+        if classes_revision != self._classes_revision:
+            self._classes_revision = classes_revision
+            self._known.clear()
+        return self._known.get(key)
+
+    def learn(self, key: bytes, pod: JsonObject) -> None:
+        """Keep what became of it. ``pod``: admitted and valid, under an account without opinions,
+        and no mirror of a static pod."""
+        if len(key) > SPEC_BYTES_MAX or not set(pod["status"]).issubset(_OWN_STATUS):
+            return
+        if key not in self._seen:
+            _bound(self._seen)
+            self._seen[key] = None
+            return
+        spec = pod["spec"]
+        whole = orjson.dumps(spec)
+        pieces = [whole]
+        if TOKEN_VOLUME_PREFIX.encode() in key:
+            return
+        for volume in spec.get("volumes", ()):
+            if volume["name"].startswith(TOKEN_VOLUME_PREFIX):
+                pieces = whole.split(volume["name"].encode())
+        del self._seen[key]
+        _bound(self._known)
+        status = orjson.dumps(pod["status"])
+        self._known[key] = PodSpec(
+            spec["serviceAccountName"], pieces, status, fields_of("pods", pod)
+        )
+
+
+def _bound(table: dict[bytes, Any]) -> None:
+    if len(table) >= SPECS_MAX:
+        del table[next(iter(table))]

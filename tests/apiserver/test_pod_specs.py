@@ -1,0 +1,131 @@
+"""A pod whose specification was seen before is stored as one whose was not."""
+
+from typing import Any
+
+import pytest
+from apiserver_rig import Rig
+
+from api.core import JsonObject
+from apiserver.podspecs import SPECS_MAX
+
+PODS = "/api/v1/namespaces/x/pods"
+PLAIN: JsonObject = {"containers": [{"name": "c", "image": "nginx"}]}
+RICH: JsonObject = {
+    "terminationGracePeriodSeconds": 5,
+    "nodeName": "n1",
+    "tolerations": [{"key": "a", "operator": "Exists"}],
+    "volumes": [{"name": "tmp", "emptyDir": {}}],
+    "initContainers": [{"name": "i", "image": "busybox"}],
+    "containers": [
+        {
+            "name": "c",
+            "image": "nginx",
+            "resources": {"limits": {"cpu": "0.5", "memory": "64Mi"}},
+            "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+        },
+        {"name": "d", "image": "nginx:1"},
+    ],
+}
+META: JsonObject = {
+    "name": "p",
+    "labels": {"a": "b"},
+    "finalizers": ["example.com/f"],
+    "annotations": {"k": "\u00fc"},
+}
+
+
+@pytest.fixture
+def rig() -> Rig:
+    made = Rig()
+    made.namespace("x")
+    return made
+
+
+def create(rig: Rig, spec: JsonObject, name: str, **meta: Any) -> tuple[int, JsonObject]:
+    body = {"metadata": {**META, "name": name, **meta}, "spec": spec}
+    return rig.call("POST", PODS, body)
+
+
+def alike(pod: JsonObject) -> JsonObject:
+    """Without what differs between any two pods."""
+    meta = {
+        name: value
+        for name, value in pod["metadata"].items()
+        if name not in ("name", "uid", "resourceVersion")
+    }
+    spec = {**pod["spec"]}
+    volume = spec["volumes"][-1]["name"]
+    assert volume.startswith("kube-api-access-") and len(volume) == 21
+    spec["volumes"] = [*spec["volumes"][:-1], {**spec["volumes"][-1], "name": "token"}]
+    for field in ("containers", "initContainers"):
+        for container in spec.get(field, ()):
+            assert container["volumeMounts"][-1]["name"] == volume
+            container["volumeMounts"][-1]["name"] = "token"
+    return {**pod, "metadata": meta, "spec": spec}
+
+
+@pytest.mark.parametrize("spec", [PLAIN, RICH])
+def test_the_third_pod_is_as_the_first(rig: Rig, spec: JsonObject) -> None:
+    pods = [create(rig, spec, f"p{n}")[1] for n in range(4)]
+    assert len({pod["spec"]["volumes"][-1]["name"] for pod in pods}) == 4
+    first, *others = [alike(pod) for pod in pods]
+    assert all(other == first for other in others)
+    _, listed = rig.call("GET", f"{PODS}?fieldSelector=spec.nodeName={spec.get('nodeName', '')}")
+    assert len(listed["items"]) == 4
+
+
+def test_a_known_specification_excuses_nothing_in_the_metadata(rig: Rig) -> None:
+    for name in ("a", "b", "c"):
+        create(rig, PLAIN, name)
+    assert create(rig, PLAIN, "c")[1]["reason"] == "AlreadyExists"
+    assert create(rig, PLAIN, "Wrong")[1]["details"]["causes"][0]["field"] == "metadata.name"
+    code, refused = create(rig, PLAIN, "d", labels={"a": 1})
+    assert (code, refused["reason"]) == (400, "BadRequest")
+    code, made = create(rig, PLAIN, "", generateName="g-")
+    assert code == 201 and made["metadata"]["name"].startswith("g-")
+    mirror = {"kubernetes.io/config.mirror": "x"}
+    _, made = create(rig, PLAIN, "f", annotations=mirror)
+    assert "volumes" not in made["spec"]
+    strict = f"{PODS}?fieldValidation=Strict"
+    twice = (
+        b'{"metadata":{"name":"g"},"spec":{"containers":[{"name":"c","image":"nginx"}]},"spec":1}'
+    )
+    assert rig.call("POST", strict, twice)[0] == 400
+
+
+def test_an_account_with_opinions_is_heard(rig: Rig) -> None:
+    spec = {**PLAIN, "serviceAccountName": "quiet"}
+    account: JsonObject = {"metadata": {"name": "quiet"}}
+    accounts = "/api/v1/namespaces/x/serviceaccounts"
+    assert create(rig, spec, "a")[0] == 403
+    rig.call("POST", accounts, account)
+    for name in ("b", "c", "d"):
+        assert "volumes" in create(rig, spec, name)[1]["spec"]
+    rig.call("DELETE", f"{accounts}/quiet")
+    assert create(rig, spec, "e")[0] == 403
+    rig.call("POST", accounts, {**account, "automountServiceAccountToken": False})
+    _, pod = create(rig, spec, "f")
+    assert "volumes" not in pod["spec"] and pod["spec"]["serviceAccount"] == "quiet"
+
+
+def test_gated_pods_and_those_with_a_token_volume_of_their_own_are_made_in_full(rig: Rig) -> None:
+    gated = {**PLAIN, "schedulingGates": [{"name": "example.com/g"}]}
+    own = {**PLAIN, "volumes": [{"name": "kube-api-access-mine", "emptyDir": {}}]}
+    for name in ("a", "b", "c"):
+        rig.now_ns += 10**9
+        _, pod = create(rig, gated, f"{name}-gated")
+        made = pod["metadata"]["creationTimestamp"]
+        assert pod["status"]["conditions"][0]["lastTransitionTime"] == made
+        assert create(rig, own, f"{name}-own")[1]["spec"]["volumes"][0]["name"].endswith("mine")
+
+
+def test_what_is_kept_is_bounded(rig: Rig) -> None:
+    known = rig.core.gauges()
+    for number in range(SPECS_MAX + 10):
+        for name in ("a", "b"):
+            spec = {**PLAIN, "hostname": f"h{number}"}
+            assert rig.call(
+                "POST", f"{PODS}?dryRun=All", {"metadata": {"name": name}, "spec": spec}
+            )
+    assert rig.core.gauges()["pod_specs"] == SPECS_MAX
+    assert known["pod_specs"] == 0
