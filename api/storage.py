@@ -13,7 +13,8 @@ msgpack array with what a selector or a listing needs without parsing the value.
 Revisions are int64 > 0, strictly increasing within a shard and unique over the shards of a cluster
 (``revision % MAX_SHARDS == shard``). They come from a hybrid clock: microseconds since
 the cluster was made times MAX_SHARDS plus the shard, pushed up where needed, so they may skip
-values.
+values. A single shard can count densely instead, as etcd does: 1 when empty, then one more with
+each transaction that writes.
 """
 
 from typing import Any, Final
@@ -22,10 +23,20 @@ MAX_SHARDS: Final = 64
 
 PUT: Final = "put"
 """("put", key, header, value, expected, lease) -> (OK, revision) or (CONFLICT, mod_revision).
-expected: -1 unconditional, 0 must not exist, else the mod revision that must be current."""
+expected: -1 unconditional, 0 must not exist, else the mod revision that must be current. A seventh
+argument adds flags: KEEP_VALUE and KEEP_LEASE take that part from the present record, which must
+exist; WANT_PREVIOUS makes the reply (OK, revision, what was replaced as an item with lease, or
+None)."""
+KEEP_VALUE: Final = 1
+KEEP_LEASE: Final = 2
+WANT_PREVIOUS: Final = 4
 DELETE: Final = "del"
 """("del", key, expected) -> (OK, revision, header, value of what was deleted);
 (CONFLICT, mod_revision) where 0 means absent."""
+DELETE_RANGE: Final = "delrange"
+"""("delrange", start, end, want_previous) -> (OK, revision, count, items with lease): everything in
+[start, end) at one revision, the items only if wanted. Nothing there: count 0, nothing written, and
+the revision is the last one."""
 GET: Final = "get"
 """("get", key, revision) -> (OK, mod_revision, header, value); mod_revision 0: absent. revision 0:
 latest persisted."""
@@ -35,24 +46,34 @@ items are (key, create_revision, mod_revision, version, header, value); limit 0:
 mode: 0 whole records, 1 keys and headers only, 2 count only (items is then a number).
 end is exclusive, empty: no upper bound. ``more`` may also be set without a limit, when the reply
 reaches 24 MiB: go on behind the last key at ``at_revision``.
+mode 3 is for etcd's clients: (OK, current_revision, more, items with lease as 7th field, count),
+count being all keys of the range whatever the limit; see ORDER for a seventh argument.
 Errors: (COMPACTED, compact_revision), (FUTURE, current_revision)."""
 TXN: Final = "txn"
 """("txn", compares, then, otherwise) -> (OK, revision, succeeded, replies). A compare is
 (field, operator, key, operand) with field in version, create, mod, value, lease and operator in
-``= != < >``; then / otherwise are lists of put, del, get, range requests with expected -1 and no
-key written twice. All writes share the revision; reads see the writes before them in the list, and
-a range returns 1,000 items at most."""
+``= != < >``, and a fifth item, an end, asks it of every key in [key, end); then / otherwise are
+lists of put, del, delrange, get, range requests with expected -1 and no key written twice. All writes share the revision; reads see the writes before them in the list, and
+a range returns 1,000 items at most, of mode 3 10,000."""
 PROMISE: Final = "promise"
 """("promise", at_least) -> (OK, revision): every write acknowledged so far has a revision of at
 most ``revision``, every later one has a greater one, and ``revision >= at_least``. Each watch
 stream of the shard carries a watermark of at least ``revision`` before or with this answer."""
+ORDER: Final = ("key", "version", "create", "mod", "value")
+"""A range of mode 3 may take (field, descending, min_mod, max_mod, min_create, max_create): items in
+order of the field, and only those between the bounds (0: none); applied before the limit."""
 GRANT: Final = "grant"
 """("grant", lease or 0, ttl_s) -> (OK, lease). ("revoke", lease) -> (OK, revision).
 ("keepalive", lease) -> (OK, ttl_s). Unknown lease: (NOT_FOUND,)."""
 REVOKE: Final = "revoke"
 KEEPALIVE: Final = "keepalive"
+LEASE: Final = "lease"
+"""("lease", lease) -> (OK, granted ttl_s, remaining ttl_s, attached keys) or (NOT_FOUND,)."""
+LEASES: Final = "leases"
+"""("leases",) -> (OK, [lease, ...])."""
 COMPACT: Final = "compact"
-"""("compact", revision) -> (OK, revision). Versions older than the newest at ``revision`` go."""
+"""("compact", revision) -> (OK, revision), in the log. Versions older than the newest at
+``revision`` go. Errors as of a range; the revision compacted last is COMPACTED too."""
 STATUS: Final = "status"
 """("status",) -> (OK, map): shard, keys, revision, compact_revision, log_bytes, durability."""
 

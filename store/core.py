@@ -13,11 +13,14 @@ from api.storage import (
     COMPACT,
     COMPACTED,
     DELETE,
+    DELETE_RANGE,
     FUTURE,
     GET,
     GRANT,
     INVALID,
     KEEPALIVE,
+    LEASE,
+    LEASES,
     NOT_FOUND,
     OK,
     PROMISE,
@@ -29,6 +32,7 @@ from api.storage import (
     StoreReply,
     StoreRequest,
 )
+from store.forms import Malformed, integers
 from store.keyspace import Keyspace
 from store.leases import Leases
 from store.ledger import Ledger
@@ -48,11 +52,11 @@ from store.messages import (
     WatchOpened,
 )
 from store.pending import Answers, Call
-from store.proposals import Malformed, Proposal, Proposer, integers
+from store.proposals import Proposal, Proposer
 from store.reads import RangeRead
-from store.revisions import HALF_WINDOW, RevisionClock
+from store.revisions import HALF_WINDOW, Revisions, new_clock
 from store.snapshots import Snapshots
-from store.watchers import Watcher, Watchers
+from store.watchers import RAW, Watcher, Watchers
 
 TRIM_PER_STEP: Final = 2000
 EXPIRE_PER_STEP: Final = 100
@@ -76,7 +80,9 @@ class StoreSettings:
     watermark_period_ns: int = 10_000_000_000
     """An idle watch stream hears a new watermark so often. Who cannot wait asks for a promise."""
     epoch_ns: int = 0
-    """When the cluster was made: revisions count microseconds from here."""
+    """When the cluster was made: hybrid revisions count microseconds from here."""
+    revisions: Revisions = "hybrid"
+    """Dense ones are for a single shard; its history then has no age, and is kept until asked."""
 
 
 class StoreCore:
@@ -86,7 +92,7 @@ class StoreCore:
         self.settings = settings
         self.keyspace = Keyspace()
         self.leases = Leases()
-        self.clock = RevisionClock(settings.shard, settings.epoch_ns)
+        self.clock = new_clock(settings.revisions, settings.shard, settings.epoch_ns)
         self.answers = Answers()
         self.ledger = Ledger(self.keyspace, self.leases, self.clock, self.answers)
         self.reads = self.ledger.reads
@@ -97,6 +103,7 @@ class StoreCore:
         self._writes: dict[str, Callable[[StoreRequest], Proposal]] = {
             PUT: self._proposer.put,
             DELETE: self._proposer.delete,
+            DELETE_RANGE: self._proposer.delete_range,
             TXN: self._proposer.transaction,
             GRANT: self._proposer.grant,
             REVOKE: lambda request: self._proposer.revoke(*integers(request, 1)),
@@ -106,6 +113,8 @@ class StoreCore:
             RANGE: self._range,
             PROMISE: self._promise,
             KEEPALIVE: self._keep_alive,
+            LEASE: self._lease,
+            LEASES: self._leases,
             COMPACT: self._compact_asked,
             STATUS: self._status,
         }
@@ -115,12 +124,12 @@ class StoreCore:
         self._compact_at_ns = 0
         self._busy = False
         """Something is left for the next step."""
-        self._trimmed = True
 
     def resume(self, index: int, log_bytes: int) -> None:
         """Take the place of an earlier run whose log ended at ``index``. Before the first step."""
         assert self._now_ns == 0
         self.ledger.resume(index)
+        self.ledger.trimmed = False
         self.log_bytes = self.snapshots.log_bytes_kept = log_bytes
         self.snapshots.written_revision = self.keyspace.compact_revision
 
@@ -136,7 +145,7 @@ class StoreCore:
         if self.ledger.drain(now_ns):
             self._busy = True
         self._notify()
-        for read, reply in self.reads.advance():
+        for read, reply in self.reads.advance(self.ledger.watermark):
             assert read.call is not None
             self.answers.give(read.call, read.place, reply)
         self._trim()
@@ -186,10 +195,10 @@ class StoreCore:
                 if chunk is not None:
                     self._effects.append(chunk)
                 else:
-                    self._trimmed = False
+                    self.ledger.trimmed = False
             case SnapshotFailed(revision=revision):
                 self.snapshots.failed(revision)
-                self._trimmed = False
+                self.ledger.trimmed = False
             case _:
                 assert_never(event)
 
@@ -234,7 +243,7 @@ class StoreCore:
 
     def _promise(self, call: Call, place: int, request: StoreRequest) -> None:
         (at_least,) = integers(request, 1)
-        if self.clock.reaches(at_least):
+        if self.clock.reaches(at_least) and self.clock.push(at_least) >= at_least:
             self.ledger.promise(call, place, at_least)
         else:
             self.answers.give(call, place, (FUTURE, self.ledger.watermark))
@@ -244,8 +253,29 @@ class StoreCore:
         ttl_s = self.leases.keep_alive(lease, self._now_ns)
         self.answers.give(call, place, (NOT_FOUND,) if ttl_s is None else (OK, ttl_s))
 
+    def _lease(self, call: Call, place: int, request: StoreRequest) -> None:
+        (lease,) = integers(request, 1)
+        held = self.leases.granted.get(lease)
+        reply: StoreReply = (NOT_FOUND,)
+        if held is not None:
+            remaining_s = self.leases.remaining_s(lease, self._now_ns)
+            reply = (OK, held.ttl_s, remaining_s, list(held.keys))
+        self.answers.give(call, place, reply)
+
+    def _leases(self, call: Call, place: int, request: StoreRequest) -> None:
+        integers(request, 0)
+        self.answers.give(call, place, (OK, list(self.leases.granted)))
+
     def _compact_asked(self, call: Call, place: int, request: StoreRequest) -> None:
-        self.answers.give(call, place, self._compact(*integers(request, 1)))
+        """Logged, so that what was once refused is not readable again after a restart."""
+        (revision,) = integers(request, 1)
+        compacted = self.keyspace.compact_revision
+        if revision > self.ledger.watermark:
+            self.answers.give(call, place, (FUTURE, self.ledger.watermark))
+        elif revision <= compacted and compacted:
+            self.answers.give(call, place, (COMPACTED, compacted))
+        else:
+            self.ledger.add(call, place, self._proposer.compact(revision))
 
     def _status(self, call: Call, place: int, request: StoreRequest) -> None:
         status = {
@@ -258,18 +288,9 @@ class StoreCore:
         }
         self.answers.give(call, place, (OK, status))
 
-    def _compact(self, revision: int) -> StoreReply:
-        if revision > self.ledger.watermark:
-            return (FUTURE, self.ledger.watermark)
-        if revision < self.keyspace.compact_revision:
-            return (COMPACTED, self.keyspace.compact_revision)
-        self.keyspace.compact_revision = revision
-        self._trimmed = False
-        return (OK, revision)
-
     def _open_watch(self, event: WatchOpened) -> None:
         start = event.start_revision
-        if start and start < self.keyspace.compact_revision:
+        if start and start < self.keyspace.kept_after:
             self._effects.append(EndWatch(event.watcher, "compacted"))
             return
         if start < 0 or not self.clock.reaches(start):
@@ -279,7 +300,9 @@ class StoreCore:
         # Writes from now on come after what the reader has seen, also on another shard.
         self.clock.push(start)
         watermark = self.ledger.watermark
-        watcher = Watcher(event.watcher, event.prefix, start or watermark, event.want_previous, 0)
+        form = RAW if event.raw else int(event.want_previous)
+        after = start or watermark
+        watcher = Watcher(event.watcher, event.prefix, after, form, 0, event.end)
         self._effects.append(self.watchers.open(watcher, watermark))
 
     # What follows.
@@ -297,7 +320,8 @@ class StoreCore:
             horizon = self.clock.at(now_ns - retain_ns)
             horizon = min(horizon, self.ledger.watermark) if retain_ns else 0
             if self.keyspace.compact_revision < horizon:
-                self._compact(horizon)
+                self.keyspace.compact(horizon)
+                self.ledger.trimmed = False
             if self.snapshots.due(self.log_bytes):
                 self._effects.append(self.snapshots.begin())
 
@@ -314,12 +338,12 @@ class StoreCore:
             self._effects += self.watchers.tell(ledger.watermark)
 
     def _trim(self) -> None:
-        if self._trimmed:
+        if self.ledger.trimmed:
             return
         # What a snapshot under way still has to read is kept.
         revision = self.snapshots.revision or self.keyspace.compact_revision
-        self._trimmed = self.keyspace.trim(revision, TRIM_PER_STEP)
-        if not self._trimmed:
+        self.ledger.trimmed = self.keyspace.trim(revision - 1, TRIM_PER_STEP)
+        if not self.ledger.trimmed:
             self._busy = True
 
     def _orders(self) -> Sequence[StoreEffect]:

@@ -8,7 +8,8 @@ Worked example. put a, put b, put a, delete b at revisions 10, 20, 30, 40 leave
 
 A read at 35 takes a from ``latest`` (30 <= 35) and b from ``history``. Compaction to 35 drops the
 changes up to 30 and with each of them the version that it replaced: a's history is gone, b still
-has its version of 20, which is what b was at 35. Compaction to 40 removes b altogether.
+has its version of 20, which is what b was at 35. Compaction to 41 removes b altogether; at 40 its
+tombstone is kept, because a watch may begin with the change of the compacted revision.
 """
 
 from bisect import bisect_right
@@ -36,7 +37,7 @@ def tombstone(key: bytes, revision: int) -> Record:
 class Keyspace:
     """Multi-version index of one shard. One writer: ``apply``, in order of revision."""
 
-    __slots__ = ("changes", "compact_revision", "history", "keys", "latest", "live")
+    __slots__ = ("changes", "compact_revision", "history", "kept_after", "keys", "latest", "live")
 
     def __init__(self) -> None:
         self.latest: dict[bytes, Record] = {}
@@ -45,7 +46,9 @@ class Keyspace:
         """Every key of ``latest``, tombstones too."""
         self.changes: list[Change] = []
         self.compact_revision = 0
-        """Nothing older can be read or watched."""
+        """Nothing older can be read."""
+        self.kept_after = 0
+        """Every change above it is kept, so a watch may begin there."""
         self.live = 0
         """Number of keys that exist."""
 
@@ -72,6 +75,11 @@ class Keyspace:
         change = (record, previous)
         self.changes.append(change)
         return change
+
+    def compact(self, revision: int) -> None:
+        """Nothing before ``revision`` can be asked for any more; ``trim`` frees it."""
+        self.compact_revision = max(self.compact_revision, revision)
+        self.kept_after = max(self.kept_after, revision - 1)
 
     def load(self, rows: Sequence[Record]) -> None:
         """Take rows of a snapshot into an empty history."""

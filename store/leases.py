@@ -57,6 +57,11 @@ class Leases:
         if after in self.granted:
             self.granted[after].keys[key] = None
 
+    def remaining_s(self, lease: int, now_ns: int) -> int:
+        """Whole seconds that a granted lease has left, negative when it should be gone.
+        Source: etcd server/etcdserver/v3_server.go, LeaseTimeToLive cuts the fraction."""
+        return int((self.granted[lease].deadline_ns - now_ns) / NS_PER_S)
+
     def expired(self, now_ns: int, limit: int) -> list[int]:
         """Up to ``limit`` leases whose time is over; each is named once."""
         due: list[int] = []

@@ -10,6 +10,7 @@ from typing import Final, assert_never
 
 from api.core import InvariantError
 from api.storage import INVALID, NO_SPACE, OK, StoreReply
+from store.forms import Malformed
 from store.keyspace import Change, Keyspace
 from store.leases import Leases
 from store.messages import KEY, LEASE, MOD, OP_CLOCK, LogRecord, Record
@@ -17,11 +18,13 @@ from store.pending import (
     CALL,
     INDEX,
     PLACE,
+    REVISION,
     THEN,
     WRITES,
     Answers,
     Call,
     CeilingRaised,
+    Compacted,
     Entry,
     LeaseGranted,
     LeaseRevoked,
@@ -30,9 +33,9 @@ from store.pending import (
     Then,
     TransactionReads,
 )
-from store.proposals import Malformed, Proposal
+from store.proposals import Proposal
 from store.reads import Reads
-from store.revisions import RevisionClock
+from store.revisions import Clock
 
 APPLY_PER_STEP: Final = 2000
 """Writes that a step applies, give or take one transaction. About 5 ms."""
@@ -54,12 +57,11 @@ class Ledger:
         "pending",
         "persisted_index",
         "reads",
+        "trimmed",
         "watermark",
     )
 
-    def __init__(
-        self, keyspace: Keyspace, leases: Leases, clock: RevisionClock, answers: Answers
-    ) -> None:
+    def __init__(self, keyspace: Keyspace, leases: Leases, clock: Clock, answers: Answers) -> None:
         self._keyspace = keyspace
         self._leases = leases
         self._clock = clock
@@ -75,12 +77,16 @@ class Ledger:
         self._records: list[LogRecord] = []
         self._changes: list[Change] = []
         self._tell = False
+        self.trimmed = True
+        """Whether everything that was compacted is freed."""
 
     def resume(self, index: int) -> None:
         """Go on behind the record ``index`` of the log, with the clock at what it may have told."""
         self.next_index = index + 1
         self.persisted_index = index
-        self._clock.ceiling = self._ceiling_ordered = self.watermark = self._clock.last
+        self._clock.resume()
+        self.watermark = self._clock.last
+        self._ceiling_ordered = self._clock.ceiling
 
     def add(self, call: Call | None, place: int, proposal: Proposal) -> None:
         """Log a proposal, or line it up behind what is logged."""
@@ -128,6 +134,8 @@ class Ledger:
         self.next_index = index
         self._records.clear()
         self._ceiling_ordered = self._clock.ceiling
+        kept = [entry[REVISION] for entry in self.pending.entries]
+        self._clock.retreat(max([self.watermark, *kept]))
         return expiries
 
     def drain(self, now_ns: int) -> bool:
@@ -228,6 +236,9 @@ class Ledger:
                 self.pending.settle_lease(then)
             case CeilingRaised(ceiling=ceiling):
                 self._clock.ceiling = ceiling
+            case Compacted(revision=revision):
+                self._keyspace.compact(revision)
+                self.trimmed = False
             case Promised():
                 self._tell = True
             case TransactionReads():

@@ -22,9 +22,10 @@ OP_DELETE: Final = 1
 OP_GRANT: Final = 2
 OP_REVOKE: Final = 3
 OP_CLOCK: Final = 4
+OP_COMPACT: Final = 5
 Op = tuple[Any, ...]
 """What a log record does: (OP_PUT, key, header, value, lease), (OP_DELETE, key),
-(OP_GRANT, lease, ttl_s), (OP_REVOKE, lease), (OP_CLOCK,)."""
+(OP_GRANT, lease, ttl_s), (OP_REVOKE, lease), (OP_CLOCK,), (OP_COMPACT, revision)."""
 
 LogRecord = tuple[int, Sequence[Op]]
 """(revision, ops): all ops of a record happen at once, at that revision. Revisions ascend, but for
@@ -71,6 +72,10 @@ class WatchOpened:
     prefix: bytes
     start_revision: int
     want_previous: bool
+    end: bytes | None = None
+    """Not None: the changes of the keys in [prefix, end) instead; empty: no upper bound."""
+    raw: bool = False
+    """Events as pairs (record, what it replaced or None), for a reader in the same process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +143,7 @@ class SendWatchFrames:
     """Send one body to one watcher. Every event of its prefix up to ``watermark`` is then sent."""
 
     watcher: int
-    events: Sequence[WatchEvent]
+    events: Sequence[WatchEvent] | Sequence[tuple[Record, Record | None]]
     watermark: int
 
 

@@ -60,11 +60,16 @@ class CeilingRaised:
 
 
 @dataclass(frozen=True, slots=True)
+class Compacted:
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
 class Promised:
     """Told, to the watchers too, once all before it are applied."""
 
 
-Then = TransactionReads | LeaseGranted | LeaseRevoked | CeilingRaised | Promised
+Then = TransactionReads | LeaseGranted | LeaseRevoked | CeilingRaised | Compacted | Promised
 """What else happens when an entry is applied."""
 
 Entry = tuple[int, int, tuple[Record, ...], Call | None, int, StoreReply, Then | None]

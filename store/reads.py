@@ -2,15 +2,19 @@
 
 from collections import deque
 from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Any
 
-from api.storage import COMPACTED, FUTURE, OK, StoreReply, StoreRequest
+from api.storage import COMPACTED, FUTURE, OK, ORDER, StoreReply, StoreRequest
+from store.forms import Malformed
 from store.keyspace import Keyspace
-from store.messages import HEADER, MOD, VALUE, VERSION
+from store.messages import CREATE, HEADER, KEY, MOD, VALUE, VERSION
 from store.pending import Call
-from store.proposals import Malformed
 
-WHOLE, KEYS_AND_HEADERS, COUNT = range(3)
-"""Modes of a range."""
+WHOLE, KEYS_AND_HEADERS, COUNT, COUNTED = range(4)
+"""Modes of a range; COUNTED is that of etcd's clients."""
+TXN_ITEMS_MAX = 10_000
+"""Items that a COUNTED range returns inside a transaction."""
 RANGE_CHUNK_KEYS = 1000
 """Keys that one range visits before another has its turn."""
 STEP_KEYS = 4000
@@ -35,6 +39,7 @@ class RangeRead:
     count: int = 0
     size: int = 0
     more: bool = False
+    order: "Order | None" = None
 
     def advance(self, keyspace: Keyspace, budget: int) -> tuple[bool, int]:
         """Visit up to ``budget`` keys. Returns whether the range is complete, and the keys seen."""
@@ -49,6 +54,9 @@ class RangeRead:
                     continue
                 record = older
             elif not record[VERSION]:
+                continue
+            if self.mode == COUNTED:
+                self._count(record)
                 continue
             if (self.limit and self.count == self.limit) or self.size >= RANGE_BYTES_MAX:
                 self.more = True
@@ -65,9 +73,69 @@ class RangeRead:
         self.start = keys[-1] + b"\x00"
         return False, len(keys)
 
-    def reply(self) -> StoreReply:
+    def _count(self, record: tuple[Any, ...]) -> None:
+        """Take what may be in the answer and count all. The bound in bytes is not for these: their
+        reader is in this process."""
+        self.count += 1
+        if self.order is not None:
+            if self.order.admits(record):
+                self.items.append(record)
+        elif not self.limit or len(self.items) < self.limit:
+            self.items.append(record)
+        else:
+            self.more = True
+
+    def reply(self, current: int) -> StoreReply:
+        """``current``: the newest revision there is."""
+        if self.mode == COUNTED:
+            items = self.items
+            if self.order is not None:
+                self.order.sort(items)
+                if self.limit and len(items) > self.limit:
+                    items, self.more = items[: self.limit], True
+            return (OK, current, self.more, items, self.count)
         found = self.count if self.mode == COUNT else self.items
         return (OK, self.revision, self.more, found)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The seventh argument of a range."""
+
+    place: int
+    """Of the field in a record."""
+    descending: bool
+    min_mod: int
+    max_mod: int
+    min_create: int
+    max_create: int
+
+    def admits(self, record: tuple[Any, ...]) -> bool:
+        return (
+            self.min_mod <= record[MOD]
+            and (not self.max_mod or record[MOD] <= self.max_mod)
+            and self.min_create <= record[CREATE]
+            and (not self.max_create or record[CREATE] <= self.max_create)
+        )
+
+    def sort(self, items: list[tuple[object, ...]]) -> None:
+        items.sort(key=itemgetter(self.place), reverse=self.descending)
+
+
+_ORDER_FIELDS = dict(zip(ORDER, (KEY, VERSION, CREATE, MOD, VALUE), strict=True))
+
+
+def _order(request: StoreRequest) -> Order | None:
+    if len(request) == 6:
+        return None
+    order = request[6]
+    if type(order) not in (list, tuple) or len(order) != 6 or request[5] != COUNTED:
+        raise Malformed("an order of a range has six items and is for mode 3")
+    if order[0] not in _ORDER_FIELDS or type(order[1]) is not bool:
+        raise Malformed("an order begins with a field and whether it descends")
+    if any(type(bound) is not int for bound in order[2:]):
+        raise Malformed("the bounds of an order are integers")
+    return Order(_ORDER_FIELDS[order[0]], *order[1:])
 
 
 @dataclass(slots=True)
@@ -94,19 +162,21 @@ class Reads:
 
     def range(self, request: StoreRequest, watermark: int) -> RangeRead | StoreReply:
         """A range to advance, or the refusal."""
-        if len(request) != 6:
+        if len(request) not in (6, 7):
             raise Malformed("range takes start, end, revision, limit, mode")
-        _, start, end, revision, limit, mode = request
+        _, start, end, revision, limit, mode = request[:6]
         if type(start) is not bytes or type(end) is not bytes:
             raise Malformed("range takes bytes for start and end")
-        if not (type(revision) is int is type(limit)) or limit < 0 or mode not in (0, 1, 2):
+        if not (type(revision) is int is type(limit)) or limit < 0 or mode not in (0, 1, 2, 3):
             raise Malformed("range takes integers for revision, limit, mode")
         refusal = self._refusal(revision, watermark)
         if refusal is not None:
             return refusal
-        return RangeRead(start, end, revision or watermark, limit, mode)
+        read = RangeRead(start, end, revision or watermark, limit, mode)
+        read.order = _order(request)
+        return read
 
-    def advance(self) -> list[tuple[RangeRead, StoreReply]]:
+    def advance(self, watermark: int) -> list[tuple[RangeRead, StoreReply]]:
         """Spend one step's budget on the ranges, in turns; return those that are answered."""
         budget = STEP_KEYS
         done: list[tuple[RangeRead, StoreReply]] = []
@@ -118,7 +188,7 @@ class Reads:
             complete, visited = read.advance(self.keyspace, min(budget, RANGE_CHUNK_KEYS))
             budget -= visited + 1
             if complete:
-                done.append((read, read.reply()))
+                done.append((read, read.reply(watermark)))
             else:
                 self.ranges.append(read)
         return done
@@ -132,12 +202,13 @@ class Reads:
             return read
         if not request[3]:
             read.revision = LATEST
-        read.limit = min(read.limit or RANGE_CHUNK_KEYS, RANGE_CHUNK_KEYS)
+        most = TXN_ITEMS_MAX if read.mode == COUNTED else RANGE_CHUNK_KEYS
+        read.limit = min(read.limit or most, most)
         complete = False
         while not complete:
             complete, _ = read.advance(self.keyspace, RANGE_CHUNK_KEYS)
         read.revision = revision
-        return read.reply()
+        return read.reply(revision)
 
     def _refusal(self, revision: int, watermark: int) -> StoreReply | None:
         if revision < 0:

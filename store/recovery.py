@@ -9,6 +9,7 @@ from store.messages import (
     CREATE,
     KEY,
     LEASE,
+    OP_COMPACT,
     OP_DELETE,
     OP_GRANT,
     OP_PUT,
@@ -45,22 +46,27 @@ def recovered_core(settings: StoreSettings, found: Recovered) -> StoreCore:
         core.keyspace.load(chunk)
         for record in chunk:
             core.leases.attach(record[KEY], 0, record[LEASE])
-    core.keyspace.compact_revision = found.snapshot_revision
-    core.clock.push(found.snapshot_revision)
+    core.keyspace.compact_revision = core.keyspace.kept_after = found.snapshot_revision
+    core.clock.recover(found.snapshot_revision)
     index = found.first_index - 1
     for revision, ops in found.records:
         index += 1
-        core.clock.push(revision)
-        if revision > found.snapshot_revision:
-            _replay(core, revision, ops)
+        core.clock.recover(revision)
+        _replay(core, revision, ops, found.snapshot_revision)
     core.resume(index, found.log_bytes)
     return core
 
 
-def _replay(core: StoreCore, revision: int, ops: Sequence[Op]) -> None:
+def _replay(core: StoreCore, revision: int, ops: Sequence[Op], snapshot_revision: int) -> None:
+    """A record at the snapshot's revision may be newer than the snapshot if it changes no key:
+    such ones are done again, which changes nothing."""
     keyspace, leases = core.keyspace, core.leases
+    if revision < snapshot_revision:
+        return
     for op in ops:
         record: Record
+        if revision == snapshot_revision and op[0] in (OP_PUT, OP_DELETE):
+            continue
         if op[0] == OP_PUT:
             _, key, header, value, lease = op
             before = keyspace.current(key)
@@ -71,9 +77,12 @@ def _replay(core: StoreCore, revision: int, ops: Sequence[Op]) -> None:
             record = tombstone(op[1], revision)
         else:
             if op[0] == OP_GRANT:
-                leases.grant(op[1], op[2], 0)
+                if op[1] not in leases.granted:
+                    leases.grant(op[1], op[2], 0)
             elif op[0] == OP_REVOKE:
                 leases.forget(op[1])
+            elif op[0] == OP_COMPACT:
+                keyspace.compact(op[1])
             continue
         _, replaced = keyspace.apply(record)
         leases.attach(record[KEY], replaced[LEASE] if replaced is not None else 0, record[LEASE])

@@ -1,4 +1,4 @@
-"""Watchers of a shard: who follows which prefix, from where, and what each was last told.
+"""Watchers of a shard: who follows which keys, from where, and what each was last told.
 
 A watcher that starts in the past is replayed in chunks from the kept changes; when it has caught up
 it joins the synced ones, which get every change as it is applied.
@@ -6,9 +6,10 @@ it joins the synced ones, which get every change as it is applied.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from store.keyspace import Change, Keyspace, watch_event
-from store.messages import HEADER, KEY, MOD, VALUE, EndWatch, SendWatchFrames, WatchEvent
+from store.messages import HEADER, KEY, MOD, VALUE, VERSION, EndWatch, SendWatchFrames
 
 REPLAY_CHUNK = 1000
 """Changes that one watcher is replayed in a step."""
@@ -17,27 +18,46 @@ FRAME_BYTES = 4 << 20
 """A body is cut after the event with which it reaches this size."""
 
 
+RAW = 2
+"""Form of events: changes as they are. 0 and 1: wire events, without and with the previous."""
+_Body = tuple[list[Any], int]
+"""Events of one form, and the watermark that they complete."""
+_Span = tuple[bytes, bytes | None]
+
+
 @dataclass(slots=True)
 class Watcher:
     number: int
     prefix: bytes
     after: int
     """Changes up to here are not wanted."""
-    want_previous: bool
+    form: int
     sent: int
     """The watermark that it was told last."""
+    end: bytes | None = None
+    """As in WatchOpened."""
+
+    def wants(self, key: bytes) -> bool:
+        if self.end is None:
+            return key.startswith(self.prefix)
+        return _within(key, self.prefix, self.end)
 
 
 class Watchers:
-    """Synced and replaying watchers. Cost of a change: one dictionary lookup for each distinct
-    length of prefix, and one event for those that match."""
+    """Synced and replaying watchers. Cost of a change: one dictionary lookup for single keys, one
+    for each distinct length of prefix, a comparison for each distinct other range, and one event
+    for those that match."""
 
-    __slots__ = ("_by_prefix", "_lengths", "_replaying", "all")
+    __slots__ = ("_by_span", "_lengths", "_ranges", "_replaying", "all")
 
     def __init__(self) -> None:
         self.all: dict[int, Watcher] = {}
-        self._by_prefix: dict[bytes, dict[int, Watcher]] = {}
+        self._by_span: dict[_Span, dict[int, Watcher]] = {}
+        """Synced watchers of the same keys."""
         self._lengths: list[int] = []
+        """Of the prefixes in it."""
+        self._ranges: list[tuple[bytes, bytes]] = []
+        """The spans in it that are no prefix and no single key."""
         self._replaying: dict[int, Watcher] = {}
 
     def open(self, watcher: Watcher, watermark: int) -> SendWatchFrames:
@@ -58,39 +78,46 @@ class Watchers:
         if watcher is None:
             return False
         if self._replaying.pop(number, None) is None:
-            group = self._by_prefix[watcher.prefix]
+            span = (watcher.prefix, watcher.end)
+            group = self._by_span[span]
             del group[number]
             if not group:
-                del self._by_prefix[watcher.prefix]
-                self._lengths = sorted({len(prefix) for prefix in self._by_prefix})
+                del self._by_span[span]
+                self._survey()
         return True
 
     def notify(self, changes: Sequence[Change], watermark: int) -> list[SendWatchFrames]:
         """Bodies for the synced watchers that these changes concern."""
-        batches: dict[bytes, list[Change]] = {}
-        by_prefix = self._by_prefix
+        batches: dict[_Span, list[Change]] = {}
+        by_span = self._by_span
         for change in changes:
-            key = change[0][KEY]
-            for length in self._lengths:
-                prefix = key[:length]
-                if prefix in by_prefix:
-                    batch = batches.get(prefix)
+            for span in self._spans_of(change[0][KEY]):
+                if span in by_span:
+                    batch = batches.get(span)
                     if batch is None:
-                        batches[prefix] = [change]
+                        batches[span] = [change]
                     else:
                         batch.append(change)
         frames: list[SendWatchFrames] = []
-        for prefix, batch in batches.items():
-            bodies: dict[bool, list[tuple[list[WatchEvent], int]]] = {}
-            for watcher in by_prefix[prefix].values():
-                wanted = watcher.want_previous
+        for span, batch in batches.items():
+            bodies: dict[int, list[_Body]] = {}
+            for watcher in by_span[span].values():
+                form = watcher.form
                 if batch[0][0][MOD] <= watcher.after:
-                    frames += _frames(watcher, _bodies(_after(batch, watcher), wanted, watermark))
+                    frames += _frames(watcher, _bodies(_after(batch, watcher), form, watermark))
                     continue
-                if wanted not in bodies:
-                    bodies[wanted] = _bodies(batch, wanted, watermark)
-                frames += _frames(watcher, bodies[wanted])
+                if form not in bodies:
+                    bodies[form] = _bodies(batch, form, watermark)
+                frames += _frames(watcher, bodies[form])
         return frames
+
+    def _spans_of(self, key: bytes) -> list[_Span]:
+        """The spans in which ``key`` lies, if anybody watches them."""
+        spans: list[_Span] = [(key[:length], None) for length in self._lengths]
+        if self._ranges:
+            spans += [(start, end) for start, end in self._ranges if _within(key, start, end)]
+        spans.append((key, key + b"\x00"))
+        return spans
 
     def replay(
         self, keyspace: Keyspace, watermark: int
@@ -100,15 +127,15 @@ class Watchers:
         effects: list[SendWatchFrames | EndWatch] = []
         for number, watcher in list(self._replaying.items())[:REPLAYS_PER_STEP]:
             del self._replaying[number]
-            if watcher.sent < keyspace.compact_revision:
+            if watcher.sent < keyspace.kept_after:
                 del self.all[number]
                 effects.append(EndWatch(number, "compacted"))
                 continue
             changes = keyspace.changes_after(watcher.sent, REPLAY_CHUNK)
             caught_up = len(changes) < REPLAY_CHUNK
             reached = watermark if caught_up else changes[-1][0][MOD]
-            wanted = [change for change in changes if change[0][KEY].startswith(watcher.prefix)]
-            bodies = _bodies(wanted, watcher.want_previous, reached) or [([], reached)]
+            wanted = [change for change in changes if watcher.wants(change[0][KEY])]
+            bodies = _bodies(wanted, watcher.form, reached) or [([], reached)]
             effects += _frames(watcher, bodies)
             if caught_up:
                 self._join(watcher)
@@ -126,31 +153,39 @@ class Watchers:
         return frames
 
     def _join(self, watcher: Watcher) -> None:
-        group = self._by_prefix.setdefault(watcher.prefix, {})
+        group = self._by_span.setdefault((watcher.prefix, watcher.end), {})
         group[watcher.number] = watcher
         if len(group) == 1:
-            self._lengths = sorted({len(prefix) for prefix in self._by_prefix})
+            self._survey()
+
+    def _survey(self) -> None:
+        """A span came or went."""
+        spans = self._by_span
+        self._lengths = sorted({len(start) for start, end in spans if end is None})
+        self._ranges = [
+            (start, end) for start, end in spans if end is not None and end != start + b"\x00"
+        ]
+
+
+def _within(key: bytes, start: bytes, end: bytes) -> bool:
+    return start <= key and (not end or key < end)
 
 
 def _after(batch: Sequence[Change], watcher: Watcher) -> list[Change]:
     return [change for change in batch if change[0][MOD] > watcher.after]
 
 
-def _frames(
-    watcher: Watcher, bodies: Sequence[tuple[list[WatchEvent], int]]
-) -> list[SendWatchFrames]:
+def _frames(watcher: Watcher, bodies: Sequence[_Body]) -> list[SendWatchFrames]:
     for _, watermark in bodies:
         watcher.sent = max(watcher.sent, watermark)
     return [SendWatchFrames(watcher.number, events, mark) for events, mark in bodies]
 
 
-def _bodies(
-    batch: Sequence[Change], want_previous: bool, watermark: int
-) -> list[tuple[list[WatchEvent], int]]:
+def _bodies(batch: Sequence[Change], form: int, watermark: int) -> list[_Body]:
     """Events in bodies of bounded size, each with what it completes: the changes of one revision
     are never split, and only the last body carries the whole watermark."""
-    bodies: list[tuple[list[WatchEvent], int]] = []
-    events: list[WatchEvent] = []
+    bodies: list[_Body] = []
+    events: list[Any] = []
     size = 0
     reached = 0
     for change in batch:
@@ -158,11 +193,11 @@ def _bodies(
         if size >= FRAME_BYTES and revision != reached:
             bodies.append((events, reached))
             events, size = [], 0
-        event = watch_event(change, want_previous)
-        events.append(event)
-        size += len(event[5]) + len(event[6])
-        if event[7] is not None and change[1] is not None:
-            size += len(change[1][HEADER]) + len(change[1][VALUE])
+        events.append(change if form == RAW else watch_event(change, form == 1))
+        record, previous = change
+        size += len(record[HEADER]) + len(record[VALUE])
+        if previous is not None and (form or not record[VERSION]):
+            size += len(previous[HEADER]) + len(previous[VALUE])
         reached = revision
     if events:
         bodies.append((events, watermark))

@@ -68,9 +68,9 @@ class SnapshotFile:
 
 
 def drop_covered(directory: LogDirectory, revision: int) -> None:
-    """Remove the log files, oldest first, in which nothing is newer than the snapshot. The last
-    file stays: it is the one that is appended to."""
-    while len(directory.segments) > 1 and directory.segments[0].max_revision <= revision:
+    """Remove the log files, oldest first, in which everything is older than the snapshot: a lease
+    granted at its very revision may be missing in it. The last file stays: it is appended to."""
+    while len(directory.segments) > 1 and directory.segments[0].max_revision < revision:
         directory.segments.pop(0).path.unlink()
     directory.sync()
 

@@ -181,6 +181,7 @@ def test_snapshot_replaces_the_log_behind_it(
     files_before = len(list(tmp_path.glob("log-*")))
     revision = core.keyspace.changes[59][0][2]
     step(RequestsArrived((999,), ((("compact", revision),),)))
+    step(disk.reports.get(timeout=TIMEOUT_S))
     disk.journal.write_snapshot(core.snapshots.begin())
     while core.snapshots.revision:
         step(disk.reports.get(timeout=TIMEOUT_S))

@@ -271,6 +271,15 @@ def test_compaction_ends_reads_and_watches_of_the_past() -> None:
     assert shard.ended[shard.watch(b"/", first)] == "compacted"
     assert [event[0] for event in shard.events(shard.watch(b"/", second))] == [1]
     assert shard.one("compact", third) == (OK, third)
+    assert [event[0] for event in shard.events(shard.watch(b"/", third - 1))] == [1]
+    again = shard.crash()
+    assert again.one("get", A, first) == (COMPACTED, third)
+
+
+def test_all_is_freed_one_revision_after_its_compaction() -> None:
+    shard = ShardInMemory()
+    shard.do(put(A, b"1"), ("del", A, -1))
+    shard.one("compact", shard.one("grant", 1, 10)[1] and shard.core.ledger.watermark)
     assert len(shard.core.keyspace.keys) == 0 and not shard.core.keyspace.history
 
 
@@ -357,4 +366,5 @@ def test_compaction_keeps_what_a_snapshot_still_reads() -> None:
     assert [row[5] for row in rows] == [b"old"] * 1500
     shard.step(SnapshotWritten(old, 0))
     shard.settle()
-    assert not shard.core.keyspace.history
+    # The change at the compacted revision itself may still be watched.
+    assert list(shard.core.keyspace.history) == [b"/k/1499"]

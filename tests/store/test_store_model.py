@@ -185,7 +185,7 @@ class StoreModel(RuleBasedStateMachine):
         self.shard.now_ns -= SECOND
         self.forget_pending()
         self.watches.clear()
-        self.compacted = self.shard.snapshot.snapshot_revision
+        assert self.shard.core.keyspace.compact_revision == self.compacted
         self.shard.settle()
         assert self.shard.core.ledger.watermark >= told
 
@@ -247,10 +247,11 @@ class StoreModel(RuleBasedStateMachine):
     def compact(self, data: st.DataObject) -> None:
         watermark = self.shard.core.ledger.watermark
         revision = data.draw(st.sampled_from([at for at, _ in self.states if at <= watermark]))
-        call = self.shard.ask(("compact", revision))
+        self.shard.persist()
         self.shard.settle()
-        (reply,) = self.shard.replies[call]
-        if revision < self.compacted:
+        self.answers()
+        (reply,) = self.shard.do(("compact", revision))
+        if revision <= self.compacted and self.compacted:
             assert reply == (COMPACTED, self.compacted)
         else:
             assert reply == (OK, revision)

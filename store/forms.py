@@ -1,0 +1,93 @@
+"""The shapes of requests: what a writer may ask, checked before anything is decided."""
+
+from collections.abc import Sequence
+
+from api.storage import DELETE, DELETE_RANGE, GET, PUT, RANGE, StoreRequest
+
+REQUEST_BYTES_MAX = 1_572_864
+"""Key, header and value together. Source: etcd server/embed/config.go, DefaultMaxRequestBytes."""
+TXN_OPS_MAX = 128
+"""Source: etcd server/embed/config.go, DefaultMaxTxnOps."""
+TOO_LARGE = "etcdserver: request is too large"
+DUPLICATE = "etcdserver: duplicate key given in txn request"
+_NESTED = (PUT, DELETE, DELETE_RANGE, GET, RANGE)
+
+
+class Malformed(ValueError):
+    """A request that does not follow api/storage.py. Answered with INVALID and this message."""
+
+
+def checked_put(request: StoreRequest) -> tuple[bytes, int]:
+    if len(request) not in (6, 7):
+        raise Malformed("put takes key, header, value, expected, lease")
+    key, header, value, expected, lease = request[1:6]
+    if not (
+        type(key) is bytes is type(header) is type(value) and type(expected) is int is type(lease)
+    ):
+        raise Malformed("put takes bytes, bytes, bytes, int, int")
+    if len(request) == 7 and (type(request[6]) is not int or not 0 <= request[6] < 8):
+        raise Malformed("put takes flags from 0 to 7")
+    if len(key) + len(header) + len(value) > REQUEST_BYTES_MAX:
+        raise Malformed(TOO_LARGE)
+    if not key:
+        raise Malformed("etcdserver: key is not provided")
+    return key, expected
+
+
+def checked_delete(request: StoreRequest) -> tuple[bytes, int]:
+    if len(request) != 3:
+        raise Malformed("del takes key, expected")
+    _, key, expected = request
+    if type(key) is not bytes or type(expected) is not int:
+        raise Malformed("del takes bytes, int")
+    return key, expected
+
+
+def checked_delete_range(request: StoreRequest) -> None:
+    if len(request) != 4:
+        raise Malformed("delrange takes start, end, want_previous")
+    _, start, end, want_previous = request
+    if not (type(start) is bytes is type(end)) or type(want_previous) is not bool:
+        raise Malformed("delrange takes bytes, bytes, bool")
+
+
+def checked_branch(branch: Sequence[StoreRequest]) -> None:
+    """Shapes, sizes and duplicates of one branch of a transaction. Keys may be deleted twice in
+    overlapping ranges, but what is put is written once."""
+    size = 0
+    written: dict[bytes, None] = {}
+    put: list[bytes] = []
+    ranges: list[tuple[bytes, bytes]] = []
+    for nested in branch:
+        if type(nested) not in (list, tuple) or not nested or nested[0] not in _NESTED:
+            raise Malformed("a transaction holds put, del, delrange, get, range")
+        if nested[0] in (GET, RANGE):
+            continue
+        if nested[0] == DELETE_RANGE:
+            checked_delete_range(nested)
+            ranges.append((nested[1], nested[2]))
+            continue
+        key, expected = checked_put(nested) if nested[0] == PUT else checked_delete(nested)
+        if expected != -1:
+            raise Malformed("inside a transaction expected must be -1: use compares")
+        if key in written:
+            raise Malformed(DUPLICATE)
+        written[key] = None
+        if nested[0] == PUT:
+            size += len(key) + len(nested[2]) + len(nested[3])
+            put.append(key)
+    if size > REQUEST_BYTES_MAX:
+        raise Malformed(TOO_LARGE)
+    for start, end in ranges:
+        if any(start <= key and (not end or key < end) for key in put):
+            raise Malformed(DUPLICATE)
+
+
+def integers(request: StoreRequest, count: int) -> tuple[int, ...]:
+    """The arguments of a request that takes ``count`` integers >= 0."""
+    arguments = tuple(request[1:])
+    if len(arguments) != count or any(type(number) is not int for number in arguments):
+        raise Malformed(f"{request[0]} takes {count} integers")
+    if min(arguments, default=0) < 0:
+        raise Malformed(f"{request[0]}: negative argument")
+    return arguments
