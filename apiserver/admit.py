@@ -1,19 +1,26 @@
 """Admission on create: which of the rules in ``api.admission`` run, with what they need to know."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import Any
 
 from api.admission import (
+    DEFAULT_INGRESS_CLASS,
+    DEFAULT_STORAGE_CLASS,
+    PriorityClass,
     add_default_tolerations,
     add_service_account,
+    default_class,
     is_mirror,
+    protect,
     resolve_priority,
     service_account_name,
+    set_default_class,
     taint_new_node,
 )
 from api.core import JsonObject
-from api.errors import Forbidden
+from api.errors import Forbidden, aggregate
 from api.kinds import Kind, kind_of
+from api.limits import limit_claim, limit_pod
 from api.storage import GET
 from apiserver.records import Record
 from apiserver.registry import Ask, Registry
@@ -30,6 +37,57 @@ def admit(registry: Registry, kind: Kind, obj: JsonObject) -> Generator[Ask, Any
         yield from _admit_pod(registry, obj)
     elif key == "nodes":
         taint_new_node(obj)
+    elif key == "persistentvolumeclaims":
+        _admit_claim(registry, obj)
+    elif key == "networking.k8s.io/ingresses":
+        _default(registry, key, obj, INGRESS_CLASSES, DEFAULT_INGRESS_CLASS)
+    protect(key, obj)
+
+
+STORAGE_CLASSES = "storage.k8s.io/storageclasses"
+INGRESS_CLASSES = "networking.k8s.io/ingressclasses"
+PRIORITY_CLASSES = "scheduling.k8s.io/priorityclasses"
+LIMIT_RANGES = "limitranges"
+
+
+def limit_ranges(registry: Registry, namespace: str) -> list[JsonObject]:
+    """The LimitRanges of a namespace, as far as the watch cache has seen them."""
+    cache = registry.caches[LIMIT_RANGES]
+    if not cache.records:
+        return []
+    return [record.object() for record in cache.walk(namespace)]
+
+
+def _admit_claim(registry: Registry, claim: JsonObject) -> None:
+    _default(registry, "persistentvolumeclaims", claim, STORAGE_CLASSES, DEFAULT_STORAGE_CLASS)
+    meta = claim["metadata"]
+    faults = limit_claim(claim, limit_ranges(registry, meta["namespace"]))
+    if faults:
+        raise Forbidden("persistentvolumeclaims", meta.get("name", ""), aggregate(faults))
+
+
+def _default(registry: Registry, key: str, obj: JsonObject, classes: str, annotation: str) -> None:
+    """The class that an administrator has marked as the default, for an object without one."""
+    marked = (
+        record.object()
+        for record in registry.caches[classes].records.values()
+        if annotation.encode() in record.value
+    )
+    name = default_class(marked, annotation)
+    if name is not None:
+        set_default_class(key, obj, name)
+
+
+def _priority_classes(registry: Registry) -> tuple[Mapping[str, PriorityClass], str]:
+    """What pods take from each class, by name, and the name of the global default, if any."""
+    classes: dict[str, PriorityClass] = {}
+    default = ""
+    for record in registry.caches[PRIORITY_CLASSES].records.values():
+        one = record.object()
+        classes[record.name] = PriorityClass(one["value"], one["preemptionPolicy"])
+        if one.get("globalDefault") and (not default or one["value"] < classes[default].value):
+            default = record.name
+    return classes, default
 
 
 def _admit_pod(registry: Registry, pod: JsonObject) -> Generator[Ask, Any, None]:
@@ -37,8 +95,11 @@ def _admit_pod(registry: Registry, pod: JsonObject) -> Generator[Ask, Any, None]
     if not is_mirror(pod):
         account = yield from account_of(registry, meta, service_account_name(pod))
         add_service_account(pod, account, registry.names.suffix())
+    faults = limit_pod(pod, limit_ranges(registry, meta["namespace"]))
+    if faults:
+        raise Forbidden("pods", meta.get("name", ""), aggregate(faults))
     add_default_tolerations(pod)
-    refusal = resolve_priority(pod, {})
+    refusal = resolve_priority(pod, *_priority_classes(registry))
     if refusal is not None:
         raise Forbidden("pods", meta.get("name", ""), refusal)
 

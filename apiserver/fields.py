@@ -39,6 +39,11 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "services": ("spec.clusterIP", "spec.type"),
     "events": _EVENT,
     "apps/replicasets": ("status.replicas",),
+    "replicationcontrollers": ("status.replicas",),
+    "secrets": ("type",),
+    "batch/jobs": ("status.successful",),
+    "certificates.k8s.io/certificatesigningrequests": ("spec.signerName",),
+    "resource.k8s.io/resourceslices": ("spec.nodeName", "spec.driver"),
 }
 """Resource key to the names of its selectable fields, in the order in which records keep them."""
 
@@ -93,6 +98,11 @@ def _replica_set(obj: JsonObject) -> tuple[str, ...]:
     return (str((obj.get("status") or {}).get("replicas", 0)),)
 
 
+def _resource_slice(obj: JsonObject) -> tuple[str, ...]:
+    spec = obj.get("spec") or {}
+    return (spec.get("nodeName") or "", spec.get("driver", ""))
+
+
 _READ: dict[str, Callable[[JsonObject], tuple[str, ...]]] = {
     "pods": _pod,
     "nodes": _node,
@@ -100,6 +110,13 @@ _READ: dict[str, Callable[[JsonObject], tuple[str, ...]]] = {
     "services": _service,
     "events": _event,
     "apps/replicasets": _replica_set,
+    "replicationcontrollers": _replica_set,
+    "secrets": lambda obj: (obj.get("type", ""),),
+    "batch/jobs": lambda obj: (str((obj.get("status") or {}).get("succeeded", 0)),),
+    "certificates.k8s.io/certificatesigningrequests": lambda obj: (
+        (obj.get("spec") or {}).get("signerName", ""),
+    ),
+    "resource.k8s.io/resourceslices": _resource_slice,
 }
 
 

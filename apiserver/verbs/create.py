@@ -19,7 +19,7 @@ from api.storage import CONFLICT, GET, OK, PUT
 from api.times import rfc3339
 from api.validation import validate_create
 from api.validation.metadata import check_metadata
-from apiserver.admit import ACCOUNT_WITHOUT_OPINIONS, account_of, admit
+from apiserver.admit import ACCOUNT_WITHOUT_OPINIONS, account_of, admit, limit_ranges
 from apiserver.bodies import fit_object, parse_object
 from apiserver.options import write_options
 from apiserver.records import DELETING, Record, encode
@@ -42,6 +42,8 @@ class Draft(NamedTuple):
     warnings: Sequence[str] = ()
     spec_key: bytes = b""
     """Of a pod whose specification is known: its JSON, which ``obj`` then lacks."""
+    owned: bool = False
+    """Its managedFields are those of an apply."""
 
 
 Encoding = Callable[[], tuple[bytes, bytes, int]]
@@ -52,7 +54,8 @@ def create(registry: Registry, request: Request) -> Verb:
     options = write_options("CreateOptions", request.options, request.over_frames)
     validation, kind = options.field_validation, request.kind
     obj, duplicates = parse_object(kind, request, validation)
-    key = _known_spec(registry, obj) if kind.key == "pods" and not duplicates else b""
+    known = kind.key == "pods" and not duplicates and not limit_ranges(registry, request.namespace)
+    key = _known_spec(registry, obj) if known else b""
     if key:
         del obj["spec"]
     warnings = fit_object(kind, obj, duplicates, validation)
@@ -72,6 +75,8 @@ def create_object(registry: Registry, request: Request, draft: Draft) -> Verb:
             if kind.namespaced:
                 yield from _namespace_accepts(registry, request)
             _stamp(registry, meta)
+            if not draft.owned:
+                meta.pop("managedFields", None)
             encoding = yield from _completed(registry, kind, draft)
         header, value, offset = encoding()
         name = obj["metadata"]["name"]
@@ -111,7 +116,7 @@ def _completed(registry: Registry, kind: Kind, draft: Draft) -> Generator[Ask, A
         raise Invalid(kind.qualified, obj["metadata"].get("name", ""), causes)
     if kind.key == "services":
         registry.addresses.allocate(obj, None, registry.now_ns)
-    if spec_key and not is_mirror(obj):
+    if spec_key and not is_mirror(obj) and not limit_ranges(registry, obj["metadata"]["namespace"]):
         account = yield from account_of(registry, obj["metadata"], service_account_name(obj))
         if account is ACCOUNT_WITHOUT_OPINIONS:
             registry.pod_specs.learn(spec_key, obj)
@@ -187,7 +192,6 @@ def _stamp(registry: Registry, meta: JsonObject) -> None:
         "deletionGracePeriodSeconds",
         "selfLink",
         "generation",
-        "managedFields",
     ):
         meta.pop(name, None)
     meta["uid"] = registry.uids.uuid()
