@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from actors.clock import WallClock
+from actors.clock import WallClock, settle_gc
 from actors.disk import DirectoryError, JournalFile, LogDirectory
 from actors.disk.journal_file import DiskEvent
 from actors.net import FrameServer, PeerError, ServerStream
@@ -46,6 +46,7 @@ async def start(config: StoreConfig, resolve: Resolve) -> "Store":
             )
         core = await asyncio.to_thread(recovered_core, settings, found)
         store = Store(core, directory, config)
+        settle_gc()
         try:
             await store.listen(config)
         except BaseException:

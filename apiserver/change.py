@@ -23,8 +23,8 @@ maxRetryWhenPatchConflicts, apiserver/pkg/endpoints/handlers/patch.go."""
 VALUE_BYTES_MAX = 1_572_864
 
 Make = Callable[[Record, JsonObject], JsonObject]
-"""The new state of an object, from its record and a fresh parsed copy of it (without
-resourceVersion). Raises an ApiError to refuse."""
+"""The new state of an object, from its record and its parsed state (without resourceVersion), of
+which parts may be taken over but nothing changed. Raises an ApiError to refuse."""
 
 
 class Changed(NamedTuple):
@@ -60,7 +60,7 @@ def change(
             raise NotFound(kind.key, name)
         old: JsonObject = orjson.loads(record.value)
         try:
-            new = make(record, orjson.loads(record.value))
+            new = make(record, old)
         except ApiError:
             if certain:
                 raise

@@ -4,6 +4,7 @@ from functools import partial
 
 import orjson
 
+from api.apply import track_scale
 from api.core import JsonObject
 from api.errors import BadRequest, Cause, Conflict, Invalid, NotFound, PlainError, aggregate
 from api.kinds import Kind, kind_by_gvk
@@ -16,6 +17,7 @@ from apiserver.bodies import decode_object
 from apiserver.change import change
 from apiserver.messages import Answer
 from apiserver.options import DeleteOptions, write_options
+from apiserver.ownership import writer_of
 from apiserver.patching import patch_of
 from apiserver.records import Record
 from apiserver.registry import Registry, Request, Verb
@@ -81,7 +83,9 @@ def set_scale(registry: Registry, request: Request) -> Verb:
             if found.error is not None:
                 raise Invalid("", "", [Cause.invalid("patch", "", found.error)])
             check_identity(request, wanted)
-        return _scaled(kind, record, old, wanted)
+        new = _scaled(kind, record, old, wanted)
+        track_scale(kind, old, new, writer_of(registry, request))
+        return new
 
     changed = yield from change(
         registry, kind, request.namespace, request.name, make, options.dry_run
@@ -158,13 +162,14 @@ def _bound(
         )
     if spec.get("schedulingGates"):
         raise Conflict("pods/binding", name, f"pod {name} has non-empty .spec.schedulingGates")
-    spec["nodeName"] = binding["target"]["name"]
+    new: JsonObject = orjson.loads(record.value)
+    new["spec"]["nodeName"] = binding["target"]["name"]
     if meta.get("annotations"):
-        old["metadata"]["annotations"] = {
-            **(old["metadata"].get("annotations") or {}),
+        new["metadata"]["annotations"] = {
+            **(new["metadata"].get("annotations") or {}),
             **meta["annotations"],
         }
-    status = old.setdefault("status", {})
+    status = new.setdefault("status", {})
     conditions = [c for c in status.get("conditions") or () if c.get("type") != "PodScheduled"]
     scheduled = {
         "type": "PodScheduled",
@@ -173,7 +178,7 @@ def _bound(
         "lastTransitionTime": time,
     }
     status["conditions"] = [*conditions, scheduled]
-    return old
+    return new
 
 
 # Eviction
