@@ -12,9 +12,9 @@ so a length can be trusted before it is followed, and a cut record is told from 
   off. It was never acknowledged, because that waits for the whole write. Only the newest file can
   end so; the reader cuts it there.
 * A checksum that does not match in a record that is there: damage, and the reader refuses the file
-  with name and offset. The one exception is a record in which a whole 512-byte sector, or all that
-  is left of the file, reads as zeros: blocks that were allocated and never written, as after a
-  power cut.
+  with name and offset. The one exception is a record in which a 512-byte sector begins that reads
+  as zeros, or all that is left of the file does: blocks that were allocated and never written, as
+  after a power cut.
 """
 
 from collections.abc import Iterator, Sequence
@@ -138,12 +138,12 @@ def decoded_records(
 
 
 def _never_written(data: bytes, start: int, end: int) -> bool:
-    """Whether between ``start`` and ``end`` lies a sector of zeros, or nothing but zeros follows
-    ``start``."""
+    """Whether a sector that begins between ``start`` and ``end`` reads as zeros, as far as the file
+    has it, or nothing but zeros follows ``start``."""
     if not any(data[start:]):
         return True
     sector = -(-start // SECTOR) * SECTOR
-    while sector + SECTOR <= min(end, len(data)):
+    while sector < min(end, len(data)):
         if not any(data[sector : sector + SECTOR]):
             return True
         sector += SECTOR

@@ -81,6 +81,18 @@ def test_blocks_that_were_never_written_are_a_torn_end() -> None:
         read(torn, newest=False)
 
 
+def test_the_last_sector_of_a_file_may_be_short_and_never_written() -> None:
+    records: list[LogRecord] = [
+        (64, ((OP_PUT, b"/a", b"h", b"x" * size, 0),)) for size in (1, 250, 400)
+    ]
+    log = encoded_header(LOG_MAGIC, 5, 10) + encoded_log(10, records)
+    assert SECTOR < len(log) < 2 * SECTOR
+    torn = log[:SECTOR] + bytes(len(log) - SECTOR)
+    assert read(torn) == records[:2]
+    with pytest.raises(JournalError, match="cut record"):
+        read(torn, newest=False)
+
+
 def test_records_of_another_place_are_refused() -> None:
     with pytest.raises(JournalError, match="record 12 of term 0 where record 13"):
         read(LOG + encoded_log(12, RECORDS[:1]))
