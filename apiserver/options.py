@@ -47,6 +47,24 @@ def write_options(kind: str, query: Mapping[str, str], over_frames: bool) -> Wri
     return WriteOptions(bool(query.get("dryRun")), validation or default)
 
 
+class ApplyOptions(NamedTuple):
+    """Options of a server-side apply."""
+
+    write: WriteOptions
+    force: bool
+    """Take what others own."""
+
+
+def apply_options(query: Mapping[str, str], over_frames: bool) -> ApplyOptions:
+    """As ``write_options``, of an apply: a manager is needed, force is allowed."""
+    if not query.get("fieldManager"):
+        cause = Cause.required("fieldManager", "is required for apply patch")
+        raise Invalid("PatchOptions.meta.k8s.io", "", [cause])
+    others = {name: value for name, value in query.items() if name != "force"}
+    force = query.get("force", "") not in ("", "0", "f", "F", "FALSE", "false", "False")
+    return ApplyOptions(write_options("PatchOptions", others, over_frames), force)
+
+
 def _dry_run_causes(values: list[str]) -> list[Cause]:
     if all(value == "All" for value in values):
         return []

@@ -6,7 +6,7 @@ import orjson
 
 from api.calls import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
 from api.core import JsonObject
-from api.errors import BadRequest, Cause, Invalid, NotImplemented501, UnsupportedMediaType
+from api.errors import BadRequest, NotImplemented501, UnsupportedMediaType
 from api.kinds import Kind
 from api.patches import json_patch, merge_patch, strategic_merge_patch
 from apiserver.registry import Request
@@ -19,7 +19,7 @@ def patch_of(kind: Kind, request: Request, type_name: str = "") -> Patch:
     media = request.content_type.partition(";")[0].strip()
     struct = type_name or kind.type_name
     if media == APPLY_PATCH:
-        raise _no_apply(request)
+        raise NotImplemented501(f"server-side apply to {request.subresource}")
     if media not in (MERGE_PATCH, STRATEGIC_PATCH, JSON_PATCH):
         raise UnsupportedMediaType.of_patch()
     try:
@@ -32,10 +32,3 @@ def patch_of(kind: Kind, request: Request, type_name: str = "") -> Patch:
     if media == JSON_PATCH:
         return lambda doc: json_patch(doc, patch)
     return lambda doc: strategic_merge_patch(struct, doc, orjson.loads(request.body))
-
-
-def _no_apply(request: Request) -> Exception:
-    if not request.options.get("fieldManager"):
-        cause = Cause.required("fieldManager", "is required for apply patch")
-        return Invalid("PatchOptions.meta.k8s.io", "", [cause])
-    return NotImplemented501("server-side apply")

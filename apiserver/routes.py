@@ -17,11 +17,12 @@ from apiserver.messages import Answer, FrameCall, FrameWatch, HttpRequest, User
 from apiserver.negotiate import FRAME, boolean, form_of, parse_query
 from apiserver.registry import AnyVerb, Registry, Request
 from apiserver.reviews import REVIEWS, review
+from apiserver.verbs.apply import patch_or_apply
 from apiserver.verbs.create import create
 from apiserver.verbs.delete import delete, delete_collection
 from apiserver.verbs.read import get, list_objects
 from apiserver.verbs.subresources import bind, evict, get_scale, set_scale
-from apiserver.verbs.update import patch, update
+from apiserver.verbs.update import update
 from apiserver.verbs.watch import frame_watch, watch
 
 BODY_BYTES_MAX = 3 * 1024 * 1024
@@ -159,11 +160,11 @@ _VERBS: dict[str, Start] = {
     "watch": watch,
     "create": create,
     "update": update,
-    "patch": patch,
+    "patch": patch_or_apply,
     "delete": delete,
     "deletecollection": delete_collection,
 }
-_STATUS: dict[str, Start] = {"get": get, "update": update, "patch": patch}
+_STATUS: dict[str, Start] = {"get": get, "update": update, "patch": patch_or_apply}
 _SCALE: dict[str, Start] = {"get": get_scale, "update": set_scale, "patch": set_scale}
 _OWN: dict[tuple[str, str], dict[str, Start]] = {
     ("namespaces", "finalize"): {"update": update},

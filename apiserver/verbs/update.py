@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import orjson
 
+from api.apply import track_update
 from api.core import JsonObject
 from api.defaulting import set_defaults
 from api.errors import BadRequest, Cause, Conflict, Invalid, PlainError
@@ -14,6 +15,7 @@ from api.validation import validate_update
 from apiserver.bodies import check_patched, decode_object
 from apiserver.change import change
 from apiserver.options import WriteOptions, write_options
+from apiserver.ownership import keep_times, writer_of
 from apiserver.patching import patch_of
 from apiserver.records import Record
 from apiserver.registry import Registry, Request, Verb
@@ -104,18 +106,18 @@ def _patcher(
 
 
 def next_state(
-    registry: Registry, request: Request, new: JsonObject, old: JsonObject
+    registry: Registry, request: Request, new: JsonObject, old: JsonObject, owned: bool = False
 ) -> JsonObject:
-    """What ``new`` becomes when it replaces ``old``: defaulted, prepared, valid. In place."""
+    """What ``new`` becomes when it replaces ``old``: defaulted, prepared, valid. In place.
+
+    ``owned``: its managedFields are those of an apply."""
     kind = request.kind
-    new["metadata"].pop("managedFields", None)
-    if "managedFields" in old["metadata"]:
-        new["metadata"]["managedFields"] = old["metadata"]["managedFields"]
     if kind.namespaced:
         new["metadata"]["namespace"] = request.namespace
     if request.subresource == "finalize":
         finalizers = (new.get("spec") or {}).get("finalizers")
         status, metadata = old.get("status"), new["metadata"]
+        metadata.pop("managedFields", None)
         new.clear()
         new.update({"kind": kind.kind, "apiVersion": kind.api_version})
         new.update({"metadata": {**old["metadata"], **metadata}, "spec": {}, "status": status})
@@ -123,6 +125,8 @@ def next_state(
             new["spec"]["finalizers"] = finalizers
         return new
     set_defaults(kind, new)
+    if not owned:
+        track_update(kind, old, new, writer_of(registry, request))
     if request.subresource == "status":
         prepare_status_update(kind, new, old)
     else:
@@ -132,6 +136,7 @@ def next_state(
     causes = validate_update(kind, new, old)
     if causes:
         raise Invalid(kind.qualified, request.name, causes)
+    keep_times(new, old)
     return new
 
 

@@ -255,9 +255,6 @@ def test_only_admins_may(rig: Rig) -> None:
 
 
 def test_what_is_not_there_says_so(rig: Rig) -> None:
-    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
-    path, media = f"{CM}/a?fieldManager=m", "application/apply-patch+yaml"
-    assert rig.call("PATCH", path, body, content_type=media)[0] == 501
     assert rig.call("GET", "/api/v1/componentstatuses")[0] == 404
     assert rig.call("GET", f"{PODS}/p/log")[0] == 404
     assert rig.ask("GET", "/metrics").code == 404

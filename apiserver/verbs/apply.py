@@ -1,0 +1,107 @@
+"""PATCH with an apply configuration: merge what a manager wishes, create what is not there yet."""
+
+from collections.abc import Generator
+from typing import Any
+
+import orjson
+
+from api.apply import apply_patch
+from api.calls import APPLY_PATCH
+from api.core import JsonObject
+from api.errors import AlreadyExists, BadRequest, Conflict, NotFound, NotImplemented501, PlainError
+from api.kinds import Kind
+from api.structure import check_structure
+from apiserver.bodies import parse_yaml
+from apiserver.change import change, latest
+from apiserver.options import ApplyOptions, apply_options
+from apiserver.ownership import writer_of
+from apiserver.records import Record
+from apiserver.registry import Ask, Registry, Request, Verb
+from apiserver.verbs.create import Draft, create_object
+from apiserver.verbs.update import check_identity, next_state, patch
+from apiserver.written import answer_of_write
+
+
+def patch_or_apply(registry: Registry, request: Request) -> Verb:
+    """PATCH, by the type of its body."""
+    media = request.content_type.partition(";")[0].strip()
+    return (apply if media == APPLY_PATCH else patch)(registry, request)
+
+
+def apply(registry: Registry, request: Request) -> Verb:
+    """Server-side apply of an object or of its status: 201 when it makes the object, else 200."""
+    kind = request.kind
+    if request.subresource not in ("", "status"):
+        raise NotImplemented501(f"server-side apply to {request.subresource}")
+    options = apply_options(request.options, request.over_frames)
+    wish = _parsed(request)
+    if not request.subresource and not (yield from _exists(registry, request)):
+        try:
+            return (yield from _create(registry, request, options, wish))
+        except AlreadyExists:
+            # Another client made it in the meantime.
+            if options.write.dry_run:
+                raise
+
+    def make(record: Record, old: JsonObject) -> JsonObject:
+        meta = {**old["metadata"], "resourceVersion": str(record.revision)}
+        live = {**old, "metadata": meta}
+        new = apply_patch(kind, live, wish, writer_of(registry, request), options.force)
+        _check(kind, request, new)
+        if new["metadata"].get("resourceVersion") not in (None, "", str(record.revision)):
+            raise Conflict(kind.key, request.name)
+        return next_state(registry, request, new, old, owned=True)
+
+    changed = yield from change(
+        registry, kind, request.namespace, request.name, make, options.write.dry_run
+    )
+    return answer_of_write(
+        request, 200, changed.value, changed.offset, changed.revision, registry.now_ns, ()
+    )
+
+
+def _create(registry: Registry, request: Request, options: ApplyOptions, wish: JsonObject) -> Verb:
+    kind = request.kind
+    new = apply_patch(kind, None, wish, writer_of(registry, request), options.force)
+    meta = new["metadata"]
+    if meta.get("uid"):
+        why = f"uid mismatch: the provided object specified uid {meta['uid']}, and no existing "
+        raise Conflict(kind.key, request.name, f"{why}object was found")
+    if meta.get("resourceVersion"):
+        raise NotFound(kind.key, request.name)
+    _check(kind, request, new)
+    draft = Draft(new, options.write.dry_run, owned=True)
+    return (yield from create_object(registry, request, draft))
+
+
+def _exists(registry: Registry, request: Request) -> Generator[Ask, Any, bool]:
+    kind = request.kind
+    key = registry.cache(kind).key(request.namespace, request.name)
+    if key in registry.cache(kind).records:
+        return True
+    return (yield from latest(registry, kind, key)) is not None
+
+
+def _check(kind: Kind, request: Request, new: JsonObject) -> None:
+    """What came of the merge must be an object of the kind and of this URL."""
+    found = check_structure(kind.type_name, new)
+    if found.error is not None:
+        raise PlainError(f"failed to convert new object ({request.name}): {found.error}")
+    check_identity(request, new)
+
+
+def _parsed(request: Request) -> JsonObject:
+    """The apply configuration: YAML, of which JSON is the frequent form. BadRequest."""
+    try:
+        wish: Any = orjson.loads(request.body)
+    except orjson.JSONDecodeError:
+        try:
+            wish = parse_yaml(request.body)
+        except BadRequest as error:
+            raise BadRequest(f"error decoding YAML: {error}") from None
+    if not isinstance(wish, dict):
+        raise BadRequest(
+            "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot "
+            "unmarshal into Go value of type map[string]interface {}"
+        )
+    return wish

@@ -1,0 +1,112 @@
+"""Server-side apply through the API server's core, with the managers that other writes leave."""
+
+from typing import Any
+
+import pytest
+from apiserver_rig import Rig
+
+APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
+CM = "/api/v1/namespaces/x/configmaps"
+DEPLOYMENTS = "/apis/apps/v1/namespaces/x/deployments"
+
+
+@pytest.fixture
+def rig() -> Rig:
+    made = Rig(2)
+    made.namespace("x")
+    return made
+
+
+def wish(**data: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": data}
+
+
+def apply(rig: Rig, query: str, body: Any, path: str = f"{CM}/c") -> tuple[int, Any]:
+    return rig.call("PATCH", f"{path}?{query}", body, content_type=APPLY)
+
+
+def managers(obj: dict[str, Any]) -> list[tuple[str, str, str]]:
+    entries = obj["metadata"].get("managedFields", ())
+    return [(e["manager"], e["operation"], e.get("subresource", "")) for e in entries]
+
+
+def test_an_apply_creates_then_merges(rig: Rig) -> None:
+    code, made = apply(rig, "fieldManager=m", wish(a="1", b="1"))
+    assert (code, made["data"]) == (201, {"a": "1", "b": "1"})
+    code, merged = apply(rig, "fieldManager=n", wish(c="1"))
+    assert (code, merged["data"]) == (200, {"a": "1", "b": "1", "c": "1"})
+    code, pruned = apply(rig, "fieldManager=m", wish(a="1"))
+    assert (code, pruned["data"]) == (200, {"a": "1", "c": "1"})
+    assert rig.call("GET", f"{CM}/c")[1] == pruned
+    assert managers(pruned) == [("m", "Apply", ""), ("n", "Apply", "")]
+
+
+def test_an_apply_of_the_same_writes_nothing(rig: Rig) -> None:
+    _, made = apply(rig, "fieldManager=m", wish(a="1"))
+    rig.run(5000)
+    assert apply(rig, "fieldManager=m", wish(a="1")) == (200, made)
+
+
+def test_others_keep_what_they_own_unless_forced(rig: Rig) -> None:
+    apply(rig, "fieldManager=m", wish(a="1"))
+    code, changed = rig.call(
+        "PATCH", f"{CM}/c?fieldManager=n", {"data": {"a": "2"}}, content_type=MERGE
+    )
+    assert (code, managers(changed)) == (200, [("n", "Update", "")])
+    code, status = apply(rig, "fieldManager=m", wish(a="1"))
+    assert (code, status["message"]) == (
+        409,
+        'Apply failed with 1 conflict: conflict with "n" using v1: .data.a',
+    )
+    code, forced = apply(rig, "fieldManager=m&force=true", wish(a="1"))
+    assert (code, forced["data"], managers(forced)) == (200, {"a": "1"}, [("m", "Apply", "")])
+
+
+def test_scale_and_status_have_managers_of_their_own(rig: Rig) -> None:
+    template = {
+        "metadata": {"labels": {"app": "a"}},
+        "spec": {"containers": [{"name": "c", "image": "i"}]},
+    }
+    body: dict[str, Any] = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "d"},
+        "spec": {"selector": {"matchLabels": {"app": "a"}}, "template": template, "replicas": 1},
+    }
+    path = f"{DEPLOYMENTS}/d"
+    assert apply(rig, "fieldManager=m", body, path)[0] == 201
+    scale = {"spec": {"replicas": 3}}
+    rig.call("PATCH", f"{path}/scale?fieldManager=hpa", scale, content_type=MERGE)
+    code, status = apply(rig, "fieldManager=m", body, path)
+    assert code == 409
+    assert 'conflict with "hpa" with subresource "scale" using apps/v1' in status["message"]
+    head = {name: body[name] for name in ("apiVersion", "kind", "metadata")}
+    observed = {**head, "status": {"observedGeneration": 1}}
+    code, got = apply(rig, "fieldManager=dc", observed, f"{path}/status")
+    assert (code, got["status"]) == (200, {"observedGeneration": 1})
+    assert managers(got) == [
+        ("dc", "Apply", "status"),
+        ("m", "Apply", ""),
+        ("hpa", "Update", "scale"),
+    ]
+    assert apply(rig, "fieldManager=dc", observed, f"{DEPLOYMENTS}/none/status")[0] == 404
+    assert apply(rig, "fieldManager=dc", scale, f"{path}/scale")[0] == 501
+
+
+def test_a_dry_run_leaves_no_trace(rig: Rig) -> None:
+    assert apply(rig, "fieldManager=m&dryRun=All", wish(a="1"))[0] == 201
+    assert rig.call("GET", f"{CM}/c")[0] == 404
+
+
+def test_wishes_that_cannot_be(rig: Rig) -> None:
+    assert apply(rig, "", wish())[0] == 422
+    assert apply(rig, "fieldManager=m", {**wish(), "spec": {}})[0] == 500
+    assert apply(rig, "fieldManager=m", [1])[0] == 400
+    other = {**wish(), "metadata": {"name": "other"}}
+    assert apply(rig, "fieldManager=m", other)[0] == 400
+    old = {**wish(), "metadata": {"name": "c", "resourceVersion": "1"}}
+    assert apply(rig, "fieldManager=m", old)[0] == 404
+    apply(rig, "fieldManager=m", wish(a="1"))
+    code, status = apply(rig, "fieldManager=m", old)
+    assert (code, status["reason"]) == (409, "Conflict")
