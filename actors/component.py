@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from actors.net.outbox import Outbox, OutboxBounds, RateLimit
-from actors.net.transport import EXPIRED, INVALID, FrameTransport, OpenWatch, Transport
+from actors.net.transport import EXPIRED, INVALID, LOST, FrameTransport, OpenWatch, Transport
 from api.calls import (
     ApiReply,
     CallsDone,
@@ -256,7 +256,12 @@ class _Watch:
             opened.close()
         if self._closed:
             return
-        if reason.startswith(INVALID):
+        if self._spec.optional and reason not in (LOST, EXPIRED):
+            if not self.revision:
+                self._hear()
+                self._runner.report(WatchSynced(self._spec.name))
+            self._pause_s = self._runner.options.reopen_s[1]
+        elif reason.startswith(INVALID):
             self._runner.fail(WatchRefused(f"watch {self._spec.name}: {reason}"))
             return
         if reason == EXPIRED:

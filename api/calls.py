@@ -65,6 +65,9 @@ class WatchSpec:
     namespace: str = ""
     label_selector: str = ""
     field_selector: str = ""
+    optional: bool = False
+    """An API server that refuses the watch has none of it: the shell reports an empty list, and
+    asks again from time to time."""
 
 
 # Events: facts that the shell reports.

@@ -5,10 +5,11 @@ tests/golden/scheduler/FORMAT.md, "The message".
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from scheduler.explain import HOPELESS, UNSCHEDULABLE, Explanation
+from scheduler.explain import Explanation
 from scheduler.plugins import node_affinity
+from scheduler.preemption import Trial
 
 NOTE_BYTES_MAX = 1024
 """Events carry at most so much. Source: pkg/scheduler/schedule_one.go, truncateMessage."""
@@ -17,26 +18,36 @@ CUT = " ..."
 NO_CLAIMS = "no new claims to deallocate"
 NO_VICTIMS = "No preemption victims found for incoming pod"
 NOT_HELPFUL = "Preemption is not helpful for scheduling"
-NO_PREEMPTION = "preemption: not supported by this scheduler"
-"""Our own words, where kube-scheduler would look for victims."""
 NO_NODES = "no nodes available to schedule pods"
+TERMINATING = "preemption: not eligible due to a terminating pod on the nominated node."
 NEVER = "preemption: not eligible due to preemptionPolicy=Never."
 
 
-def failure_message(explanation: Explanation, never_preempts: bool, victims_possible: bool) -> str:
-    """``victims_possible``: there are pods of lower priority that might be preempted."""
+def failure_message(explanation: Explanation, after: str) -> str:
+    """``after``: what came of preemption; empty when the pod was nominated."""
     nodes = explanation.nodes
     if not nodes:
         return NO_NODES
-    if explanation.conflict:
-        return f"0/{nodes} nodes are available: {node_affinity.CONFLICT}. not found"
+    if explanation.stopped is not None:
+        return f"0/{nodes} nodes are available: {explanation.stopped.reason}. not found"
     counts = Counter(explanation.reasons())
     if explanation.outside:
         names = f"[{node_affinity.NAME}]"
         counts[f"node(s) didn't satisfy plugin(s) {names}"] += explanation.outside
-    return f"{_sentence(nodes, counts)} {NO_CLAIMS}, " + _preemption(
-        explanation, never_preempts, victims_possible
-    )
+    sentence = _sentence(nodes, counts)
+    return f"{sentence} {NO_CLAIMS}, {after}" if after else sentence
+
+
+def fruitless_preemption(explanation: Explanation, tried: Sequence[Trial]) -> str:
+    """Why no node can be made free, in the form of the message itself."""
+    counts: Counter[str] = Counter()
+    for trial in tried:
+        if trial.refusal is None:
+            counts[NO_VICTIMS] += 1
+        else:
+            counts.update(reason.text for reason in trial.refusal.reasons)
+    counts[NOT_HELPFUL] = explanation.nodes - len(tried)
+    return "preemption: " + _sentence(explanation.nodes, +counts)
 
 
 def unsupported_message(nodes: int, plugins: tuple[str, ...]) -> str:
@@ -51,18 +62,6 @@ def note(message: str) -> str:
     if len(raw) <= NOTE_BYTES_MAX:
         return message
     return raw[: NOTE_BYTES_MAX - len(CUT)].decode(errors="ignore") + CUT
-
-
-def _preemption(explanation: Explanation, never_preempts: bool, victims_possible: bool) -> str:
-    if never_preempts:
-        return NEVER
-    codes = explanation.codes()
-    if victims_possible and codes[UNSCHEDULABLE]:
-        return NO_PREEMPTION
-    counts = Counter(
-        {NO_VICTIMS: codes[UNSCHEDULABLE], NOT_HELPFUL: codes[HOPELESS] + explanation.outside}
-    )
-    return "preemption: " + _sentence(explanation.nodes, +counts)
 
 
 def _sentence(nodes: int, counts: Mapping[str, int]) -> str:

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from scheduler.coupling import Coupling, coupling_of
+from scheduler.explain import NOBODY, Pod
 from scheduler.framework import Score, normalised, share
 from scheduler.node_table import IntArray, Mask, NodeTable
 from scheduler.pod_shape import Shape
-from scheduler.profile import FILTERS, SCORES
+from scheduler.profile import NODE_FILTERS, NODE_SCORES
 from scheduler.tie import FIRST
 
 NOWHERE = -1
@@ -26,10 +28,10 @@ VIEWS_MAX = 4096
 SINGLE_ROWS_MAX = 12
 """Up to so many changed rows are rescored one by one; more of them as a vector."""
 
-_STATIC_FILTERS = tuple(plugin for plugin in FILTERS if plugin.static)
-_DYNAMIC_FILTERS = tuple(plugin for plugin in FILTERS if not plugin.static)
-_STATIC_SCORES = tuple(plugin for plugin in SCORES if plugin.static)
-_DYNAMIC_SCORES = tuple(plugin for plugin in SCORES if not plugin.static)
+_STATIC_FILTERS = tuple(plugin for plugin in NODE_FILTERS if plugin.static)
+_DYNAMIC_FILTERS = tuple(plugin for plugin in NODE_FILTERS if not plugin.static)
+_STATIC_SCORES = tuple(plugin for plugin in NODE_SCORES if plugin.static)
+_DYNAMIC_SCORES = tuple(plugin for plugin in NODE_SCORES if not plugin.static)
 
 Scores = npt.NDArray[np.int32]
 
@@ -47,7 +49,7 @@ class StaticView:
         self.admitted: Mask = table.alive[rows].copy()
         """[row]: passes the static filters."""
         for plugin in _STATIC_FILTERS:
-            if plugin.applies(shape):
+            if plugin.applies(shape, table):
                 self.admitted &= plugin.passes(shape, table, rows)
         self.fixed: Scores = np.zeros(table.rows, np.int32)
         """[row]: weighted static scores that need no normalising."""
@@ -56,7 +58,7 @@ class StaticView:
         self.constant = 0
         """Part of ``fixed`` that stands for such scores where they are 0 on all nodes."""
         for score in _STATIC_SCORES:
-            if not score.applies(shape):
+            if not score.applies(shape, table):
                 continue
             raw = score.raw(shape, table, rows)
             if score.normalise == "as is":
@@ -98,8 +100,8 @@ class ShapeView:
     def __init__(self, shape: Shape, table: NodeTable, static: StaticView) -> None:
         self.shape = shape
         self.static = static
-        self._filters = [plugin for plugin in _DYNAMIC_FILTERS if plugin.applies(shape)]
-        self._scores = [plugin for plugin in _DYNAMIC_SCORES if plugin.applies(shape)]
+        self._filters = [plugin for plugin in _DYNAMIC_FILTERS if plugin.applies(shape, table)]
+        self._scores = [plugin for plugin in _DYNAMIC_SCORES if plugin.applies(shape, table)]
         self.position = table.position
         rows = slice(0, table.rows)
         feasible = static.admitted.copy()
@@ -205,10 +207,13 @@ class Engine:
         self._views: OrderedDict[int, ShapeView] = OrderedDict()
         self._static: OrderedDict[int, StaticView] = OrderedDict()
 
-    def choose(self, shape: Shape, salt: int) -> int:
+    def choose(self, shape: Shape, salt: int, pod: Pod = NOBODY) -> int:
         """The row of the best node, NOWHERE when none is feasible. ``salt``: see scheduler.tie."""
         if not self.table.rows:
             return NOWHERE
+        coupling = coupling_of(shape, self.table, pod)
+        if coupling is not None:
+            return self._choose_coupled(shape, coupling, salt)
         total = self.view(shape).total
         row = int(total.argmax())
         best = total.item(row)
@@ -220,6 +225,31 @@ class Engine:
         if len(tied) == 1:
             return row
         return self.table.first_of(tied, salt)
+
+    def _choose_coupled(self, shape: Shape, coupling: Coupling, salt: int) -> int:
+        """Where plugins look at more than the node itself."""
+        view, table = self.view(shape), self.table
+        feasible = view.base != NOWHERE
+        for plugin in coupling.filters:
+            feasible &= plugin.passes(shape, table, slice(0, table.rows))
+        for row in coupling.reserved:
+            feasible[row] = coupling.admits(row)
+        rows = np.flatnonzero(feasible)
+        if len(rows) < 2:
+            return int(rows[0]) if len(rows) else NOWHERE
+        total = view.base[rows].astype(np.int64)
+        for score, raw in view.static.levels:
+            own = raw[rows]
+            total += normalised(own, int(own.max()), score.normalise) * score.weight
+        for score in coupling.scores():
+            assert score.shares is not None
+            own = score.raw(shape, table, rows)
+            total += score.shares(shape, table, rows, own) * score.weight
+        return table.first_of(rows[total == total.max()], salt)
+
+    def is_coupled(self, shape: Shape, pod: Pod = NOBODY) -> bool:
+        """Whether nodes cannot be looked at one by one for it at present."""
+        return coupling_of(shape, self.table, pod) is not None
 
     def has_view(self, shape: Shape) -> bool:
         return shape.number in self._views

@@ -34,13 +34,15 @@ class Reason(NamedTuple):
 class Filter(NamedTuple):
     name: str
     static: bool
-    applies: Callable[[Shape], bool]
+    applies: Callable[[Shape, NodeTable], bool]
     """False: PreFilter says Skip."""
     passes: Callable[[Shape, NodeTable, Rows], Mask]
     reasons: Callable[[Shape, NodeTable, IntArray], Sequence[Reason]]
     """For rows that did not pass."""
     passes_row: Callable[[Shape, NodeTable, int], bool] | None = None
     """Dynamic ones only: the same for one row."""
+    coupled: bool = False
+    """A pod on one node may change the answer for others: looked at anew for every pod."""
 
 
 class Score(NamedTuple):
@@ -48,14 +50,18 @@ class Score(NamedTuple):
     weight: int
     static: bool
     normalise: Normalise
-    applies: Callable[[Shape], bool]
+    applies: Callable[[Shape, NodeTable], bool]
     """False: PreScore says Skip."""
     raw: Callable[[Shape, NodeTable, Rows], IntArray]
     raw_row: Callable[[Shape, NodeTable, int], int] | None = None
     """Dynamic ones only: the same for one row."""
+    coupled: bool = False
+    """As with filters; then ``raw`` is asked about all feasible rows at once."""
+    shares: Callable[[Shape, NodeTable, IntArray, IntArray], IntArray] | None = None
+    """Coupled ones only: its own normalisation of the raw scores of these rows."""
 
 
-def always(_shape: Shape) -> bool:
+def always(_shape: Shape, _table: NodeTable) -> bool:
     return True
 
 

@@ -28,18 +28,25 @@ from api.calls import (
 from api.core import JsonObject
 from api.quantity import QuantityError
 from api.streams import Stream
+from scheduler import surroundings
 from scheduler.diagnosis import failure_message, unsupported_message
 from scheduler.engine import NOWHERE, Engine
-from scheduler.explain import explain
+from scheduler.explain import Pod, explain, filters_for, refusal_beside_nominees
 from scheduler.node_table import NodeTable, node_facts
 from scheduler.pod_book import PodBook, PodRecord, Stage
 from scheduler.pod_shape import Shape
 from scheduler.pool import ScoringPool
+from scheduler.preemptor import Plan, Preemptor
 from scheduler.queue import SchedulingQueue
+from scheduler.surroundings import Surroundings
 from scheduler.writes import (
     binding,
+    disruption_condition,
+    eviction,
     failed_event,
     lookup,
+    nomination_cleared,
+    preempted_event,
     scheduled_event,
     unschedulable_condition,
 )
@@ -48,6 +55,7 @@ PODS, NODES = "pods", "nodes"
 WATCHES = (
     WatchSpec(PODS, "pods", field_selector="status.phase!=Succeeded,status.phase!=Failed"),
     WatchSpec(NODES, "nodes"),
+    *surroundings.WATCHES,
 )
 
 BATCH_MAX = 128
@@ -84,7 +92,7 @@ class PartitionLost:
 
 SchedulerEvent = ComponentEvent | PartitionAnswered | PartitionLost
 SchedulerEffect = Calls | AskPartition
-Call = Literal["bind", "look", "write"]
+Call = Literal["bind", "look", "evict", "write"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +107,14 @@ class Decision:
     """The partitions are asked about it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a pod was not placed, and what is done about it."""
+
+    message: str
+    plan: Plan
+
+
 class SchedulerCore:
     """A Component with two more events and one more effect when it has partitions."""
 
@@ -108,8 +124,11 @@ class SchedulerCore:
         self._engine = Engine(self.table)
         self._pool = ScoringPool(self.table, self._engine, partitions) if partitions else None
         self._book = PodBook(self.table, self.queue)
+        self._preemptor = Preemptor(self.table, self._book)
+        self._surroundings = Surroundings(self.table)
         self._ties = Stream(seed, "scheduler/ties")
-        self._listing: dict[str, dict[str, None]] = {PODS: {}, NODES: {}}
+        self._starts = Stream(seed, "scheduler/preemption")
+        self._listing: dict[str, dict[str, None]] = {watch.name: {} for watch in WATCHES}
         """Watches that are not synced, and what their list has named so far."""
         self._open: dict[int, tuple[Call, str]] = {}
         self._bindings_open = 0
@@ -118,7 +137,7 @@ class SchedulerCore:
         self._batch: list[Decision] = []
         self._looks: dict[str, int] = {}
         """Uncertain pods and when to look them up, in order of time."""
-        self._told: tuple[tuple[int, ...], str] = ((), "")
+        self._told: tuple[tuple[int, ...], Failure] = ((), Failure("", Plan("")))
         self.decided = self.failed = self.conflicts = 0
 
     @property
@@ -198,6 +217,9 @@ class SchedulerCore:
             else:
                 key = self._book.see(item)
             self._looks_no_more(key)
+        elif watch != NODES:
+            key = self._surroundings.see(watch, kind, item)
+            self.queue.something_changed(now_ns)
         else:
             key = item["metadata"]["name"]
             if kind == DELETED:
@@ -223,6 +245,8 @@ class SchedulerCore:
             self._book.keep_only(seen)
             for key in [key for key in self._looks if key not in self._book.records]:
                 del self._looks[key]
+        elif watch != NODES:
+            self._surroundings.keep_only(watch, seen)
         else:
             for name in [name for name in self.table.row_of if name not in seen]:
                 self.table.remove_node(name)
@@ -231,8 +255,11 @@ class SchedulerCore:
         call, key = self._open.pop(reply.id)
         if call == "bind":
             self._bindings_open -= 1
+        if call == "evict" and not (200 <= reply.code < 300 or reply.code == 404):
+            self._preemptor.refused(key)
+            self.queue.something_changed(now_ns)
         record = self._book.records.get(key)
-        if call == "write" or record is None or record.request != reply.id:
+        if call in ("write", "evict") or record is None or record.request != reply.id:
             return
         if call == "bind":
             self._bind_answered(key, record, reply, now_ns)
@@ -329,7 +356,8 @@ class SchedulerCore:
                 max(self._ties.next_u64(), 1),
                 pooled=self._pool is not None
                 and alike[record.shape.number] < EQUAL_PODS_MIN
-                and not self._engine.has_view(record.shape),
+                and not self._engine.has_view(record.shape)
+                and not self._engine.is_coupled(record.shape, Pod(pod, record.priority)),
             )
             for pod, record in zip(pods, records, strict=True)
         ]
@@ -349,10 +377,14 @@ class SchedulerCore:
                 self._place(number, decision, record, now_ns)
 
     def _place(self, number: int, decision: Decision, record: PodRecord, now_ns: int) -> None:
-        if decision.pooled and self._pool is not None and record.shape is decision.shape:
-            row = self._pool.choose(number, record.shape, decision.salt)
+        pod = Pod(decision.pod, record.priority)
+        row = self._nominated_row(pod, record)
+        if row != NOWHERE:
+            pass
+        elif decision.pooled and self._pool is not None and record.shape is decision.shape:
+            row = self._pool.choose(number, record.shape, decision.salt, pod)
         else:
-            row = self._engine.choose(record.shape, decision.salt)
+            row = self._engine.choose(record.shape, decision.salt, pod)
         if row == NOWHERE:
             self._fail(decision.pod, record, now_ns)
             return
@@ -363,33 +395,78 @@ class SchedulerCore:
         self._book.assume(decision.pod, node, request)
         self._write(binding(request, record.reference, node))
 
+    def _nominated_row(self, pod: Pod, record: PodRecord) -> int:
+        """The row kept for it, if it passes there now."""
+        row = self.table.row_of.get(self.table.nominated.get(pod.name, ""), NOWHERE)
+        if row != NOWHERE:
+            filters = filters_for(record.shape, self.table)
+            if refusal_beside_nominees(record.shape, self.table, row, pod, filters):
+                return NOWHERE
+        return row
+
     def _fail(self, pod: str, record: PodRecord, now_ns: int) -> None:
         self.failed += 1
         self.queue.failed(pod, now_ns)
-        message = self._why(record)
-        if message == record.message:
+        failure = self._why(pod, record)
+        plan, reference = failure.plan, record.reference
+        if plan.node:
+            self._preempt(record, plan, now_ns)
+        if failure.message == record.message and not plan.node and not plan.gives_up:
             return
-        record.message = message
+        record.message = failure.message
         record.failing_since_ns = record.failing_since_ns or now_ns
-        reference = record.reference
-        self._write(failed_event(self._id("write"), reference, message, now_ns))
+        self._write(failed_event(self._id("write"), reference, failure.message, now_ns))
+        nominated = plan.node if plan.node or plan.gives_up else None
+        since = record.failing_since_ns
         self._write(
-            unschedulable_condition(self._id("write"), reference, message, record.failing_since_ns)
+            unschedulable_condition(self._id("write"), reference, failure.message, since, nominated)
         )
 
-    def _why(self, record: PodRecord) -> str:
-        """The message; worked out once for equal pods that fail in a row."""
+    def _preempt(self, record: PodRecord, plan: Plan, now_ns: int) -> None:
+        """Tell the victims to go."""
+        records = self._book.records
+        for other in plan.cleared:
+            if other in records:
+                self._write(nomination_cleared(self._id("write"), records[other].reference))
+        for victim in plan.victims:
+            reference = records[victim].reference
+            self._write(disruption_condition(self._id("write"), reference, now_ns))
+            self._write(eviction(self._id("evict", victim), reference))
+            self._write(
+                preempted_event(self._id("write"), reference, record.reference, plan.node, now_ns)
+            )
+
+    def _why(self, pod: str, record: PodRecord) -> Failure:
+        """Worked out once for equal pods that fail in a row."""
         if record.problem:
-            return record.problem
+            return Failure(record.problem, Plan(""))
         if record.shape.key.unsupported:
-            return unsupported_message(self.table.count, record.shape.key.unsupported)
-        lower = self._book.has_lower(record.priority)
-        state = (self.table.position, self.table.static_version)
-        known: tuple[int, ...] = (record.shape.number, record.never_preempts, lower, *state)
-        if self._told[0] != known:
-            explanation = explain(record.shape, self.table)
-            self._told = (known, failure_message(explanation, record.never_preempts, lower))
-        return self._told[1]
+            message = unsupported_message(self.table.count, record.shape.key.unsupported)
+            return Failure(message, Plan(""))
+        known = self._state_for(record)
+        if self._told[0] == known and pod not in self.table.nominated:
+            return self._told[1]
+        who = Pod(pod, record.priority)
+        explanation = explain(record.shape, self.table, who)
+        start = self._starts.next_u64()
+        plan = self._preemptor.plan(who, record, explanation, self._surroundings.budgets, start)
+        failure = Failure(failure_message(explanation, plan.after), plan)
+        if not plan.node and not plan.gives_up:
+            self._told = (known, failure)
+        return failure
+
+    def _state_for(self, record: PodRecord) -> tuple[int, ...]:
+        """All that the reasons of a failure depend on, for pods that are not nominated."""
+        return (
+            record.shape.number,
+            record.shape.relations.number,
+            record.priority,
+            record.never_preempts,
+            self.table.position,
+            self.table.static_version,
+            self.table.nomination_version,
+            self._surroundings.version,
+        )
 
     def _id(self, call: Call, key: str = "") -> int:
         self._next_id += 1

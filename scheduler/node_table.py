@@ -5,6 +5,7 @@ node came earlier. Pods are counted on the node they name, known or not: a node 
 finds its pods.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -13,9 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from api.core import InvariantError, JsonObject
+from scheduler.pod_counts import PodCounts
 from scheduler.pod_shape import Port, Shape
 from scheduler.resources import CPU, MEMORY, PLAIN, PODS, amounts_of
 from scheduler.tie import FIRST, tie_key, tie_ranks
+from scheduler.workloads import Workloads
 
 IntArray = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -25,6 +28,8 @@ Rows = slice | IntArray
 LOG_MAX = 1 << 17
 """Entries of the change log kept; who is further behind starts anew."""
 LABEL_COLUMNS_MAX = 256
+REMEMBERED_CELLS_MAX = 1 << 24
+"""Rows of all that plugins remember together."""
 
 
 class Taint(NamedTuple):
@@ -44,6 +49,26 @@ class NodeFacts(NamedTuple):
     """cpu in millicores, pods as a count, everything else in whole units."""
     images: tuple[tuple[str, int], ...]
     """(name, bytes), an image once under each of its names."""
+
+
+class Placed(NamedTuple):
+    """A pod that counts on a node."""
+
+    shape: Shape
+    priority: int
+    started_ns: int
+    """NOT_STARTED until its node says otherwise."""
+
+
+NOT_STARTED = 1 << 62
+
+
+class Nominee(NamedTuple):
+    """A pod that waits for its victims to leave a node."""
+
+    pod: str
+    shape: Shape
+    priority: int
 
 
 @dataclass(slots=True)
@@ -111,12 +136,20 @@ class NodeTable:
         self.image_version = 0
         self.in_order = True
         """Rows ascend with ``order``."""
+        self.pod_counts = PodCounts()
+        self.workloads = Workloads()
+        self.remembered: OrderedDict[tuple[str, int, int], object] = OrderedDict()
+        """What plugins worked out for a pod, to be used again while it holds."""
         self._facts: list[NodeFacts | None] = []
         self._free_rows: list[int] = []
         self._next_order = 0
         self._taint_ids: dict[tuple[Taint, ...], int] = {(): 0}
         self._labels: dict[str, tuple[npt.NDArray[np.int32], dict[str, int]]] = {}
-        self._pods_on: dict[str, dict[str, Shape]] = {}
+        self._pods_on: dict[str, dict[str, Placed]] = {}
+        self.nominated: dict[str, str] = {}
+        """Pod to the node it is nominated to."""
+        self.nomination_version = 0
+        self._nominees: dict[str, dict[str, Nominee]] = {}
         self._derived: dict[str, tuple[IntArray, int]] = {}
         self._log: list[int] = []
         self._log_start = 0
@@ -154,8 +187,9 @@ class NodeTable:
         if row is None:
             return False
         self._drop_images(row)
-        for shape in self._pods_on.get(name, {}).values():
+        for shape, *_ in self._pods_on.get(name, {}).values():
             self.count_ports(row, shape.key.ports, -1)
+            self.pod_counts.add(row, shape.relations, -1)
         self._facts[row] = None
         self.names[row] = ""
         self.alive[row] = False
@@ -180,18 +214,30 @@ class NodeTable:
 
     # Pods
 
-    def add_pod(self, pod: str, node: str, shape: Shape) -> None:
+    def add_pod(
+        self,
+        pod: str,
+        node: str,
+        shape: Shape,
+        priority: int = 0,
+        started_ns: int = NOT_STARTED,
+    ) -> None:
         """Count a pod on the node it names. ``pod``: NAMESPACE/NAME, not yet counted there."""
         pods = self._pods_on.setdefault(node, {})
         assert pod not in pods, pod
-        pods[pod] = shape
+        pods[pod] = Placed(shape, priority, started_ns)
         row = self.row_of.get(node)
         if row is not None:
             self._count_pod(row, shape, 1)
 
+    def set_started(self, pod: str, node: str, started_ns: int) -> None:
+        """The containers of a placed pod began to run."""
+        placed = self._pods_on[node][pod]
+        self._pods_on[node][pod] = placed._replace(started_ns=started_ns)
+
     def remove_pod(self, pod: str, node: str) -> None:
         pods = self._pods_on[node]
-        shape = pods.pop(pod)
+        shape = pods.pop(pod).shape
         if not pods:
             del self._pods_on[node]
         row = self.row_of.get(node)
@@ -219,7 +265,35 @@ class NodeTable:
         """None: no node there now."""
         return self._facts[row]
 
-    def pods_on(self, node: str) -> Mapping[str, Shape]:
+    def nominate(self, nominee: Nominee, node: str) -> None:
+        """Reserve room on a node against pods of lower priority."""
+        self.drop_nomination(nominee.pod)
+        self.nomination_version += 1
+        self.nominated[nominee.pod] = node
+        self._nominees.setdefault(node, {})[nominee.pod] = nominee
+
+    def drop_nomination(self, pod: str) -> None:
+        node = self.nominated.pop(pod, None)
+        if node is not None:
+            self.nomination_version += 1
+            del self._nominees[node][pod]
+            if not self._nominees[node]:
+                del self._nominees[node]
+
+    def nominees(self, node: str) -> Sequence[Nominee]:
+        return tuple(self._nominees.get(node, {}).values())
+
+    def reserved_rows(self, pod: str, priority: int) -> list[int]:
+        """Rows where a pod must leave room for others that are nominated there, in order."""
+        rows = [
+            self.row_of[node]
+            for node, nominees in self._nominees.items()
+            if node in self.row_of
+            and any(n.pod != pod and n.priority >= priority for n in nominees.values())
+        ]
+        return sorted(rows)
+
+    def pods_on(self, node: str) -> Mapping[str, Placed]:
         return self._pods_on.get(node, {})
 
     # Change log
@@ -256,6 +330,14 @@ class NodeTable:
         self._derived[name] = (column, self.position)
         return column
 
+    def remember(self, key: tuple[str, int, int], value: object) -> None:
+        """The oldest are forgotten when it becomes too much."""
+        self.remembered[key] = value
+        self.remembered.move_to_end(key)
+        most = max(64, REMEMBERED_CELLS_MAX // max(self.rows, 1))
+        while len(self.remembered) > most:
+            self.remembered.popitem(last=False)
+
     def resource(self, name: str) -> int:
         """Index of a resource's column, -1 when no node or placed pod ever named it."""
         return self.resource_index.get(name, -1)
@@ -285,9 +367,16 @@ class NodeTable:
             if self.pods[row] != len(pods):
                 raise InvariantError(f"{name}: {self.pods[row]} pods counted, {len(pods)} there")
             for resource, column in self.resource_index.items():
-                used = sum(dict(shape.key.requests).get(resource, 0) for shape in pods.values())
+                used = sum(dict(pod.shape.key.requests).get(resource, 0) for pod in pods.values())
                 if self.free[column, row] != facts.allocatable.get(resource, 0) - used:
                     raise InvariantError(f"{name}: free {resource} is {self.free[column, row]}")
+        placed = [
+            (row, pod.shape.relations)
+            for name, row in self.row_of.items()
+            for pod in self._pods_on.get(name, {}).values()
+        ]
+        if not self.pod_counts.check(placed):
+            raise InvariantError("counters of pods")
         if self.count != len(self.row_of) or self.count != int(self.alive.sum()):
             raise InvariantError("count of nodes")
 
@@ -313,8 +402,9 @@ class NodeTable:
         self.count += 1
         self.cluster_nodes += 1
         self.image_version += 1
-        for shape in self._pods_on.get(name, {}).values():
+        for shape, *_ in self._pods_on.get(name, {}).values():
             self.count_ports(row, shape.key.ports, 1)
+            self.pod_counts.add(row, shape.relations, 1)
         return row
 
     def _recount(self, row: int) -> None:
@@ -330,7 +420,7 @@ class NodeTable:
         self.pods[row] = len(pods)
         self.nonzero_free[0, row] = facts.allocatable.get(CPU, 0)
         self.nonzero_free[1, row] = facts.allocatable.get(MEMORY, 0)
-        for shape in pods.values():
+        for shape, *_ in pods.values():
             self._count_requests(row, shape, 1)
         self.touch(row)
 
@@ -339,6 +429,7 @@ class NodeTable:
         self._count_requests(row, shape, sign)
         if shape.key.ports:
             self.count_ports(row, shape.key.ports, sign)
+        self.pod_counts.add(row, shape.relations, sign)
         self.touch(row)
 
     def _count_requests(self, row: int, shape: Shape, sign: int) -> None:

@@ -11,7 +11,9 @@ from enum import Enum
 
 from api.core import InvariantError, JsonObject
 from api.quantity import QuantityError
-from scheduler.node_table import NodeTable
+from api.selectors import SelectorError
+from api.times import parse_time
+from scheduler.node_table import NOT_STARTED, NodeTable, Nominee
 from scheduler.pod_shape import Shape, Shapes
 from scheduler.queue import SchedulingQueue
 from scheduler.writes import SCHEDULER_NAME, PodReference
@@ -37,6 +39,10 @@ class PodRecord:
     priority: int
     gated: bool
     never_preempts: bool
+    started_ns: int
+    """When its containers began; NOT_STARTED before."""
+    nominated: str
+    """The node kept for it, as its object says."""
     stage: Stage = Stage.PENDING
     node: str = ""
     """Where it counts."""
@@ -56,8 +62,6 @@ class PodBook:
         self.records: dict[str, PodRecord] = {}
         self._shapes = Shapes()
         self._nothing = self._shapes.of_pod({"spec": {"containers": []}})
-        self._priorities: dict[int, int] = {}
-        """Priority to number of pods that count on a node."""
         self.room_made = False
         """A pod left a node since the caller last cleared this."""
 
@@ -85,6 +89,7 @@ class PodBook:
         """The pod is gone, finished, or none of our business."""
         record = self.records.pop(key, None)
         self.queue.remove(key)
+        self.table.drop_nomination(key)
         if record is not None and record.node:
             self._uncount(key, record)
 
@@ -114,47 +119,55 @@ class PodBook:
         self.records[key].stage = Stage.BOUND
         self.queue.remove(key)
 
-    def has_lower(self, priority: int) -> bool:
-        """Whether a pod of lower priority counts on some node."""
-        return any(other < priority for other in self._priorities)
-
     def check(self) -> None:
-        counted = 0
         for key, record in self.records.items():
             if record.stage is Stage.PENDING:
                 if record.node or key not in self.queue:
                     raise InvariantError(f"{key} is pending but counted, or not queued")
             elif key not in self.table.pods_on(record.node):
                 raise InvariantError(f"{key} is {record.stage.value} but does not count")
-            else:
-                counted += 1
-        if counted != sum(self._priorities.values()):
-            raise InvariantError("count of placed pods")
 
     def _see_placed(self, key: str, record: PodRecord | None, pod: JsonObject) -> None:
         node, generation = pod["spec"]["nodeName"], pod["metadata"].get("generation", 0)
         if record is None:
             record = self.records[key] = self._record(pod)
         elif record.stage is Stage.BOUND and record.node == node:
-            if record.reference.generation == generation:
+            if record.reference.generation == generation and self._unmoved(key, record, pod):
                 return
             fresh = self._record(pod)
-            if fresh.shape is record.shape:
-                record.reference = fresh.reference
+            record.reference = fresh.reference
+            if fresh.shape is record.shape and fresh.priority == record.priority:
                 return
-            # Resized in place.
+            # Resized in place, relabelled, or about to go.
             self._uncount(key, record)
-            record.shape, record.reference = fresh.shape, fresh.reference
+            record.shape, record.priority = fresh.shape, fresh.priority
+            record.started_ns = fresh.started_ns
         if record.node != node:
             if record.node:
                 self._uncount(key, record)
             self._count(key, record, node)
         self.confirm(key)
 
+    def _unmoved(self, key: str, record: PodRecord, pod: JsonObject) -> bool:
+        """Whether nothing that has no generation changed either: labels, the start."""
+        meta, relations = pod["metadata"], record.shape.relations
+        if (meta.get("labels") or {}) != relations.labels:
+            return False
+        if ("deletionTimestamp" in meta) != relations.key.terminating:
+            return False
+        if record.started_ns == NOT_STARTED:
+            started = (pod.get("status") or {}).get("startTime")
+            if started:
+                record.started_ns = parse_time(started)
+                self.table.set_started(key, record.node, record.started_ns)
+        return True
+
     def _see_pending(self, key: str, record: PodRecord | None, pod: JsonObject) -> None:
         fresh = self._record(pod)
         if record is None:
             self.records[key] = fresh
+            if fresh.nominated:
+                self.table.nominate(Nominee(key, fresh.shape, fresh.priority), fresh.nominated)
         else:
             record.reference = fresh.reference
             if (record.shape, record.gated, record.priority, record.problem) == (
@@ -172,6 +185,10 @@ class PodBook:
             shape = self._shapes.of_pod(pod)
         except QuantityError as error:
             shape, problem = self._nothing, f"the pod's requests cannot be read: {error}"
+        except SelectorError as error:
+            shape, problem = self._nothing, f"the pod's selectors cannot be read: {error}"
+        status = pod.get("status") or {}
+        started = status.get("startTime")
         return PodRecord(
             reference=PodReference(
                 meta["namespace"], meta["name"], meta["uid"], meta.get("generation", 0)
@@ -181,22 +198,19 @@ class PodBook:
             priority=spec.get("priority") or 0,
             gated=bool(spec.get("schedulingGates")),
             never_preempts=spec.get("preemptionPolicy") == "Never",
+            started_ns=parse_time(started) if started else NOT_STARTED,
+            nominated=status.get("nominatedNodeName") or "",
         )
 
     def _count(self, key: str, record: PodRecord, node: str) -> None:
-        self.table.add_pod(key, node, record.shape)
+        self.table.add_pod(key, node, record.shape, record.priority, record.started_ns)
+        self.table.drop_nomination(key)
         record.node = node
-        self._priorities[record.priority] = self._priorities.get(record.priority, 0) + 1
 
     def _uncount(self, key: str, record: PodRecord) -> None:
         self.table.remove_pod(key, record.node)
         record.node = ""
         self.room_made = True
-        left = self._priorities[record.priority] - 1
-        if left:
-            self._priorities[record.priority] = left
-        else:
-            del self._priorities[record.priority]
 
 
 def _foreign(pod: JsonObject) -> bool:

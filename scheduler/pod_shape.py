@@ -2,10 +2,11 @@
 filtered and scored once."""
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from api.core import JsonObject
+from scheduler.relations import NOBODY, Relations, RelationsIndex, relations_key
 from scheduler.resources import (
     CPU,
     MEMORY,
@@ -73,13 +74,15 @@ class ShapeKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shape:
-    """A shape with its number. ``place`` numbers the part that only looks at Node objects."""
+    """A shape with its number. ``place`` numbers the part that only looks at Node objects.
+    Shapes that differ in their relations alone have one number."""
 
     number: int
     place: int
     key: ShapeKey
     cpu: int
     memory: int
+    relations: Relations
 
 
 class Shapes:
@@ -87,12 +90,23 @@ class Shapes:
 
     def __init__(self) -> None:
         self._shapes: OrderedDict[ShapeKey, Shape] = OrderedDict()
+        """Without relations."""
+        self._related: OrderedDict[tuple[int, int], Shape] = OrderedDict()
+        self._relations = RelationsIndex()
+        self._alone = self._relations.of_key(NOBODY)
         self._places: OrderedDict[tuple[object, ...], int] = OrderedDict()
         self._next = 0
 
     def of_pod(self, pod: JsonObject) -> Shape:
-        """Raises QuantityError for a quantity that is none."""
-        return self.of_key(shape_key(pod["spec"]))
+        """Raises QuantityError and SelectorError for a quantity or a selector that is none."""
+        shape = self.of_key(shape_key(pod["spec"]))
+        relations = self._relations.of_key(relations_key(pod))
+        related = self._related.get((shape.number, relations.number))
+        if related is None:
+            related = replace(shape, relations=relations)
+            self._related[shape.number, relations.number] = related
+            _trim(self._related)
+        return related
 
     def of_key(self, key: ShapeKey) -> Shape:
         shape = self._shapes.get(key)
@@ -104,7 +118,7 @@ class Shapes:
                 _trim(self._places)
             amounts = dict(key.requests)
             cpu, memory = amounts.get(CPU, 0), amounts.get(MEMORY, 0)
-            shape = self._shapes[key] = Shape(self._fresh(), place, key, cpu, memory)
+            shape = self._shapes[key] = Shape(self._fresh(), place, key, cpu, memory, self._alone)
             _trim(self._shapes)
         return shape
 
@@ -144,7 +158,7 @@ def shape_key(spec: JsonObject) -> ShapeKey:
         preferred=tuple((int(t["weight"]), _term(t.get("preference") or {})) for t in preferred),
         node_name=spec.get("nodeName", ""),
         images=_images(spec),
-        unsupported=_unsupported(spec, affinity),
+        unsupported=_unsupported(spec),
     )
 
 
@@ -209,18 +223,8 @@ def _with_tag(image: str) -> str:
     return image if image.rfind(":") > image.rfind("/") else image + ":latest"
 
 
-def _unsupported(spec: JsonObject, affinity: JsonObject) -> tuple[str, ...]:
+def _unsupported(spec: JsonObject) -> tuple[str, ...]:
     plugins = []
-    if any(
-        (affinity.get(kind) or {}).get("requiredDuringSchedulingIgnoredDuringExecution")
-        for kind in ("podAffinity", "podAntiAffinity")
-    ):
-        plugins.append("InterPodAffinity")
-    if any(
-        constraint.get("whenUnsatisfiable") == "DoNotSchedule"
-        for constraint in spec.get("topologySpreadConstraints") or ()
-    ):
-        plugins.append("PodTopologySpread")
     if any(not _OWN_VOLUMES.isdisjoint(volume) for volume in spec.get("volumes") or ()):
         plugins.append("VolumeBinding")
     if spec.get("resourceClaims"):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from scheduler.engine import NOWHERE, Engine
+from scheduler.explain import NOBODY, Pod
 from scheduler.node_table import IntArray, NodeFacts, NodeTable
 from scheduler.partition import (
     RowsChanged,
@@ -112,10 +113,12 @@ class ScoringPool:
         partition.waiting = False
         self._forget(partition, now_ns + RETRY_AFTER_NS)
 
-    def choose(self, number: int, shape: Shape, salt: int) -> int:
+    def choose(self, number: int, shape: Shape, salt: int, pod: Pod = NOBODY) -> int:
         """The row of the best node for a pod of the round, NOWHERE when none is feasible."""
         assert not self.waiting
         index = self._index.get(number)
+        if self._engine.is_coupled(shape, pod):
+            return self._engine.choose(shape, salt, pod)
         changed = self._table.changed_since(self._position)
         if index is None or changed is None or self._images_moved(shape):
             return self._alone(shape, salt)
@@ -147,7 +150,7 @@ class ScoringPool:
         for levels, base, row in candidates:
             gain = gains.get(levels)
             if gain is None:
-                gain = gains[levels] = weighted_levels(levels, maxima, shape)
+                gain = gains[levels] = weighted_levels(levels, maxima, shape, self._table)
             if best is not None and -base - gain > best[0]:
                 continue
             bid = (-base - gain, self._rank(row, salt), row)
@@ -239,8 +242,8 @@ class ScoringPool:
 
 
 def _ports_held(table: NodeTable, node: str) -> Iterator[Port]:
-    for shape in table.pods_on(node).values():
-        yield from shape.key.ports
+    for placed in table.pods_on(node).values():
+        yield from placed.shape.key.ports
 
 
 def _image_counts(table: NodeTable, keys: Sequence[ShapeKey]) -> list[tuple[str, int, int]]:

@@ -4,11 +4,13 @@ Source: pkg/scheduler/apis/config/v1/default_plugins.go, v1.36. Absent: see LACK
 from scheduler.plugins import (
     balanced_allocation,
     image_locality,
+    inter_pod_affinity,
     node_affinity,
     node_name,
     node_ports,
     node_resources_fit,
     node_unschedulable,
+    pod_topology_spread,
     taint_toleration,
 )
 
@@ -19,25 +21,31 @@ FILTERS = (
     node_affinity.FILTER,
     node_ports.PLUGIN,
     node_resources_fit.FILTER,
+    pod_topology_spread.FILTER,
+    inter_pod_affinity.FILTER,
 )
 SCORES = (
     taint_toleration.SCORE,
     node_affinity.SCORE,
     node_resources_fit.SCORE,
+    pod_topology_spread.SCORE,
+    inter_pod_affinity.SCORE,
     balanced_allocation.SCORE,
     image_locality.SCORE,
 )
+NODE_FILTERS = tuple(plugin for plugin in FILTERS if not plugin.coupled)
+NODE_SCORES = tuple(plugin for plugin in SCORES if not plugin.coupled)
+"""Those that look at each node by itself."""
+COUPLED_FILTERS = tuple(plugin for plugin in FILTERS if plugin.coupled)
+COUPLED_SCORES = tuple(plugin for plugin in SCORES if plugin.coupled)
 
 LACKING = (
     "VolumeRestrictions",
     "NodeVolumeLimits",
     "VolumeBinding",
     "VolumeZone",
-    "PodTopologySpread",
-    "InterPodAffinity",
     "DynamicResources",
     "NodeDeclaredFeatures",
 )
 """Plugins of the profile that do not exist here. Pods that need one to be put rightly are refused
-by name; where it would only change scores (preferred pod affinity, ScheduleAnyway spread, the
-system's default spread) it is as if it gave every node the same score."""
+by name."""

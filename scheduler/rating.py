@@ -15,9 +15,9 @@ from scheduler.engine import NOWHERE, ShapeView
 from scheduler.framework import share
 from scheduler.node_table import IntArray, NodeTable
 from scheduler.pod_shape import Shape
-from scheduler.profile import FILTERS, SCORES
+from scheduler.profile import NODE_FILTERS, NODE_SCORES
 
-LEVELS = tuple(score for score in SCORES if score.normalise != "as is")
+LEVELS = tuple(score for score in NODE_SCORES if score.normalise != "as is")
 Levels = tuple[int, ...]
 """Raw scores of one node, parallel to LEVELS; 0 where a plugin has nothing to say."""
 
@@ -33,14 +33,14 @@ class Rating(NamedTuple):
 def rate(shape: Shape, table: NodeTable, rows: IntArray) -> Rating:
     """Rate some rows, each once; those without a node and those not feasible are left out."""
     rows = rows[table.alive[rows]]
-    for plugin in FILTERS:
-        if len(rows) and plugin.applies(shape):
+    for plugin in NODE_FILTERS:
+        if len(rows) and plugin.applies(shape, table):
             rows = rows[plugin.passes(shape, table, rows)]
     bases = np.zeros(len(rows), np.int64)
     levels = np.zeros((len(LEVELS), len(rows)), np.int64)
     if len(rows):
-        for score in SCORES:
-            if score.applies(shape):
+        for score in NODE_SCORES:
+            if score.applies(shape, table):
                 raw = score.raw(shape, table, rows)
                 if score.normalise == "as is":
                     bases += raw * score.weight
@@ -61,10 +61,10 @@ def groups_of_view(view: ShapeView) -> Iterator[tuple[Levels, IntArray, IntArray
             yield levels, rows, bases.astype(np.int64) - view.static.constant
 
 
-def weighted_levels(levels: Levels, maxima: Levels, shape: Shape) -> int:
+def weighted_levels(levels: Levels, maxima: Levels, shape: Shape, table: NodeTable) -> int:
     """What the levels add to the base, once the maxima over all feasible nodes are known."""
     return sum(
         share(level, maximum, score.normalise) * score.weight
         for score, level, maximum in zip(LEVELS, levels, maxima, strict=True)
-        if score.applies(shape)
+        if score.applies(shape, table)
     )

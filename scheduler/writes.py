@@ -54,9 +54,10 @@ def failed_event(request_id: int, pod: PodReference, message: str, now_ns: int) 
 
 
 def unschedulable_condition(
-    request_id: int, pod: PodReference, message: str, since_ns: int
+    request_id: int, pod: PodReference, message: str, since_ns: int, nominated: str | None
 ) -> ApiRequest:
-    """Patch PodScheduled to False. ``since_ns``: when it became False."""
+    """Patch PodScheduled to False. ``since_ns``: when it became False. ``nominated``: the node
+    kept for it, empty to take that back, None to leave it as it is."""
     condition: JsonObject = {
         "type": "PodScheduled",
         "status": "False",
@@ -67,6 +68,50 @@ def unschedulable_condition(
     }
     if pod.generation:
         condition["observedGeneration"] = pod.generation
+    status: JsonObject = {"conditions": [condition]}
+    if nominated is not None:
+        status["nominatedNodeName"] = nominated or None
+    return _status_patch(request_id, pod, status)
+
+
+def nomination_cleared(request_id: int, pod: PodReference) -> ApiRequest:
+    """A pod loses the node kept for it to a more important one."""
+    return _status_patch(request_id, pod, {"nominatedNodeName": None})
+
+
+def disruption_condition(request_id: int, pod: PodReference, now_ns: int) -> ApiRequest:
+    """Say on a victim why it goes. Source: framework/preemption/executor.go."""
+    condition = {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "reason": "PreemptionByScheduler",
+        "message": f"{SCHEDULER_NAME}: preempting to accommodate a higher priority pod",
+        "lastTransitionTime": rfc3339(now_ns),
+    }
+    return _status_patch(request_id, pod, {"conditions": [condition]})
+
+
+def preempted_event(
+    request_id: int, victim: PodReference, by: PodReference, node: str, now_ns: int
+) -> ApiRequest:
+    message = f"Preempted by pod {by.uid} on node {node}"
+    return _event(request_id, victim, ("Normal", "Preempted", "Preempting", message), now_ns)
+
+
+def eviction(request_id: int, pod: PodReference) -> ApiRequest:
+    """Delete a victim, with the grace period it asks for."""
+    return ApiRequest(
+        id=request_id,
+        verb="delete",
+        resource="pods",
+        namespace=pod.namespace,
+        name=pod.name,
+        body={"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": pod.uid}},
+        quiet=True,
+    )
+
+
+def _status_patch(request_id: int, pod: PodReference, status: JsonObject) -> ApiRequest:
     return ApiRequest(
         id=request_id,
         verb="patch",
@@ -74,7 +119,7 @@ def unschedulable_condition(
         namespace=pod.namespace,
         name=pod.name,
         subresource="status",
-        body={"metadata": {"uid": pod.uid}, "status": {"conditions": [condition]}},
+        body={"metadata": {"uid": pod.uid}, "status": status},
         content_type=STRATEGIC_PATCH,
         quiet=True,
     )

@@ -14,7 +14,7 @@ HALF = SCORE_MAX // 2
 CPU_COLUMN, MEMORY_COLUMN = 0, 1
 
 
-def has_requests(shape: Shape) -> bool:
+def has_requests(shape: Shape, _table: NodeTable) -> bool:
     return shape.cpu > 0 or shape.memory > 0
 
 

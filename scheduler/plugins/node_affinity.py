@@ -13,7 +13,7 @@ CONFLICT = "pod affinity terms conflict"
 """PreFilter's refusal when the terms name no node in common."""
 
 
-def has_requirements(shape: Shape) -> bool:
+def has_requirements(shape: Shape, _table: NodeTable) -> bool:
     return shape.key.selector is not None or shape.key.required is not None
 
 
@@ -47,7 +47,7 @@ def _named_by(term: Term) -> list[str] | None:
     return names
 
 
-def has_preferences(shape: Shape) -> bool:
+def has_preferences(shape: Shape, _table: NodeTable) -> bool:
     return bool(shape.key.preferred)
 
 

@@ -12,7 +12,7 @@ from scheduler.pod_shape import Port, Shape
 ANY_ADDRESS = "0.0.0.0"
 
 
-def has_ports(shape: Shape) -> bool:
+def has_ports(shape: Shape, _table: NodeTable) -> bool:
     return bool(shape.key.ports)
 
 

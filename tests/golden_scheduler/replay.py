@@ -13,16 +13,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from api.core import JsonObject
-from scheduler.diagnosis import failure_message, unsupported_message
+from api.times import parse_time
+from scheduler.diagnosis import NEVER, failure_message, fruitless_preemption, unsupported_message
 from scheduler.engine import Engine
-from scheduler.explain import HOPELESS, UNSCHEDULABLE, Explanation, explain, hopeless_rows
-from scheduler.node_table import NodeTable, node_facts
-from scheduler.plugins import node_affinity, node_ports
+from scheduler.explain import Explanation, Pod, explain, filters_for, refusal_beside_nominees
+from scheduler.node_table import NodeTable, Nominee, node_facts
+from scheduler.plugins import node_affinity
 from scheduler.pod_shape import Shape, Shapes
-from scheduler.profile import LACKING, SCORES
+from scheduler.preemption import (
+    Budget,
+    Trial,
+    best_trials,
+    budget_of,
+    cleared_by,
+    trials,
+)
+from scheduler.profile import SCORES
 from scheduler.tie import FIRST
+from scheduler.workloads import OWNER_KINDS, SERVICE
+from tests.golden_scheduler.recorded import attempt_fields, pod_key, short, stopped_fields
 
-Choose = Callable[[Shape], int]
+Choose = Callable[[Shape, Pod], int]
+FIRST_START_NS = parse_time("2026-01-01T00:00:00Z") + 1000 * 10**9
+WORKLOADS = {"Service": SERVICE} | {kind: watch for (_, kind), watch in OWNER_KINDS.items()}
 
 
 @dataclass(slots=True)
@@ -45,12 +58,16 @@ def read_lines(path: Path) -> Iterator[JsonObject]:
 class Replay:
     """The state of one case: the node table and the pods that are on it."""
 
-    def __init__(self, extra_choose: Callable[[NodeTable], Choose] | None = None) -> None:
+    def __init__(
+        self, full: bool, extra_choose: Callable[[NodeTable], Choose] | None = None
+    ) -> None:
         self.table = NodeTable()
         self.shapes = Shapes()
         self.engine = Engine(self.table)
-        self.placed: dict[str, tuple[str, int]] = {}
-        """Pod to its node and priority."""
+        self.placed: dict[str, str] = {}
+        self.budgets: list[Budget] = []
+        self.full = full
+        """Whether the records go into every node."""
         self.extra_choose = extra_choose(self.table) if extra_choose else None
 
     def apply(self, line: JsonObject) -> None:
@@ -58,19 +75,34 @@ class Replay:
         if line["op"] == "delete":
             self.remove(f"{line['namespace']}/{line['name']}")
         elif line["op"] in ("add", "update", "bind"):
-            if line["object"]["kind"] == "Node":
-                self.table.put_node(node_facts(line["object"]))
-            elif line["object"]["kind"] == "Pod":
-                self.place(line["object"], line["object"]["spec"]["nodeName"])
+            self._put(line["object"])
 
-    def place(self, pod: JsonObject, node: str) -> None:
+    def _put(self, item: JsonObject) -> None:
+        kind = item["kind"]
+        if kind == "Node":
+            self.table.put_node(node_facts(item))
+        elif kind == "Pod":
+            started = item.get("status", {}).get("startTime")
+            self.place(item, item["spec"]["nodeName"], parse_time(started) if started else None)
+        elif kind == "Namespace":
+            meta = item["metadata"]
+            self.table.pod_counts.put_namespace(meta["name"], meta.get("labels") or {})
+        elif kind == "PodDisruptionBudget":
+            self.budgets.append(budget_of(item))
+        elif kind in WORKLOADS:
+            self.table.workloads.put(WORKLOADS[kind], item)
+
+    def place(self, pod: JsonObject, node: str, started_ns: int | None) -> None:
         key = pod_key(pod)
-        self.table.add_pod(key, node, self.shapes.of_pod(pod))
-        self.placed[key] = (node, pod["spec"].get("priority") or 0)
+        more = () if started_ns is None else (started_ns,)
+        priority = pod["spec"].get("priority") or 0
+        self.table.add_pod(key, node, self.shapes.of_pod(pod), priority, *more)
+        self.table.drop_nomination(key)
+        self.placed[key] = node
 
     def remove(self, key: str) -> None:
         if key in self.placed:
-            self.table.remove_pod(key, self.placed.pop(key)[0])
+            self.table.remove_pod(key, self.placed.pop(key))
 
     def compare(self, pod: JsonObject, recorded: JsonObject) -> list[str]:
         """What differs from the record, field by field."""
@@ -78,82 +110,105 @@ class Replay:
         if shape.key.unsupported:
             message = unsupported_message(self.table.count, shape.key.unsupported)
             return [] if recorded.get("message") == message else [message]
-        explanation = explain(shape, self.table)
-        ours = self._observed(explanation, pod, recorded)
-        ours |= _constant_fields(shape, explanation)
-        row = self.engine.choose(shape, FIRST)
+        who = Pod(pod_key(pod), pod["spec"].get("priority") or 0)
+        if self._admitted_where_nominated(shape, who):
+            return self._compare_nominated(shape, who, recorded)
+        explanation = explain(shape, self.table, who)
+        ours = attempt_fields(explanation, self.table, self.full)
+        ours |= self._skipped(shape, explanation)
+        if not len(explanation.feasible):
+            ours |= self._failure(shape, who, explanation, pod)
+        row = self.engine.choose(shape, FIRST, who)
         ours["chosen"] = self.table.names[row] if row >= 0 else None
-        found = [
-            f"{name}: recorded {_short(recorded.get(name))}, ours {_short(value)}"
-            for name, value in ours.items()
-            if (recorded.get(name) or None) != (value or None)
-        ]
-        if self.extra_choose is not None and self.extra_choose(shape) != row:
+        found = _differences(recorded, ours)
+        if self.extra_choose is not None and self.extra_choose(shape, who) != row:
             found.append("the pool chooses another node")
         return found
 
-    def _observed(
-        self, explanation: Explanation, pod: JsonObject, recorded: JsonObject
-    ) -> dict[str, object]:
-        names, full = self.table.names, "filter" in recorded or "score" in recorded
-        feasible = explanation.feasible
-        best = int(explanation.total.max()) if len(feasible) > 1 else None
-        tied = [] if best is None else feasible[explanation.total == best].tolist()
+    def _admitted_where_nominated(self, shape: Shape, who: Pod) -> bool:
+        row = self.table.row_of.get(self.table.nominated.get(who.name, ""))
+        if row is None:
+            return False
+        filters = filters_for(shape, self.table)
+        return refusal_beside_nominees(shape, self.table, row, who, filters) is None
+
+    def _compare_nominated(self, shape: Shape, who: Pod, recorded: JsonObject) -> list[str]:
         ours: dict[str, object] = {
-            "nodes": explanation.nodes,
-            "feasible_count": None if explanation.conflict else len(feasible),
-            "chosen_total": best,
-            "max_ties": len(tied) or len(feasible),
-            "reasons": dict(explanation.reasons()),
-            "reject_plugins": {r.plugin: len(r.rows) for r in explanation.rejected},
-            "reject_codes": dict(explanation.codes()),
+            "nodes": self.table.count,
+            "feasible_count": 1,
+            "chosen_total": None,
+            "max_ties": 1,
+            "via_nominated_node": True,
+            "chosen": self.table.nominated[who.name],
+            "skip_filter": self._skipped_filters(shape),
         }
-        if explanation.named is not None and not explanation.conflict:
-            ours["prefilter_nodes"] = [names[row] for row in explanation.named.tolist()]
-        if not len(feasible):
-            ours["unschedulable_plugins"] = list(explanation.plugins())
-            ours["message"] = self._message(explanation, pod)
-        if tied:
-            at = feasible.tolist().index(tied[0])
-            ours["chosen_scores"] = _scores_at(explanation, at)
-            ours["nonconstant_scores"] = sorted(
-                s.plugin.name
-                for s in explanation.scored
-                if int(s.normalised.min()) != int(s.normalised.max())
-            )
-        if full:
-            ours["filter"] = self._filter_list(explanation)
-            if tied:
-                ours["tie_nodes"] = [names[row] for row in tied]
-                ours["score"] = [
-                    {
-                        "node": names[row],
-                        "total": int(explanation.total[at]),
-                        "p": _scores_at(explanation, at),
-                    }
-                    for at, row in enumerate(feasible.tolist())
-                ]
+        return _differences(recorded, ours)
+
+    def _failure(
+        self, shape: Shape, who: Pod, explanation: Explanation, pod: JsonObject
+    ) -> dict[str, object]:
+        """Message and preemption."""
+        ours: dict[str, object] = {"unschedulable_plugins": list(explanation.plugins())}
+        if explanation.stopped is not None:
+            after = ""
+        elif pod["spec"].get("preemptionPolicy") == "Never":
+            after = NEVER
+        else:
+            tried = trials(shape, self.table, who, explanation, self.budgets)
+            best = best_trials(tried)
+            after = "" if best else fruitless_preemption(explanation, tried)
+            if best or (tried and self.full):
+                ours["preemption"] = self._preemption(who, tried, best)
+        ours["message"] = failure_message(explanation, after)
         return ours
 
-    def _message(self, explanation: Explanation, pod: JsonObject) -> str:
-        never = pod["spec"].get("preemptionPolicy") == "Never"
-        priority = pod["spec"].get("priority") or 0
-        lower = any(other < priority for _, other in self.placed.values())
-        return failure_message(explanation, never, lower)
+    def _preemption(self, who: Pod, tried: list[Trial], best: list[Trial]) -> JsonObject:
+        names = self.table.names
+        found: JsonObject = {
+            "nominated": names[best[0].row] if best else "",
+            "candidate_count": sum(bool(trial.victims) for trial in tried),
+            "pdb_violations": best[0].violations if best else 0,
+        }
+        if best:
+            found["victims"] = [victim.pod for victim in best[0].victims]
+            found["tie_nodes"] = [names[trial.row] for trial in best]
+            cleared = cleared_by(self.table, who, names[best[0].row])
+            if cleared:
+                found["cleared_nominations"] = cleared
+        if self.full:
+            found["candidates"] = [_candidate(names[trial.row], trial) for trial in tried]
+        return found
 
-    def _filter_list(self, explanation: Explanation) -> list[JsonObject]:
-        entries = []
-        for rejected in explanation.rejected:
-            hopeless = hopeless_rows(rejected)
-            for at, row in enumerate(rejected.rows.tolist()):
-                entry = {
-                    "node": self.table.names[row],
-                    "plugin": rejected.plugin,
-                    "code": HOPELESS if hopeless[at] else UNSCHEDULABLE,
-                    "reasons": [r.text for r in rejected.reasons if r.rows[at]],
-                }
-                entries.append((int(self.table.order[row]), entry))
-        return [entry for _, entry in sorted(entries, key=lambda pair: pair[0])]
+    def _skipped_filters(self, shape: Shape) -> list[str]:
+        skipped = dict.fromkeys(PREFILTERS)
+        for plugin in filters_for(shape, self.table):
+            skipped.pop(plugin.name, None)
+        return sorted(skipped)
+
+    def _skipped(self, shape: Shape, explanation: Explanation) -> dict[str, object]:
+        if explanation.stopped is not None:
+            return stopped_fields(explanation.stopped)
+        fields: dict[str, object] = {"skip_filter": self._skipped_filters(shape)}
+        if len(explanation.feasible) > 1:
+            unscored = {"VolumeBinding"}
+            unscored |= {s.name for s in SCORES if not s.applies(shape, self.table)}
+            fields["skip_score"] = sorted(unscored)
+        return fields
+
+
+PREFILTERS = (
+    node_affinity.NAME,
+    "NodePorts",
+    "VolumeRestrictions",
+    "NodeVolumeLimits",
+    "VolumeBinding",
+    "VolumeZone",
+    "PodTopologySpread",
+    "InterPodAffinity",
+    "DynamicResources",
+    "NodeDeclaredFeatures",
+)
+"""Those that may skip."""
 
 
 def replay_case(
@@ -163,68 +218,77 @@ def replay_case(
     lines = read_lines(case)
     head = next(lines)
     outcome = Outcome(head["name"], head["family"])
-    recorded: dict[int, list[JsonObject]] = {}
-    for result in read_lines(results):
-        recorded.setdefault(result["i"], []).append(result)
-    replay = Replay(extra_choose)
-    number = 0
+    replay = Replay(head["detail"] == "full", extra_choose)
+    attempts = list(read_lines(results))
+    pods: list[JsonObject] = []
+    at = 0
     for line in lines:
         if line["op"] != "schedule":
             replay.apply(line)
             continue
-        for attempt in recorded[number]:
-            outcome.attempts += 1
-            differences = replay.compare(line["object"], attempt)
-            outcome.agree += not differences
-            where = f"{outcome.name} {attempt['i']}.{attempt['attempt']} {attempt['pod']}"
-            outcome.differences += [f"{where}: {difference}" for difference in differences]
-            _take_recorded(replay, line["object"], attempt)
-        number += 1
+        number = len(pods)
+        pods.append(line["object"])
+        while at < len(attempts):
+            attempt = attempts[at]
+            if attempt["i"] > number:
+                break
+            # Retries that wait come just before the next pod; those that do not, at once.
+            if attempt["i"] < number or not head["retry_after"] or attempt["attempt"] == 1:
+                _attempt(replay, outcome, pods[attempt["i"]], attempt)
+                at += 1
+                if attempt["i"] == number and head["retry_after"]:
+                    break
+            else:
+                break
+    for attempt in attempts[at:]:
+        _attempt(replay, outcome, pods[attempt["i"]], attempt)
     replay.table.check()
     return outcome
 
 
+def _attempt(replay: Replay, outcome: Outcome, pod: JsonObject, recorded: JsonObject) -> None:
+    outcome.attempts += 1
+    differences = replay.compare(pod, recorded)
+    outcome.agree += not differences
+    where = f"{outcome.name} {recorded['i']}.{recorded['attempt']} {recorded['pod']}"
+    outcome.differences += [f"{where}: {difference}" for difference in differences]
+    _take_recorded(replay, pod, recorded)
+
+
 def _take_recorded(replay: Replay, pod: JsonObject, attempt: JsonObject) -> None:
     """Victims go, the pod goes where it was recorded to go."""
-    for victim in (attempt.get("preemption") or {}).get("victims") or ():
+    table, key = replay.table, pod_key(pod)
+    preemption = attempt.get("preemption") or {}
+    for victim in preemption.get("victims") or ():
         replay.remove(victim)
+    for other in preemption.get("cleared_nominations") or ():
+        table.drop_nomination(other)
     if attempt["chosen"] is not None:
-        replay.place(pod, attempt["chosen"])
+        replay.place(pod, attempt["chosen"], FIRST_START_NS + attempt["i"] * 10**9)
+    elif preemption.get("nominated"):
+        nominee = Nominee(key, replay.shapes.of_pod(pod), pod["spec"].get("priority") or 0)
+        table.nominate(nominee, preemption["nominated"])
+    else:
+        table.drop_nomination(key)
 
 
-def pod_key(pod: JsonObject) -> str:
-    return f"{pod['metadata'].get('namespace', 'default')}/{pod['metadata']['name']}"
+def _candidate(node: str, trial: Trial) -> JsonObject:
+    entry: JsonObject = {"node": node, "pdb_violations": trial.violations, "code": "Success"}
+    if trial.victims:
+        entry["victims"] = [victim.pod for victim in trial.victims]
+    elif trial.refusal is None:
+        entry["code"] = "UnschedulableAndUnresolvable"
+        entry["reasons"] = ["No preemption victims found for incoming pod"]
+    else:
+        hopeless = trial.refusal.hopeless
+        entry["code"] = "UnschedulableAndUnresolvable" if hopeless else "Unschedulable"
+        entry["reasons"] = [reason.text for reason in trial.refusal.reasons]
+    return entry
 
 
-def _scores_at(explanation: Explanation, at: int) -> dict[str, list[int]]:
-    scores = {s.plugin.name: [int(s.raw[at]), int(s.normalised[at])] for s in explanation.scored}
-    # DynamicResources scores every node 0 for a pod without claims.
-    return scores | {"DynamicResources": [0, 0]}
-
-
-def _constant_fields(shape: Shape, explanation: Explanation) -> dict[str, object]:
-    """Skip lists. Plugins that we lack have nothing to do for pods that we take."""
-    if explanation.conflict:
-        reject = {
-            "node": "",
-            "plugin": node_affinity.NAME,
-            "code": HOPELESS,
-            "reasons": [node_affinity.CONFLICT],
-        }
-        return {"prefilter_reject": reject}
-    skipped = set(LACKING)
-    if not node_affinity.has_requirements(shape):
-        skipped.add(node_affinity.NAME)
-    if not node_ports.has_ports(shape):
-        skipped.add("NodePorts")
-    fields: dict[str, object] = {"skip_filter": sorted(skipped)}
-    if len(explanation.feasible) > 1:
-        unscored = {"InterPodAffinity", "PodTopologySpread", "VolumeBinding"}
-        unscored |= {score.name for score in SCORES if not score.applies(shape)}
-        fields["skip_score"] = sorted(unscored)
-    return fields
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 400 else text[:400] + "..."
+def _differences(recorded: JsonObject, ours: dict[str, object]) -> list[str]:
+    return [
+        f"{name}: recorded {short(recorded.get(name))}, ours {short(value)}"
+        for name, value in ours.items()
+        if (recorded.get(name) or None) != (value or None)
+    ]

@@ -33,6 +33,7 @@ class FakeApi:
         self.now_ns = START_NS
         self.pods: dict[str, JsonObject] = {}
         self.nodes: dict[str, JsonObject] = {}
+        self.others: dict[str, dict[str, JsonObject]] = {}
         self.inbox: list[Any] = []
         self.requests: list[ApiRequest] = []
         """Sent and not answered."""
@@ -45,10 +46,21 @@ class FakeApi:
 
     def sync(self) -> None:
         """A full list of both watches."""
-        for watch, objects in ((NODES, self.nodes), (PODS, self.pods)):
-            found = list(copy.deepcopy(list(objects.values())))
+        for spec in self.core.watches:
+            watch = spec.name
+            found = copy.deepcopy(list(self.of_watch(watch).values()))
             self.inbox += [WatchReset(watch), ObjectsSeen(watch, [ADDED] * len(found), found, [])]
             self.inbox.append(WatchSynced(watch))
+
+    def of_watch(self, watch: str) -> dict[str, JsonObject]:
+        if watch == NODES:
+            return self.nodes
+        return self.pods if watch == PODS else self.others.setdefault(watch, {})
+
+    def put(self, watch: str, item: JsonObject) -> None:
+        """An object of another kind."""
+        self.of_watch(watch)[item["metadata"]["name"]] = item
+        self.inbox.append(ObjectsSeen(watch, [MODIFIED], [copy.deepcopy(item)], [1]))
 
     def put_node(self, node: JsonObject) -> None:
         self.nodes[node["metadata"]["name"]] = node
@@ -115,8 +127,11 @@ class FakeApi:
             if pod["spec"].get("nodeName"):
                 return 409, b""
             pod["spec"]["nodeName"] = request.body["target"]["name"]
+        elif request.verb == "delete":
+            self.delete_pod(request.name)
+            return 200, b""
         else:
-            pod["status"]["conditions"] = request.body["status"]["conditions"]
+            pod["status"].update(request.body["status"])
         if not (self.silent and request.subresource == "binding"):
             self.inbox.append(ObjectsSeen(PODS, [MODIFIED], [copy.deepcopy(pod)], [1]))
         return 201, b""

@@ -6,6 +6,7 @@ import msgpack
 import pytest
 
 from scheduler.engine import Engine
+from scheduler.explain import Pod
 from scheduler.node_table import NodeTable
 from scheduler.partition import PartitionCore, answer_body, request_from
 from scheduler.pod_shape import Shape
@@ -23,6 +24,10 @@ FAMILIES = (
     "ports",
     "images",
     "unschedulable",
+    "topology_spread",
+    "pod_affinity",
+    "preemption",
+    "mixed",
     "scale500",
     "openb-4000",
 )
@@ -44,12 +49,12 @@ def pool_of_three(table: NodeTable) -> Choose:
     pool = ScoringPool(table, Engine(table), 3)
     cores = [PartitionCore() for _ in range(3)]
 
-    def ask(shape: Shape) -> int:
+    def ask(shape: Shape, pod: Pod) -> int:
         for number, body in pool.ask([(0, shape, FIRST)], 0):
             changed, request = request_from(msgpack.unpackb(msgpack.packb(body)))
             (answer,) = cores[number].step([changed, request], 0)
             pool.answered(number, msgpack.unpackb(msgpack.packb(answer_body(answer))), 0)
-        row = pool.choose(0, shape, FIRST)
+        row = pool.choose(0, shape, FIRST, pod)
         assert pool.fallbacks == 0
         return row
 
@@ -64,7 +69,7 @@ def test_a_pool_agrees_with_the_record(name: str) -> None:
 
 def test_a_difference_is_named() -> None:
     def always_first(table: NodeTable) -> Choose:
-        return lambda _shape: 0
+        return lambda _shape, _pod: 0
 
     name = "tiny.jsonl.gz"
     outcome = replay_case(GOLDEN / "cases" / name, GOLDEN / "results" / name, always_first)

@@ -228,18 +228,6 @@ def test_pods_that_are_not_ours_only_count() -> None:
     ("spec", "plugin"),
     [
         (
-            {
-                "affinity": {
-                    "podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{}]}
-                }
-            },
-            "InterPodAffinity",
-        ),
-        (
-            {"topologySpreadConstraints": [{"whenUnsatisfiable": "DoNotSchedule"}]},
-            "PodTopologySpread",
-        ),
-        (
             {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]},
             "VolumeBinding",
         ),
@@ -286,13 +274,64 @@ def test_higher_priority_first() -> None:
     assert message.endswith("1 No preemption victims found for incoming pod.")
 
 
-def test_where_victims_might_help_the_message_owns_up() -> None:
+def test_a_more_important_pod_drives_out_another() -> None:
     api = small_cluster(pods=1)
     api.put_pod(pod("low", priority=1))
     api.run()
     api.put_pod(pod("high", priority=2))
     api.run()
-    assert api.events[-1][1].endswith("preemption: not supported by this scheduler")
+    assert "low" not in api.pods and api.node_of("high") == ""
+    assert api.pods["high"]["status"]["nominatedNodeName"] == "n1"
+    api.put_pod(pod("small", priority=1))
+    api.run()
+    assert api.node_of("small") == "", "the room is kept"
+    api.now_ns += 1 * SECOND
+    api.run()
+    assert api.node_of("high") == "n1"
+    assert ("Preempted", "Preempted by pod uid-high on node n1") in api.events
+
+
+def test_the_nominated_pod_waits_for_its_victims() -> None:
+    api = small_cluster(pods=1)
+    api.put_pod(pod("low", priority=1))
+    api.run()
+    api.put_pod(pod("high", priority=2))
+    api.step()
+    (order,) = api.take("delete")
+    api.run()
+    dying = copy.deepcopy(api.pods["low"])
+    dying["metadata"]["deletionTimestamp"] = "2027-01-15T08:00:00Z"
+    api.put_pod(dying)
+    api.reply(order, 200)
+    api.now_ns += 1 * SECOND
+    api.put_node(node("n1", pods=1, labels={"changed": "yes"}))
+    api.run()
+    assert api.events[-1][1].endswith("due to a terminating pod on the nominated node.")
+    assert [r.verb for r in api.written].count("delete") == 0
+    api.delete_pod("low")
+    api.now_ns += 10 * SECOND
+    api.run()
+    assert api.node_of("high") == "n1"
+
+
+def test_a_budget_sends_the_preemptor_elsewhere() -> None:
+    api = small_cluster(pods=1)
+    api.put_node(node("n2", pods=1))
+    api.run()
+    for name in ("a", "b"):
+        low = pod(name, priority=1)
+        low["metadata"]["labels"] = {"app": name}
+        api.put_pod(low)
+    api.run()
+    budget = {
+        "metadata": {"namespace": "default", "name": "keep"},
+        "spec": {"selector": {"matchLabels": {"app": "a"}}},
+        "status": {"disruptionsAllowed": 0},
+    }
+    api.put("policy/poddisruptionbudgets", budget)
+    api.put_pod(pod("high", priority=2))
+    api.run()
+    assert list(api.pods) == ["a", "high"]
 
 
 def test_a_lost_partition_is_replaced_by_the_leader() -> None:

@@ -1,0 +1,44 @@
+"""Which of the plugins that couple nodes have something to say about a pod now, and which nodes are
+kept for other pods."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from scheduler.explain import Pod, filters_for, refusal_beside_nominees
+from scheduler.framework import Filter, Score
+from scheduler.node_table import NodeTable
+from scheduler.pod_shape import Shape
+from scheduler.profile import COUPLED_FILTERS, COUPLED_SCORES
+
+
+@dataclass(frozen=True, slots=True)
+class Coupling:
+    """For one decision."""
+
+    shape: Shape
+    table: NodeTable
+    pod: Pod
+    filters: tuple[Filter, ...]
+    reserved: list[int]
+    """Rows with pods nominated that are at least as important."""
+
+    def admits(self, row: int) -> bool:
+        """Whether a reserved row takes the pod all the same."""
+        if not self.table.alive.item(row):
+            return False
+        filters = filters_for(self.shape, self.table)
+        return not refusal_beside_nominees(self.shape, self.table, row, self.pod, filters)
+
+    def scores(self) -> Iterator[Score]:
+        for score in COUPLED_SCORES:
+            if score.applies(self.shape, self.table):
+                yield score
+
+
+def coupling_of(shape: Shape, table: NodeTable, pod: Pod) -> Coupling | None:
+    """None: every node can be looked at by itself."""
+    filters = tuple(plugin for plugin in COUPLED_FILTERS if plugin.applies(shape, table))
+    reserved = table.reserved_rows(pod.name, pod.priority) if table.nominated else []
+    if not (filters or reserved) and not any(s.applies(shape, table) for s in COUPLED_SCORES):
+        return None
+    return Coupling(shape, table, pod, filters, reserved)

@@ -1,0 +1,178 @@
+"""InterPodAffinity: pods that want to be near or far from others, and others that want to be near
+or far from them.
+Source: plugins/interpodaffinity/filtering.go and scoring.go, v1.36."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from scheduler.framework import SCORE_MAX, Filter, Reason, Score
+from scheduler.node_table import IntArray, Mask, NodeTable, Rows
+from scheduler.pod_counts import ANTI, REQUIRED, Carried, NamedByAll, Tally
+from scheduler.pod_shape import Shape
+
+NAME = "InterPodAffinity"
+AFFINITY = "node(s) didn't match pod affinity rules"
+ANTI_AFFINITY = "node(s) didn't match pod anti-affinity rules"
+ANTI_AFFINITY_OF_OTHERS = "node(s) didn't satisfy existing pods anti-affinity rules"
+HARD_AFFINITY_WEIGHT = 1
+"""What a placed pod's required affinity is worth to a pod that it means.
+Source: apis/config/v1/defaults.go."""
+
+
+class State:
+    """What is worked out once for a pod's Relations, as long as no Node changes and no placed pod
+    carries a term that none carried before."""
+
+    __slots__ = ("anti", "anti_of_others", "itself", "near", "version", "weighted")
+
+    def __init__(self, shape: Shape, table: NodeTable) -> None:
+        self.version = _version(table)
+        relations, counts = shape.relations, table.pod_counts
+        key = relations.key
+
+        def tally(description: NamedByAll | Carried, topology_key: str) -> Tally:
+            return Tally(counts.counter(description), table, topology_key)
+
+        self.near = [tally(NamedByAll(key.required), t.topology_key) for t in key.required]
+        """Of pods that all required terms name, by the domains of each."""
+        self.itself = all(term.names(relations, counts.namespaces) for term in key.required)
+        self.anti = [tally(NamedByAll((term,)), term.topology_key) for term in key.anti]
+        self.anti_of_others: list[Tally] = []
+        self.weighted = [
+            (weight, tally(NamedByAll((term,)), term.topology_key))
+            for weight, term in key.preferred
+        ]
+        for carried in counts.carried:
+            if carried.term.means(relations, counts.namespaces):
+                found = tally(carried, carried.term.topology_key)
+                if carried.weight == ANTI:
+                    self.anti_of_others.append(found)
+                elif carried.weight == REQUIRED:
+                    self.weighted.append((HARD_AFFINITY_WEIGHT, found))
+                else:
+                    self.weighted.append((carried.weight, found))
+
+
+def _version(table: NodeTable) -> tuple[int, int, int]:
+    counts = table.pod_counts
+    return (table.static_version, counts.terms_version, counts.epoch)
+
+
+def state_of(shape: Shape, table: NodeTable) -> State:
+    key = (NAME, shape.relations.number, 0)
+    state = table.remembered.get(key)
+    if not isinstance(state, State) or state.version != _version(table):
+        state = State(shape, table)
+        table.remember(key, state)
+    return state
+
+
+def _any(tally: Tally) -> bool:
+    """Some node with the topology key has such a pod."""
+    tally.catch_up()
+    return bool(tally.values[1:].any())
+
+
+# Filter
+
+
+def concerned(shape: Shape, table: NodeTable) -> bool:
+    key = shape.relations.key
+    if key.required or key.anti:
+        return True
+    if not table.pod_counts.carried:
+        return False
+    return any(_any(tally) for tally in state_of(shape, table).anti_of_others)
+
+
+def passes(shape: Shape, table: NodeTable, rows: Rows) -> Mask:
+    state = state_of(shape, table)
+    result = _near(state, table, rows)
+    for tally in (*state.anti, *state.anti_of_others):
+        result &= _free(tally)[tally.column[rows]]
+    return result
+
+
+def _near(state: State, table: NodeTable, rows: Rows) -> Mask:
+    """Required affinity. The first pod of a group that wants to be together goes anywhere."""
+    result = np.ones(len(table.alive), np.bool_)[rows]
+    if not state.near:
+        return result
+    first = state.itself and not any(_any(tally) for tally in state.near)
+    for tally in state.near:
+        tally.catch_up()
+        wanted = np.ones(len(tally.values), np.bool_) if first else tally.values > 0
+        wanted[0] = False
+        result &= wanted[tally.column[rows]]
+    return result
+
+
+def _free(tally: Tally) -> Mask:
+    """[value]: no such pod. Nodes without the label are nowhere near anything."""
+    tally.catch_up()
+    free: Mask = tally.values <= 0
+    free[0] = True
+    return free
+
+
+def reasons(shape: Shape, table: NodeTable, rows: IntArray) -> Sequence[Reason]:
+    state = state_of(shape, table)
+    near = _near(state, table, rows)
+    apart = np.ones(len(rows), np.bool_)
+    for tally in state.anti:
+        apart &= _free(tally)[tally.column[rows]]
+    nowhere = np.zeros(len(rows), np.bool_)
+    found = (
+        Reason(AFFINITY, ~near, ~near),
+        Reason(ANTI_AFFINITY, near & ~apart, nowhere),
+        Reason(ANTI_AFFINITY_OF_OTHERS, near & apart, nowhere),
+    )
+    return [reason for reason in found if reason.rows.any()]
+
+
+# Score
+
+
+def has_opinions(shape: Shape, table: NodeTable) -> bool:
+    if not shape.relations.key.preferred and not table.pod_counts.carried:
+        return False
+    return any(_any(tally) for _, tally in state_of(shape, table).weighted)
+
+
+def raw(shape: Shape, table: NodeTable, rows: Rows) -> IntArray:
+    total = np.zeros(len(table.alive), np.int64)[rows]
+    for weight, tally in state_of(shape, table).weighted:
+        tally.catch_up()
+        gains = tally.values * weight
+        gains[0] = 0
+        total += gains[tally.column[rows]]
+    return total
+
+
+def shares(_shape: Shape, _table: NodeTable, _rows: IntArray, raw: IntArray) -> IntArray:
+    lowest, highest = int(raw.min()), int(raw.max())
+    if highest == lowest:
+        return np.zeros_like(raw)
+    part = (raw - lowest) / float(highest - lowest)
+    return (SCORE_MAX * part).astype(np.int64)
+
+
+FILTER = Filter(
+    name=NAME,
+    static=False,
+    coupled=True,
+    applies=concerned,
+    passes=passes,
+    reasons=reasons,
+)
+SCORE = Score(
+    name=NAME,
+    weight=2,
+    static=False,
+    coupled=True,
+    normalise="as is",
+    applies=has_opinions,
+    raw=raw,
+    shares=shares,
+)

@@ -1,0 +1,239 @@
+"""PodTopologySpread: pods of a kind are shared out over domains, within a skew, or as evenly as may
+be.
+Source: plugins/podtopologyspread/filtering.go, scoring.go and common.go, v1.36."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from api.selectors import LabelSelector
+from scheduler.framework import SCORE_MAX, Filter, Reason, Score
+from scheduler.node_table import IntArray, Mask, NodeTable, Rows
+from scheduler.plugins import node_affinity, taint_toleration
+from scheduler.pod_counts import Selected, Tally
+from scheduler.pod_shape import Shape
+from scheduler.relations import HOSTNAME, SpreadConstraint
+
+NAME = "PodTopologySpread"
+MISSING = "node(s) didn't match pod topology spread constraints (missing required label)"
+SKEWED = "node(s) didn't match pod topology spread constraints"
+ZONE = "topology.kubernetes.io/zone"
+SYSTEM_DEFAULTS = ((HOSTNAME, 3), (ZONE, 5))
+"""(topology key, max skew) of pods without constraints, where something selects them.
+Source: plugins/podtopologyspread/plugin.go, systemDefaultConstraints."""
+FEWEST_UNKNOWN = (1 << 31) - 1
+
+
+class Part:
+    """One constraint of one shape."""
+
+    __slots__ = ("constraint", "eligible", "itself", "tally")
+
+    def __init__(
+        self, shape: Shape, table: NodeTable, constraint: SpreadConstraint, eligible: Mask | None
+    ) -> None:
+        self.constraint = constraint
+        self.eligible = eligible
+        relations = shape.relations
+        self.itself = int(constraint.selector.matches(relations.labels))
+        counter = table.pod_counts.counter(Selected(relations.key.namespace, constraint.selector))
+        self.tally = Tally(counter, table, constraint.topology_key, eligible)
+
+    def allowed(self) -> Mask:
+        """[value]: where one more pod keeps the skew. Not where the label is missing."""
+        self.tally.catch_up()
+        values, present = self.tally.values, self.tally.present
+        fewest = int(values.min(initial=FEWEST_UNKNOWN, where=present))
+        if int(np.count_nonzero(present)) < self.constraint.min_domains:
+            fewest = 0
+        result: Mask = values + (self.itself - fewest) <= self.constraint.max_skew
+        result[0] = False
+        return result
+
+
+class State:
+    """What is worked out once for a shape, as long as no Node and no workload changes."""
+
+    __slots__ = ("everywhere", "hard", "soft", "version")
+
+    def __init__(self, shape: Shape, table: NodeTable) -> None:
+        self.version = _version(table)
+        own = shape.relations.key.spread
+        constraints = own or _defaults(shape, table)
+        self.everywhere = bool(own)
+        """Nodes must have every topology key to be counted and scored."""
+        hard, soft = ([c for c in constraints if c.hard is kind] for kind in (True, False))
+        self.hard = _parts(shape, table, hard, True)
+        self.soft = _parts(shape, table, soft, self.everywhere)
+
+
+def _version(table: NodeTable) -> tuple[int, int, int]:
+    return (table.static_version, table.workloads.version, table.pod_counts.epoch)
+
+
+def _defaults(shape: Shape, table: NodeTable) -> list[SpreadConstraint]:
+    selector: LabelSelector = table.workloads.default_selector(shape.relations)
+    if selector.empty:
+        return []
+    return [
+        SpreadConstraint(key, False, skew, 1, selector, True, False)
+        for key, skew in SYSTEM_DEFAULTS
+    ]
+
+
+def _parts(
+    shape: Shape, table: NodeTable, constraints: Sequence[SpreadConstraint], everywhere: bool
+) -> list[Part]:
+    if not constraints:
+        return []
+    rows = slice(0, len(table.alive))
+    complete = table.alive.copy()
+    if everywhere:
+        for constraint in constraints:
+            complete &= table.label_column(constraint.topology_key)[0] > 0
+    parts = []
+    for constraint in constraints:
+        eligible = complete
+        if constraint.honours_affinity and node_affinity.has_requirements(shape, table):
+            eligible = eligible & node_affinity.passes(shape, table, rows)
+        if constraint.honours_taints:
+            eligible = eligible & taint_toleration.passes(shape, table, rows)
+        parts.append(Part(shape, table, constraint, eligible))
+    return parts
+
+
+def state_of(shape: Shape, table: NodeTable) -> State:
+    key = (NAME, shape.relations.number, shape.place)
+    state = table.remembered.get(key)
+    if not isinstance(state, State) or state.version != _version(table):
+        state = State(shape, table)
+        table.remember(key, state)
+    return state
+
+
+# Filter
+
+
+def has_hard(shape: Shape, table: NodeTable) -> bool:
+    return any(one.hard for one in shape.relations.key.spread)
+
+
+def passes(shape: Shape, table: NodeTable, rows: Rows) -> Mask:
+    result = np.ones(len(table.alive), np.bool_)[rows]
+    for part in state_of(shape, table).hard:
+        result &= part.allowed()[part.tally.column[rows]]
+    return result
+
+
+def reasons(shape: Shape, table: NodeTable, rows: IntArray) -> Sequence[Reason]:
+    """Each row by the first constraint that refuses it."""
+    undecided = np.ones(len(rows), np.bool_)
+    missing = np.zeros_like(undecided)
+    for part in state_of(shape, table).hard:
+        numbers = part.tally.column[rows]
+        missing |= undecided & (numbers == 0)
+        undecided &= part.allowed()[numbers]
+    found = ((MISSING, missing, missing), (SKEWED, ~missing, np.zeros_like(missing)))
+    return [Reason(text, where, hopeless) for text, where, hopeless in found if where.any()]
+
+
+# Score
+
+
+def has_soft(shape: Shape, table: NodeTable) -> bool:
+    return bool(state_of(shape, table).soft)
+
+
+def raw(shape: Shape, table: NodeTable, rows: Rows) -> IntArray:
+    """``rows``: all feasible ones. 0 where a topology key is missing."""
+    assert not isinstance(rows, slice)
+    state = state_of(shape, table)
+    ignored = _ignored(state, rows)
+    counted = rows if ignored is None else rows[~ignored]
+    total = np.zeros(len(rows), np.float64)
+    for part in state.soft:
+        key, numbers = part.constraint.topology_key, part.tally.column[rows]
+        part.tally.catch_up()
+        if key == HOSTNAME:
+            domains = len(counted)
+            pods = _on_host(shape, table, part)[rows]
+        else:
+            domains = _domains(part.tally.column[counted], len(part.tally.values))
+            pods = part.tally.values[numbers]
+        gain = pods * math.log(domains + 2) + (part.constraint.max_skew - 1)
+        total += np.where(numbers > 0, gain, 0.0)
+    result = _rounded(total)
+    if ignored is not None:
+        result[ignored] = 0
+    return result
+
+
+def shares(shape: Shape, table: NodeTable, rows: IntArray, raw: IntArray) -> IntArray:
+    """The fewer pods of the kind the higher. 0 where a topology key is missing."""
+    ignored = _ignored(state_of(shape, table), rows)
+    counted = raw if ignored is None else raw[~ignored]
+    if not len(counted):
+        return np.zeros_like(raw)
+    lowest, highest = int(counted.min()), int(counted.max())
+    if highest == 0:
+        result = np.full_like(raw, SCORE_MAX)
+    else:
+        result = (highest + lowest - raw) * SCORE_MAX // highest
+    if ignored is not None:
+        result[ignored] = 0
+    return result
+
+
+def _ignored(state: State, rows: IntArray) -> Mask | None:
+    if not state.everywhere:
+        return None
+    missing = np.zeros(len(rows), np.bool_)
+    for part in state.soft:
+        missing |= part.tally.column[rows] == 0
+    return missing if missing.any() else None
+
+
+def _domains(numbers: npt.NDArray[np.int32], values: int) -> int:
+    """Distinct values; nodes without the label are one domain."""
+    return int(np.count_nonzero(np.bincount(numbers, minlength=values)))
+
+
+def _on_host(shape: Shape, table: NodeTable, part: Part) -> IntArray:
+    """[row]: pods of the kind on the node itself, eligible or not."""
+    selected = Selected(shape.relations.key.namespace, part.constraint.selector)
+    rows = table.pod_counts.counter(selected).rows
+    result = np.zeros(len(table.alive), np.int64)
+    if rows:
+        result[np.fromiter(rows, np.int64, len(rows))] = np.fromiter(
+            rows.values(), np.int64, len(rows)
+        )
+    return result
+
+
+def _rounded(numbers: npt.NDArray[np.float64]) -> IntArray:
+    """Half away from zero, as math.Round does."""
+    whole = np.floor(numbers)
+    whole += numbers - whole >= 0.5
+    return whole.astype(np.int64)
+
+
+FILTER = Filter(
+    name=NAME,
+    static=False,
+    coupled=True,
+    applies=has_hard,
+    passes=passes,
+    reasons=reasons,
+)
+SCORE = Score(
+    name=NAME,
+    weight=2,
+    static=False,
+    coupled=True,
+    normalise="as is",
+    applies=has_soft,
+    raw=raw,
+    shares=shares,
+)

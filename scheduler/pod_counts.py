@@ -1,0 +1,275 @@
+"""How many placed pods of a description are on each node and in each topology domain: counted when
+first asked for, kept up to date by deltas from then on. So what (anti-)affinity and spread cost
+does not depend on how many pods there are.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from api.selectors import LabelSelector
+from scheduler.relations import Namespaces, PodTerm, Relations
+
+if TYPE_CHECKING:
+    from scheduler.node_table import NodeTable
+
+IntArray = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+COUNTERS_MAX = 8192
+LOG_MAX = 4096
+"""Changes of a counter kept; a tally that is further behind is counted anew."""
+
+
+class Selected(NamedTuple):
+    """Pods of a namespace that a selector matches and that are not about to go."""
+
+    namespace: str
+    selector: LabelSelector
+
+    def times(self, pod: Relations, _namespaces: Namespaces) -> int:
+        key = pod.key
+        return (
+            key.namespace == self.namespace
+            and not key.terminating
+            and not self.selector.empty
+            and self.selector.matches(pod.labels)
+        )
+
+
+class NamedByAll(NamedTuple):
+    """Pods that every one of these terms names."""
+
+    terms: tuple[PodTerm, ...]
+
+    def times(self, pod: Relations, namespaces: Namespaces) -> int:
+        return all(term.names(pod, namespaces) for term in self.terms)
+
+
+class Carried(NamedTuple):
+    """Pods that carry this term themselves. weight 0: required anti-affinity; REQUIRED: required
+    affinity; otherwise the weight of a preference."""
+
+    weight: int
+    term: PodTerm
+
+    def times(self, pod: Relations, _namespaces: Namespaces) -> int:
+        return carried_terms(pod).get(self, 0)
+
+
+ANTI = 0
+REQUIRED = 1 << 20
+Description = Selected | NamedByAll | Carried
+
+
+def carried_terms(pod: Relations) -> dict[Carried, int]:
+    """Terms of a pod and how often it has each."""
+    found: dict[Carried, int] = {}
+    for weight, term in (
+        *((ANTI, term) for term in pod.key.anti),
+        *((REQUIRED, term) for term in pod.key.required),
+        *pod.key.preferred,
+    ):
+        carried = Carried(weight, term)
+        found[carried] = found.get(carried, 0) + 1
+    return found
+
+
+class Counter:
+    """Pods of one description by row."""
+
+    __slots__ = ("log", "log_start", "rows", "total")
+
+    def __init__(self) -> None:
+        self.rows: dict[int, int] = {}
+        self.total = 0
+        self.log: list[tuple[int, int]] = []
+        """(row, difference)."""
+        self.log_start = 0
+
+    @property
+    def position(self) -> int:
+        return self.log_start + len(self.log)
+
+    def add(self, row: int, difference: int) -> None:
+        left = self.rows.get(row, 0) + difference
+        if left:
+            self.rows[row] = left
+        else:
+            del self.rows[row]
+        self.total += difference
+        self.log.append((row, difference))
+        if len(self.log) > LOG_MAX:
+            half = len(self.log) // 2
+            del self.log[:half]
+            self.log_start += half
+
+
+class Tally:
+    """A counter's pods by value of a node label, over the rows that count. Valid as long as no
+    Node object changes."""
+
+    __slots__ = ("_counter", "_eligible", "_position", "column", "present", "values")
+
+    def __init__(
+        self, counter: Counter, table: "NodeTable", key: str, eligible: Mask | None = None
+    ) -> None:
+        column, numbers = table.label_column(key)
+        self._counter = counter
+        self._eligible = eligible
+        self.column = column
+        """[row]: number of its value, 0 without the label."""
+        self.values: IntArray = np.zeros(len(numbers) + 1, np.int64)
+        """[number of the value]: pods."""
+        self.present: Mask = np.zeros(len(numbers) + 1, np.bool_)
+        """[number of the value]: some eligible row has it."""
+        everyone = table.alive if eligible is None else eligible
+        self.present[column[everyone]] = True
+        self.present[0] = False
+        self._position = -1
+        self.catch_up()
+
+    def catch_up(self) -> "list[int] | None":
+        """Numbers of the values that changed; None: perhaps all."""
+        counter = self._counter
+        if self._position == counter.position:
+            return []
+        behind = self._position - counter.log_start
+        self._position = counter.position
+        if behind < 0:
+            self._count()
+            return None
+        changed = []
+        column, eligible, values = self.column, self._eligible, self.values
+        for row, difference in counter.log[behind:]:
+            if eligible is None or eligible.item(row):
+                number = column.item(row)
+                values[number] += difference
+                changed.append(number)
+        return changed
+
+    def _count(self) -> None:
+        rows = np.fromiter(self._counter.rows, np.int64, len(self._counter.rows))
+        pods = np.fromiter(self._counter.rows.values(), np.int64, len(rows))
+        if self._eligible is not None:
+            pods = pods * self._eligible[rows]
+        self.values[:] = 0
+        np.add.at(self.values, self.column[rows], pods)
+
+
+class PodCounts:
+    """All placed pods by Relations and row, and counters of what was asked for."""
+
+    def __init__(self) -> None:
+        self.namespaces: dict[str, Mapping[str, str]] = {}
+        self.terms_version = 0
+        """Grows when a term is first or no longer carried."""
+        self.epoch = 0
+        """Grows when counters that somebody may hold are void."""
+        self.carried: dict[Carried, int] = {}
+        """Terms of placed pods and how many Relations have each."""
+        self._present: dict[int, tuple[Relations, dict[int, int]]] = {}
+        self._counters: OrderedDict[Description, Counter] = OrderedDict()
+        self._concerned: dict[int, list[tuple[Counter, int]]] = {}
+        """Relations to the counters that count it, and how often."""
+
+    def add(self, row: int, pod: Relations, sign: int) -> None:
+        """A pod came to a row or left it."""
+        entry = self._present.get(pod.number)
+        if entry is None:
+            entry = self._appear(pod)
+        rows = entry[1]
+        left = rows.get(row, 0) + sign
+        if left:
+            rows[row] = left
+        else:
+            del rows[row]
+        concerned = self._concerned.get(pod.number)
+        if concerned is None:
+            concerned = self._concerned[pod.number] = [
+                (counter, times)
+                for description, counter in self._counters.items()
+                if (times := int(description.times(pod, self.namespaces)))
+            ]
+        for counter, times in concerned:
+            counter.add(row, times * sign)
+        if not rows:
+            self._vanish(pod)
+
+    def counter(self, description: Description) -> Counter:
+        """Cost when it is new: one look at each distinct Relations of the placed pods."""
+        counter = self._counters.get(description)
+        if counter is not None:
+            self._counters.move_to_end(description)
+            return counter
+        counter = self._counters[description] = Counter()
+        for number, (pod, rows) in self._present.items():
+            times = int(description.times(pod, self.namespaces))
+            if times:
+                for row, pods in rows.items():
+                    counter.add(row, pods * times)
+                self._concerned.setdefault(number, []).append((counter, times))
+        if len(self._counters) > COUNTERS_MAX:
+            self._drop_oldest()
+        return counter
+
+    def put_namespace(self, name: str, labels: Mapping[str, str]) -> bool:
+        """False: nothing changed."""
+        if self.namespaces.get(name) == labels:
+            return False
+        self.namespaces[name] = dict(labels)
+        self._namespaces_changed()
+        return True
+
+    def remove_namespace(self, name: str) -> None:
+        if self.namespaces.pop(name, None) is not None:
+            self._namespaces_changed()
+
+    def _namespaces_changed(self) -> None:
+        """Whatever was counted by labels of namespaces is void."""
+        self._counters.clear()
+        self._concerned.clear()
+        self.epoch += 1
+
+    def _appear(self, pod: Relations) -> tuple[Relations, dict[int, int]]:
+        entry = self._present[pod.number] = (pod, {})
+        # Counters that came while it was away did not ask about it.
+        self._concerned.pop(pod.number, None)
+        if pod.has_terms:
+            for carried in carried_terms(pod):
+                if carried not in self.carried:
+                    self.terms_version += 1
+                self.carried[carried] = self.carried.get(carried, 0) + 1
+        return entry
+
+    def _vanish(self, pod: Relations) -> None:
+        del self._present[pod.number]
+        self._concerned.pop(pod.number, None)
+        if pod.has_terms:
+            for carried in carried_terms(pod):
+                self.carried[carried] -= 1
+                if not self.carried[carried]:
+                    del self.carried[carried]
+                    self.terms_version += 1
+
+    def _drop_oldest(self) -> None:
+        """Tallies that hold the counter fall behind, so all plugins must start anew."""
+        _, dropped = self._counters.popitem(last=False)
+        for number, concerned in self._concerned.items():
+            self._concerned[number] = [pair for pair in concerned if pair[0] is not dropped]
+        self.epoch += 1
+
+    def check(self, placed: Sequence[tuple[int, Relations]]) -> bool:
+        """Whether the counters say what counting these (row, pod) again gives."""
+        for description, counter in self._counters.items():
+            again: dict[int, int] = {}
+            for row, pod in placed:
+                times = int(description.times(pod, self.namespaces))
+                if times:
+                    again[row] = again.get(row, 0) + times
+            if again != counter.rows:
+                return False
+        return True

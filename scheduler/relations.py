@@ -1,0 +1,196 @@
+"""What relates a pod to other pods: its labels, what it wants to be near or far from, how it is to
+be spread. Pods equal in all of it share one Relations.
+
+Source: pkg/apis/core/v1 PodAffinityTerm and TopologySpreadConstraint; pkg/scheduler/framework/
+types.go (newAffinityTerm, getNamespacesFromPodAffinityTerm), v1.36.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from api.core import JsonObject
+from api.selectors import LabelSelector, Requirement, label_selector_of
+
+RELATIONS_MAX = 65536
+"""Remembered. A forgotten one gets a new number: only slower."""
+HOSTNAME = "kubernetes.io/hostname"
+
+Namespaces = Mapping[str, Mapping[str, str]]
+"""Labels of the namespaces that exist."""
+
+
+class PodTerm(NamedTuple):
+    """A term of pod affinity or anti-affinity: which pods, and within what domain."""
+
+    topology_key: str
+    namespaces: tuple[str, ...]
+    namespace_selector: LabelSelector | None
+    selector: LabelSelector
+
+    def names(self, pod: "Relations", namespaces: Namespaces) -> bool:
+        """Whether it means this placed pod, when the pod to schedule has the term."""
+        if not self.selector.matches(pod.labels):
+            return False
+        if pod.key.namespace in self.namespaces:
+            return True
+        if self.namespace_selector is None:
+            return False
+        if self.namespace_selector.empty:
+            return True
+        known = namespaces.get(pod.key.namespace)
+        return known is not None and self.namespace_selector.matches(known)
+
+    def means(self, pod: "Relations", namespaces: Namespaces) -> bool:
+        """Whether it means this pod to schedule, when a placed pod has the term: an unknown
+        namespace counts as one without labels."""
+        if not self.selector.matches(pod.labels):
+            return False
+        if pod.key.namespace in self.namespaces:
+            return True
+        chosen = self.namespace_selector
+        return chosen is not None and chosen.matches(namespaces.get(pod.key.namespace) or {})
+
+
+class SpreadConstraint(NamedTuple):
+    """A topology spread constraint."""
+
+    topology_key: str
+    hard: bool
+    """DoNotSchedule."""
+    max_skew: int
+    min_domains: int
+    selector: LabelSelector
+    honours_affinity: bool
+    """Nodes that the pod's node affinity excludes do not count as domains."""
+    honours_taints: bool
+
+
+class Owner(NamedTuple):
+    """The controller of a pod."""
+
+    api_version: str
+    kind: str
+    name: str
+
+
+class RelationsKey(NamedTuple):
+    """The content; two equal ones are one Relations."""
+
+    namespace: str
+    labels: tuple[tuple[str, str], ...]
+    terminating: bool
+    owner: Owner | None
+    spread: tuple[SpreadConstraint, ...]
+    required: tuple[PodTerm, ...]
+    anti: tuple[PodTerm, ...]
+    preferred: tuple[tuple[int, PodTerm], ...]
+    """(weight, term); the weight of anti-affinity is negative."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Relations:
+    number: int
+    key: RelationsKey
+    labels: Mapping[str, str]
+
+    @property
+    def has_terms(self) -> bool:
+        return bool(self.key.required or self.key.anti or self.key.preferred)
+
+
+class RelationsIndex:
+    """Gives pods that are equal in this the same Relations."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[RelationsKey, Relations] = OrderedDict()
+        self._next = 0
+
+    def of_key(self, key: RelationsKey) -> Relations:
+        relations = self._known.get(key)
+        if relations is None:
+            self._next += 1
+            relations = self._known[key] = Relations(self._next, key, dict(key.labels))
+            if len(self._known) > RELATIONS_MAX:
+                self._known.popitem(last=False)
+        return relations
+
+
+NOBODY = RelationsKey("", (), False, None, (), (), (), ())
+
+
+def relations_key(pod: JsonObject) -> RelationsKey:
+    """Raises SelectorError. Cost: 2 µs for a pod with two labels and nothing else."""
+    meta, spec = pod.get("metadata") or {}, pod["spec"]
+    namespace, labels = meta.get("namespace", ""), meta.get("labels") or {}
+    spread = spec.get("topologySpreadConstraints")
+    affinity = spec.get("affinity")
+    required: tuple[PodTerm, ...] = ()
+    anti, preferred = required, []
+    if affinity:
+        near, far = affinity.get("podAffinity") or {}, affinity.get("podAntiAffinity") or {}
+        required, anti = _required(near, namespace), _required(far, namespace)
+        preferred = [*_preferred(near, namespace, 1), *_preferred(far, namespace, -1)]
+    owners = meta.get("ownerReferences")
+    return RelationsKey(
+        namespace=namespace,
+        labels=tuple(sorted(labels.items())),
+        terminating="deletionTimestamp" in meta,
+        owner=_controller(owners) if owners else None,
+        spread=tuple(_constraint(one, labels) for one in spread) if spread else (),
+        required=required,
+        anti=anti,
+        preferred=tuple(preferred),
+    )
+
+
+def _controller(owners: list[JsonObject]) -> Owner | None:
+    for owner in owners:
+        if owner.get("controller"):
+            return Owner(owner.get("apiVersion", ""), owner.get("kind", ""), owner["name"])
+    return None
+
+
+def _constraint(constraint: JsonObject, labels: Mapping[str, str]) -> SpreadConstraint:
+    selector = label_selector_of(constraint.get("labelSelector"))
+    extra = [
+        Requirement(key, "in", (labels[key],))
+        for key in constraint.get("matchLabelKeys") or ()
+        if key in labels
+    ]
+    extra = [one for one in extra if one not in selector.requirements]
+    if extra and constraint.get("labelSelector") is not None:
+        selector = LabelSelector([*selector.requirements, *extra])
+    return SpreadConstraint(
+        topology_key=constraint["topologyKey"],
+        hard=constraint.get("whenUnsatisfiable") == "DoNotSchedule",
+        max_skew=int(constraint["maxSkew"]),
+        min_domains=int(constraint.get("minDomains") or 1),
+        selector=selector,
+        honours_affinity=constraint.get("nodeAffinityPolicy", "Honor") == "Honor",
+        honours_taints=constraint.get("nodeTaintsPolicy", "Ignore") == "Honor",
+    )
+
+
+def _required(affinity: JsonObject, namespace: str) -> tuple[PodTerm, ...]:
+    terms = affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or ()
+    return tuple(_term(term, namespace) for term in terms)
+
+
+def _preferred(affinity: JsonObject, namespace: str, sign: int) -> list[tuple[int, PodTerm]]:
+    terms = affinity.get("preferredDuringSchedulingIgnoredDuringExecution") or ()
+    return [(sign * int(t["weight"]), _term(t["podAffinityTerm"], namespace)) for t in terms]
+
+
+def _term(term: JsonObject, namespace: str) -> PodTerm:
+    chosen = term.get("namespaceSelector")
+    namespaces = tuple(term.get("namespaces") or ())
+    if not namespaces and chosen is None:
+        namespaces = (namespace,)
+    return PodTerm(
+        topology_key=term["topologyKey"],
+        namespaces=namespaces,
+        namespace_selector=None if chosen is None else label_selector_of(chosen),
+        selector=label_selector_of(term.get("labelSelector")),
+    )
