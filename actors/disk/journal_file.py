@@ -39,7 +39,8 @@ class _Group(NamedTuple):
 
 
 class JournalFile:
-    """Carries out Append and WriteSnapshot. ``report`` is called on the writer's thread.
+    """Carries out Append and WriteSnapshot. ``report`` is called on the writer's thread; an
+    exception is the last report: a bug, after which nothing is written any more.
 
     When the disk refuses a write, the file is cut back to its last good length and everything
     queued is dropped until the core, told so, begins again at the refused index. A failed sync or
@@ -51,7 +52,7 @@ class JournalFile:
         directory: LogDirectory,
         durability: Durability,
         next_index: int,
-        report: Callable[[DiskEvent], None],
+        report: Callable[[DiskEvent | BaseException], None],
     ) -> None:
         self.appended_records = 0
         self.appended_bytes = 0
@@ -98,6 +99,13 @@ class JournalFile:
         self._snapshot.abandon()
 
     def _run(self) -> None:
+        """The thread's supervisor: what nobody foresaw is reported, and ends it."""
+        try:
+            self._carry_out_orders()
+        except Exception as error:
+            self._report(error)
+
+    def _carry_out_orders(self) -> None:
         while True:
             order = self._queue.get()
             groups: list[_Group] = []

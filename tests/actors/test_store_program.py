@@ -283,7 +283,7 @@ def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path: Path) -> None:
             finally:
                 process.kill()
         store = await started(tmp_path)
-        latest = store._core.keyspace.latest
+        latest = store._shard.core.keyspace.latest
         lost = [
             key for key, revision in acknowledged.items() if latest[key.encode()][2] != revision
         ]
@@ -311,7 +311,7 @@ def test_a_full_disk_refuses_writes_and_serves_reads(tmp_path: Path) -> None:
         finally:
             process.kill()
         store = await started(tmp_path)
-        assert sorted(store._core.keyspace.latest) == sorted(
+        assert sorted(store._shard.core.keyspace.latest) == sorted(
             [*(b"/%d" % number for number in taken), b"/small"]
         )
         await store.stop()

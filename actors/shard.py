@@ -1,0 +1,244 @@
+"""One store shard on this loop: a core, its turns, and the disk behind it. No port of its own.
+
+``actors.store`` puts the frame port before it, ``actors.etcd`` etcd's gRPC port.
+"""
+
+import asyncio
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from actors.clock import WallClock
+from actors.disk import DirectoryError, JournalFile, LogDirectory
+from actors.disk.journal_file import DiskEvent
+from actors.plan import Durability
+from api.storage import StoreReply, StoreRequest
+from store.core import StoreCore, StoreSettings
+from store.messages import (
+    Append,
+    EndWatch,
+    Reply,
+    RequestsArrived,
+    SendWatchFrames,
+    StoreEffect,
+    StoreEvent,
+    WatchClosed,
+    WatchFellBehind,
+    WatchOpened,
+    WriteSnapshot,
+)
+from store.recovery import recovered_core
+
+EXIT_DISK = 70
+"""Exit code of a program whose journal broke in a way nobody foresaw."""
+ReplyTo = Callable[[Any], None]
+"""Takes the replies of a call, once."""
+
+
+class WatchSink(Protocol):
+    """The reader of a watch. Called on the loop."""
+
+    def send(self, events: Sequence[Any], watermark: int) -> bool:
+        """False: too far behind, the watch ends with the reason "slow"."""
+        ...
+
+    def end(self, reason: str) -> None: ...
+
+
+async def open_shard(path: str, settings: StoreSettings) -> "Shard":
+    """Recover a shard from its directory. DirectoryError, JournalError for a directory that cannot
+    be used."""
+    directory = LogDirectory.open(path, settings.shard)
+    try:
+        found = directory.recovered()
+        if settings.durability == "none" and found.log_bytes:
+            raise DirectoryError(
+                f"{directory.path} holds a log that durability none cannot continue"
+            )
+        core = await asyncio.to_thread(recovered_core, settings, found)
+        return Shard(core, directory)
+    except BaseException:
+        directory.close()
+        raise
+
+
+class Shard:
+    """A running shard. Everything that arrives in one turn of the loop is one step of the core."""
+
+    def __init__(self, core: StoreCore, directory: LogDirectory) -> None:
+        durability: Any = core.settings.durability
+        self.core = core
+        self._directory = directory
+        self._loop = asyncio.get_running_loop()
+        self._now_ns = WallClock()
+        self.journal = JournalFile(
+            directory, self._checked(durability), core.ledger.next_index, self._disk_reports
+        )
+        self._calls: list[int] = []
+        self._batches: list[Sequence[StoreRequest]] = []
+        self._events: list[StoreEvent] = []
+        self._last_call = 0
+        self._reply_to: dict[int, ReplyTo] = {}
+        self._sinks: dict[int, WatchSink] = {}
+        self._last_watcher = 0
+        self._turn_due = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_ns: int | None = None
+        self._steps = 0
+        self._stopped = False
+        self._schedule()
+
+    @staticmethod
+    def _checked(durability: Any) -> Durability:
+        assert durability in ("fsync", "buffered", "none"), durability
+        checked: Durability = durability
+        return checked
+
+    @property
+    def revision(self) -> int:
+        """Every change up to it is applied."""
+        return self.core.ledger.watermark
+
+    def call(self, requests: Sequence[StoreRequest], reply: ReplyTo) -> None:
+        """Ask the core; ``reply`` gets all answers at once. Never called if the shard stops."""
+        self._last_call += 1
+        self._reply_to[self._last_call] = reply
+        self._calls.append(self._last_call)
+        self._batches.append(requests)
+        if not self._turn_due:
+            self._schedule()
+
+    async def ask(self, request: StoreRequest) -> StoreReply:
+        """One request."""
+        future: asyncio.Future[StoreReply] = self._loop.create_future()
+
+        def answered(replies: Sequence[StoreReply]) -> None:
+            if not future.cancelled():
+                future.set_result(replies[0])
+
+        self.call((request,), answered)
+        return await future
+
+    def open_watch(
+        self, sink: WatchSink, span: tuple[bytes, bytes | None], start: int, form: str = ""
+    ) -> int:
+        """Follow [span) or, if its end is None, a prefix, after revision ``start`` (0: from now).
+        ``form``: "" for wire events, "previous" with what they replaced, "raw" for changes."""
+        self._last_watcher += 1
+        number = self._last_watcher
+        self._sinks[number] = sink
+        prefix, end = span
+        self._take(WatchOpened(number, prefix, start, form == "previous", end, form == "raw"))
+        return number
+
+    def close_watch(self, number: int) -> None:
+        """The reader is gone: its sink is not called any more."""
+        if self._sinks.pop(number, None) is not None:
+            self._take(WatchClosed(number))
+
+    def gauges(self) -> Mapping[str, float]:
+        core, journal = self.core, self.journal
+        return {
+            "keys": core.keyspace.live,
+            "revision": core.ledger.watermark,
+            "compact_revision": core.keyspace.compact_revision,
+            "changes_kept": len(core.keyspace.changes),
+            "pending": len(core.ledger.pending.entries),
+            "watchers": len(core.watchers.all),
+            "leases": len(core.leases.granted),
+            "log_bytes": core.log_bytes,
+            "appended": journal.appended_records,
+            "appended_bytes": journal.appended_bytes,
+            "fsyncs": journal.syncs,
+            "steps": self._steps,
+        }
+
+    async def stop(self) -> None:
+        """Write what is queued and give up the directory. Idempotent."""
+        if self._stopped:
+            return
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+        await asyncio.to_thread(self.journal.stop)
+        self._directory.close()
+
+    # Turns.
+
+    def _disk_reports(self, event: DiskEvent | BaseException) -> None:
+        if self._loop.is_closed():
+            return  # The program ended without stopping: nobody is left to be told.
+        if isinstance(event, BaseException):
+            end_program(event)
+        else:
+            self._loop.call_soon_threadsafe(self._take, event)
+
+    def _take(self, event: StoreEvent) -> None:
+        self._events.append(event)
+        if not self._turn_due:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        self._turn_due = True
+        self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._turn_due = False
+        if self._stopped:
+            return
+        events = self._events
+        if self._calls:
+            events.append(RequestsArrived(self._calls, self._batches))
+            self._calls, self._batches = [], []
+        self._events = []
+        now_ns = self._now_ns()
+        self._steps += 1
+        for effect in self.core.step(events, now_ns):
+            self._carry_out(effect)
+        wakeup_ns = self.core.next_wakeup_ns()
+        if wakeup_ns is not None and wakeup_ns <= now_ns:
+            if not self._turn_due:
+                self._schedule()
+        elif wakeup_ns != self._timer_ns:
+            self._set_timer(wakeup_ns, now_ns)
+
+    def _set_timer(self, wakeup_ns: int | None, now_ns: int) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_ns = wakeup_ns
+        if wakeup_ns is not None:
+            self._timer = self._loop.call_later((wakeup_ns - now_ns) / 1e9, self._timer_fired)
+
+    def _timer_fired(self) -> None:
+        self._timer = self._timer_ns = None
+        if not self._turn_due:
+            self._schedule()
+
+    def _carry_out(self, effect: StoreEffect) -> None:
+        match effect:
+            case Reply(calls=calls, replies=replies):
+                reply_to = self._reply_to
+                for call, answers in zip(calls, replies, strict=True):
+                    reply_to.pop(call)(answers)
+            case Append():
+                self.journal.append(effect)
+            case SendWatchFrames(watcher=watcher, events=events, watermark=watermark):
+                sink = self._sinks.get(watcher)
+                if sink is not None and not sink.send(events, watermark):
+                    self._take(WatchFellBehind(watcher))
+            case EndWatch(watcher=watcher, reason=reason):
+                sink = self._sinks.pop(watcher, None)
+                if sink is not None:
+                    sink.end(reason)
+            case WriteSnapshot():
+                self.journal.write_snapshot(effect)
+
+
+def end_program(error: BaseException) -> None:
+    """A journal that broke by a bug must not leave a store that answers and writes nothing: say
+    why, and end the process at once, so that its supervisor starts it from its log."""
+    traceback.print_exception(error)
+    print("the journal of a store shard broke: the program ends", file=sys.stderr, flush=True)
+    os._exit(EXIT_DISK)
