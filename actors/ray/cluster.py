@@ -21,7 +21,7 @@ from actors.processes import (
     pss_bytes,
     start_ticks,
 )
-from actors.ray.environment import job_address, prepare_private_ray
+from actors.ray.environment import job_address, prepare_private_ray, without_dashboard
 from actors.ray.port import lasting_port
 from actors.ray.reaper import Reaper
 from actors.security import create_security, write_kubeconfig
@@ -106,9 +106,13 @@ class RayCluster:
                 "num_cpus": os.cpu_count(),
             }
         # The environment of the driver's virtual environment is that of the workers.
-        self._ray.init(
-            namespace=self.namespace, log_to_driver=False, logging_level=logging.WARNING, **local
-        )
+        with without_dashboard():
+            self._ray.init(
+                namespace=self.namespace,
+                log_to_driver=False,
+                logging_level=logging.WARNING,
+                **local,
+            )
 
     def _start_programs(self, progress: Callable[[str], None]) -> None:
         parts = parts_of(self.plan, self.security)
