@@ -9,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 
+from api.conversion import views
 from api.core import JsonObject
 from api.kinds import SERVED, Kind, Subresource, kind_of
 
@@ -90,8 +91,12 @@ _STORED_AS = {
 
 
 def kinds_served(served: Served) -> dict[tuple[str, str], list[Kind]]:
-    """Group and version -> kinds sorted by resource, in a server's order of groups."""
-    kinds = sorted((kind_of(key) for key in served), key=lambda kind: kind.resource)
+    """Group and version -> kinds sorted by resource, in a server's order of groups.
+
+    With those kinds that show what is stored for another one.
+    """
+    seen = [view.kind for view in views() if view.stored.key in served]
+    kinds = sorted((*map(kind_of, served), *seen), key=lambda kind: kind.resource)
     found: dict[tuple[str, str], list[Kind]] = {}
     for kind in sorted(kinds, key=lambda kind: _GROUPS.index(kind.group)):
         found.setdefault((kind.group, kind.version), []).append(kind)
@@ -166,7 +171,7 @@ def _group(served: Served, name: str) -> JsonObject:
 
 
 def _subresources(kind: Kind, served: Served) -> Iterator[Subresource]:
-    names = served[kind.key]
+    names = served.get(kind.key, ())
     for sub in kind.subresources:
         if sub.name in names:
             yield sub

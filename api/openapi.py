@@ -127,7 +127,7 @@ def _document(path: str, kinds: Sequence[Kind], served: Served) -> JsonObject:
     paths: dict[str, JsonObject] = {}
     types: list[str] = []
     for kind in kinds:
-        for url, item, names in _resource_paths(path, kind, served[kind.key]):
+        for url, item, names in _resource_paths(path, kind, served.get(kind.key, ())):
             paths[url] = item
             types += names
     return {

@@ -38,6 +38,8 @@ def shaped(kind: Kind, obj: JsonObject, form: Form, include: str, now_ns: int) -
         revision = obj["metadata"].get("resourceVersion")
         document["metadata"] = {"resourceVersion": revision} if revision else {}
         return document
+    if form.view is not None:
+        return form.view.from_stored(obj)
     return partial_of(obj, form.version) if form.kind == "partial" else obj
 
 
@@ -79,8 +81,13 @@ def list_bytes(kind: Kind, records: Sequence[Record], meta: ListMeta, item_prefi
 def shaped_list(
     kind: Kind, records: Sequence[Record], meta: ListMeta, form: Form, include: str, now_ns: int
 ) -> bytes:
-    """A list in the form of a Table or of PartialObjectMetadata."""
+    """A list in the form of a Table, of a view or of PartialObjectMetadata."""
     objects = [record.object() for record in records]
+    if form.view is not None:
+        seen = form.view.kind
+        items = [_item(form.view.from_stored(obj)) for obj in objects]
+        head = {"kind": seen.list_kind, "apiVersion": seen.api_version}
+        return orjson.dumps({**head, "metadata": meta.object(), "items": items})
     if form.kind == "table":
         document = table_of(kind, objects, form, include, now_ns)
         document["metadata"] = meta.object()
@@ -93,6 +100,10 @@ def shaped_list(
             "items": [partial_of(obj, form.version) for obj in objects],
         }
     )
+
+
+def _item(obj: JsonObject) -> JsonObject:
+    return {name: value for name, value in obj.items() if name not in ("kind", "apiVersion")}
 
 
 def event_line(kind_of_event: int, body: bytes) -> bytes:
@@ -109,6 +120,9 @@ def bookmark_object(kind: Kind, revision: int, initial_end: bool) -> JsonObject:
 
 def bookmark_line(kind: Kind, revision: int, initial_end: bool, form: Form, now_ns: int) -> bytes:
     """A BOOKMARK event. In a Table watch it is a Table with one row for the empty object."""
+    if form.view is not None:
+        bare = bookmark_object(form.view.kind, revision, initial_end)
+        return event_line(BOOKMARK, orjson.dumps(bare))
     body = shaped(kind, bookmark_object(kind, revision, initial_end), form, "", now_ns)
     if form.kind == "table":
         body["columnDefinitions"] = None

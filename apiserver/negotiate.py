@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
+from api.conversion import View
 from api.errors import NotAcceptable
 
 JSON = "application/json"
@@ -23,9 +24,10 @@ class Form(NamedTuple):
     """The shape of the objects in an answer."""
 
     kind: str
-    """"object", "table" or "partial"."""
+    """"object", "table", "partial", or "view": objects as they look in another version."""
     version: str = "v1"
-    """Version of meta.k8s.io of a Table or PartialObjectMetadata."""
+    """Version of meta.k8s.io of a Table or PartialObjectMetadata; group and version of a view."""
+    view: View | None = None
 
     @property
     def content_type(self) -> str:

@@ -16,6 +16,8 @@ Patch = Callable[[JsonObject], JsonObject]
 
 def patch_of(kind: Kind, request: Request, type_name: str = "") -> Patch:
     """``type_name``: of the patched object when it is not the kind's own, such as Scale's."""
+    if request.patch is not None and not type_name:
+        return request.patch
     media = request.content_type.partition(";")[0].strip()
     struct = type_name or kind.type_name
     if media == APPLY_PATCH:

@@ -5,9 +5,10 @@ it returns an ``Answer`` or raises an ``ApiError``. So a read, a change and a co
 in one place from top to bottom, and no IO happens in them.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, NamedTuple
 
+from api.core import JsonObject
 from api.kinds import SERVED, Kind, kind_of
 from api.storage import StoreRequest
 from api.streams import Stream
@@ -61,6 +62,7 @@ class Request:
         "namespace",
         "options",
         "over_frames",
+        "patch",
         "quiet",
         "subresource",
         "user",
@@ -79,6 +81,8 @@ class Request:
         self.options: Mapping[str, str] = {}
         self.content_type = ""
         self.form: Form = OBJECT
+        self.patch: Callable[[JsonObject], JsonObject] | None = None
+        """How a PATCH changes the stored form, when its body does not say so by itself."""
         self.body = b""
         self.user_agent = ""
         self.over_frames = False

@@ -9,12 +9,13 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from api.conversion import View, view_of
 from api.discovery import SPINE
 from api.errors import Forbidden, MethodNotAllowed, NotFound, RequestEntityTooLarge
 from api.kinds import SERVED, Kind, UnknownKindError, kind_by_path, kind_of
 from apiserver.documents import document
 from apiserver.messages import Answer, FrameCall, FrameWatch, HttpRequest, User
-from apiserver.negotiate import FRAME, boolean, form_of, parse_query
+from apiserver.negotiate import FRAME, OBJECT, Form, boolean, form_of, parse_query
 from apiserver.registry import AnyVerb, Registry, Request
 from apiserver.reviews import REVIEWS, review
 from apiserver.verbs.apply import patch_or_apply
@@ -24,6 +25,7 @@ from apiserver.verbs.read import get, list_objects
 from apiserver.verbs.subresources import bind, evict, get_scale, set_scale
 from apiserver.verbs.update import update
 from apiserver.verbs.watch import frame_watch, watch
+from apiserver.views import through_view
 
 BODY_BYTES_MAX = 3 * 1024 * 1024
 """Source: DefaultMaxRequestBodyBytes, apiserver/pkg/server/config.go."""
@@ -96,7 +98,7 @@ def verb_of_http(registry: Registry, http: HttpRequest) -> AnyVerb | Answer:
         raise RequestEntityTooLarge(BODY_BYTES_MAX)
     if (target.group, target.resource) in REVIEWS:
         return review(registry, http, target.resource)
-    kind = _kind(target)
+    kind, view = _kind(target)
     request = Request(http.id, http.impersonate or http.user, verb, kind)
     request.namespace, request.name = target.namespace, target.name
     request.subresource = target.subresource
@@ -109,22 +111,29 @@ def verb_of_http(registry: Registry, http: HttpRequest) -> AnyVerb | Answer:
         request.name = ""
     start = _start_of(request, target)
     request.form = form_of(http.accept)
+    if view is not None:
+        if request.form is OBJECT:
+            request.form = Form("view", view.kind.api_version, view)
+        return through_view(view, start, registry, request)
     return start(registry, request)
 
 
-def _kind(target: Target) -> Kind:
-    """The served kind that a path names. NotFound."""
+def _kind(target: Target) -> tuple[Kind, View | None]:
+    """The stored kind that a path names, and the view of it that it means. NotFound."""
     try:
         if not target.group and target.resource == "bindings":
-            return kind_of("pods")
+            return kind_of("pods"), None
         kind = kind_by_path(target.group, target.version, target.resource)
     except UnknownKindError:
         raise NotFound from None
-    if kind.key not in SERVED or target.rest or (target.namespace and not kind.namespaced):
+    if target.rest or (target.namespace and not kind.namespaced):
         raise NotFound
-    if kind is not kind_of(kind.key):
+    if kind.key in SERVED and kind is kind_of(kind.key):
+        return kind, None
+    view = view_of(kind)
+    if view is None:
         raise NotFound
-    return kind
+    return view.stored, view
 
 
 def _start_of(request: Request, target: Target) -> Start:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from api.conversion import views
 from api.discovery import SPINE
 from api.kinds import kind_of
 from api.openapi import OpenApi
@@ -26,7 +27,8 @@ def document(openapi: OpenApi, path: str) -> Any:
 
 def test_index(openapi: OpenApi) -> None:
     index = json.loads(openapi.index)
-    groups = {(kind_of(key).group, kind_of(key).version) for key in SPINE}
+    kinds = [*map(kind_of, SPINE), *(view.kind for view in views())]
+    groups = {(kind.group, kind.version) for kind in kinds}
     roots = [f"apis/{group}/{version}" if group else f"api/{version}" for group, version in groups]
     assert sorted(index["paths"]) == sorted(roots)
     recorded = json.loads((GOLDEN / "openapi_v3_index.json").read_text())
