@@ -10,6 +10,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from api.conversion import View, view_of
+from api.deprecations import DEPRECATED
 from api.discovery import SPINE
 from api.errors import Forbidden, MethodNotAllowed, NotFound, RequestEntityTooLarge
 from api.kinds import SERVED, Kind, UnknownKindError, kind_by_path, kind_of
@@ -25,7 +26,7 @@ from apiserver.verbs.read import get, list_objects
 from apiserver.verbs.subresources import bind, evict, get_scale, set_scale
 from apiserver.verbs.update import update
 from apiserver.verbs.watch import frame_watch, watch
-from apiserver.views import through_view
+from apiserver.views import through_view, warned
 
 BODY_BYTES_MAX = 3 * 1024 * 1024
 """Source: DefaultMaxRequestBodyBytes, apiserver/pkg/server/config.go."""
@@ -115,6 +116,9 @@ def verb_of_http(registry: Registry, http: HttpRequest) -> AnyVerb | Answer:
         if request.form is OBJECT:
             request.form = Form("view", view.kind.api_version, view)
         return through_view(view, start, registry, request)
+    deprecation = DEPRECATED.get(kind.key)
+    if deprecation is not None:
+        return warned(start(registry, request), (deprecation,))
     return start(registry, request)
 
 

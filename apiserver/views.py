@@ -5,8 +5,7 @@ patch is applied to what the client sees; answers are converted by the request's
 """
 
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import orjson
 
@@ -19,7 +18,7 @@ from apiserver.bodies import JSON_TYPE, check_patched, decode_object
 from apiserver.messages import Answer
 from apiserver.options import write_options
 from apiserver.patching import Patch, patch_of
-from apiserver.registry import AnyVerb, Registry, Request, Verb
+from apiserver.registry import AnyVerb, Registry, Request
 
 Start = Callable[[Registry, Request], AnyVerb]
 _OPTIONS = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
@@ -41,7 +40,8 @@ def through_view(view: View, start: Start, registry: Registry, request: Request)
         return start(registry, request)
     obj, warnings = decode_object(view.kind, request, validation)
     request.body, request.content_type = orjson.dumps(view.to_stored(obj)), JSON_TYPE
-    return _warned(start(registry, request), warnings) if warnings else start(registry, request)
+    verb = start(registry, request)
+    return warned(verb, warnings) if warnings else verb
 
 
 def _seen(view: View, patch: Patch, validation: str) -> Patch:
@@ -61,6 +61,9 @@ def _stored_names(view: View, selector: str) -> str:
     return selector
 
 
-def _warned(verb: Any, warnings: list[str]) -> Verb:
-    answer: Answer = yield from verb
-    return answer._replace(headers=(*answer.headers, *warning_headers(warnings)))
+def warned(verb: AnyVerb, warnings: Sequence[str]) -> AnyVerb:
+    """The verb, whose answer carries warnings. A watch that opens carries none."""
+    result = yield from verb
+    if not isinstance(result, Answer):
+        return result
+    return result._replace(headers=(*result.headers, *warning_headers(warnings)))

@@ -4,7 +4,7 @@ Source: apiserver/pkg/registry/rest/delete.go (BeforeDelete), registry/generic/r
 (deletionFinalizersForGarbageCollection), pkg/registry/core/pod/strategy.go (CheckGracefulDelete).
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -48,6 +48,16 @@ _ANSWERS_WITH_OBJECT = (
 )
 """Kinds whose DELETE answers the object even when it is gone. Source: ReturnDeletedObject in
 pkg/registry/{core,storage}/*/storage; tests/golden/api/errors.jsonl, err-del-shapes."""
+_ORPHANING: Mapping[str, Sequence[str]] = {
+    "batch/jobs": (
+        "child pods are preserved by default when jobs are deleted; set "
+        "propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress "
+        "this warning",
+    ),
+    "replicationcontrollers": (),
+}
+"""Kinds that leave their dependents behind unless told otherwise, and what the client is warned
+of. Source: DefaultGarbageCollectionPolicy in pkg/registry/*/*/strategy.go."""
 TRIES = 10
 SECOND_NS = 10**9
 
@@ -63,8 +73,8 @@ class Deleted(NamedTuple):
 
 
 def delete(registry: Registry, request: Request) -> Verb:
-    options = delete_options(request.options, decode_options(request))
     kind = request.kind
+    options, warnings = _by_kind(kind, delete_options(request.options, decode_options(request)))
     if kind.key == "namespaces" and request.name in _KEPT_NAMESPACES:
         raise Forbidden(kind.key, request.name, "this namespace may not be deleted")
     deleted = yield from delete_one(registry, kind, request.namespace, request.name, options)
@@ -76,8 +86,15 @@ def delete(registry: Registry, request: Request) -> Verb:
             return Answer(200, b"", deleted.revision)
         return answer_of_object(200, success_status(None, details), deleted.revision)
     return answer_of_write(
-        request, 200, deleted.value, deleted.offset, deleted.revision, registry.now_ns, []
+        request, 200, deleted.value, deleted.offset, deleted.revision, registry.now_ns, warnings
     )
+
+
+def _by_kind(kind: Kind, options: DeleteOptions) -> tuple[DeleteOptions, Sequence[str]]:
+    """What happens to dependents when the client does not say, and the warning about it."""
+    if options.propagation or kind.key not in _ORPHANING:
+        return options, ()
+    return options._replace(propagation="Orphan"), _ORPHANING[kind.key]
 
 
 def delete_one(
@@ -229,6 +246,7 @@ def delete_collection(registry: Registry, request: Request) -> Verb:
     """Delete what the selectors choose, one after the other; answer the list of it."""
     kind = request.kind
     options = delete_options(_without_selectors(request), decode_options(request))
+    options, _ = _by_kind(kind, options)
     query = request.options
     selection = selection_of(
         kind.key, request.namespace, query.get("labelSelector", ""), query.get("fieldSelector", "")
