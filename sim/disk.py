@@ -69,6 +69,8 @@ class Disk:
         self.shard = shard
         self.slow_until_ns = 0
         self.full_until_ns = 0
+        self.on_append: Callable[[], None] | None = None
+        """Called once, with the next append: faults wait here for a write to be under way."""
         self._kernel = kernel
         self._durability = durability
         self._segment_bytes = segment_bytes
@@ -79,6 +81,8 @@ class Disk:
         self._report: Report | None = None
         self._queue: list[Append | WriteSnapshot] = []
         self._busy = False
+        self._unwritten: list[Append] = []
+        """Under way to the operating system."""
         self._expected = 1
         self._writing: WriteSnapshot | None = None
         self._rows: list[Record] = []
@@ -97,10 +101,14 @@ class Disk:
         self._queue.clear()
         self._rows = []
         self._busy = False
+        self.on_append = None
 
     def append(self, order: Append) -> None:
         self._queue.append(order)
         self._begin()
+        if self.on_append is not None:
+            trap, self.on_append = self.on_append, None
+            trap()
 
     def write_snapshot(self, order: WriteSnapshot) -> None:
         self._queue.append(order)
@@ -153,6 +161,7 @@ class Disk:
                 groups.append(group)
                 self._expected += len(group.records)
         if groups:
+            self._unwritten = groups
             self._later(self._write_ns(), self._written, groups)
         else:
             self._done()
@@ -179,6 +188,7 @@ class Disk:
 
     def _written(self, groups: list[Append]) -> None:
         """The operating system has it, or refused all of it."""
+        self._unwritten = []
         if self._kernel.agenda.now_ns < self.full_until_ns:
             self._expected = groups[0].first_index
             self._tell(AppendFailed(self._expected, "No space left on device (28)"))
@@ -240,10 +250,9 @@ class Disk:
 
     def _tear(self) -> None:
         """What was not written is gone. A write under way had come some way."""
-        waiting = [order for order in self._queue if isinstance(order, Append)]
-        if waiting and waiting[0].first_index == self._expected:
-            data = encoded_log(waiting[0].first_index, waiting[0].records)
-            self._segments[-1].data += data[: self._chance.below(len(data) + 1)]
+        data = b"".join(encoded_log(one.first_index, one.records) for one in self._unwritten)
+        self._unwritten = []
+        self._segments[-1].data += data[: self._chance.below(len(data) + 1)]
 
     def _forget(self) -> None:
         """What was not synced may be gone, in part or with zeros in its place."""

@@ -10,7 +10,7 @@ from api.streams import Stream
 from sim.disk import Disk
 from sim.heap import ARRIVAL
 from sim.kernel import Kernel
-from sim.network import MS, SECOND, Network
+from sim.network import MS, SECOND, US, Network
 from sim.options import Options
 from sim.processes import Process
 
@@ -80,10 +80,19 @@ class Faults:
         return True
 
     def _power_loss(self) -> bool:
+        """Soon after a write has begun, so that some of them hit what is not synced."""
         disk = self._disks[self._chance.below(len(self._disks))]
+        process = self._processes[f"store-{disk.shard}"]
         down_ns = (500 + self._chance.below(4000)) * MS
         notice_ns = self._chance.below(down_ns)
-        self._processes[f"store-{disk.shard}"].crash(down_ns, True, notice_ns)
+        wait_ns = self._chance.below(600) * US
+
+        def lose() -> None:
+            if self._kernel.agenda.now_ns + wait_ns < self._end_ns:
+                agenda = self._kernel.agenda
+                agenda.at(agenda.now_ns + wait_ns, ARRIVAL, process.crash, down_ns, True, notice_ns)
+
+        disk.on_append = lose
         return True
 
     def _slow_disk(self) -> bool:

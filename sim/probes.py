@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 
 from api.core import JsonObject
-from api.storage import CONFLICT, DELETE, GET, OK, PUT
+from api.storage import CONFLICT, DELETE, GET, NO_SPACE, OK, PUT
 from api.streams import Stream
 from sim.checkers.linearizable import NEVER, READ, REMOVE, WRITE, Operation
 from sim.heap import ARRIVAL
@@ -21,20 +21,46 @@ KEYS: Final = 2
 """Keys that all probes share, on each side."""
 TIMEOUT_NS: Final = 3 * SECOND
 PREFIX: Final = "/registry/probes/"
-Heard = Callable[[bool | None, int, int], None]
-"""(succeeded or None for unknown, value, revision)."""
+YES, NO, LOST, REFUSED = "yes", "no", "lost", "refused"
+"""Done; not done because of what was there; unknown; not done because the disk is full."""
+Heard = Callable[[str, int, int], None]
+"""(one of these, value, revision)."""
 
 
 class Log:
     """What all probes did, by key, and the numbers that make every written value unique."""
 
     def __init__(self) -> None:
-        self.operations: dict[str, list[Operation]] = {}
+        self._operations: dict[str, list[Operation]] = {}
+        self._asked: dict[tuple[str, int], Operation] = {}
+        """By key and number: not answered yet."""
+        self._number = 0
         self._value = 0
 
     def new_value(self) -> int:
         self._value += 1
         return self._value
+
+    def asked(self, key: str, operation: Operation) -> int:
+        """An operation begins; its answer counts as lost until ``answered`` is told its number."""
+        self._number += 1
+        self._asked[key, self._number] = operation
+        return self._number
+
+    def answered(self, key: str, number: int, operation: Operation) -> None:
+        del self._asked[key, number]
+        self._operations.setdefault(key, []).append(operation)
+
+    def refused(self, key: str, number: int) -> None:
+        """It certainly did not happen."""
+        del self._asked[key, number]
+
+    def operations(self) -> dict[str, list[Operation]]:
+        """All of them so far, by key."""
+        out = {key: list(operations) for key, operations in self._operations.items()}
+        for (key, _), operation in self._asked.items():
+            out.setdefault(key, []).append(operation)
+        return out
 
 
 class StoreKeys:
@@ -58,14 +84,13 @@ class StoreKeys:
             request = (DELETE, encoded, revision)
 
         def done(replies: Any) -> None:
-            if replies is None or replies[0][0] not in (OK, CONFLICT):
-                heard(None, 0, 0)
-            elif replies[0][0] == CONFLICT:
-                heard(False, 0, 0)
-            elif kind == READ:
-                heard(True, int(replies[0][3] or 0), replies[0][1])
+            code = replies[0][0] if replies is not None else -1
+            if code == OK and kind == READ:
+                heard(YES, int(replies[0][3] or 0), replies[0][1])
+            elif code == OK:
+                heard(YES, value, replies[0][1])
             else:
-                heard(True, value, replies[0][1])
+                heard({CONFLICT: NO, NO_SPACE: REFUSED}.get(code, LOST), 0, 0)
 
         self.clients[int(key[-1]) % len(self.clients)].send([request], done, TIMEOUT_NS)
 
@@ -98,14 +123,14 @@ class ApiKeys:
             code, at, text = answers[0] if answers is not None else (0, 0, b"")
             if code in (404, 409):
                 # A read of what is not there is an answer, a write to it is a refusal.
-                heard(kind == READ, 0, 0)
+                heard(YES if kind == READ else NO, 0, 0)
             elif code not in (200, 201):
-                heard(None, 0, 0)
+                heard(REFUSED if b"the store cannot write" in text else LOST, 0, 0)
             elif kind == READ:
                 item = orjson.loads(text)
-                heard(True, int(item["data"]["value"]), int(item["metadata"]["resourceVersion"]))
+                heard(YES, int(item["data"]["value"]), int(item["metadata"]["resourceVersion"]))
             else:
-                heard(True, value, at)
+                heard(YES, value, at)
 
         self._turn += 1
         self.clients[self._turn % len(self.clients)].send([words], done, TIMEOUT_NS)
@@ -142,18 +167,18 @@ class Probe:
             expected, revision = -1, -1
         value = self._log.new_value() if kind == WRITE else 0
         begin_ns = agenda.now_ns
+        lost = Operation(kind, expected, value, begin_ns, NEVER, None)
+        number = self._log.asked(key, lost)
 
-        def heard(succeeded: bool | None, seen: int, at: int) -> None:
-            end_ns = NEVER if succeeded is None else agenda.now_ns
-            got = seen if kind == READ else value
-            done = Operation(kind, expected, got, begin_ns, end_ns, succeeded)
-            self._log.operations.setdefault(key, []).append(done)
-            if kind == READ and succeeded:
-                self._known[key] = (seen, at)
-            elif kind == WRITE and succeeded:
-                self._known[key] = (value, at)
-            elif kind == REMOVE and succeeded:
-                self._known[key] = (0, 0)
+        def heard(word: str, seen: int, at: int) -> None:
+            if word in (YES, NO):
+                got = seen if kind == READ else value
+                done = Operation(kind, expected, got, begin_ns, agenda.now_ns, word == YES)
+                self._log.answered(key, number, done)
+            elif word == REFUSED:
+                self._log.refused(key, number)
+            if word == YES:
+                self._known[key] = {READ: (seen, at), WRITE: (value, at)}.get(kind, (0, 0))
             self._think()
 
         self._keys.ask(key, kind, value, revision, heard)

@@ -1,7 +1,9 @@
 """One seed from start to verdict: a safety phase with faults, then a liveness phase without."""
 
 import time
+import traceback
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from sim.checkers import linearizable
@@ -56,6 +58,8 @@ class Run:
         agenda = Agenda(START_NS)
         story = Story(trace, START_NS) if trace else None
         self.options = options
+        self.undecided = 0
+        """Histories of one key too tangled to be judged."""
         self.kernel = Kernel(options.seed, agenda, story)
         topics = self.kernel.topics
         self.history = History(topics, options.store_shards, lambda: agenda.now_ns)
@@ -75,8 +79,8 @@ class Run:
         agenda.run(START_NS + options.fault_seconds * SECOND, _never)
         self._calm()
         for log in (self.world.store_log, self.world.api_log):
-            for key, operations in log.operations.items():
-                linearizable.check(key, operations)
+            for key, operations in log.operations().items():
+                self.undecided += not linearizable.check(key, operations)
         for process in self.world.processes.values():
             if process.shell is not None and process.shell.turns is not None:
                 process.shell.turns.check()
@@ -133,8 +137,12 @@ def run_options(options: Options, trace: str, makers: Makers) -> Outcome:
         run.go()
     except Violation as violation:
         outcome.failure, outcome.checker = str(violation), violation.checker
-    except AssertionError as error:
-        outcome.failure, outcome.checker = f"{type(error).__name__}: {error}", "core"
+    except Exception as error:
+        # The supervisor of a run: whatever a core raises is a finding of this seed.
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(where.filename).name}:{where.lineno}"
+        outcome.failure = f"{type(error).__name__}: {error} ({place})"
+        outcome.checker = "core"
     kernel = run.kernel
     outcome.wall_s = time.perf_counter() - begin
     outcome.digest = kernel.digest.hex
@@ -146,12 +154,15 @@ def run_options(options: Options, trace: str, makers: Makers) -> Outcome:
         "writes acknowledged": run.acknowledged.writes,
         "store events": run.store_watches.events,
         "watch events": run.api_watches.events,
+        "pods created": run.identities.created("pods"),
         "pods bound": run.bindings.bound,
         "probes": sum(
             len(operations)
             for log in (run.world.store_log, run.world.api_log)
-            for operations in log.operations.values()
+            for operations in log.operations().values()
         ),
     }
+    if run.undecided:
+        outcome.counts["histories undecided"] = run.undecided
     outcome.story = list(kernel.story.lines) if kernel.story is not None else []
     return outcome

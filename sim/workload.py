@@ -141,7 +141,8 @@ def _moments(count: int, options: Options, chance: Stream, start_ns: int) -> lis
 
 def _deployment(name: str, options: Options, chance: Stream, start_ns: int) -> Script:
     cpu = CPUS[chance.below(len(CPUS))]
-    replicas = 2 + chance.below(options.replicas_max - 1)
+    # At least 4 x 9 of them, and 14 bare ones: no run has fewer than 50 pods.
+    replicas = options.replicas_max - chance.below(2)
     script = Script(DEPLOYMENTS, name, replicas=replicas)
     script.steps.append(("create", _deployment_object(name, replicas, cpu, chance)))
     for _ in range(chance.below(3)):

@@ -12,6 +12,7 @@ import click
 from loadtest.cli.clusters import down, up
 from loadtest.cli.report import report
 from loadtest.cli.run import run
+from loadtest.cli.sim import sim
 
 EXIT_CODES = """
 Exit codes: 0 ok, 1 error, 2 usage or campaign file, 3 an SLO failed, 4 the run is invalid,
@@ -43,7 +44,7 @@ def cli() -> None:
     """
 
 
-for command in (run, report, up, down):
+for command in (run, report, sim, up, down):
     cli.add_command(command)
 
 

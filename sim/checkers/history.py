@@ -88,7 +88,9 @@ class History:
         return [self.objects[key].json for key in sorted(self.objects) if key.startswith(prefix)]
 
     def _persisted(self, shard: int, first_index: int, records: Sequence[LogRecord]) -> None:
-        assert first_index == len(self.logs[shard]) + 1
+        if first_index != len(self.logs[shard]) + 1:
+            message = f"shard {shard} logs {first_index} behind {len(self.logs[shard])}"
+            raise Violation("durability", message)
         for record in records:
             self._add(shard, record)
 

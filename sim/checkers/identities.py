@@ -14,6 +14,11 @@ class Identities:
         self._key_of: dict[str, tuple[bytes, int]] = {}
         history.changed.append(self._changed)
 
+    def created(self, resource: str) -> int:
+        """How many objects of a resource were made so far."""
+        prefix = f"/registry/{resource}/".encode()
+        return sum(key.startswith(prefix) for key, _ in self._key_of.values())
+
     def _changed(self, change: Change) -> None:
         if change.kind != ADDED or change.new is None or change.key.startswith(PROBE):
             return

@@ -13,6 +13,8 @@ from sim.topics import Violation
 
 NEVER: Final = 1 << 62
 """When an operation ends whose answer was lost."""
+STATES_MAX: Final = 200_000
+"""About a second. At the bound a history counts as undecided."""
 READ, WRITE, REMOVE = "read", "write", "remove"
 
 
@@ -31,8 +33,9 @@ class Operation:
     """None: the answer was lost."""
 
 
-def check(key: str, operations: list[Operation]) -> None:
-    """Raise Violation when no order of the operations explains their answers."""
+def check(key: str, operations: list[Operation]) -> bool:
+    """Raise Violation when no order of the operations explains their answers. False: undecided,
+    after STATES_MAX states."""
     # A lost read says nothing.
     todo = [one for one in operations if one.kind != READ or one.succeeded is not None]
     todo.sort(key=lambda one: (one.begin_ns, one.end_ns))
@@ -42,24 +45,34 @@ def check(key: str, operations: list[Operation]) -> None:
     while stack:
         done, state = stack.pop()
         if done & required == required:
-            return
+            return True
         if (done, state) in seen:
             continue
+        if len(seen) >= STATES_MAX:
+            return False
         seen.add((done, state))
-        first_end_ns = NEVER + 1
-        for number, one in enumerate(todo):
-            if not done >> number & 1:
-                first_end_ns = min(first_end_ns, one.end_ns)
-        for number, one in enumerate(todo):
-            if done >> number & 1:
-                continue
-            if one.begin_ns > first_end_ns:
-                break
-            for after in _outcomes(one, state):
-                stack.append((done | 1 << number, after))
+        for number in _next(todo, done):
+            stack.extend((done | 1 << number, after) for after in _outcomes(todo[number], state))
     lines = [f"  {one}" for one in todo]
     message = f"no order of {len(todo)} operations on {key} explains their answers:\n"
     raise Violation("linearizable", message + "\n".join(lines))
+
+
+def _next(todo: list[Operation], done: int) -> list[int]:
+    """The operations that may come next: those that began before any other has ended. The first to
+    end is last, so that it is tried first; what was lost is tried when all else fails."""
+    first_end_ns = NEVER
+    out = []
+    for number, one in enumerate(todo):
+        if done >> number & 1:
+            continue
+        if one.begin_ns > first_end_ns:
+            break
+        first_end_ns = min(first_end_ns, one.end_ns)
+        out.append(number)
+    out = [number for number in out if todo[number].begin_ns <= first_end_ns]
+    out.sort(key=lambda number: -todo[number].end_ns)
+    return out
 
 
 def _outcomes(one: Operation, state: int) -> list[int]:

@@ -1,0 +1,95 @@
+"""``hollowfleet sim``: whole clusters on a virtual clock, with faults drawn from a seed."""
+
+import sys
+
+import click
+
+from actors.clock import settle_gc
+from loadtest.cli.verdict import ERROR
+from sim.run import Outcome, run_seed
+
+SEED_MAX = (1 << 64) - 1
+
+
+class SeedRange(click.ParamType):
+    """``N..M``, both ends included."""
+
+    name = "N..M"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> range:
+        if isinstance(value, range):
+            return value
+        first, dots, last = str(value).partition("..")
+        if not (dots and first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
+            self.fail(f"{value!r} is not a range of seeds; write it as 1..200", param, ctx)
+        return range(int(first), int(last) + 1)
+
+
+@click.command()
+@click.option("--seed", type=click.IntRange(0, SEED_MAX), help="Run this one seed.")
+@click.option("--seeds", type=SeedRange(), help="Run these seeds, one line each.")
+@click.option(
+    "--trace",
+    metavar="KEY",
+    default="",
+    help="Write the story of what KEY is part of: an object (pods/default/bare-1) or a program "
+    "(store-0). With --seed only.",
+)
+def sim(seed: int | None, seeds: range | None, trace: str) -> None:
+    """Run the control plane in virtual time and check that it keeps its promises.
+
+    The seed decides everything: the size and shape of the cluster, its users, delays, and what
+    fails when. A seed that breaks a promise can be run again, with --trace, and breaks it again.
+    """
+    if (seed is None) == (seeds is None):
+        raise click.UsageError("give either --seed N or --seeds N..M")
+    if trace and seeds is not None:
+        raise click.UsageError("--trace goes with --seed: a story is one of one run")
+    settle_gc()
+    failed = 0
+    for number in seeds if seeds is not None else (seed,):
+        assert number is not None
+        outcome = run_seed(number, trace)
+        failed += bool(outcome.failure)
+        if seeds is None:
+            _print_whole(outcome)
+        else:
+            _print_line(outcome)
+    if seeds is not None:
+        click.echo(f"{len(seeds) - failed} of {len(seeds)} seeds kept every promise")
+    sys.exit(ERROR if failed else 0)
+
+
+def _print_line(outcome: Outcome) -> None:
+    verdict = f"FAIL {outcome.failure}" if outcome.failure else "ok"
+    click.echo(
+        f"seed {outcome.options.seed}: {outcome.steps:,} steps, {outcome.virtual_s:.0f} s in "
+        f"{outcome.wall_s:.2f} s, digest {outcome.digest} {verdict}"
+    )
+
+
+def _print_whole(outcome: Outcome) -> None:
+    for line in outcome.story:
+        click.echo(line)
+    options = outcome.options
+    click.echo(
+        f"seed {options.seed}: {options.nodes} nodes, {options.store_shards} store shards by "
+        f"{options.shard_by}, {options.durability}, {options.api_servers} API servers, "
+        f"{options.partitions} scoring partitions, {options.controllers} controllers"
+    )
+    click.echo("faults   " + (_counted(outcome.faults) or "none"))
+    click.echo("checked  " + _counted(outcome.counts))
+    rate = (outcome.steps + outcome.messages) / max(outcome.wall_s, 1e-9)
+    click.echo(
+        f"ran      {outcome.virtual_s:.0f} virtual seconds in {outcome.wall_s:.2f} s: "
+        f"{outcome.steps:,} steps and {outcome.messages:,} messages, {rate:,.0f} a second"
+    )
+    if outcome.failure:
+        click.echo(f"FAIL     {outcome.failure}")
+    click.echo(f"digest {outcome.digest}")
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {what}" for what, count in counts.items())
