@@ -37,6 +37,7 @@ def _create(registry: Registry, resource: str, namespace: str, obj: JsonObject) 
     kind = kind_of(resource)
     request = Request(0, _SERVER, "create", kind)
     request.namespace = namespace
+    request.user_agent = "kube-apiserver/v1.36"
     cache = registry.cache(kind)
     if cache.key(namespace, obj["metadata"]["name"]) in cache.records:
         return Answer(409, b"")

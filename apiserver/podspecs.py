@@ -14,6 +14,7 @@ import msgpack
 import orjson
 
 from api.admission import TOKEN_VOLUME_PREFIX
+from api.apply.sets import FieldSet
 from api.core import JsonObject
 from apiserver.fields import fields_of
 from apiserver.records import FINALIZERS, offset_of, ordered_metadata
@@ -26,17 +27,17 @@ _OWN_STATUS = ("phase", "qosClass")
 class PodSpec:
     """A specification as it is stored, and what depends on it."""
 
-    __slots__ = ("account", "fields", "pieces", "status")
+    __slots__ = ("account", "fields", "owned", "pieces", "status")
 
-    def __init__(
-        self, account: str, pieces: list[bytes], status: bytes, fields: tuple[str, ...]
-    ) -> None:
-        self.account = account
+    def __init__(self, pod: JsonObject, pieces: list[bytes]) -> None:
+        self.account: str = pod["spec"]["serviceAccountName"]
         """Name of the service account."""
         self.pieces = pieces
         """Its JSON, cut at each place where the name of the token's volume stands."""
-        self.status = status
-        self.fields = fields
+        self.status = orjson.dumps(pod["status"])
+        self.fields = fields_of("pods", pod)
+        self.owned: FieldSet = pod["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"]
+        """What its creator owns of it."""
 
     def encode(self, meta: JsonObject, suffix: str) -> tuple[bytes, bytes, int]:
         """As ``records.encode``, of a pod with this metadata."""
@@ -88,7 +89,7 @@ class PodSpecs:
 
     def learn(self, key: bytes, pod: JsonObject) -> None:
         """Keep what became of it. ``pod``: admitted and valid, under an account without opinions,
-        and no mirror of a static pod."""
+        no mirror of a static pod, owned by its creator alone."""
         if len(key) > SPEC_BYTES_MAX or not set(pod["status"]).issubset(_OWN_STATUS):
             return
         if key not in self._seen:
@@ -105,10 +106,7 @@ class PodSpecs:
                 pieces = whole.split(volume["name"].encode())
         del self._seen[key]
         _bound(self._known)
-        status = orjson.dumps(pod["status"])
-        self._known[key] = PodSpec(
-            spec["serviceAccountName"], pieces, status, fields_of("pods", pod)
-        )
+        self._known[key] = PodSpec(pod, pieces)
 
 
 def _bound(table: dict[bytes, Any]) -> None:

@@ -6,7 +6,13 @@
 
 from api.apply.applying import FIRST_WRITER, apply_patch
 from api.apply.owners import Writer
-from api.apply.tracking import manager_of, track_create, track_scale, track_update
+from api.apply.tracking import (
+    manager_of,
+    track_create,
+    track_known_create,
+    track_scale,
+    track_update,
+)
 
 __all__ = [
     "FIRST_WRITER",
@@ -14,6 +20,7 @@ __all__ = [
     "apply_patch",
     "manager_of",
     "track_create",
+    "track_known_create",
     "track_scale",
     "track_update",
 ]

@@ -22,6 +22,7 @@ from api.apply.owners import (
 from api.apply.schema import atom_of
 from api.apply.sets import (
     EMPTY,
+    FieldSet,
     FieldSetError,
     difference,
     has,
@@ -34,6 +35,7 @@ from api.apply.stripped import SYSTEM_FIELDS, reset_fields
 from api.apply.walk import Comparison, compare
 from api.canonical import zero_of
 from api.core import JsonObject
+from api.fields import OBJECT_META
 from api.kinds import Kind
 
 MANAGER_BYTES_MAX = 128
@@ -62,17 +64,29 @@ def track_create(kind: Kind, new: JsonObject, writer: Writer) -> None:
     if new["metadata"].get("managedFields"):
         _track(kind, zero_object(kind.type_name), new, writer)
         return
-    new["metadata"].pop("managedFields", None)
     compared = compare(atom_of(kind.type_name), zero_object(kind.type_name), new)
     fields = difference(compared.taken, SYSTEM_FIELDS)
     ignored = reset_fields(kind, writer.subresource)
     if ignored:
         fields = without_trees(fields, ignored)
+    _set_creator(kind, new["metadata"], fields, writer)
+
+
+def track_known_create(kind: Kind, meta: JsonObject, spec: FieldSet, writer: Writer) -> None:
+    """The same for an object of this metadata whose specification is known, with what ``spec``
+    holds of it: the node ``f:spec`` of an object that was made of the same specification."""
+    compared = compare(atom_of(OBJECT_META), EMPTY, meta)
+    fields = difference({"f:metadata": compared.added}, SYSTEM_FIELDS)
+    _set_creator(kind, meta, {**fields, "f:spec": spec}, writer)
+
+
+def _set_creator(kind: Kind, meta: JsonObject, fields: FieldSet, writer: Writer) -> None:
+    meta.pop("managedFields", None)
     if fields:
         owner = Owner(
             writer.manager, UPDATE, kind.api_version, writer.subresource, writer.time, fields
         )
-        new["metadata"]["managedFields"] = [entry_of(owner)]
+        meta["managedFields"] = [entry_of(owner)]
 
 
 def track_update(kind: Kind, live: JsonObject, new: JsonObject, writer: Writer) -> None:

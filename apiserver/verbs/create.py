@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from api.admission import MIRROR_ANNOTATION, is_mirror, service_account_name
+from api.admission import MIRROR_ANNOTATION, is_mirror, service_account_name, stamp_requester
+from api.apply import Writer, track_create, track_known_create
 from api.canonical import canonicalize
 from api.core import JsonObject
 from api.defaulting import set_defaults
@@ -22,6 +23,7 @@ from api.validation.metadata import check_metadata
 from apiserver.admit import ACCOUNT_WITHOUT_OPINIONS, account_of, admit, limit_ranges
 from apiserver.bodies import fit_object, parse_object
 from apiserver.options import write_options
+from apiserver.ownership import writer_of
 from apiserver.records import DELETING, Record, encode
 from apiserver.registry import Ask, Registry, Request, Verb
 from apiserver.storefail import raise_if_failed
@@ -74,10 +76,11 @@ def create_object(registry: Registry, request: Request, draft: Draft) -> Verb:
         if encoding is None:
             if kind.namespaced:
                 yield from _namespace_accepts(registry, request)
+            if kind.key == "certificates.k8s.io/certificatesigningrequests":
+                stamp_requester(obj, request.user.name, request.user.uid, request.user.groups)
             _stamp(registry, meta)
-            if not draft.owned:
-                meta.pop("managedFields", None)
-            encoding = yield from _completed(registry, kind, draft)
+            writer = None if draft.owned else writer_of(registry, request)
+            encoding = yield from _completed(registry, kind, draft, writer)
         header, value, offset = encoding()
         name = obj["metadata"]["name"]
         if len(value) > VALUE_BYTES_MAX:
@@ -97,16 +100,23 @@ def create_object(registry: Registry, request: Request, draft: Draft) -> Verb:
     raise AlreadyExists.generated(kind.key, base)
 
 
-def _completed(registry: Registry, kind: Kind, draft: Draft) -> Generator[Ask, Any, Encoding]:
-    """Default, admit and validate an object in place."""
+def _completed(
+    registry: Registry, kind: Kind, draft: Draft, writer: Writer | None
+) -> Generator[Ask, Any, Encoding]:
+    """Default, admit and validate an object in place. ``writer``: its creator, unless an apply
+    made it."""
     obj = draft.obj
     if draft.spec_key:
-        encoding = yield from _known_pod(registry, kind, draft)
+        assert writer is not None, "an apply names no specification"
+        encoding = yield from _known_pod(registry, kind, draft, writer)
         if encoding is not None:
             return encoding
         obj["spec"] = orjson.loads(draft.spec_key)
-    spec_key = orjson.dumps(obj.get("spec")) if kind.key == "pods" else b""
+    plain = kind.key == "pods" and writer is not None and "managedFields" not in obj["metadata"]
+    spec_key = orjson.dumps(obj.get("spec")) if plain else b""
     set_defaults(kind, obj)
+    if writer is not None:
+        track_create(kind, obj, writer)
     yield from admit(registry, kind, obj)
     prepare_create(kind, obj, registry.now_ns)
     if kind.key == "services":
@@ -129,7 +139,9 @@ def _known_spec(registry: Registry, pod: JsonObject) -> bytes:
     if type(spec) is not dict:
         return b""
     meta = pod.get("metadata")
-    if type(meta) is dict and MIRROR_ANNOTATION in (meta.get("annotations") or ()):
+    if type(meta) is dict and (
+        "managedFields" in meta or MIRROR_ANNOTATION in (meta.get("annotations") or ())
+    ):
         return b""
     key = orjson.dumps(spec)
     return key if registry.pod_specs.find(key, _classes_revision(registry)) is not None else b""
@@ -141,7 +153,7 @@ def _classes_revision(registry: Registry) -> int:
 
 
 def _known_pod(
-    registry: Registry, kind: Kind, draft: Draft
+    registry: Registry, kind: Kind, draft: Draft, writer: Writer
 ) -> Generator[Ask, Any, Encoding | None]:
     """Complete a pod whose specification is known; None when it must be done in full after all."""
     obj = draft.obj
@@ -153,6 +165,7 @@ def _known_pod(
         return None
     meta = obj["metadata"]
     canonicalize(OBJECT_META, meta)
+    track_known_create(kind, meta, found.owned, writer)
     meta["generation"] = 1
     causes: list[Cause] = []
     check_metadata(causes, kind.key, obj, True)
