@@ -6,7 +6,7 @@ Source: plugin/pkg/admission/{serviceaccount,defaulttolerationseconds,priority,n
 network} of Kubernetes 1.36; tests/golden/api/defaults.jsonl.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from api.core import JsonObject
@@ -182,6 +182,23 @@ def protect(key: str, obj: JsonObject) -> None:
         finalizers = obj["metadata"].setdefault("finalizers", [])
         if finalizer not in finalizers:
             finalizers.append(finalizer)
+
+
+def stamp_requester(request: JsonObject, name: str, uid: str, groups: Sequence[str]) -> None:
+    """Write into a new CertificateSigningRequest who asks, in place.
+
+    Source: PrepareForCreate in pkg/registry/certificates/certificates/strategy.go.
+    """
+    spec = request.get("spec")
+    if not isinstance(spec, dict):
+        return
+    for field in ("uid", "groups", "extra"):
+        spec.pop(field, None)
+    spec["username"] = name
+    if uid:
+        spec["uid"] = uid
+    if groups:
+        spec["groups"] = list(groups)
 
 
 DEFAULT_STORAGE_CLASS = "storageclass.kubernetes.io/is-default-class"

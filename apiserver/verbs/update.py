@@ -9,7 +9,7 @@ from api.core import JsonObject
 from api.defaulting import set_defaults
 from api.errors import BadRequest, Cause, Conflict, Invalid, PlainError
 from api.kinds import Kind
-from api.lifecycle import prepare_status_update, prepare_update
+from api.lifecycle import prepare_approval, prepare_status_update, prepare_update
 from api.storage import GET
 from api.validation import validate_update
 from apiserver.bodies import check_patched, decode_object
@@ -129,6 +129,8 @@ def next_state(
         track_update(kind, old, new, writer_of(registry, request))
     if request.subresource == "status":
         prepare_status_update(kind, new, old)
+    elif request.subresource == "approval":
+        prepare_approval(new, old)
     else:
         prepare_update(kind, new, old)
         if kind.key == "services":

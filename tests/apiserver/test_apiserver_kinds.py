@@ -1,0 +1,90 @@
+"""Kinds beyond the spine through the whole server: views, approval, deprecation, admission."""
+
+import pytest
+from apiserver_rig import Rig
+
+from api.core import JsonObject
+
+SCALERS = "namespaces/x/horizontalpodautoscalers"
+V1, V2 = f"/apis/autoscaling/v1/{SCALERS}", f"/apis/autoscaling/v2/{SCALERS}"
+CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+EVENTS, CORE_EVENTS = "/apis/events.k8s.io/v1/namespaces/x/events", "/api/v1/namespaces/x/events"
+
+
+@pytest.fixture
+def rig() -> Rig:
+    made = Rig(2)
+    made.namespace("x")
+    return made
+
+
+def autoscaler(version: str, **spec: object) -> JsonObject:
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}
+    return {
+        "apiVersion": f"autoscaling/{version}",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "h"},
+        "spec": {"maxReplicas": 5, "scaleTargetRef": target, **spec},
+    }
+
+
+def test_one_object_in_two_versions(rig: Rig) -> None:
+    code, made = rig.call("POST", V1, autoscaler("v1", targetCPUUtilizationPercentage=70))
+    assert code == 201 and made["apiVersion"] == "autoscaling/v1"
+    _, seen = rig.call("GET", f"{V2}/h")
+    assert seen["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"] == 70
+    body = {"spec": {"targetCPUUtilizationPercentage": 50}}
+    media = "application/merge-patch+json"
+    code, patched = rig.call("PATCH", f"{V1}/h", body, content_type=media)
+    assert code == 200 and patched["spec"]["targetCPUUtilizationPercentage"] == 50
+    _, listed = rig.call("GET", V1)
+    assert listed["kind"] == "HorizontalPodAutoscalerList"
+    assert [one["spec"]["targetCPUUtilizationPercentage"] for one in listed["items"]] == [50]
+    assert "kind" not in listed["items"][0]
+    assert rig.call("POST", V1, autoscaler("v1", bogus=1))[0] == 409
+    wrong = rig.call("PATCH", f"{V1}/h", {"spec": {"maxReplicas": "x"}}, content_type=media)
+    assert wrong[0] == 422
+
+
+def test_events_of_both_groups(rig: Rig) -> None:
+    event = {
+        "metadata": {"name": "e"},
+        "regarding": {"kind": "Pod", "name": "p", "namespace": "x"},
+        "note": "hello",
+        "reportingController": "c",
+        "eventTime": "2026-01-01T00:00:00.000000Z",
+    }
+    assert rig.call("POST", EVENTS, event)[0] == 201
+    _, core = rig.call("GET", f"{CORE_EVENTS}/e")
+    assert core["message"] == "hello" and core["involvedObject"]["name"] == "p"
+    query = "fieldSelector=regarding.name%3Dp,reportingController%3Dc"
+    assert len(rig.call("GET", f"{EVENTS}?{query}")[1]["items"]) == 1
+    assert rig.call("GET", f"{EVENTS}?fieldSelector=regarding.name%3Dq")[1]["items"] == []
+
+
+def test_approval_changes_the_conditions_only(rig: Rig) -> None:
+    body = {
+        "metadata": {"name": "r"},
+        "spec": {
+            "request": "YQ==",
+            "signerName": "example.com/s",
+            "usages": ["client auth"],
+            "username": "forged",
+        },
+    }
+    code, made = rig.call("POST", CSRS, body)
+    assert code == 201 and made["spec"]["username"] != "forged"
+    made["spec"]["username"] = "other"
+    made["status"] = {
+        "conditions": [{"type": "Approved", "status": "True"}],
+        "certificate": "YQ==",
+    }
+    code, approved = rig.call("PUT", f"{CSRS}/r/approval", made)
+    assert code == 200 and approved["spec"]["username"] != "other"
+    assert approved["status"]["conditions"][0]["type"] == "Approved"
+    assert "certificate" not in approved["status"]
+
+
+def test_only_the_stored_and_the_shown_versions_are_served(rig: Rig) -> None:
+    assert rig.call("GET", "/apis/resource.k8s.io/v1beta1/deviceclasses")[0] == 404
+    assert rig.call("GET", "/apis/resource.k8s.io/v1/deviceclasses")[0] == 200
