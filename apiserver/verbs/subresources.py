@@ -21,6 +21,7 @@ from apiserver.ownership import writer_of
 from apiserver.patching import patch_of
 from apiserver.records import Record
 from apiserver.registry import Registry, Request, Verb
+from apiserver.verbs.budgets import spend_budget
 from apiserver.verbs.delete import delete_one
 from apiserver.verbs.read import not_older, revision_of
 from apiserver.verbs.update import check_identity, uid_precondition
@@ -185,7 +186,7 @@ def _bound(
 
 
 def evict(registry: Registry, request: Request) -> Verb:
-    """POST of an Eviction: a DELETE that disruption budgets may refuse. There are none yet."""
+    """POST of an Eviction: a DELETE that a disruption budget may refuse."""
     options = write_options("CreateOptions", request.options, request.over_frames)
     if b'"policy/v1beta1"' in request.body:
         request.body = request.body.replace(b'"policy/v1beta1"', b'"policy/v1"', 1)
@@ -204,5 +205,9 @@ def evict(registry: Registry, request: Request) -> Verb:
         uid=conditions.get("uid") or "",
         resource_version=conditions.get("resourceVersion") or "",
     )
+    cache = registry.cache(request.kind)
+    pod = cache.records.get(cache.key(request.namespace, name))
+    if pod is not None:
+        yield from spend_budget(registry, pod, wanted.dry_run)
     deleted = yield from delete_one(registry, request.kind, request.namespace, name, wanted)
     return answer_of_object(201, success_status(201, None), deleted.revision)

@@ -88,3 +88,36 @@ def test_approval_changes_the_conditions_only(rig: Rig) -> None:
 def test_only_the_stored_and_the_shown_versions_are_served(rig: Rig) -> None:
     assert rig.call("GET", "/apis/resource.k8s.io/v1beta1/deviceclasses")[0] == 404
     assert rig.call("GET", "/apis/resource.k8s.io/v1/deviceclasses")[0] == 200
+
+
+def test_a_budget_is_spent_and_then_refuses(rig: Rig) -> None:
+    pods, budgets = "/api/v1/namespaces/x/pods", "/apis/policy/v1/namespaces/x/poddisruptionbudgets"
+    merge = "application/merge-patch+json"
+    budget = {"metadata": {"name": "b"}, "spec": {"selector": {"matchLabels": {"app": "a"}}}}
+    assert rig.call("POST", budgets, budget)[0] == 201
+    ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+    for name in ("p", "q"):
+        pod = {
+            "metadata": {"name": name, "labels": {"app": "a"}},
+            "spec": {"containers": [{"name": "c", "image": "i"}], "nodeName": "n"},
+        }
+        assert rig.call("POST", pods, pod)[0] == 201
+        path = f"{pods}/{name}/status"
+        assert rig.call("PATCH", path, {"status": ready}, content_type=merge)[0] == 200
+
+    def evict(name: str) -> tuple[int, JsonObject]:
+        body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
+        return rig.call("POST", f"{pods}/{name}/eviction", body)
+
+    code, refusal = evict("p")
+    assert code == 429 and "still being processed" in refusal["details"]["causes"][0]["message"]
+    status = {"observedGeneration": 1, "disruptionsAllowed": 1, "expectedPods": 2}
+    counts = {**status, "currentHealthy": 2, "desiredHealthy": 1}
+    patched = rig.call("PATCH", f"{budgets}/b/status", {"status": counts}, content_type=merge)
+    assert patched[0] == 200
+    assert evict("p")[0] == 201
+    _, spent = rig.call("GET", f"{budgets}/b")
+    assert spent["status"]["disruptionsAllowed"] == 0
+    assert list(spent["status"]["disruptedPods"]) == ["p"]
+    code, refusal = evict("q")
+    assert code == 429 and "needs 1 healthy pods" in refusal["details"]["causes"][0]["message"]
