@@ -23,6 +23,10 @@ STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 OPERATIONS_MAX = 10_000
 """Most operations in one JSON patch. Source: maxJSONPatchOperations, handlers/patch.go."""
 
+COPIED_BYTES_MAX = 3 * 1024 * 1024
+"""Bytes that the copies of one JSON patch may add. Source: AccumulatedCopySizeLimit is set to the
+largest body in apiserver/pkg/server/config.go."""
+
 
 def merge_patch(doc: JsonObject, patch: Any) -> JsonObject:
     """JSON merge patch: null deletes, maps merge, all else replaces. BadRequest if no map."""
@@ -45,9 +49,31 @@ def json_patch(doc: JsonObject, ops: Any) -> JsonObject:
     if len(ops) > OPERATIONS_MAX:
         raise _too_many_operations(len(ops))
     result = _copied(doc)
+    copied = 0
     for op in ops:
+        if isinstance(op, dict) and op.get("op") == "copy":
+            copied += _copy_bytes(result, op)
+            if copied > COPIED_BYTES_MAX:
+                raise _too_much_copied(copied)
         result = _operated(result, op)
     return result
+
+
+def _copy_bytes(doc: JsonObject, op: JsonObject) -> int:
+    """Size of what an operation copies; 0 when it cannot, which is then said of the operation."""
+    try:
+        return len(orjson.dumps(jsonpatch.JsonPointer(op["from"]).resolve(doc)))
+    except (jsonpatch.JsonPointerException, KeyError, TypeError):
+        return 0
+
+
+def _too_much_copied(size: int) -> RequestEntityTooLarge:
+    error = RequestEntityTooLarge(COPIED_BYTES_MAX)
+    error.message = (
+        f"Unable to complete the copy, the accumulated size increase of copy is {size}, exceeding "
+        f"the limit {COPIED_BYTES_MAX}"
+    )
+    return error
 
 
 def strategic_merge_patch(type_name: str, doc: JsonObject, patch: Any) -> JsonObject:

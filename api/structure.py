@@ -6,6 +6,7 @@ null fields are gone, null items are zero values. Texts as recorded in tests/gol
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -51,23 +52,29 @@ def find_duplicates(raw: bytes, parsed: JsonObject) -> list[str]:
     """
     if b"\\u" not in raw and raw.count(b":") == orjson.dumps(parsed).count(b":"):
         return []
-    twice: list[tuple[JsonObject, list[str]]] = []
-
-    def note(pairs: list[tuple[str, object]]) -> JsonObject:
-        seen = dict(pairs)
-        if len(seen) != len(pairs):
-            names = [name for name, _ in pairs]
-            twice.append((seen, [name for name in seen if names.count(name) > 1]))
-        return seen
-
-    whole = json.loads(raw, object_pairs_hook=note)
+    whole = json.loads(raw, object_pairs_hook=_noted)
     return [
         f'duplicate field "{path}{name}"'
         for path, node in _objects(whole, "")
-        for owner, names in twice
-        if owner is node
-        for name in names
+        if isinstance(node, _Doubled)
+        for name in node.twice
     ]
+
+
+class _Doubled(JsonObject):
+    """An object of which the text has some keys twice."""
+
+    twice: list[str]
+
+
+def _noted(pairs: list[tuple[str, object]]) -> JsonObject:
+    seen = dict(pairs)
+    if len(seen) == len(pairs):
+        return seen
+    doubled = _Doubled(seen)
+    counts = Counter(name for name, _ in pairs)
+    doubled.twice = [name for name in seen if counts[name] > 1]
+    return doubled
 
 
 def strict_error(found: list[str]) -> str:

@@ -8,6 +8,8 @@ from api.core import JsonObject
 from api.errors import ApiError
 from apiserver.messages import Answer
 
+WARNINGS_LETTERS_MAX = 4096
+WARNING_LETTERS_MAX = 256
 TEXT = "text/plain; charset=utf-8"
 
 
@@ -24,8 +26,20 @@ def answer_of_object(code: int, obj: JsonObject, revision: int = 0) -> Answer:
 
 
 def warning_headers(warnings: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Warnings as kubectl prints them. Source: RFC 9111 5.5, apimachinery/pkg/util/net/http.go."""
-    return tuple(("Warning", f"299 - {orjson.dumps(text).decode()}") for text in warnings)
+    """Warnings as kubectl prints them, each once; all are cut short when there are too many.
+
+    Source: RFC 9111 5.5, apimachinery/pkg/util/net/http.go; apiserver/pkg/endpoints/filters/
+    warning.go for the bounds."""
+    once = dict.fromkeys(warnings)
+    if sum(map(len, once)) > WARNINGS_LETTERS_MAX:
+        cut, left = [], WARNINGS_LETTERS_MAX
+        for text in once:
+            left -= min(len(text), WARNING_LETTERS_MAX)
+            if left < 0:
+                break
+            cut.append(text[:WARNING_LETTERS_MAX])
+        once = dict.fromkeys(cut)
+    return tuple(("Warning", f"299 - {orjson.dumps(text).decode()}") for text in once)
 
 
 def plain(code: int, text: str) -> Answer:

@@ -1,11 +1,9 @@
 """Request bodies as checked objects."""
 
 import json
-import re
 from typing import Any
 
 import orjson
-import yaml
 
 from api.core import JsonObject
 from api.errors import BadRequest, Cause, Invalid, UnsupportedMediaType
@@ -15,11 +13,14 @@ from api.protobuf import decode_body
 from api.structure import cannot_handle, check_structure, find_duplicates, strict_error
 from api.wire import ProtobufError
 from apiserver.registry import Request
+from apiserver.untrusted import json_error, parse_json, parse_yaml
 
 JSON_TYPE = "application/json"
 YAML_TYPE = "application/yaml"
 PROTOBUF_TYPE = "application/vnd.kubernetes.protobuf"
 _ACCEPTED = (JSON_TYPE, YAML_TYPE, PROTOBUF_TYPE)
+FINDINGS_MAX = 100
+"""Unknown and duplicate fields told of one body. Source: sigs.k8s.io/json, saveStrictError."""
 _SCHEME = "pkg/runtime/scheme.go:111"
 """Where the real server's registry of kinds was made; part of its message."""
 
@@ -42,7 +43,7 @@ def fit_object(
     found = check_structure(type_name or kind.type_name, obj)
     if found.error is not None:
         raise cannot_handle(kind, found.error)
-    wrong = [*duplicates, *found.unknown]
+    wrong = [*duplicates, *found.unknown][:FINDINGS_MAX]
     if wrong and field_validation == "Strict":
         raise cannot_handle(kind, strict_error(wrong))
     if obj.get("metadata") is None:
@@ -65,7 +66,7 @@ def _parsed(kind: Kind, request: Request, field_validation: str) -> tuple[JsonOb
     body = request.body
     if media in ("", JSON_TYPE):
         try:
-            obj = orjson.loads(body)
+            obj = parse_json(body)
         except orjson.JSONDecodeError:
             raise BadRequest(
                 f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get "
@@ -89,7 +90,16 @@ def _parsed(kind: Kind, request: Request, field_validation: str) -> tuple[JsonOb
     if field_validation == "Ignore" or media not in ("", JSON_TYPE):
         return obj, []
     twice = find_duplicates(body, obj)
-    return (json.loads(body, object_pairs_hook=_merged) if twice else obj), twice
+    return (_merged_twice(body) if twice else obj), twice
+
+
+def _merged_twice(body: bytes) -> JsonObject:
+    try:
+        whole = orjson.dumps(json.loads(body, object_pairs_hook=_merged))
+    except (TypeError, ValueError) as error:
+        raise BadRequest(f"the object provided is unrecognized: {error}") from None
+    merged: JsonObject = orjson.loads(whole)
+    return merged
 
 
 def _merged(pairs: list[tuple[str, Any]]) -> JsonObject:
@@ -103,25 +113,6 @@ def _merged(pairs: list[tuple[str, Any]]) -> JsonObject:
         else:
             out[name] = value
     return out
-
-
-class _YamlLoader(yaml.SafeLoader):
-    """YAML 1.1 as the real server reads it: y and n are booleans too."""
-
-    bool_values = {**yaml.SafeLoader.bool_values, "y": True, "n": False}  # noqa: RUF012
-
-
-_YamlLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile("^(?:y|Y|n|N)$"), list("yYnN")
-)
-
-
-def parse_yaml(body: bytes) -> object:
-    """A YAML body with the types that JSON has. BadRequest."""
-    try:
-        return json.loads(json.dumps(yaml.load(body, _YamlLoader), default=str))
-    except (yaml.YAMLError, UnicodeDecodeError, TypeError, ValueError) as error:
-        raise BadRequest(f"error converting YAML to JSON: {error}") from None
 
 
 def _check_type(kind: Kind, obj: JsonObject) -> None:
@@ -182,7 +173,7 @@ def decode_options(request: Request) -> JsonObject | None:
         elif media == YAML_TYPE:
             obj = parse_yaml(request.body)
         else:
-            obj = orjson.loads(request.body)
+            obj = parse_json(request.body)
     except (orjson.JSONDecodeError, ProtobufError):
         raise BadRequest(
             f"couldn't get version/kind; json parse error: {json_error(request.body)}"
@@ -193,20 +184,6 @@ def decode_options(request: Request) -> JsonObject | None:
     if found.error is not None:
         raise BadRequest(f"DeleteOptions cannot be handled: {found.error}")
     return obj
-
-
-def json_error(body: bytes) -> str:
-    """What Go's parser says of a body that is no JSON, as far as it can be told."""
-    try:
-        json.loads(body)
-    except json.JSONDecodeError as error:
-        text = body.decode(errors="replace")
-        if error.pos >= len(text.rstrip()) or not text.strip():
-            return "unexpected end of JSON input"
-        return f"invalid character {text[error.pos]!r} looking for beginning of value"
-    except UnicodeDecodeError:
-        return "invalid UTF-8"
-    return "unexpected end of JSON input"
 
 
 def _excerpt(body: bytes) -> str:

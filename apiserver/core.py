@@ -12,7 +12,7 @@ from functools import partial
 from typing import assert_never
 
 from api.core import InvariantError
-from api.errors import ApiError, InternalError, ServiceUnavailable, TooManyRequests
+from api.errors import ApiError, BadRequest, InternalError, ServiceUnavailable, TooManyRequests
 from api.storage import StoreReply
 from apiserver.answers import answer_of_error
 from apiserver.bootstrap import bootstrap
@@ -41,6 +41,7 @@ from apiserver.registry import AnyVerb, FreshAsk, Registry, RevisionAsk, StoreAs
 from apiserver.routes import verb_of_call, verb_of_http, verb_of_watch
 from apiserver.shards import Sharding
 from apiserver.streams import Streams
+from apiserver.untrusted import TOO_DEEP
 from apiserver.watch import OpenedWatch
 
 _BOOTSTRAP = -1
@@ -155,6 +156,9 @@ class ApiServerCore:
         except ApiError as error:
             self._refuse(request_id, error)
             return
+        except RecursionError:
+            self._refuse(request_id, BadRequest(TOO_DEEP))
+            return
         except Exception as bug:
             self._crashed(request_id, bug)
             return
@@ -177,6 +181,11 @@ class ApiServerCore:
         except ApiError as error:
             del self._tasks[task.id]
             self._refuse(task.id, error)
+            return
+        except RecursionError:
+            # What a client nests deeper than we follow is his fault.
+            del self._tasks[task.id]
+            self._refuse(task.id, BadRequest(TOO_DEEP))
             return
         except Exception as bug:
             # The supervisor of requests: a bug that one of them meets must not take the answers

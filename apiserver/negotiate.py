@@ -1,12 +1,13 @@
 """Which form of answer a request accepts, and what its booleans and options say."""
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from api.conversion import View
-from api.errors import NotAcceptable
+from api.errors import BadRequest, NotAcceptable
 
 JSON = "application/json"
 _AVAILABLE = (
@@ -78,3 +79,16 @@ def boolean(options: Mapping[str, str], name: str) -> bool:
     """A boolean option. Anything but Go's words for true counts as false: the real server's
     conversion of list options ignores a malformed boolean (watch.jsonl, watch-old badbool)."""
     return options.get(name, "") in _TRUE
+
+
+_INTEGER = re.compile("[+-]?[0-9]+")
+
+
+def integer(text: str) -> int:
+    """An option that is a number, as Go reads an int64. BadRequest."""
+    if not _INTEGER.fullmatch(text):
+        raise BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax')
+    number = int(text[:32])
+    if not -(2**63) <= number < 2**63 or len(text) > 32:
+        raise BadRequest(f'strconv.ParseInt: parsing "{text}": value out of range')
+    return number

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from api.core import JsonObject
-from api.errors import BadRequest, Cause, Invalid
+from api.errors import Cause, Invalid
+from apiserver.negotiate import integer
 
 _FIELD_VALIDATION = ("", "Ignore", "Strict", "Warn")
 _MANAGER_BYTES_MAX = 128
@@ -130,9 +131,4 @@ def delete_options(query: Mapping[str, str], body: JsonObject | None) -> DeleteO
 
 def _integer(query: Mapping[str, str], name: str) -> int | None:
     text = query.get(name, "")
-    if not text:
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        raise BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+    return integer(text) if text else None

@@ -10,6 +10,7 @@ from api.errors import BadRequest, NotImplemented501, UnsupportedMediaType
 from api.kinds import Kind
 from api.patches import json_patch, merge_patch, strategic_merge_patch
 from apiserver.registry import Request
+from apiserver.untrusted import parse_json
 
 Patch = Callable[[JsonObject], JsonObject]
 
@@ -25,7 +26,7 @@ def patch_of(kind: Kind, request: Request, type_name: str = "") -> Patch:
     if media not in (MERGE_PATCH, STRATEGIC_PATCH, JSON_PATCH):
         raise UnsupportedMediaType.of_patch()
     try:
-        patch = orjson.loads(request.body)
+        patch = parse_json(request.body)
     except orjson.JSONDecodeError:
         prefix = "" if media == STRATEGIC_PATCH else "error decoding patch: "
         raise BadRequest(f"{prefix}unexpected end of JSON input") from None

@@ -4,8 +4,6 @@ Source: tests/golden/api/errors.jsonl, err-reviews. TokenReview and SelfSubjectR
 the shell alone knows, or roles; they are not here and answer 501.
 """
 
-import orjson
-
 from api.core import JsonObject
 from api.errors import BadRequest, Cause, Invalid, MethodNotAllowed, NotImplemented501
 from api.protobuf import decode_body
@@ -13,6 +11,7 @@ from api.times import rfc3339
 from apiserver.answers import answer_of_object
 from apiserver.messages import Answer, HttpRequest
 from apiserver.registry import Registry
+from apiserver.untrusted import parse_json
 
 REVIEWS = frozenset(
     (
@@ -59,7 +58,7 @@ def _spec(http: HttpRequest) -> JsonObject:
         if http.content_type.startswith("application/vnd.kubernetes.protobuf"):
             body: object = decode_body(http.body)
         else:
-            body = orjson.loads(http.body)
+            body = parse_json(http.body)
     except ValueError as error:
         raise BadRequest(f"the object provided is unrecognized: {error}") from None
     spec = body.get("spec") if isinstance(body, dict) else None

@@ -11,12 +11,12 @@ from api.core import JsonObject
 from api.errors import AlreadyExists, BadRequest, Conflict, NotFound, NotImplemented501, PlainError
 from api.kinds import Kind
 from api.structure import check_structure
-from apiserver.bodies import parse_yaml
 from apiserver.change import change, latest
 from apiserver.options import ApplyOptions, apply_options
 from apiserver.ownership import writer_of
 from apiserver.records import Record
 from apiserver.registry import Ask, Registry, Request, Verb
+from apiserver.untrusted import parse_json, parse_yaml
 from apiserver.verbs.create import Draft, create_object
 from apiserver.verbs.update import check_identity, next_state, patch
 from apiserver.written import answer_of_write
@@ -93,7 +93,7 @@ def _check(kind: Kind, request: Request, new: JsonObject) -> None:
 def _parsed(request: Request) -> JsonObject:
     """The apply configuration: YAML, of which JSON is the frequent form. BadRequest."""
     try:
-        wish: Any = orjson.loads(request.body)
+        wish: Any = parse_json(request.body)
     except orjson.JSONDecodeError:
         try:
             wish = parse_yaml(request.body)

@@ -16,6 +16,7 @@ from api.kinds import Kind
 from apiserver.cache import ResourceCache
 from apiserver.forms import ListMeta, list_bytes, shaped_list, shaped_record
 from apiserver.messages import Answer
+from apiserver.negotiate import integer
 from apiserver.records import Record
 from apiserver.registry import Ask, FreshAsk, Registry, Request, RevisionAsk, Verb
 from apiserver.selection import selection_of
@@ -182,12 +183,7 @@ def _page_of(cache: ResourceCache, request: Request) -> Page:
 
 
 def _limit(text: str) -> int:
-    if not text:
-        return 0
-    try:
-        return max(0, int(text))
-    except ValueError:
-        raise BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+    return max(0, integer(text)) if text else 0
 
 
 def _token(cache: ResourceCache, namespace: str, revision: int, key: bytes) -> str:

@@ -6,9 +6,9 @@ from typing import Any
 
 import orjson
 
-from api.errors import ApiError, BadRequest, Cause, Expired, Invalid, Timeout
+from api.errors import ApiError, Cause, Expired, Invalid, Timeout
 from apiserver.cache import ResourceCache
-from apiserver.negotiate import boolean
+from apiserver.negotiate import boolean, integer
 from apiserver.registry import Ask, FreshAsk, Registry, Request, RevisionAsk
 from apiserver.selection import selection_of
 from apiserver.verbs.read import WAIT_NS, check_include, revision_of
@@ -17,6 +17,7 @@ from apiserver.watch import OpenedWatch, Watcher
 Opening = Generator[Ask, Any, OpenedWatch]
 
 SECOND_NS = 10**9
+TIMEOUT_S_MAX = 10 * 365 * 24 * 3600
 MIN_TIMEOUT_S = 1800
 """Least life of a watch that names no timeout; at most twice that. Source: MinRequestTimeout."""
 
@@ -123,10 +124,7 @@ def _wants_bookmarks(query: Mapping[str, str]) -> bool:
 
 def _end(registry: Registry, query: Mapping[str, str]) -> int:
     text = query.get("timeoutSeconds", "")
-    try:
-        seconds = int(text) if text else 0
-    except ValueError:
-        raise BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+    seconds = min(integer(text), TIMEOUT_S_MAX) if text else 0
     if seconds <= 0:
         seconds = MIN_TIMEOUT_S + registry.names.below(MIN_TIMEOUT_S)
     return registry.now_ns + seconds * SECOND_NS

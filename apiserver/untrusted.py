@@ -1,0 +1,109 @@
+"""Bodies that anybody may send, parsed within bounds of depth, size and time.
+
+What is parsed here can be walked recursively and written as JSON again, and has no more nodes than
+it should: deep nesting, numbers beyond JSON's and YAML whose aliases multiply are refused.
+"""
+
+import json
+import re
+from typing import Any, Final
+
+import orjson
+import yaml
+
+from api.errors import BadRequest
+
+DEPTH_MAX: Final = 200
+"""Levels of maps and lists. Go's decoder follows 10,000; no kind has more than a few dozen."""
+YAML_BYTES_MAX: Final = 1 << 20
+"""YAML takes a hundred times longer to read than JSON: about a second for this much."""
+YAML_NODES_MAX: Final = 1_000_000
+"""Nodes of a YAML body with its aliases written out. Source of the refusal: go-yaml."""
+TOO_DEEP: Final = "exceeded max depth"
+
+
+class _YamlLoader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]
+    """YAML 1.1 as the real server reads it: y and n are booleans too, dates are texts."""
+
+    bool_values = {**yaml.SafeLoader.bool_values, "y": True, "n": False}  # noqa: RUF012
+    yaml_implicit_resolvers = {  # noqa: RUF012
+        first: [entry for entry in entries if entry[0] != "tag:yaml.org,2002:timestamp"]
+        for first, entries in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+_YamlLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile("^(?:y|Y|n|N)$"), list("yYnN")
+)
+
+
+def parse_json(body: bytes) -> Any:
+    """orjson.JSONDecodeError for what is no JSON or too deep."""
+    parsed = orjson.loads(body)
+    if body.count(b"{") + body.count(b"[") > DEPTH_MAX:
+        try:
+            check_bounds(parsed, len(body))
+        except BadRequest:
+            raise orjson.JSONDecodeError(TOO_DEEP, "", 0) from None
+    return parsed
+
+
+def parse_yaml(body: bytes) -> Any:
+    """A YAML body with the types that JSON has. BadRequest."""
+    if len(body) > YAML_BYTES_MAX:
+        raise BadRequest(f"error converting YAML to JSON: more than {YAML_BYTES_MAX} bytes")
+    if _nests(body):
+        raise BadRequest(f"error converting YAML to JSON: yaml: {TOO_DEEP}")
+    try:
+        parsed = yaml.load(body, _YamlLoader)
+        check_bounds(parsed, YAML_NODES_MAX)
+        return orjson.loads(orjson.dumps(parsed, default=str, option=orjson.OPT_NON_STR_KEYS))
+    except (yaml.YAMLError, RecursionError, UnicodeError, TypeError, ValueError) as error:
+        raise BadRequest(f"error converting YAML to JSON: {error}") from None
+
+
+def _nests(body: bytes) -> bool:
+    """Whether brackets, or indentation, go deeper than we follow. Brackets in texts count too."""
+    depth = 0
+    for bracket in re.findall(rb"[\[\]{}]", body):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > DEPTH_MAX:
+            return True
+    return re.search(rb"(?:- ){%d}" % DEPTH_MAX, body) is not None
+
+
+def check_bounds(parsed: Any, nodes_max: int) -> None:
+    """BadRequest when it is too deep, or has too many nodes once aliases are written out."""
+    level, nodes, depth = [parsed], 0, 0
+    while level:
+        depth += 1
+        if depth > DEPTH_MAX + 1:
+            raise BadRequest(TOO_DEEP)
+        nodes += sum(len(one) for one in level if type(one) in (dict, list))
+        if nodes > nodes_max:
+            raise BadRequest("yaml: document contains excessive aliasing")
+        level = [
+            child
+            for one in level
+            if type(one) in (dict, list)
+            for child in (one.values() if type(one) is dict else one)
+            if type(child) in (dict, list)
+        ]
+
+
+def json_error(body: bytes) -> str:
+    """What Go's parser says of a body that is no JSON, as far as it can be told."""
+    try:
+        json.loads(body)
+    except json.JSONDecodeError as error:
+        text = body.decode(errors="replace")
+        if error.pos >= len(text.rstrip()) or not text.strip():
+            return "unexpected end of JSON input"
+        return f"invalid character {text[error.pos]!r} looking for beginning of value"
+    except UnicodeDecodeError:
+        return "invalid UTF-8"
+    except (RecursionError, ValueError):
+        return TOO_DEEP
+    if body.count(b"{") + body.count(b"[") > DEPTH_MAX:
+        return TOO_DEEP
+    return "unexpected end of JSON input"
