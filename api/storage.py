@@ -53,15 +53,16 @@ TXN: Final = "txn"
 """("txn", compares, then, otherwise) -> (OK, revision, succeeded, replies). A compare is
 (field, operator, key, operand) with field in version, create, mod, value, lease and operator in
 ``= != < >``, and a fifth item, an end, asks it of every key in [key, end); then / otherwise are
-lists of put, del, delrange, get, range requests with expected -1 and no key written twice. All writes share the revision; reads see the writes before them in the list, and
-a range returns 1,000 items at most, of mode 3 10,000."""
+lists of put, del, delrange, get, range requests with expected -1 and no key written twice. All
+writes share the revision; reads see the writes before them in the list, and a range returns 1,000
+items at most, of mode 3 10,000."""
 PROMISE: Final = "promise"
 """("promise", at_least) -> (OK, revision): every write acknowledged so far has a revision of at
 most ``revision``, every later one has a greater one, and ``revision >= at_least``. Each watch
 stream of the shard carries a watermark of at least ``revision`` before or with this answer."""
 ORDER: Final = ("key", "version", "create", "mod", "value")
-"""A range of mode 3 may take (field, descending, min_mod, max_mod, min_create, max_create): items in
-order of the field, and only those between the bounds (0: none); applied before the limit."""
+"""A range of mode 3 may take (field, descending, min_mod, max_mod, min_create, max_create): items
+in order of the field, and only those between the bounds (0: none); applied before the limit."""
 GRANT: Final = "grant"
 """("grant", lease or 0, ttl_s) -> (OK, lease). ("revoke", lease) -> (OK, revision).
 ("keepalive", lease) -> (OK, ttl_s). Unknown lease: (NOT_FOUND,)."""
