@@ -10,6 +10,7 @@ from importlib import metadata
 import click
 
 from loadtest.cli.clusters import down, up
+from loadtest.cli.etcd import etcd
 from loadtest.cli.report import report
 from loadtest.cli.run import run
 from loadtest.cli.sim import sim
@@ -44,7 +45,7 @@ def cli() -> None:
     """
 
 
-for command in (run, report, sim, up, down):
+for command in (run, report, sim, up, down, etcd):
     cli.add_command(command)
 
 

@@ -1,0 +1,62 @@
+"""``hollowfleet etcd``: the store alone, behind etcd's own API."""
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import cast
+
+import click
+
+from actors.plan import Durability
+
+
+@click.command()
+@click.option(
+    "--listen", default="127.0.0.1:2379", show_default=True, help="HOST:PORT; port 0: any free one."
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Directory of the log; made if it is not there.",
+)
+@click.option(
+    "--durability",
+    type=click.Choice(["fsync", "buffered", "none"]),
+    default="fsync",
+    show_default=True,
+)
+def etcd(listen: str, data: Path, durability: str) -> None:
+    """Serve etcd's v3 API from one shard of the store, without Ray, until interrupted."""
+    # gRPC is imported here only: the other commands start faster without it.
+    import uvloop
+
+    from actors.disk import DirectoryError
+    from actors.etcd import EtcdConfig
+    from actors.net import NetError
+    from store.journal import JournalError
+
+    host, colon, port = listen.rpartition(":")
+    if not colon or not port.isdigit() or not host:
+        raise click.UsageError(f"--listen {listen!r} is not HOST:PORT")
+    config = EtcdConfig(host, int(port), str(data), cast(Durability, durability))
+    try:
+        uvloop.run(_serve(config))
+    except (DirectoryError, JournalError, NetError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+async def _serve(config: "object") -> None:
+    from actors.clock import settle_gc
+    from actors.etcd import EtcdConfig, start
+
+    assert isinstance(config, EtcdConfig)
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    door = await start(config)
+    settle_gc()
+    click.echo(f"etcd API at {door.address}, data in {config.directory}, {config.durability}")
+    await stopping.wait()
+    await door.stop()
