@@ -16,7 +16,8 @@ from api.core import JsonObject
 from api.streams import Stream
 from scheduler.engine import Engine
 from scheduler.leader import BATCH_MAX, NODES, PODS, SchedulerCore
-from scheduler.node_table import NodeTable, node_facts
+from scheduler.node_facts import node_facts
+from scheduler.node_table import NodeTable
 from scheduler.partition import PartitionCore, answer_body, request_from
 from scheduler.pod_shape import Shape, Shapes
 from scheduler.pool import ScoringPool

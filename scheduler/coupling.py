@@ -29,6 +29,9 @@ class Coupling:
         filters = filters_for(self.shape, self.table)
         return not refusal_beside_nominees(self.shape, self.table, row, self.pod, filters)
 
+    def stopped(self) -> bool:
+        return any(p.stops is not None and p.stops(self.shape, self.table) for p in self.filters)
+
     def scores(self) -> Iterator[Score]:
         for score in COUPLED_SCORES:
             if score.applies(self.shape, self.table):
@@ -38,7 +41,11 @@ class Coupling:
 def coupling_of(shape: Shape, table: NodeTable, pod: Pod) -> Coupling | None:
     """None: every node can be looked at by itself."""
     filters = tuple(plugin for plugin in COUPLED_FILTERS if plugin.applies(shape, table))
-    reserved = table.reserved_rows(pod.name, pod.priority) if table.nominated else []
+    reserved = (
+        table.nominations.reserved_rows(table.row_of, pod.name, pod.priority)
+        if table.nominations.node_of
+        else []
+    )
     if not (filters or reserved) and not any(s.applies(shape, table) for s in COUPLED_SCORES):
         return None
     return Coupling(shape, table, pod, filters, reserved)

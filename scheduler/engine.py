@@ -229,6 +229,8 @@ class Engine:
     def _choose_coupled(self, shape: Shape, coupling: Coupling, salt: int) -> int:
         """Where plugins look at more than the node itself."""
         view, table = self.view(shape), self.table
+        if coupling.stopped():
+            return NOWHERE
         feasible = view.base != NOWHERE
         for plugin in coupling.filters:
             feasible &= plugin.passes(shape, table, slice(0, table.rows))

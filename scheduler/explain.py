@@ -143,7 +143,11 @@ def refusal_beside_nominees(
     """The same, when pods nominated there that are at least as important are there already, and
     when they are not. Source: framework/runtime/framework.go, RunFilterPluginsWithNominatedPods."""
     node = table.names[row]
-    beside = [n for n in table.nominees(node) if n.pod != pod.name and n.priority >= pod.priority]
+    beside = [
+        n
+        for n in table.nominations.of_node(node)
+        if n.pod != pod.name and n.priority >= pod.priority
+    ]
     for nominee in beside:
         table.add_pod(nominee.pod, node, nominee.shape, nominee.priority)
     found = refusal(shape, table, row, filters) if beside else None
@@ -152,22 +156,35 @@ def refusal_beside_nominees(
     return found or refusal(shape, table, row, filters)
 
 
+def stopped(shape: Shape, table: NodeTable) -> Stopped | None:
+    """The first PreFilter plugin that refuses the pod whatever the node."""
+    for plugin in STOPPING:
+        assert plugin.stops is not None
+        reason = plugin.stops(shape, table)
+        if reason:
+            return Stopped(plugin.name, reason)
+    return None
+
+
+STOPPING = tuple(plugin for plugin in FILTERS if plugin.stops is not None)
+
+
 def explain(shape: Shape, table: NodeTable, pod: Pod = NOBODY) -> Explanation:
     """Cost: about 0.3 ms for 5,000 nodes."""
     rows = np.flatnonzero(table.alive[: table.rows])
     if not table.in_order:
         rows = rows[np.argsort(table.order[rows], kind="stable")]
     result = Explanation(nodes=len(rows))
+    result.stopped = stopped(shape, table)
+    if result.stopped is not None:
+        return result
     named = node_affinity.named_nodes(shape)
     if named is not None:
-        if not named:
-            result.stopped = Stopped(node_affinity.NAME, node_affinity.CONFLICT)
-            return result
         wanted = np.array([table.row_of[n] for n in named if n in table.row_of], np.int64)
         rows = result.named = rows[np.isin(rows, wanted)]
         result.outside = result.nodes - len(rows)
     filters = filters_for(shape, table)
-    kept = np.array(table.reserved_rows(pod.name, pod.priority), np.int64)
+    kept = np.array(table.nominations.reserved_rows(table.row_of, pod.name, pod.priority), np.int64)
     passed = []
     if len(kept):
         for row in rows[np.isin(rows, kept)].tolist():

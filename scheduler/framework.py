@@ -43,6 +43,8 @@ class Filter(NamedTuple):
     """Dynamic ones only: the same for one row."""
     coupled: bool = False
     """A pod on one node may change the answer for others: looked at anew for every pod."""
+    stops: Callable[[Shape, NodeTable], str] | None = None
+    """PreFilter: why the pod can go nowhere whatever the node; empty when it may."""
 
 
 class Score(NamedTuple):

@@ -32,7 +32,10 @@ from scheduler import surroundings
 from scheduler.diagnosis import failure_message, unsupported_message
 from scheduler.engine import NOWHERE, Engine
 from scheduler.explain import Pod, explain, filters_for, refusal_beside_nominees
-from scheduler.node_table import NodeTable, node_facts
+from scheduler.node_facts import node_facts
+from scheduler.node_table import NodeTable
+from scheduler.plugins import volume_binding
+from scheduler.plugins.volume_binding import claims_of
 from scheduler.pod_book import PodBook, PodRecord, Stage
 from scheduler.pod_shape import Shape
 from scheduler.pool import ScoringPool
@@ -371,7 +374,7 @@ class SchedulerCore:
                 continue
             if record.reference.uid != decision.uid:
                 continue
-            if record.problem or record.shape.key.unsupported:
+            if record.problem or self._unsupported(record):
                 self._fail(decision.pod, record, now_ns)
             else:
                 self._place(number, decision, record, now_ns)
@@ -397,7 +400,7 @@ class SchedulerCore:
 
     def _nominated_row(self, pod: Pod, record: PodRecord) -> int:
         """The row kept for it, if it passes there now."""
-        row = self.table.row_of.get(self.table.nominated.get(pod.name, ""), NOWHERE)
+        row = self.table.row_of.get(self.table.nominations.node_of.get(pod.name, ""), NOWHERE)
         if row != NOWHERE:
             filters = filters_for(record.shape, self.table)
             if refusal_beside_nominees(record.shape, self.table, row, pod, filters):
@@ -440,11 +443,11 @@ class SchedulerCore:
         """Worked out once for equal pods that fail in a row."""
         if record.problem:
             return Failure(record.problem, Plan(""))
-        if record.shape.key.unsupported:
-            message = unsupported_message(self.table.count, record.shape.key.unsupported)
+        if lacking := self._unsupported(record):
+            message = unsupported_message(self.table.count, lacking)
             return Failure(message, Plan(""))
         known = self._state_for(record)
-        if self._told[0] == known and pod not in self.table.nominated:
+        if self._told[0] == known and pod not in self.table.nominations.node_of:
             return self._told[1]
         who = Pod(pod, record.priority)
         explanation = explain(record.shape, self.table, who)
@@ -455,6 +458,13 @@ class SchedulerCore:
             self._told = (known, failure)
         return failure
 
+    def _unsupported(self, record: PodRecord) -> tuple[str, ...]:
+        """Plugins that would have to do what we cannot: binding claims that wait for the pod."""
+        lacking = record.shape.key.unsupported
+        if record.shape.relations.key.claims and claims_of(record.shape, self.table)[1]:
+            return (*lacking, volume_binding.NAME)
+        return lacking
+
     def _state_for(self, record: PodRecord) -> tuple[int, ...]:
         """All that the reasons of a failure depend on, for pods that are not nominated."""
         return (
@@ -464,7 +474,7 @@ class SchedulerCore:
             record.never_preempts,
             self.table.position,
             self.table.static_version,
-            self.table.nomination_version,
+            self.table.nominations.version,
             self._surroundings.version,
         )
 

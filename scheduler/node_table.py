@@ -8,16 +8,19 @@ finds its pods.
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from api.core import InvariantError, JsonObject
+from api.core import InvariantError
+from scheduler.node_facts import NodeFacts, Taint
+from scheduler.placed import NOT_STARTED, Nominations, Placed
 from scheduler.pod_counts import PodCounts
 from scheduler.pod_shape import Port, Shape
-from scheduler.resources import CPU, MEMORY, PLAIN, PODS, amounts_of
+from scheduler.resources import CPU, MEMORY, PLAIN, PODS
 from scheduler.tie import FIRST, tie_key, tie_ranks
+from scheduler.volumes import VolumeUse, empty_catalog
 from scheduler.workloads import Workloads
 
 IntArray = npt.NDArray[np.int64]
@@ -32,45 +35,6 @@ REMEMBERED_CELLS_MAX = 1 << 24
 """Rows of all that plugins remember together."""
 
 
-class Taint(NamedTuple):
-    key: str
-    value: str
-    effect: str
-
-
-class NodeFacts(NamedTuple):
-    """What the scheduler reads of a Node object."""
-
-    name: str
-    labels: Mapping[str, str]
-    taints: tuple[Taint, ...]
-    unschedulable: bool
-    allocatable: Mapping[str, int]
-    """cpu in millicores, pods as a count, everything else in whole units."""
-    images: tuple[tuple[str, int], ...]
-    """(name, bytes), an image once under each of its names."""
-
-
-class Placed(NamedTuple):
-    """A pod that counts on a node."""
-
-    shape: Shape
-    priority: int
-    started_ns: int
-    """NOT_STARTED until its node says otherwise."""
-
-
-NOT_STARTED = 1 << 62
-
-
-class Nominee(NamedTuple):
-    """A pod that waits for its victims to leave a node."""
-
-    pod: str
-    shape: Shape
-    priority: int
-
-
 @dataclass(slots=True)
 class ImageState:
     """An image somewhere in the cluster. Size: as the first node reported it."""
@@ -79,27 +43,6 @@ class ImageState:
     rows: dict[int, None] = field(default_factory=dict)
     nodes: int = 0
     """How many nodes of the whole cluster have it."""
-
-
-def node_facts(node: JsonObject) -> NodeFacts:
-    """Raises QuantityError."""
-    spec = node.get("spec") or {}
-    status = node.get("status") or {}
-    return NodeFacts(
-        name=node["metadata"]["name"],
-        labels=node["metadata"].get("labels") or {},
-        taints=tuple(
-            Taint(t.get("key", ""), t.get("value", ""), t.get("effect", ""))
-            for t in spec.get("taints") or ()
-        ),
-        unschedulable=bool(spec.get("unschedulable")),
-        allocatable=amounts_of(status.get("allocatable")),
-        images=tuple(
-            (name, int(image.get("sizeBytes") or 0))
-            for image in status.get("images") or ()
-            for name in image.get("names") or ()
-        ),
-    )
 
 
 class NodeTable:
@@ -138,6 +81,8 @@ class NodeTable:
         """Rows ascend with ``order``."""
         self.pod_counts = PodCounts()
         self.workloads = Workloads()
+        self.volumes = empty_catalog()
+        self.volume_use = VolumeUse()
         self.remembered: OrderedDict[tuple[str, int, int], object] = OrderedDict()
         """What plugins worked out for a pod, to be used again while it holds."""
         self._facts: list[NodeFacts | None] = []
@@ -146,10 +91,7 @@ class NodeTable:
         self._taint_ids: dict[tuple[Taint, ...], int] = {(): 0}
         self._labels: dict[str, tuple[npt.NDArray[np.int32], dict[str, int]]] = {}
         self._pods_on: dict[str, dict[str, Placed]] = {}
-        self.nominated: dict[str, str] = {}
-        """Pod to the node it is nominated to."""
-        self.nomination_version = 0
-        self._nominees: dict[str, dict[str, Nominee]] = {}
+        self.nominations = Nominations()
         self._derived: dict[str, tuple[IntArray, int]] = {}
         self._log: list[int] = []
         self._log_start = 0
@@ -188,8 +130,7 @@ class NodeTable:
             return False
         self._drop_images(row)
         for shape, *_ in self._pods_on.get(name, {}).values():
-            self.count_ports(row, shape.key.ports, -1)
-            self.pod_counts.add(row, shape.relations, -1)
+            self._count_use(row, shape, -1)
         self._facts[row] = None
         self.names[row] = ""
         self.alive[row] = False
@@ -264,34 +205,6 @@ class NodeTable:
     def known_facts(self, row: int) -> NodeFacts | None:
         """None: no node there now."""
         return self._facts[row]
-
-    def nominate(self, nominee: Nominee, node: str) -> None:
-        """Reserve room on a node against pods of lower priority."""
-        self.drop_nomination(nominee.pod)
-        self.nomination_version += 1
-        self.nominated[nominee.pod] = node
-        self._nominees.setdefault(node, {})[nominee.pod] = nominee
-
-    def drop_nomination(self, pod: str) -> None:
-        node = self.nominated.pop(pod, None)
-        if node is not None:
-            self.nomination_version += 1
-            del self._nominees[node][pod]
-            if not self._nominees[node]:
-                del self._nominees[node]
-
-    def nominees(self, node: str) -> Sequence[Nominee]:
-        return tuple(self._nominees.get(node, {}).values())
-
-    def reserved_rows(self, pod: str, priority: int) -> list[int]:
-        """Rows where a pod must leave room for others that are nominated there, in order."""
-        rows = [
-            self.row_of[node]
-            for node, nominees in self._nominees.items()
-            if node in self.row_of
-            and any(n.pod != pod and n.priority >= priority for n in nominees.values())
-        ]
-        return sorted(rows)
 
     def pods_on(self, node: str) -> Mapping[str, Placed]:
         return self._pods_on.get(node, {})
@@ -403,8 +316,7 @@ class NodeTable:
         self.cluster_nodes += 1
         self.image_version += 1
         for shape, *_ in self._pods_on.get(name, {}).values():
-            self.count_ports(row, shape.key.ports, 1)
-            self.pod_counts.add(row, shape.relations, 1)
+            self._count_use(row, shape, 1)
         return row
 
     def _recount(self, row: int) -> None:
@@ -427,10 +339,17 @@ class NodeTable:
     def _count_pod(self, row: int, shape: Shape, sign: int) -> None:
         self.pods[row] += sign
         self._count_requests(row, shape, sign)
+        self._count_use(row, shape, sign)
+        self.touch(row)
+
+    def _count_use(self, row: int, shape: Shape, sign: int) -> None:
+        """All that is counted of a pod on a node besides its requests."""
         if shape.key.ports:
             self.count_ports(row, shape.key.ports, sign)
-        self.pod_counts.add(row, shape.relations, sign)
-        self.touch(row)
+        relations = shape.relations
+        self.pod_counts.add(row, relations, sign)
+        if relations.key.claims or relations.key.disks:
+            self.volume_use.add(row, relations, sign)
 
     def _count_requests(self, row: int, shape: Shape, sign: int) -> None:
         free = self.free

@@ -13,7 +13,8 @@ import numpy as np
 
 from api.core import InvariantError
 from scheduler.engine import Engine
-from scheduler.node_table import IntArray, NodeFacts, NodeTable, Taint
+from scheduler.node_facts import NodeFacts, Taint
+from scheduler.node_table import IntArray, NodeTable
 from scheduler.pod_shape import Port, ShapeKey, Shapes, key_from_wire
 from scheduler.rating import Levels, groups_of_view
 from scheduler.tie import FIRST, tie_ranks

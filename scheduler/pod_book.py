@@ -13,7 +13,8 @@ from api.core import InvariantError, JsonObject
 from api.quantity import QuantityError
 from api.selectors import SelectorError
 from api.times import parse_time
-from scheduler.node_table import NOT_STARTED, NodeTable, Nominee
+from scheduler.node_table import NodeTable
+from scheduler.placed import NOT_STARTED, Nominee
 from scheduler.pod_shape import Shape, Shapes
 from scheduler.queue import SchedulingQueue
 from scheduler.writes import SCHEDULER_NAME, PodReference
@@ -89,7 +90,7 @@ class PodBook:
         """The pod is gone, finished, or none of our business."""
         record = self.records.pop(key, None)
         self.queue.remove(key)
-        self.table.drop_nomination(key)
+        self.table.nominations.drop(key)
         if record is not None and record.node:
             self._uncount(key, record)
 
@@ -167,7 +168,9 @@ class PodBook:
         if record is None:
             self.records[key] = fresh
             if fresh.nominated:
-                self.table.nominate(Nominee(key, fresh.shape, fresh.priority), fresh.nominated)
+                self.table.nominations.add(
+                    Nominee(key, fresh.shape, fresh.priority), fresh.nominated
+                )
         else:
             record.reference = fresh.reference
             if (record.shape, record.gated, record.priority, record.problem) == (
@@ -204,7 +207,7 @@ class PodBook:
 
     def _count(self, key: str, record: PodRecord, node: str) -> None:
         self.table.add_pod(key, node, record.shape, record.priority, record.started_ns)
-        self.table.drop_nomination(key)
+        self.table.nominations.drop(key)
         record.node = node
 
     def _uncount(self, key: str, record: PodRecord) -> None:

@@ -154,8 +154,10 @@ def shape_key(spec: JsonObject) -> ShapeKey:
         selector=None if selector is None else tuple(sorted(selector.items())),
         required=None
         if required is None
-        else tuple(_term(t) for t in required.get("nodeSelectorTerms") or ()),
-        preferred=tuple((int(t["weight"]), _term(t.get("preference") or {})) for t in preferred),
+        else tuple(node_selector_term(t) for t in required.get("nodeSelectorTerms") or ()),
+        preferred=tuple(
+            (int(t["weight"]), node_selector_term(t.get("preference") or {})) for t in preferred
+        ),
         node_name=spec.get("nodeName", ""),
         images=_images(spec),
         unsupported=_unsupported(spec),
@@ -189,7 +191,7 @@ def _term_from_wire(body: list[Any]) -> Term:
     return Term(expressions, fields)
 
 
-def _term(term: JsonObject) -> Term:
+def node_selector_term(term: JsonObject) -> Term:
     expressions, fields = (
         tuple(
             Requirement(r["key"], r["operator"], tuple(r.get("values") or ()))
@@ -225,25 +227,6 @@ def _with_tag(image: str) -> str:
 
 def _unsupported(spec: JsonObject) -> tuple[str, ...]:
     plugins = []
-    if any(not _OWN_VOLUMES.isdisjoint(volume) for volume in spec.get("volumes") or ()):
-        plugins.append("VolumeBinding")
     if spec.get("resourceClaims"):
         plugins.append("DynamicResources")
     return tuple(plugins)
-
-
-_OWN_VOLUMES = frozenset(
-    [
-        "persistentVolumeClaim",
-        "ephemeral",
-        "gcePersistentDisk",
-        "awsElasticBlockStore",
-        "azureDisk",
-        "cinder",
-        "rbd",
-        "iscsi",
-        "vsphereVolume",
-        "portworxVolume",
-    ]
-)
-"""Volume sources that limit where a pod may run."""

@@ -14,7 +14,8 @@ import numpy as np
 
 from scheduler.engine import NOWHERE, Engine
 from scheduler.explain import NOBODY, Pod
-from scheduler.node_table import IntArray, NodeFacts, NodeTable
+from scheduler.node_facts import NodeFacts
+from scheduler.node_table import IntArray, NodeTable
 from scheduler.partition import (
     RowsChanged,
     Scored,

@@ -19,7 +19,8 @@ from scheduler.explain import (
     refusal_beside_nominees,
 )
 from scheduler.framework import Filter
-from scheduler.node_table import NodeTable, Placed
+from scheduler.node_table import NodeTable
+from scheduler.placed import Placed
 from scheduler.pod_shape import Shape
 
 PRIORITY_SHIFT = 1 << 31
@@ -205,4 +206,4 @@ def _badness(trial: Trial) -> tuple[int, int, int, int, int]:
 
 def cleared_by(table: NodeTable, pod: Pod, node: str) -> list[str]:
     """Pods of lower priority that lose their nomination to the node."""
-    return [n.pod for n in table.nominees(node) if n.priority < pod.priority]
+    return [n.pod for n in table.nominations.of_node(node) if n.priority < pod.priority]

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from scheduler.diagnosis import NEVER, TERMINATING, fruitless_preemption
 from scheduler.explain import HOPELESS, Explanation, Pod
-from scheduler.node_table import NodeTable, Nominee
+from scheduler.node_table import NodeTable
+from scheduler.placed import Nominee
 from scheduler.pod_book import PodBook, PodRecord
 from scheduler.preemption import Budget, best_trials, cleared_by, enough_of, trials
 
@@ -56,14 +57,14 @@ class Preemptor:
         tried = trials(record.shape, self._table, pod, explanation, budgets, enough)
         best = best_trials(tried)
         if not best:
-            gives_up = pod.name in self._table.nominated
-            self._table.drop_nomination(pod.name)
+            gives_up = pod.name in self._table.nominations.node_of
+            self._table.nominations.drop(pod.name)
             return Plan(fruitless_preemption(explanation, tried), gives_up=gives_up)
         node = self._table.names[best[0].row]
         cleared = cleared_by(self._table, pod, node)
         for other in cleared:
-            self._table.drop_nomination(other)
-        self._table.nominate(Nominee(pod.name, record.shape, pod.priority), node)
+            self._table.nominations.drop(other)
+        self._table.nominations.add(Nominee(pod.name, record.shape, pod.priority), node)
         victims = [v.pod for v in best[0].victims if not self.is_leaving(v.pod)]
         for victim in victims:
             self._leaving[victim] = self._book.records[victim].reference.uid
@@ -85,7 +86,7 @@ class Preemptor:
         self._leaving.pop(victim, None)
 
     def _waits_for_victims(self, pod: Pod, explanation: Explanation) -> bool:
-        node = self._table.nominated.get(pod.name)
+        node = self._table.nominations.node_of.get(pod.name)
         row = None if node is None else self._table.row_of.get(node)
         if node is None or row is None or code_of(explanation, row) == HOPELESS:
             return False

@@ -10,8 +10,12 @@ from scheduler.plugins import (
     node_ports,
     node_resources_fit,
     node_unschedulable,
+    node_volume_limits,
     pod_topology_spread,
     taint_toleration,
+    volume_binding,
+    volume_restrictions,
+    volume_zone,
 )
 
 FILTERS = (
@@ -21,6 +25,10 @@ FILTERS = (
     node_affinity.FILTER,
     node_ports.PLUGIN,
     node_resources_fit.FILTER,
+    volume_restrictions.FILTER,
+    node_volume_limits.FILTER,
+    volume_binding.FILTER,
+    volume_zone.FILTER,
     pod_topology_spread.FILTER,
     inter_pod_affinity.FILTER,
 )
@@ -40,10 +48,6 @@ COUPLED_FILTERS = tuple(plugin for plugin in FILTERS if plugin.coupled)
 COUPLED_SCORES = tuple(plugin for plugin in SCORES if plugin.coupled)
 
 LACKING = (
-    "VolumeRestrictions",
-    "NodeVolumeLimits",
-    "VolumeBinding",
-    "VolumeZone",
     "DynamicResources",
     "NodeDeclaredFeatures",
 )

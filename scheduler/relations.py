@@ -6,7 +6,7 @@ types.go (newAffinityTerm, getNamespacesFromPodAffinityTerm), v1.36.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -75,6 +75,24 @@ class Owner(NamedTuple):
     name: str
 
 
+class Disk(NamedTuple):
+    """A volume in the pod's own spec that may not be mounted twice on a node."""
+
+    kind: str
+    identity: tuple[str, ...]
+    places: tuple[str, ...]
+    """Ceph monitors: one in common is enough. Empty for others."""
+    read_only: bool
+    """Then others may read it too."""
+
+    def conflicts(self, other: "Disk") -> bool:
+        if (self.kind, self.identity) != (other.kind, other.identity):
+            return False
+        if self.read_only and other.read_only:
+            return False
+        return not self.places or any(place in other.places for place in self.places)
+
+
 class RelationsKey(NamedTuple):
     """The content; two equal ones are one Relations."""
 
@@ -87,6 +105,11 @@ class RelationsKey(NamedTuple):
     anti: tuple[PodTerm, ...]
     preferred: tuple[tuple[int, PodTerm], ...]
     """(weight, term); the weight of anti-affinity is negative."""
+    claims: tuple[tuple[str, bool], ...]
+    """(name, made for the pod's ephemeral volume) of its volume claims."""
+    disks: tuple[Disk, ...]
+    attaches: bool
+    """It has a volume in its own spec that counts as one of a CSI driver."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,7 +140,7 @@ class RelationsIndex:
         return relations
 
 
-NOBODY = RelationsKey("", (), False, None, (), (), (), ())
+NOBODY = RelationsKey("", (), False, None, (), (), (), (), (), (), False)
 
 
 def relations_key(pod: JsonObject) -> RelationsKey:
@@ -132,7 +155,7 @@ def relations_key(pod: JsonObject) -> RelationsKey:
         near, far = affinity.get("podAffinity") or {}, affinity.get("podAntiAffinity") or {}
         required, anti = _required(near, namespace), _required(far, namespace)
         preferred = [*_preferred(near, namespace, 1), *_preferred(far, namespace, -1)]
-    owners = meta.get("ownerReferences")
+    owners, volumes = meta.get("ownerReferences"), spec.get("volumes") or ()
     return RelationsKey(
         namespace=namespace,
         labels=tuple(sorted(labels.items())),
@@ -142,6 +165,9 @@ def relations_key(pod: JsonObject) -> RelationsKey:
         required=required,
         anti=anti,
         preferred=tuple(preferred),
+        claims=_claims(volumes, meta.get("name", "")) if volumes else (),
+        disks=_disks(volumes) if volumes else (),
+        attaches=any(not _MIGRATED.isdisjoint(volume) for volume in volumes),
     )
 
 
@@ -171,6 +197,47 @@ def _constraint(constraint: JsonObject, labels: Mapping[str, str]) -> SpreadCons
         honours_affinity=constraint.get("nodeAffinityPolicy", "Honor") == "Honor",
         honours_taints=constraint.get("nodeTaintsPolicy", "Ignore") == "Honor",
     )
+
+
+_MIGRATED = frozenset(
+    [
+        "gcePersistentDisk",
+        "awsElasticBlockStore",
+        "azureDisk",
+        "azureFile",
+        "cinder",
+        "vsphereVolume",
+        "portworxVolume",
+    ]
+)
+"""Source: k8s.io/csi-translation-lib/translate.go, inTreePlugins."""
+
+
+def _claims(volumes: Sequence[JsonObject], pod: str) -> tuple[tuple[str, bool], ...]:
+    found = []
+    for volume in volumes:
+        if "persistentVolumeClaim" in volume:
+            found.append((volume["persistentVolumeClaim"]["claimName"], False))
+        elif "ephemeral" in volume:
+            found.append((f"{pod}-{volume['name']}", True))
+    return tuple(found)
+
+
+def _disks(volumes: Sequence[JsonObject]) -> tuple[Disk, ...]:
+    """Source: plugins/volumerestrictions/volume_restrictions.go, isVolumeConflict."""
+    found = []
+    for volume in volumes:
+        if disk := volume.get("gcePersistentDisk"):
+            found.append(Disk("gce", (disk["pdName"],), (), bool(disk.get("readOnly"))))
+        if disk := volume.get("awsElasticBlockStore"):
+            found.append(Disk("aws", (disk["volumeID"],), (), False))
+        if disk := volume.get("iscsi"):
+            found.append(Disk("iscsi", (disk["iqn"],), (), bool(disk.get("readOnly"))))
+        if disk := volume.get("rbd"):
+            identity = (disk.get("pool", "rbd"), disk["image"])
+            monitors = tuple(disk.get("monitors") or ())
+            found.append(Disk("rbd", identity, monitors, bool(disk.get("readOnly"))))
+    return tuple(found)
 
 
 def _required(affinity: JsonObject, namespace: str) -> tuple[PodTerm, ...]:

@@ -5,16 +5,19 @@ from collections.abc import Iterable, Sequence
 
 from api.calls import DELETED, WatchSpec
 from api.core import JsonObject
+from api.quantity import QuantityError
 from api.selectors import SelectorError
 from scheduler.node_table import NodeTable
 from scheduler.preemption import Budget, budget_of
+from scheduler.volumes import RESOURCES as VOLUME_RESOURCES
 from scheduler.workloads import OWNER_KINDS, SERVICE
 
 NAMESPACES = "namespaces"
 BUDGETS = "policy/poddisruptionbudgets"
 WORKLOADS = (SERVICE, *OWNER_KINDS.values())
 WATCHES = tuple(
-    WatchSpec(resource, resource, optional=True) for resource in (NAMESPACES, BUDGETS, *WORKLOADS)
+    WatchSpec(resource, resource, optional=True)
+    for resource in (NAMESPACES, BUDGETS, *WORKLOADS, *VOLUME_RESOURCES)
 )
 
 
@@ -40,7 +43,7 @@ class Surroundings:
         else:
             try:
                 self._put(resource, item)
-            except SelectorError:
+            except (SelectorError, QuantityError):
                 self._remove(resource, namespace, name)
         self.version += 1
         return f"{namespace}/{name}"
@@ -59,6 +62,8 @@ class Surroundings:
             self._table.pod_counts.put_namespace(meta["name"], meta.get("labels") or {})
         elif resource == BUDGETS:
             self._budgets[meta["namespace"], meta["name"]] = budget_of(item)
+        elif resource in VOLUME_RESOURCES:
+            self._table.volumes.put(resource, item)
         else:
             self._table.workloads.put(resource, item)
 
@@ -67,6 +72,8 @@ class Surroundings:
             self._table.pod_counts.remove_namespace(name)
         elif resource == BUDGETS:
             self._budgets.pop((namespace, name), None)
+        elif resource in VOLUME_RESOURCES:
+            self._table.volumes.remove(resource, namespace, name)
         else:
             self._table.workloads.remove(resource, namespace, name)
 
@@ -75,4 +82,6 @@ class Surroundings:
             return [("", name) for name in self._table.pod_counts.namespaces]
         if resource == BUDGETS:
             return list(self._budgets)
+        if resource in VOLUME_RESOURCES:
+            return self._table.volumes.names(resource)
         return self._table.workloads.names(resource)

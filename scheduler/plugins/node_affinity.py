@@ -47,6 +47,10 @@ def _named_by(term: Term) -> list[str] | None:
     return names
 
 
+def stops(shape: Shape, _table: NodeTable) -> str:
+    return CONFLICT if named_nodes(shape) == () else ""
+
+
 def has_preferences(shape: Shape, _table: NodeTable) -> bool:
     return bool(shape.key.preferred)
 
@@ -65,6 +69,7 @@ FILTER = Filter(
     applies=has_requirements,
     passes=passes,
     reasons=one_reason("node(s) didn't match Pod's node affinity/selector", hopeless=True),
+    stops=stops,
 )
 SCORE = Score(
     name=NAME,

@@ -2,7 +2,8 @@
 Source: plugins/nodeunschedulable/node_unschedulable.go, v1.36."""
 
 from scheduler.framework import Filter, always, one_reason
-from scheduler.node_table import Mask, NodeTable, Rows, Taint
+from scheduler.node_facts import Taint
+from scheduler.node_table import Mask, NodeTable, Rows
 from scheduler.plugins.taint_toleration import tolerates
 from scheduler.pod_shape import Shape
 

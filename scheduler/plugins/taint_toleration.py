@@ -6,7 +6,8 @@ scheduling/corev1/helpers.go, v1.36."""
 import numpy as np
 
 from scheduler.framework import Filter, Score, always, one_reason
-from scheduler.node_table import IntArray, Mask, NodeTable, Rows, Taint
+from scheduler.node_facts import Taint
+from scheduler.node_table import IntArray, Mask, NodeTable, Rows
 from scheduler.pod_shape import Shape, Toleration
 
 NAME = "TaintToleration"

@@ -14,10 +14,13 @@ from pathlib import Path
 
 from api.core import JsonObject
 from api.times import parse_time
+from scheduler import volumes
 from scheduler.diagnosis import NEVER, failure_message, fruitless_preemption, unsupported_message
 from scheduler.engine import Engine
 from scheduler.explain import Explanation, Pod, explain, filters_for, refusal_beside_nominees
-from scheduler.node_table import NodeTable, Nominee, node_facts
+from scheduler.node_facts import node_facts
+from scheduler.node_table import NodeTable
+from scheduler.placed import Nominee
 from scheduler.plugins import node_affinity
 from scheduler.pod_shape import Shape, Shapes
 from scheduler.preemption import (
@@ -32,10 +35,20 @@ from scheduler.profile import SCORES
 from scheduler.tie import FIRST
 from scheduler.workloads import OWNER_KINDS, SERVICE
 from tests.golden_scheduler.recorded import attempt_fields, pod_key, short, stopped_fields
+from tests.golden_scheduler.volume_completion import bindings, bound_volumes, completed
 
 Choose = Callable[[Shape, Pod], int]
 FIRST_START_NS = parse_time("2026-01-01T00:00:00Z") + 1000 * 10**9
 WORKLOADS = {"Service": SERVICE} | {kind: watch for (_, kind), watch in OWNER_KINDS.items()}
+
+STORAGE = {
+    "PersistentVolumeClaim": volumes.CLAIMS,
+    "PersistentVolume": volumes.VOLUMES,
+    "StorageClass": volumes.CLASSES,
+    "CSIDriver": volumes.DRIVERS,
+    "CSINode": volumes.CSI_NODES,
+    "CSIStorageCapacity": volumes.CAPACITIES,
+}
 
 
 @dataclass(slots=True)
@@ -65,6 +78,8 @@ class Replay:
         self.shapes = Shapes()
         self.engine = Engine(self.table)
         self.placed: dict[str, str] = {}
+        self.objects: dict[tuple[str, str, str], JsonObject] = {}
+        """Claims and volumes as they are now."""
         self.budgets: list[Budget] = []
         self.full = full
         """Whether the records go into every node."""
@@ -75,9 +90,9 @@ class Replay:
         if line["op"] == "delete":
             self.remove(f"{line['namespace']}/{line['name']}")
         elif line["op"] in ("add", "update", "bind"):
-            self._put(line["object"])
+            self.put(line["object"])
 
-    def _put(self, item: JsonObject) -> None:
+    def put(self, item: JsonObject) -> None:
         kind = item["kind"]
         if kind == "Node":
             self.table.put_node(node_facts(item))
@@ -89,15 +104,23 @@ class Replay:
             self.table.pod_counts.put_namespace(meta["name"], meta.get("labels") or {})
         elif kind == "PodDisruptionBudget":
             self.budgets.append(budget_of(item))
+        elif kind in STORAGE:
+            self.table.volumes.put(STORAGE[kind], item)
+            self.objects[kind, item["metadata"].get("namespace", ""), item["metadata"]["name"]] = (
+                item
+            )
         elif kind in WORKLOADS:
             self.table.workloads.put(WORKLOADS[kind], item)
+
+    def find(self, kind: str, namespace: str, name: str) -> JsonObject:
+        return self.objects[kind, namespace, name]
 
     def place(self, pod: JsonObject, node: str, started_ns: int | None) -> None:
         key = pod_key(pod)
         more = () if started_ns is None else (started_ns,)
         priority = pod["spec"].get("priority") or 0
         self.table.add_pod(key, node, self.shapes.of_pod(pod), priority, *more)
-        self.table.drop_nomination(key)
+        self.table.nominations.drop(key)
         self.placed[key] = node
 
     def remove(self, key: str) -> None:
@@ -119,6 +142,8 @@ class Replay:
         if not len(explanation.feasible):
             ours |= self._failure(shape, who, explanation, pod)
         row = self.engine.choose(shape, FIRST, who)
+        if row >= 0:
+            ours["volumes_bound"] = list(bound_volumes(shape, self.table, row))
         ours["chosen"] = self.table.names[row] if row >= 0 else None
         found = _differences(recorded, ours)
         if self.extra_choose is not None and self.extra_choose(shape, who) != row:
@@ -126,7 +151,7 @@ class Replay:
         return found
 
     def _admitted_where_nominated(self, shape: Shape, who: Pod) -> bool:
-        row = self.table.row_of.get(self.table.nominated.get(who.name, ""))
+        row = self.table.row_of.get(self.table.nominations.node_of.get(who.name, ""))
         if row is None:
             return False
         filters = filters_for(shape, self.table)
@@ -139,7 +164,7 @@ class Replay:
             "chosen_total": None,
             "max_ties": 1,
             "via_nominated_node": True,
-            "chosen": self.table.nominated[who.name],
+            "chosen": self.table.nominations.node_of[who.name],
             "skip_filter": self._skipped_filters(shape),
         }
         return _differences(recorded, ours)
@@ -262,14 +287,18 @@ def _take_recorded(replay: Replay, pod: JsonObject, attempt: JsonObject) -> None
     for victim in preemption.get("victims") or ():
         replay.remove(victim)
     for other in preemption.get("cleared_nominations") or ():
-        table.drop_nomination(other)
+        table.nominations.drop(other)
     if attempt["chosen"] is not None:
+        shape, row = replay.shapes.of_pod(pod), table.row_of[attempt["chosen"]]
+        for claim, volume in bindings(shape, table, row):
+            for item in completed(replay.find, table, claim, volume, row):
+                replay.put(item)
         replay.place(pod, attempt["chosen"], FIRST_START_NS + attempt["i"] * 10**9)
     elif preemption.get("nominated"):
         nominee = Nominee(key, replay.shapes.of_pod(pod), pod["spec"].get("priority") or 0)
-        table.nominate(nominee, preemption["nominated"])
+        table.nominations.add(nominee, preemption["nominated"])
     else:
-        table.drop_nomination(key)
+        table.nominations.drop(key)
 
 
 def _candidate(node: str, trial: Trial) -> JsonObject:

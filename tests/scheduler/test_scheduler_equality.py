@@ -10,7 +10,8 @@ from scheduler_objects import node, pod
 
 from scheduler.engine import Engine
 from scheduler.explain import choose, explain
-from scheduler.node_table import NodeTable, node_facts
+from scheduler.node_facts import node_facts
+from scheduler.node_table import NodeTable
 from scheduler.partition import PartitionCore, answer_body, request_from
 from scheduler.pod_shape import Shapes
 from scheduler.pool import ScoringPool

@@ -28,6 +28,7 @@ FAMILIES = (
     "pod_affinity",
     "preemption",
     "mixed",
+    "volumes",
     "scale500",
     "openb-4000",
 )

@@ -224,27 +224,51 @@ def test_pods_that_are_not_ours_only_count() -> None:
     assert api.node_of("gated") == "n1" and api.core.table.pods.item(0) == 2
 
 
-@pytest.mark.parametrize(
-    ("spec", "plugin"),
-    [
-        (
-            {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]},
-            "VolumeBinding",
-        ),
-        ({"resourceClaims": [{"name": "gpu"}]}, "DynamicResources"),
-    ],
-)
-def test_what_we_cannot_honour_stays_pending_by_name(spec: JsonObject, plugin: str) -> None:
+def claim(name: str, bound: bool) -> JsonObject:
+    notes = {"pv.kubernetes.io/bind-completed": "yes"} if bound else {}
+    spec = {"storageClassName": "wait", "volumeName": "v" if bound else ""}
+    return {
+        "metadata": {"namespace": "default", "name": name, "annotations": notes},
+        "spec": spec | {"resources": {"requests": {"storage": "1Gi"}}},
+    }
+
+
+def with_claim(name: str, claim_name: str) -> JsonObject:
+    source = {"persistentVolumeClaim": {"claimName": claim_name}}
+    return pod(name, volumes=[{"name": "v", **source}])
+
+
+def test_what_we_cannot_honour_stays_pending_by_name() -> None:
     api = small_cluster()
-    api.put_pod(pod("p", **spec))
+    storage = {"metadata": {"name": "wait"}, "volumeBindingMode": "WaitForFirstConsumer"}
+    api.put("storage.k8s.io/storageclasses", storage)
+    api.put("persistentvolumeclaims", claim("waiting", bound=False))
+    api.put_pod(with_claim("p", "waiting"))
+    api.put_pod(pod("q", resourceClaims=[{"name": "gpu"}]))
+    api.run()
+    assert api.node_of("p") == api.node_of("q") == ""
+    said = "0/1 nodes are available: plugin(s) not supported by this scheduler:"
+    assert [message for _, message in api.events] == [
+        f"{said} VolumeBinding.",
+        f"{said} DynamicResources.",
+    ]
+
+
+def test_a_pod_follows_its_volume() -> None:
+    api = small_cluster()
+    api.put_node(node("n2", labels={"zone": "z2"}))
+    in_zone = [{"matchExpressions": [{"key": "zone", "operator": "In", "values": ["z2"]}]}]
+    affinity = {"required": {"nodeSelectorTerms": in_zone}}
+    volume = {"metadata": {"name": "v"}, "spec": {"nodeAffinity": affinity}}
+    api.put("persistentvolumes", volume)
+    api.put_pod(with_claim("p", "c"))
     api.run()
     assert api.node_of("p") == ""
-    assert api.events == [
-        (
-            "FailedScheduling",
-            f"0/1 nodes are available: plugin(s) not supported by this scheduler: {plugin}.",
-        )
-    ]
+    assert api.events[-1][1].endswith('persistentvolumeclaim "c" not found. not found')
+    api.put("persistentvolumeclaims", claim("c", bound=True))
+    api.now_ns += 2 * SECOND
+    api.run()
+    assert api.node_of("p") == "n2"
 
 
 def test_a_request_that_is_no_quantity_waits_with_a_reason() -> None:

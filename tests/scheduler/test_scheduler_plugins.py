@@ -5,7 +5,8 @@ import pytest
 from scheduler_objects import node, pod
 
 from api.core import JsonObject
-from scheduler.node_table import NodeTable, Taint, node_facts
+from scheduler.node_facts import Taint, node_facts
+from scheduler.node_table import NodeTable
 from scheduler.plugins import (
     balanced_allocation,
     image_locality,

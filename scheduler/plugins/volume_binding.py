@@ -1,0 +1,209 @@
+"""VolumeBinding: the pod's volumes are reached from the node, and claims that wait for a pod find a
+volume or can be provisioned there.
+Source: plugins/volumebinding/volume_binding.go, binder.go; component-helpers/storage/volume/
+pv_helpers.go (FindMatchingVolume), v1.36. Storage capacity scoring is off, as by default."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from scheduler.framework import Filter, Reason
+from scheduler.node_selector import matches_any
+from scheduler.node_table import IntArray, Mask, NodeTable, Rows
+from scheduler.pod_shape import Shape
+from scheduler.volumes import Claim, StorageClass, Volume
+
+NAME = "VolumeBinding"
+NO_AFFINITY = "node(s) didn't match PersistentVolume's node affinity"
+NOT_FOUND = "node(s) didn't find available persistent volumes to bind"
+NO_VOLUME = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)"
+NO_SPACE = "node(s) did not have enough free storage"
+UNBOUND = "pod has unbound immediate PersistentVolumeClaims"
+NO_PROVISIONER = "kubernetes.io/no-provisioner"
+
+
+@dataclass(frozen=True, slots=True)
+class Bindings:
+    """What one node means for the claims of a pod that wait."""
+
+    matched: tuple[tuple[Claim, Volume], ...] = ()
+    provisioned: tuple[Claim, ...] = ()
+    reason: str = ""
+
+
+def has_claims(shape: Shape, _table: NodeTable) -> bool:
+    return bool(shape.relations.key.claims)
+
+
+def stops(shape: Shape, table: NodeTable) -> str:
+    """What holds the pod back whatever the node."""
+    key, catalog = shape.relations.key, table.volumes
+    for name, ephemeral in key.claims:
+        claim = catalog.claims.get((key.namespace, name))
+        if claim is None:
+            if ephemeral:
+                waiting = "waiting for ephemeral volume controller to create the"
+                return f'{waiting} persistentvolumeclaim "{name}"'
+            return f'persistentvolumeclaim "{name}" not found'
+        if claim.lost:
+            gone = f'bound to non-existent persistentvolume "{claim.volume}"'
+            return f'persistentvolumeclaim "{name}" {gone}'
+        if claim.deleting:
+            return f'persistentvolumeclaim "{name}" is being deleted'
+    bound, waiting_claims = claims_of(shape, table)
+    return UNBOUND if len(bound) + len(waiting_claims) < len(key.claims) else ""
+
+
+def claims_of(shape: Shape, table: NodeTable) -> tuple[list[Claim], list[Claim]]:
+    """Bound ones, and those that wait for the pod."""
+    key, catalog = shape.relations.key, table.volumes
+    claims = [catalog.claims.get((key.namespace, name)) for name, _ in key.claims]
+    known = [claim for claim in claims if claim is not None]
+    bound = [claim for claim in known if claim.bound]
+    return bound, [c for c in known if not c.bound and not c.volume and catalog.waits(c)]
+
+
+def passes(shape: Shape, table: NodeTable, rows: Rows) -> Mask:
+    every = np.arange(len(table.alive))[rows]
+    result = np.ones(len(every), np.bool_)
+    for reason in reasons(shape, table, every):
+        result &= ~reason.rows
+    return result
+
+
+def reasons(shape: Shape, table: NodeTable, rows: IntArray) -> Sequence[Reason]:
+    """Every one of them for each row. Empty where the node would do."""
+    bound, waiting = claims_of(shape, table)
+    near = np.ones(len(rows), np.bool_)
+    known = True
+    for claim in bound:
+        volume = table.volumes.volumes.get(claim.volume)
+        if volume is None:
+            known = False
+        elif volume.terms is not None:
+            near &= matches_any(table, rows, volume.terms)
+    masks = {NO_AFFINITY: ~near, NOT_FOUND: np.zeros(len(rows), np.bool_)}
+    masks[NO_VOLUME] = np.full(len(rows), not known)
+    masks[NO_SPACE] = np.zeros(len(rows), np.bool_)
+    if waiting:
+        choices = _Choices(table, waiting, rows)
+        for at, row in enumerate(rows.tolist()):
+            reason = choices.bind(at, row).reason
+            if reason:
+                masks[reason][at] = True
+    everywhere = np.ones(len(rows), np.bool_)
+    return [Reason(text, mask, everywhere) for text, mask in masks.items() if mask.any()]
+
+
+def bindings_on(shape: Shape, table: NodeTable, row: int) -> Bindings:
+    """What becomes of the pod's waiting claims when it goes to this node."""
+    _, waiting = claims_of(shape, table)
+    rows = np.array([row], np.int64)
+    return _Choices(table, waiting, rows).bind(0, row) if waiting else Bindings()
+
+
+class _Choices:
+    """Volumes and classes for some claims over some rows."""
+
+    def __init__(self, table: NodeTable, claims: Sequence[Claim], rows: IntArray) -> None:
+        self._table = table
+        self._claims = sorted(claims, key=lambda claim: claim.size)
+        volumes = table.volumes.volumes.values()
+        self._candidates = {
+            claim.name: [
+                (volume, self._reach(volume, rows))
+                for volume in volumes
+                if volume.storage_class == claim.storage_class and _suits(volume, claim)
+            ]
+            for claim in self._claims
+        }
+
+    def _reach(self, volume: Volume, rows: IntArray) -> Mask:
+        if volume.terms is None:
+            return np.ones(len(rows), np.bool_)
+        return matches_any(self._table, rows, volume.terms)
+
+    def bind(self, at: int, row: int) -> Bindings:
+        """``at``: the row's position among the rows."""
+        node = self._table.names[row]
+        matched: list[tuple[Claim, Volume]] = []
+        rest: list[Claim] = []
+        for claim in self._claims:
+            if claim.selected_node:
+                if claim.selected_node != node:
+                    return Bindings(reason=NOT_FOUND)
+                rest.append(claim)
+                continue
+            taken = [volume.name for _, volume in matched]
+            found = self._smallest(claim, at, taken)
+            if found is None:
+                rest.append(claim)
+            else:
+                matched.append((claim, found))
+        reason = ""
+        for claim in rest:
+            reason = self._why_not(claim, row)
+            if reason:
+                break
+        return Bindings(tuple(matched), tuple(rest), reason)
+
+    def _smallest(self, claim: Claim, at: int, taken: Sequence[str]) -> Volume | None:
+        best: Volume | None = None
+        for volume, reach in self._candidates[claim.name]:
+            if volume.name in taken:
+                continue
+            if volume.claim is not None:
+                # Meant for this claim: it or none.
+                return volume if reach[at] else None
+            if reach[at] and (best is None or volume.size < best.size):
+                best = volume
+        return best
+
+    def _why_not(self, claim: Claim, row: int) -> str:
+        """Why a claim cannot be provisioned for a node; empty when it can."""
+        catalog, table = self._table.volumes, self._table
+        storage = catalog.classes[claim.storage_class]
+        if storage.provisioner in ("", NO_PROVISIONER):
+            return NOT_FOUND
+        labels = table.facts(row).labels
+        if storage.topologies and not any(
+            all(labels.get(key) in values for key, values in term) for term in storage.topologies
+        ):
+            return NOT_FOUND
+        return "" if self._has_space(storage, claim, row) else NO_SPACE
+
+    def _has_space(self, storage: StorageClass, claim: Claim, row: int) -> bool:
+        catalog, labels = self._table.volumes, self._table.facts(row).labels
+        if not catalog.drivers.get(storage.provisioner):
+            return True
+        return any(
+            capacity.storage_class == storage.name
+            and capacity.largest >= claim.size
+            and capacity.topology is not None
+            and capacity.topology.matches(labels)
+            for capacity in catalog.capacities.values()
+        )
+
+
+def _suits(volume: Volume, claim: Claim) -> bool:
+    """All but the node."""
+    if volume.size < claim.size or volume.block != claim.block or volume.deleting:
+        return False
+    if volume.claim is not None:
+        namespace, name, uid = volume.claim
+        return (namespace, name) == (claim.namespace, claim.name) and uid in ("", claim.uid)
+    if claim.selector is not None and not claim.selector.matches(volume.labels):
+        return False
+    return volume.available and all(mode in volume.modes for mode in claim.modes)
+
+
+FILTER = Filter(
+    name=NAME,
+    static=False,
+    coupled=True,
+    applies=has_claims,
+    passes=passes,
+    reasons=reasons,
+    stops=stops,
+)
