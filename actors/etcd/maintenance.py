@@ -40,7 +40,7 @@ class MaintenanceService:
             "peerURLs": [],
             "clientURLs": [f"http://{self._address()}"],
         }
-        return self._response("MemberListResponse", members=[member])
+        return self._identity.header(0) + encoded("MemberListResponse", {"members": [member]})
 
     async def status(self, data: bytes) -> bytes:
         decoded("StatusRequest", data)

@@ -48,7 +48,10 @@ class Identity:
         self._before = encoded("ResponseHeader", known)
 
     def header(self, revision: int) -> bytes:
-        """The header as the first field of a response."""
+        """The header as the first field of a response; revision 0: none, as of the Cluster
+        service."""
+        if not revision:
+            return prefixed(1, self._before + b"\x20\x02")
         return prefixed(1, self._before + b"\x18" + varint(revision) + b"\x20\x02")
 
 

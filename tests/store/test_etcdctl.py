@@ -1,0 +1,377 @@
+"""An unmodified etcdctl against ours and against a real etcd: the same words, apart from names.
+
+Each scenario is a list of commands, played on two servers; the transcripts must be equal once
+identifiers, addresses and times are taken out. Debian's packages ``etcd-client`` and
+``etcd-server`` have both programs.
+"""
+
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+START_S = 20.0
+COMMAND_S = 20.0
+ETCDCTL, ETCD = shutil.which("etcdctl"), shutil.which("etcd")
+pytestmark = pytest.mark.skipif(
+    not (ETCDCTL and ETCD), reason="etcdctl or etcd: apt-get install etcd-client etcd-server"
+)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@dataclass
+class Server:
+    """A running server, and the names that a transcript may not show."""
+
+    endpoint: str
+    leases: dict[str, str] = field(default_factory=dict)
+
+    def command(self, *arguments: str) -> list[str]:
+        assert ETCDCTL
+        return [ETCDCTL, f"--endpoints={self.endpoint}", "--command-timeout=10s", *arguments]
+
+    def run(self, *arguments: str, stdin: str = "") -> str:
+        """Output and errors of one command, with its exit code."""
+        words = [self.leases.get(word, word) for word in arguments]
+        words = [word.replace("LEASE", self.leases.get("LEASE", "")) for word in words]
+        ended = subprocess.run(
+            self.command(*words),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_S,
+            check=False,
+            env={"ETCDCTL_API": "3"},
+        )
+        granted = re.match(r"lease ([0-9a-f]+) granted", ended.stdout)
+        if granted:
+            self.leases["LEASE"] = granted[1]
+        # Lines of its log carry times; what went wrong is the last one.
+        errors = [line for line in ended.stderr.splitlines() if not line.startswith("{")]
+        return self.shown("\n".join([ended.stdout, *errors, f"exit {ended.returncode}"]))
+
+    def follow(self, *arguments: str, lines: int) -> str:
+        """The first ``lines`` lines of a command that does not end, then SIGINT."""
+        process = subprocess.Popen(
+            self.command(*arguments), stdout=subprocess.PIPE, text=True, env={"ETCDCTL_API": "3"}
+        )
+        assert process.stdout is not None
+        try:
+            return self.shown("".join(process.stdout.readline() for _ in range(lines)))
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(COMMAND_S)
+            process.stdout.close()
+
+    def shown(self, text: str) -> str:
+        for lease in self.leases.values():
+            text = text.replace(lease, "LEASE")
+        text = text.replace(self.endpoint, "ENDPOINT")
+        text = re.sub(r'"(cluster_id|member_id)":\d+', r'"\1":ID', text)
+        text = re.sub(r'"raft_term":\d+', '"raft_term":TERM', text)
+        text = re.sub(r"took = \S+", "took = TIME", text)
+        return re.sub(r"/[0-9a-f]{14,16}\b", "/ID", text)
+
+
+@contextmanager
+def serving(command: list[str], endpoint: str) -> Iterator[Server]:
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        deadline = time.monotonic() + START_S
+        host, _, port = endpoint.rpartition(":")
+        while True:
+            try:
+                socket.create_connection((host, int(port)), 1).close()
+                break
+            except OSError:
+                assert process.poll() is None and time.monotonic() < deadline, command
+                time.sleep(0.05)
+        yield Server(endpoint)
+    finally:
+        process.terminate()
+        process.wait(START_S)
+
+
+@contextmanager
+def ours(path: Path, *options: str) -> Iterator[Server]:
+    endpoint = f"127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "loadtest", "etcd", "--listen", endpoint, "--data"]
+    with serving([*command, str(path / "ours"), *options], endpoint) as server:
+        yield server
+
+
+@contextmanager
+def real(path: Path, *options: str) -> Iterator[Server]:
+    assert ETCD
+    endpoint, peer = f"127.0.0.1:{free_port()}", f"http://127.0.0.1:{free_port()}"
+    command = [ETCD, "--data-dir", str(path / "real"), "--listen-client-urls", f"http://{endpoint}"]
+    command += ["--advertise-client-urls", f"http://{endpoint}", "--listen-peer-urls", peer]
+    command += ["--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}"]
+    with serving([*command, *options], endpoint) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Server]]:
+    """Both servers for all scenarios: each works under a prefix of its own, and what one leaves is
+    the same on both."""
+    path = tmp_path_factory.mktemp("etcd")
+    with ours(path) as one, real(path) as other:
+        other.run("endpoint", "health")
+        yield one, other
+
+
+Step = tuple[str, ...]
+SCENARIOS: dict[str, list[Step]] = {
+    "put and get": [
+        ("get", "/p/none"),
+        ("put", "/p/a", "1"),
+        ("put", "/p/a", "2", "--prev-kv"),
+        ("put", "/p/b", "1", "-w", "json"),
+        ("get", "/p/a", "-w", "json"),
+        ("get", "/p/", "--prefix"),
+        ("get", "/p/", "--prefix", "--keys-only"),
+        ("get", "/p/", "--prefix", "--count-only", "-w", "json"),
+        ("get", "/p/", "--prefix", "--limit", "1", "-w", "json"),
+        ("get", "/p/", "--prefix", "--sort-by", "MODIFY", "--order", "DESCEND"),
+        ("get", "/p/", "--prefix", "--sort-by", "VERSION", "--limit", "1", "-w", "json"),
+        ("get", "/p/a", "/p/b"),
+        ("get", "/p/b", "--from-key", "-w", "json"),
+        ("get", "/p/a", "--print-value-only"),
+        ("put", "/p/a", "--ignore-value"),
+        ("put", "/p/none", "--ignore-value"),
+        ("put", "/p/a", "3", "--ignore-lease"),
+        ("get", "/p/a", "-w", "json"),
+        ("put", "", "1"),
+        ("get", ""),
+        ("get", "/p/a", "--rev", "1000000"),
+        ("put", "/p/leased", "1", "--lease=1234567"),
+    ],
+    "an older revision": [
+        ("put", "/r/a", "1"),
+        ("put", "/r/a", "2"),
+        ("put", "/r/b", "1"),
+        ("get", "/r/", "--prefix", "--rev", "REV-1", "-w", "json"),
+        ("get", "/r/", "--prefix", "--rev", "REV-2", "-w", "json"),
+        ("get", "/r/", "--prefix", "--rev", "REV-3", "-w", "json"),
+    ],
+    "delete": [
+        ("put", "/d/a", "1"),
+        ("put", "/d/b", "2"),
+        ("put", "/d/c", "3"),
+        ("del", "/d/none", "-w", "json"),
+        ("del", "/d/a", "--prev-kv", "-w", "json"),
+        ("put", "/d/a", "again"),
+        ("get", "/d/a", "-w", "json"),
+        ("del", "/d/", "--prefix", "--prev-kv"),
+        ("get", "/d/", "--prefix", "-w", "json"),
+        ("del", "/d/x", "/d/z", "-w", "json"),
+    ],
+    "transactions": [
+        ("put", "/t/a", "1"),
+        ("txn", "-w", "json", "<", 'ver("/t/a") = "1"\n\nput /t/b 5\nget /t/b\n\nget /t/a\n\n'),
+        ("txn", "-w", "json", "<", 'val("/t/a") = "9"\n\nput /t/b 6\n\ndel /t/a\nget /t/a\n\n'),
+        ("txn", "-w", "json", "<", 'val("/t/none") = ""\n\nput /t/c 1\n\nget /t/none\n\n'),
+        ("txn", "-w", "json", "<", 'c("/t/none") = "0"\n\nget /t --prefix\n\n\n'),
+        ("txn", "-w", "json", "<", 'mod("/t/b") > "1"\n\ndel /t/ --prefix\n\n\n'),
+        ("txn", "<", "\nput /t/x 1\nput /t/x 2\n\n\n"),
+        ("txn", "<", "\nput /t/x 1\ndel /t/ --prefix\n\n\n"),
+        ("txn", "<", "\nput /t/x 1\nput /t/y 2\n\n\n"),
+        ("get", "/t/", "--prefix", "-w", "json"),
+    ],
+    "leases": [
+        ("lease", "grant", "1"),
+        ("lease", "revoke", "LEASE"),
+        ("lease", "revoke", "LEASE"),
+        ("lease", "timetolive", "LEASE"),
+        ("lease", "grant", "600"),
+        ("put", "/l/b", "1", "--lease=LEASE"),
+        ("put", "/l/a", "2", "--lease=LEASE"),
+        ("lease", "list"),
+        ("lease", "keep-alive", "--once", "LEASE"),
+        ("put", "/l/a", "3", "--ignore-lease"),
+        ("lease", "revoke", "LEASE"),
+        ("get", "/l/", "--prefix", "-w", "json"),
+        ("lease", "keep-alive", "--once", "LEASE"),
+        ("lease", "list"),
+        ("lease", "grant", "99999999999"),
+    ],
+    "the cluster": [
+        ("endpoint", "health"),
+        ("alarm", "list"),
+        ("alarm", "disarm"),
+        ("defrag",),
+        ("member", "list", "-w", "fields"),
+    ],
+    "compaction": [
+        ("put", "/c/a", "1"),
+        ("put", "/c/a", "2"),
+        ("del", "/c/a"),
+        ("compaction", "REV-1"),
+        ("compaction", "REV-1"),
+        ("compaction", "1000000"),
+        ("get", "/c/a", "--rev", "REV-2"),
+        ("get", "/c/a", "--rev", "REV-1", "-w", "json"),
+    ],
+}
+
+
+def play(server: Server, steps: list[Step]) -> list[str]:
+    """The transcript. REV-n stands for so many before the newest revision at that step."""
+    transcript: list[str] = []
+    for step in steps:
+        stdin = ""
+        if "<" in step:
+            at = step.index("<")
+            step, stdin = step[:at], step[at + 1]
+        words = []
+        for word in step:
+            if word.startswith("REV"):
+                found = server.run("get", "/", "-w", "json")
+                revision = re.search(r'"revision":(\d+)', found)
+                assert revision
+                word = str(int(revision[1]) - int(word[4:] or 0))
+            words.append(word)
+        transcript.append(f"$ {' '.join(step)}\n{server.run(*words, stdin=stdin)}")
+    return transcript
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_transcripts_are_equal(pair: tuple[Server, Server], name: str) -> None:
+    mine, theirs = (play(server, SCENARIOS[name]) for server in pair)
+    if name == "the cluster":
+        # Ids are a server's own, and ours has no peers.
+        names = r'"(ID|MemberID|ClusterID|RaftTerm|PeerURL)" : .*\n'
+        mine = [re.sub(names, "", text) for text in mine]
+        theirs = [re.sub(names, "", text) for text in theirs]
+    assert mine == theirs
+
+
+def test_watches_print_the_same(pair: tuple[Server, Server]) -> None:
+    shown: list[list[str]] = []
+    for server in pair:
+        found = re.search(r'"revision":(\d+)', server.run("put", "/w/a", "1", "-w", "json"))
+        assert found
+        first = found[1]
+        server.run("put", "/w/b", "1")
+        server.run("put", "/w/a", "2")
+        server.run("del", "/w/", "--prefix")
+        prefix = ("watch", "--prefix", "/w/")
+        shown.append(
+            [
+                server.follow(*prefix, "--rev", first, lines=15),
+                server.follow(*prefix, "--rev", first, "--prev-kv", lines=18),
+                server.follow("watch", "/w/a", "--rev", first, lines=9),
+                server.follow("watch", "/w/b", "/w/z", "--rev", first, lines=6),
+            ]
+        )
+    assert shown[0] == shown[1]
+    assert shown[0][0].count("PUT") == 3 and shown[0][0].count("DELETE") == 2
+
+
+def test_a_watch_of_the_future_begins_there_and_one_of_the_past_is_refused(
+    pair: tuple[Server, Server],
+) -> None:
+    shown: list[list[str]] = []
+    for server in pair:
+        found = re.search(r'"revision":(\d+)', server.run("put", "/f/a", "1", "-w", "json"))
+        assert found
+        now = int(found[1])
+        watcher = subprocess.Popen(
+            server.command("watch", "/f/a", "--rev", str(now + 2)),
+            stdout=subprocess.PIPE,
+            text=True,
+            env={"ETCDCTL_API": "3"},
+        )
+        assert watcher.stdout is not None
+        time.sleep(0.5)
+        for value in "234":
+            server.run("put", "/f/a", value)
+        lines = [watcher.stdout.readline() for _ in range(6)]
+        watcher.send_signal(signal.SIGINT)
+        watcher.wait(COMMAND_S)
+        watcher.stdout.close()
+        server.run("compaction", str(now + 2))
+        kept = server.follow("watch", "/f/a", "--rev", str(now + 2), lines=3)
+        refused = server.run("watch", "/f/a", "--rev", str(now + 1))
+        shown.append([*lines, kept, refused])
+    assert shown[0] == shown[1]
+    assert shown[0][2] == "3\n" and "compacted" in shown[0][-1]
+
+
+@pytest.mark.parametrize("command", ["lock", "elect"])
+def test_lock_and_elect_pass_on_when_their_holder_ends(
+    pair: tuple[Server, Server], command: str
+) -> None:
+    shown: list[list[str]] = []
+    for server in pair:
+        arguments = (command, f"/{command}/x") + (("me",) if command == "elect" else ())
+        holders = []
+        lines: list[str] = []
+        for _ in range(2):
+            holders.append(
+                subprocess.Popen(
+                    server.command(*arguments),
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    env={"ETCDCTL_API": "3"},
+                )
+            )
+            if len(holders) == 1:
+                stdout = holders[0].stdout
+                assert stdout is not None
+                lines.append(stdout.readline())
+        time.sleep(0.5)
+        held = server.run("get", f"/{command}/x", "--prefix", "--keys-only")
+        holders[0].send_signal(signal.SIGINT)
+        holders[0].wait(COMMAND_S)
+        stdout = holders[1].stdout
+        assert stdout is not None
+        lines.append(stdout.readline())
+        holders[1].send_signal(signal.SIGINT)
+        holders[1].wait(COMMAND_S)
+        for holder in holders:
+            assert holder.stdout is not None
+            holder.stdout.close()
+        lines.append(server.run("get", f"/{command}/x", "--prefix"))
+        shown.append([*[server.shown(line) for line in lines], held])
+    assert shown[0] == shown[1]
+
+
+def test_state_survives_a_restart_and_a_snapshot_is_saved(tmp_path: Path) -> None:
+    with ours(tmp_path) as server:
+        server.run("put", "/s/a", "1")
+        server.run("put", "/s/a", "2")
+        server.run("lease", "grant", "600")
+        lease = server.leases["LEASE"]
+        server.run("put", "/s/leased", "1", f"--lease={lease}")
+        server.run("compaction", "2")
+        before = server.run("get", "/s/", "--prefix", "-w", "json")
+        saved = server.run("snapshot", "save", str(tmp_path / "saved.db"))
+        assert "Snapshot saved" in saved
+        assert (tmp_path / "saved.db").stat().st_size % 512 == 32
+    with ours(tmp_path) as server:
+        server.leases["LEASE"] = lease
+        assert server.run("get", "/s/", "--prefix", "-w", "json") == before
+        assert "compacted" in server.run("get", "/s/a", "--rev", "1")
+        assert "remaining(5" in server.run("lease", "timetolive", lease)
+        server.run("lease", "revoke", lease)
+        assert server.run("get", "/s/leased", "-w", "json").count('"count"') == 0
