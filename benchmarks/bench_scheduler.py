@@ -15,15 +15,20 @@ from api.calls import ADDED, ApiReply, Calls, CallsDone, ObjectsSeen, WatchReset
 from api.core import JsonObject
 from api.streams import Stream
 from scheduler.engine import Engine
+from scheduler.explain import Pod, explain
 from scheduler.leader import BATCH_MAX, NODES, PODS, SchedulerCore
 from scheduler.node_facts import node_facts
 from scheduler.node_table import NodeTable
 from scheduler.partition import PartitionCore, answer_body, request_from
 from scheduler.pod_shape import Shape, Shapes
 from scheduler.pool import ScoringPool
+from scheduler.preemption import best_trials, enough_of, trials
+from scheduler.relations import HOSTNAME
 from scheduler.writes import SCHEDULER_NAME
 
 NODE_COUNT = 5000
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 SEED = 1
 
 
@@ -37,6 +42,15 @@ def main() -> None:
         ("all different, node affinity and taints", 2000, _choosy_pod, False),
     ):
         _report(name, pods, _engine_case(pods, shape_of, equal_nodes))
+    for name, pods, shape_of, existing in (
+        ("spread over zones and hosts, identical", 6000, spread_pod(0), 50000),
+        ("spread over zones and hosts, different", 2000, spread_pod(1), 50000),
+        ("required anti-affinity on hosts, identical", 4000, apart_pod(0), 0),
+        ("required anti-affinity on hosts, different", 4000, apart_pod(1), 0),
+        ("required and preferred affinity, different", 2000, near_pod, 50000),
+    ):
+        _report(name, pods, _engine_case(pods, shape_of, False, existing))
+    _report("preemption, one victim each", 2000, _preemption_case(2000))
     for name, pods, shape_of in (
         ("leader, identical pods, equal nodes", 10000, _equal_pod),
         ("leader, all different, equal nodes", 4000, _different_pod),
@@ -53,17 +67,47 @@ def _report(name: str, pods: int, seconds: float) -> None:
     print(f"{name:52} {pods / seconds:12,.0f} {seconds / pods * 1e6:9.1f}")
 
 
-def _engine_case(pods: int, pod_of: Callable[[int], JsonObject], equal_nodes: bool) -> float:
+def _engine_case(
+    pods: int, pod_of: Callable[[int], JsonObject], equal_nodes: bool, existing: int = 0
+) -> float:
+    """``existing``: pods of ten applications placed beforehand, app0 among them."""
     table, shapes, ties = NodeTable(), Shapes(), Stream(SEED, "ties")
     for number in range(NODE_COUNT):
         table.put_node(node_facts(_node(number, equal_nodes)))
     wanted: list[Shape] = [shapes.of_pod(pod_of(number)) for number in range(pods)]
+    for number in range(existing):
+        shape = shapes.of_pod(labelled(_pod(number, "10m", "10Mi"), f"app{number % 10}"))
+        table.add_pod(f"default/x{number}", f"n{number % NODE_COUNT}", shape)
     engine = Engine(table)
     begin = time.process_time()
     for number, shape in enumerate(wanted):
         row = engine.choose(shape, max(ties.next_u64(), 1))
         assert row >= 0
         table.add_pod(f"default/p{number}", table.names[row], shape)
+    return time.process_time() - begin
+
+
+def _preemption_case(pods: int) -> float:
+    """Every node is full with four pods; each new pod needs the room of one."""
+    table, shapes = NodeTable(), Shapes()
+    for number in range(NODE_COUNT):
+        table.put_node(node_facts(_node(number, True)))
+    filler = shapes.of_pod(_pod(0, "4", "4Gi"))
+    for number in range(4 * NODE_COUNT):
+        table.add_pod(f"default/x{number}", f"n{number % NODE_COUNT}", filler, number % 3, number)
+    engine, starts = Engine(table), Stream(SEED, "starts")
+    shape = shapes.of_pod(_pod(0, "4", "4Gi"))
+    begin = time.process_time()
+    for number in range(pods):
+        who = Pod(f"default/p{number}", 10)
+        assert engine.choose(shape, 1, who) < 0
+        found = explain(shape, table, who)
+        enough = enough_of(NODE_COUNT, starts.next_u64())
+        best = best_trials(trials(shape, table, who, found, (), enough))[0]
+        node = table.names[best.row]
+        (victim,) = best.victims
+        table.remove_pod(victim.pod, node)
+        table.add_pod(who.name, node, shape, who.priority)
     return time.process_time() - begin
 
 
@@ -165,6 +209,48 @@ def _choosy_pod(number: int) -> JsonObject:
     preferred = [{"weight": 10, "preference": {"matchExpressions": [zone]}}]
     affinity = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}
     return _pod(number, f"{100 + number % 900}m", f"{100 + number}Mi", affinity=affinity)
+
+
+def labelled(pod: JsonObject, app: str, **labels: str) -> JsonObject:
+    pod["metadata"]["labels"] = {"app": app, **labels}
+    return pod
+
+
+def _term(key: str, app: str) -> JsonObject:
+    return {"topologyKey": key, "labelSelector": {"matchLabels": {"app": app}}}
+
+
+def spread_pod(different: int) -> Callable[[int], JsonObject]:
+    """Hard over zones, soft over hosts."""
+
+    def made(number: int) -> JsonObject:
+        constraints = [
+            {**_term("zone", "app0"), "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"},
+            {**_term(HOSTNAME, "app0"), "maxSkew": 1, "whenUnsatisfiable": "ScheduleAnyway"},
+        ]
+        found = _pod(number, *_sizes(number * different), topologySpreadConstraints=constraints)
+        return labelled(found, "app0")
+
+    return made
+
+
+def apart_pod(different: int) -> Callable[[int], JsonObject]:
+    def made(number: int) -> JsonObject:
+        affinity = {"podAntiAffinity": {REQUIRED: [_term(HOSTNAME, "lonely")]}}
+        return labelled(_pod(number, *_sizes(number * different), affinity=affinity), "lonely")
+
+    return made
+
+
+def near_pod(number: int) -> JsonObject:
+    app = f"app{number % 10}"
+    preferred = {"weight": 10, "podAffinityTerm": _term(HOSTNAME, f"app{number * 3 % 10}")}
+    affinity = {"podAffinity": {REQUIRED: [_term("zone", app)], PREFERRED: [preferred]}}
+    return labelled(_pod(number, *_sizes(number), affinity=affinity), app)
+
+
+def _sizes(number: int) -> tuple[str, str]:
+    return f"{100 + number % 900}m", f"{100 + number}Mi"
 
 
 if __name__ == "__main__":
