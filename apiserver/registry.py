@@ -133,6 +133,13 @@ class Registry:
     def frontier(self, kind: Kind) -> int:
         return self.frontiers[self.sharding.group_of(kind.key)]
 
+    def contents(self, kind: Kind) -> int:
+        """Revision of the newest write, of any resource, that the caches of its group hold."""
+        group = self.group(kind)
+        return max(
+            cache.last_revision for cache in self.caches.values() if self.group(cache.kind) == group
+        )
+
     def ask(self, kind: Kind, key: bytes, request: StoreRequest) -> StoreAsk:
         """A request to the shard that holds ``key``."""
         return StoreAsk(self.sharding.shard_of(kind.key, key), request)

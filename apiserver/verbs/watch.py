@@ -97,7 +97,7 @@ def _from_state(registry: Registry, opened: OpenedWatch, mark_end: bool) -> Open
     )
     watcher.since = registry.frontier(cache.kind)
     if mark_end:
-        opened.initial_end = max(cache.last_revision, cache.horizon, 1)
+        opened.initial_end = max(registry.contents(cache.kind), cache.horizon, 1)
     return opened
 
 
