@@ -42,14 +42,14 @@ def main() -> None:
         ("all different, node affinity and taints", 2000, _choosy_pod, False),
     ):
         _report(name, pods, _engine_case(pods, shape_of, equal_nodes))
-    for name, pods, shape_of, existing in (
+    for name, pods, shape_made, existing in (
         ("spread over zones and hosts, identical", 6000, spread_pod(0), 50000),
         ("spread over zones and hosts, different", 2000, spread_pod(1), 50000),
         ("required anti-affinity on hosts, identical", 4000, apart_pod(0), 0),
         ("required anti-affinity on hosts, different", 4000, apart_pod(1), 0),
         ("required and preferred affinity, different", 2000, near_pod, 50000),
     ):
-        _report(name, pods, _engine_case(pods, shape_of, False, existing))
+        _report(name, pods, _engine_case(pods, shape_made, False, existing))
     _report("preemption, one victim each", 2000, _preemption_case(2000))
     for name, pods, shape_of in (
         ("leader, identical pods, equal nodes", 10000, _equal_pod),

@@ -223,6 +223,11 @@ class NodeTable:
             del self._log[:half]
             self._log_start += half
 
+    def rewind(self, position: int) -> None:
+        """Forget the changes since: they were undone, and nobody has looked."""
+        if position >= self._log_start:
+            del self._log[position - self._log_start :]
+
     def changed_since(self, position: int) -> Sequence[int] | None:
         """Rows whose counts changed, with repetitions; None: too far back, take all."""
         if position < self._log_start:

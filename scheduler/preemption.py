@@ -5,8 +5,10 @@ Source: plugins/defaultpreemption/default_preemption.go, framework/preemption/pr
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
+
+import numpy as np
 
 from api.core import JsonObject
 from api.selectors import LabelSelector, label_selector_of
@@ -23,6 +25,9 @@ from scheduler.node_table import NodeTable
 from scheduler.placed import Placed
 from scheduler.pod_shape import Shape
 
+NAME = "DefaultPreemption"
+MEMORIES_MAX = 16
+"""Kinds of pods for which trials are remembered; one takes about 500 bytes a node."""
 PRIORITY_SHIFT = 1 << 31
 """Added to each victim's priority before they are summed up, so that more victims weigh more.
 Source: framework/preemption/preemption.go, pickOneNodeForPreemption."""
@@ -68,6 +73,18 @@ class Trial:
     """Victims that a budget would have kept."""
     refusal: Refusal | None = None
     """Why not even the absence of all possible victims helps; None when there are none."""
+    badness: tuple[int, ...] = field(init=False)
+    """The five criteria, least is best; empty without victims."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "badness", self._badness() if self.victims else ())
+
+    def _badness(self) -> tuple[int, ...]:
+        priorities = [victim.placed.priority for victim in self.victims]
+        top = priorities[0]
+        earliest = min(v.placed.started_ns for v in self.victims if v.placed.priority == top)
+        shifted = sum(priority + PRIORITY_SHIFT for priority in priorities)
+        return (self.violations, top, shifted, len(priorities), -earliest)
 
 
 class Enough(NamedTuple):
@@ -86,6 +103,29 @@ def enough_of(nodes: int, start: int) -> Enough:
     return Enough(max(nodes // 10, 100), start)
 
 
+class TrialMemory:
+    """Trials of one kind of pod that still hold: a row's until a pod comes or goes there."""
+
+    def __init__(self, table: NodeTable, budgets: Sequence[Budget]) -> None:
+        self._table = table
+        self._version = (table.static_version, tuple(budgets))
+        self._position = table.position
+        self.by_row: dict[int, Trial] = {}
+
+    def refresh(self, budgets: Sequence[Budget]) -> None:
+        """Forget what no longer holds."""
+        table = self._table
+        version = (table.static_version, tuple(budgets))
+        changed = table.changed_since(self._position)
+        self._position = table.position
+        if changed is None or version != self._version:
+            self.by_row.clear()
+            self._version = version
+        else:
+            for row in changed:
+                self.by_row.pop(row, None)
+
+
 def trials(
     shape: Shape,
     table: NodeTable,
@@ -95,20 +135,52 @@ def trials(
     enough: Enough = ALL,
 ) -> list[Trial]:
     """Nodes where preemption might help, in node order from ``enough.start`` on."""
-    rows: list[int] = []
-    for rejected in explanation.rejected:
-        rows += rejected.rows[hopeless_rows(rejected) == 0].tolist()
-    rows.sort(key=table.order.item)
-    filters = filters_for(shape, table)
+    rows = _rows_to_try(explanation, table)
+    # Node objects do not change by preemption, so what they say was said before.
+    filters = [plugin for plugin in filters_for(shape, table) if not plugin.static]
+    reserved = dict.fromkeys(table.nominations.reserved_rows(table.row_of, pod.name, pod.priority))
+    memory: dict[int, Trial] = {}
+    if not any(plugin.coupled for plugin in filters):
+        memory = _memory_of(shape, table, pod.priority, budgets)
     start = enough.start % len(rows) if rows else 0
     tried = []
     found = 0
     for row in rows[start:] + rows[:start]:
-        tried.append(_try_node(shape, table, row, pod, filters, budgets))
-        found += bool(tried[-1].victims)
+        trial = memory.get(row)
+        if trial is None or row in reserved:
+            trial = _try_node(shape, table, row, pod, filters, budgets)
+            if row not in reserved:
+                memory[row] = trial
+        tried.append(trial)
+        found += bool(trial.victims)
         if found >= enough.candidates:
             break
     return tried
+
+
+def _rows_to_try(explanation: Explanation, table: NodeTable) -> list[int]:
+    """Where it is not hopeless, in node order."""
+    parts = [r.rows[hopeless_rows(r) == 0] for r in explanation.rejected]
+    if not parts:
+        return []
+    rows = np.concatenate(parts)
+    ordered: list[int] = rows[np.argsort(table.order[rows], kind="stable")].tolist()
+    return ordered
+
+
+def _memory_of(
+    shape: Shape, table: NodeTable, priority: int, budgets: Sequence[Budget]
+) -> dict[int, Trial]:
+    key = (NAME, shape.number, priority)
+    memory = table.remembered.get(key)
+    if not isinstance(memory, TrialMemory):
+        others = [one for one in table.remembered if one[0] == NAME]
+        for oldest in others[: len(others) + 1 - MEMORIES_MAX]:
+            del table.remembered[oldest]
+        memory = TrialMemory(table, budgets)
+        table.remember(key, memory)
+    memory.refresh(budgets)
+    return memory.by_row
 
 
 def _try_node(
@@ -119,44 +191,58 @@ def _try_node(
     filters: Sequence[Filter],
     budgets: Sequence[Budget],
 ) -> Trial:
-    node = table.names[row]
     lower = [
         Victim(name, placed)
-        for name, placed in table.pods_on(node).items()
+        for name, placed in table.pods_on(table.names[row]).items()
         if placed.priority < pod.priority
     ]
     if not lower:
         return Trial(row)
     lower.sort(key=importance)
+    position = table.position
+    stage = _Stage(shape, table, row, pod, filters)
     for victim in lower:
-        table.remove_pod(victim.pod, node)
-    gone = dict.fromkeys(victim.pod for victim in lower)
-
-    def come_back(victim: Victim) -> None:
-        table.add_pod(victim.pod, node, *victim.placed)
-        del gone[victim.pod]
-
-    def stays(victim: Victim) -> bool:
-        come_back(victim)
-        if refusal_beside_nominees(shape, table, row, pod, filters) is None:
-            return True
-        table.remove_pod(victim.pod, node)
-        gone[victim.pod] = None
-        return False
-
-    found = refusal_beside_nominees(shape, table, row, pod, filters)
+        stage.go(victim)
+    found = stage.refusal()
     violations = 0
     victims: list[Victim] = []
     if found is None:
-        violating, rest = split_by_budgets(lower, budgets)
-        victims = [victim for victim in violating if not stays(victim)]
+        violating, rest = split_by_budgets(lower, budgets) if budgets else ([], lower)
+        victims = [victim for victim in violating if not stage.stays(victim)]
         violations = len(victims)
-        victims += [victim for victim in rest if not stays(victim)]
+        victims += [victim for victim in rest if not stage.stays(victim)]
         victims.sort(key=importance)
-    for victim in lower:
-        if victim.pod in gone:
-            come_back(victim)
+    for victim in victims if found is None else lower:
+        stage.come_back(victim)
+    table.rewind(position)
     return Trial(row, tuple(victims), violations, found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """A node that pods leave and come back to, for a trial."""
+
+    shape: Shape
+    table: NodeTable
+    row: int
+    pod: Pod
+    filters: Sequence[Filter]
+
+    def go(self, victim: Victim) -> None:
+        self.table.remove_pod(victim.pod, self.table.names[self.row])
+
+    def come_back(self, victim: Victim) -> None:
+        self.table.add_pod(victim.pod, self.table.names[self.row], *victim.placed)
+
+    def refusal(self) -> Refusal | None:
+        return refusal_beside_nominees(self.shape, self.table, self.row, self.pod, self.filters)
+
+    def stays(self, victim: Victim) -> bool:
+        self.come_back(victim)
+        if self.refusal() is None:
+            return True
+        self.go(victim)
+        return False
 
 
 def importance(victim: Victim) -> tuple[int, int, str]:
@@ -192,16 +278,8 @@ def best_trials(candidates: Sequence[Trial]) -> list[Trial]:
     helpful = [trial for trial in candidates if trial.victims]
     if not helpful:
         return []
-    best = min(_badness(trial) for trial in helpful)
-    return [trial for trial in helpful if _badness(trial) == best]
-
-
-def _badness(trial: Trial) -> tuple[int, int, int, int, int]:
-    priorities = [victim.placed.priority for victim in trial.victims]
-    top = priorities[0]
-    earliest = min(v.placed.started_ns for v in trial.victims if v.placed.priority == top)
-    shifted = sum(priority + PRIORITY_SHIFT for priority in priorities)
-    return (trial.violations, top, shifted, len(priorities), -earliest)
+    best = min(trial.badness for trial in helpful)
+    return [trial for trial in helpful if trial.badness == best]
 
 
 def cleared_by(table: NodeTable, pod: Pod, node: str) -> list[str]:
