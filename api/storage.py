@@ -75,6 +75,10 @@ LEASES: Final = "leases"
 COMPACT: Final = "compact"
 """("compact", revision) -> (OK, revision), in the log. Versions older than the newest at
 ``revision`` go. Errors as of a range; the revision compacted last is COMPACTED too."""
+ALARM: Final = "alarm"
+"""("alarm", action) -> (OK, raised): action 0 asks, 1 raises, 2 clears, in the log. While the alarm
+is raised, which a shard over its quota does itself, put, grant and a txn that could put get
+NO_SPACE; deletes and compaction pass."""
 STATUS: Final = "status"
 """("status",) -> (OK, map): shard, keys, revision, compact_revision, log_bytes, durability."""
 
@@ -86,7 +90,7 @@ FUTURE: Final = 4
 INVALID: Final = 5
 """(INVALID, message): malformed request, key or value too large, too many operations."""
 NO_SPACE: Final = 6
-"""(NO_SPACE, message): the disk refused; nothing was acknowledged."""
+"""(NO_SPACE, message): the disk refused, or the quota; nothing was acknowledged."""
 
 StoreRequest = tuple[Any, ...]
 StoreReply = tuple[Any, ...]

@@ -10,6 +10,7 @@ from typing import Final, assert_never
 
 from api.core import InvariantError
 from api.storage import (
+    ALARM,
     COMPACT,
     COMPACTED,
     DELETE,
@@ -21,6 +22,7 @@ from api.storage import (
     KEEPALIVE,
     LEASE,
     LEASES,
+    NO_SPACE,
     NOT_FOUND,
     OK,
     PROMISE,
@@ -53,6 +55,7 @@ from store.messages import (
 )
 from store.pending import Answers, Call
 from store.proposals import Proposal, Proposer
+from store.quota import NO_SPACE_TEXT
 from store.reads import RangeRead
 from store.revisions import HALF_WINDOW, Revisions, new_clock
 from store.snapshots import Snapshots
@@ -81,6 +84,8 @@ class StoreSettings:
     """An idle watch stream hears a new watermark so often. Who cannot wait asks for a promise."""
     epoch_ns: int = 0
     """When the cluster was made: hybrid revisions count microseconds from here."""
+    quota_bytes: int = 0
+    """At this size of all kept versions the shard takes no more; 0: no quota."""
     revisions: Revisions = "hybrid"
     """Dense ones are for a single shard; its history then has no age, and is kept until asked."""
 
@@ -95,6 +100,7 @@ class StoreCore:
         self.clock = new_clock(settings.revisions, settings.shard, settings.epoch_ns)
         self.answers = Answers()
         self.ledger = Ledger(self.keyspace, self.leases, self.clock, self.answers)
+        self.ledger.quota.limit = settings.quota_bytes
         self.reads = self.ledger.reads
         self.watchers = Watchers()
         self.snapshots = Snapshots(self.keyspace, self.leases)
@@ -116,6 +122,7 @@ class StoreCore:
             LEASE: self._lease,
             LEASES: self._leases,
             COMPACT: self._compact_asked,
+            ALARM: self._alarm,
             STATUS: self._status,
         }
         self._effects: list[StoreEffect] = []
@@ -223,6 +230,9 @@ class StoreCore:
         if write is not None:
             if len(self.ledger.pending.entries) >= PENDING_MAX:
                 raise Malformed("etcdserver: too many requests")
+            if self.ledger.quota.refuses(request):
+                self._refuse_space(call, place)
+                return
             self.ledger.add(call, place, write(request))
             return
         other = self._others.get(request[0])
@@ -252,6 +262,22 @@ class StoreCore:
         (lease,) = integers(request, 1)
         ttl_s = self.leases.keep_alive(lease, self._now_ns)
         self.answers.give(call, place, (NOT_FOUND,) if ttl_s is None else (OK, ttl_s))
+
+    def _refuse_space(self, call: Call, place: int) -> None:
+        quota = self.ledger.quota
+        if not quota.raised:
+            quota.raised = True
+            self.ledger.add(None, 0, self._proposer.alarm(True))
+        self.answers.give(call, place, (NO_SPACE, NO_SPACE_TEXT))
+
+    def _alarm(self, call: Call, place: int, request: StoreRequest) -> None:
+        (action,) = integers(request, 1)
+        if not 0 <= action <= 2:
+            raise Malformed("an alarm is asked for (0), raised (1) or cleared (2)")
+        if action:
+            self.ledger.add(call, place, self._proposer.alarm(action == 1))
+        else:
+            self.answers.give(call, place, (OK, self.ledger.quota.raised))
 
     def _lease(self, call: Call, place: int, request: StoreRequest) -> None:
         (lease,) = integers(request, 1)

@@ -23,11 +23,18 @@ from store.sorted_keys import SortedKeys
 Change = tuple[Record, Record | None]
 """What was written and what it replaced; None when the key was absent."""
 
+RECORD_BYTES = 64
+"""What the quota counts for a version besides key, header and value."""
 _mod_revision = itemgetter(MOD)
 
 
 def _change_revision(change: Change) -> int:
     return change[0][MOD]
+
+
+def size_of(record: Record) -> int:
+    """What a version counts against the quota."""
+    return RECORD_BYTES + len(record[KEY]) + len(record[HEADER]) + len(record[VALUE])
 
 
 def tombstone(key: bytes, revision: int) -> Record:
@@ -37,7 +44,16 @@ def tombstone(key: bytes, revision: int) -> Record:
 class Keyspace:
     """Multi-version index of one shard. One writer: ``apply``, in order of revision."""
 
-    __slots__ = ("changes", "compact_revision", "history", "kept_after", "keys", "latest", "live")
+    __slots__ = (
+        "changes",
+        "compact_revision",
+        "history",
+        "kept_after",
+        "keys",
+        "latest",
+        "live",
+        "size",
+    )
 
     def __init__(self) -> None:
         self.latest: dict[bytes, Record] = {}
@@ -51,6 +67,8 @@ class Keyspace:
         """Every change above it is kept, so a watch may begin there."""
         self.live = 0
         """Number of keys that exist."""
+        self.size = 0
+        """Bytes of all kept versions, as the quota counts them."""
 
     def apply(self, record: Record) -> Change:
         """Make one write visible. Its revision is above all before it, or that of its own
@@ -58,6 +76,7 @@ class Keyspace:
         key = record[KEY]
         previous = self.latest.get(key)
         self.latest[key] = record
+        self.size += RECORD_BYTES + len(key) + len(record[HEADER]) + len(record[VALUE])
         if previous is None:
             self.keys.add(key)
             self.live += 1
@@ -89,6 +108,7 @@ class Keyspace:
             self.latest[key] = record
             self.keys.add(key)
             self.live += 1
+            self.size += size_of(record)
 
     def current(self, key: bytes) -> Record | None:
         """The record of a key that exists."""
@@ -132,6 +152,7 @@ class Keyspace:
                 replaced[key] = count + 1
         for key, count in replaced.items():
             versions = self.history[key]
+            self.size -= sum(map(size_of, versions[:count]))
             del versions[:count]
             if not versions:
                 del self.history[key]
@@ -139,6 +160,7 @@ class Keyspace:
             if not record[VERSION] and self.latest.get(record[KEY]) is record:
                 del self.latest[record[KEY]]
                 self.keys.remove(record[KEY])
+                self.size -= size_of(record)
         del self.changes[:stop]
         return stop < limit
 
@@ -152,6 +174,9 @@ class Keyspace:
             revisions = [record[MOD] for record in versions] + [self.latest[key][MOD]]
             if revisions != sorted(set(revisions)):
                 raise InvariantError(f"versions of {key!r} out of order: {revisions}")
+        kept = [*self.latest.values(), *[old for row in self.history.values() for old in row]]
+        if sum(map(size_of, kept)) != self.size:
+            raise InvariantError(f"the versions kept are not {self.size} bytes")
         order = [change[0][MOD] for change in self.changes]
         if order != sorted(order):
             raise InvariantError("changes out of order")

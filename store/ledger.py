@@ -21,6 +21,7 @@ from store.pending import (
     REVISION,
     THEN,
     WRITES,
+    AlarmSet,
     Answers,
     Call,
     CeilingRaised,
@@ -34,6 +35,7 @@ from store.pending import (
     TransactionReads,
 )
 from store.proposals import Proposal
+from store.quota import Quota
 from store.reads import Reads
 from store.revisions import Clock
 
@@ -56,6 +58,7 @@ class Ledger:
         "next_index",
         "pending",
         "persisted_index",
+        "quota",
         "reads",
         "trimmed",
         "watermark",
@@ -67,6 +70,7 @@ class Ledger:
         self._clock = clock
         self._answers = answers
         self.reads = Reads(keyspace)
+        self.quota = Quota(keyspace)
         self.pending = Pending()
         self.next_index = 1
         self.persisted_index = 0
@@ -239,6 +243,8 @@ class Ledger:
             case Compacted(revision=revision):
                 self._keyspace.compact(revision)
                 self.trimmed = False
+            case AlarmSet(raised=raised):
+                self.quota.raised = raised
             case Promised():
                 self._tell = True
             case TransactionReads():

@@ -23,9 +23,11 @@ OP_GRANT: Final = 2
 OP_REVOKE: Final = 3
 OP_CLOCK: Final = 4
 OP_COMPACT: Final = 5
+OP_ALARM: Final = 6
 Op = tuple[Any, ...]
 """What a log record does: (OP_PUT, key, header, value, lease), (OP_DELETE, key),
-(OP_GRANT, lease, ttl_s), (OP_REVOKE, lease), (OP_CLOCK,), (OP_COMPACT, revision)."""
+(OP_GRANT, lease, ttl_s), (OP_REVOKE, lease), (OP_CLOCK,), (OP_COMPACT, revision),
+(OP_ALARM, raised)."""
 
 LogRecord = tuple[int, Sequence[Op]]
 """(revision, ops): all ops of a record happen at once, at that revision. Revisions ascend, but for

@@ -65,11 +65,18 @@ class Compacted:
 
 
 @dataclass(frozen=True, slots=True)
+class AlarmSet:
+    raised: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Promised:
     """Told, to the watchers too, once all before it are applied."""
 
 
-Then = TransactionReads | LeaseGranted | LeaseRevoked | CeilingRaised | Compacted | Promised
+Then = (
+    TransactionReads | LeaseGranted | LeaseRevoked | CeilingRaised | Compacted | AlarmSet | Promised
+)
 """What else happens when an entry is applied."""
 
 Entry = tuple[int, int, tuple[Record, ...], Call | None, int, StoreReply, Then | None]

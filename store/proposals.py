@@ -22,6 +22,7 @@ from store.messages import (
     KEY,
     LEASE,
     MOD,
+    OP_ALARM,
     OP_COMPACT,
     OP_DELETE,
     OP_GRANT,
@@ -32,6 +33,7 @@ from store.messages import (
     Record,
 )
 from store.pending import (
+    AlarmSet,
     Compacted,
     LeaseGranted,
     LeaseRevoked,
@@ -135,6 +137,10 @@ class Proposer:
         answer = (OK, self._clock.last, succeeded, branch.replies)
         plan = TransactionReads(tuple(branch.reads), branch.replies, succeeded)
         return (answer, revision, tuple(branch.writes), tuple(branch.ops), plan)
+
+    def alarm(self, raised: bool) -> Proposal:
+        op = (OP_ALARM, raised)
+        return ((OK, raised), self._clock.mark(), (), (op,), AlarmSet(raised))
 
     def compact(self, revision: int) -> Proposal:
         """A revision that exists and is not compacted."""

@@ -9,6 +9,7 @@ from store.messages import (
     CREATE,
     KEY,
     LEASE,
+    OP_ALARM,
     OP_COMPACT,
     OP_DELETE,
     OP_GRANT,
@@ -83,6 +84,8 @@ def _replay(core: StoreCore, revision: int, ops: Sequence[Op], snapshot_revision
                 leases.forget(op[1])
             elif op[0] == OP_COMPACT:
                 keyspace.compact(op[1])
+            elif op[0] == OP_ALARM:
+                core.ledger.quota.raised = op[1]
             continue
         _, replaced = keyspace.apply(record)
         leases.attach(record[KEY], replaced[LEASE] if replaced is not None else 0, record[LEASE])
