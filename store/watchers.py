@@ -60,6 +60,11 @@ class Watchers:
         """The spans in it that are no prefix and no single key."""
         self._replaying: dict[int, Watcher] = {}
 
+    @property
+    def replaying(self) -> int:
+        """Watchers that are not yet at the present."""
+        return len(self._replaying)
+
     def open(self, watcher: Watcher, watermark: int) -> SendWatchFrames:
         """Add a watcher. It joins at once if ``after`` is not before ``watermark``."""
         assert watcher.number not in self.all

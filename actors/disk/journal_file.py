@@ -5,9 +5,11 @@ and not the number of writes.
 """
 
 import os
+from bisect import bisect_left
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from threading import Thread
+from time import perf_counter
 from typing import Final, NamedTuple
 
 from actors.disk.directory import LogDirectory, Segment
@@ -28,6 +30,9 @@ SEGMENT_BYTES: Final = 64 << 20
 GROUP_BYTES_MAX: Final = 8 << 20
 """Appends of more than this are not gathered into one write."""
 
+SYNC_BUCKETS_S: Final = tuple([0.001 * 2**power for power in range(14)])
+"""Bounds of the histogram of syncs. Source: etcd server/storage/wal/metrics.go."""
+
 DiskEvent = Persisted | AppendFailed | SnapshotWritten | SnapshotFailed
 
 
@@ -36,6 +41,21 @@ class _Group(NamedTuple):
     last_index: int
     max_revision: int
     data: bytes
+
+
+class SyncTimes:
+    """How long syncs took: written by the journal's thread, read by anybody."""
+
+    __slots__ = ("counts", "total_s")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(SYNC_BUCKETS_S) + 1)
+        """Syncs up to each bound and above the one before; the last above all."""
+        self.total_s = 0.0
+
+    def add(self, seconds: float) -> None:
+        self.counts[bisect_left(SYNC_BUCKETS_S, seconds)] += 1
+        self.total_s += seconds
 
 
 class JournalFile:
@@ -57,6 +77,7 @@ class JournalFile:
         self.appended_records = 0
         self.appended_bytes = 0
         self.syncs = 0
+        self.sync_times = SyncTimes()
         self._directory = directory
         self._durability = durability
         self._expected = next_index
@@ -178,12 +199,14 @@ class JournalFile:
             self._broken = f"the log cannot be cut back: {error.strerror}"
 
     def _sync(self) -> None:
+        begun = perf_counter()
         try:
             os.fdatasync(self._file)
         except OSError as error:
             # What the disk has of this write is unknown and a second sync would not tell.
             self._broken = f"the log cannot be synced: {error.strerror}"
         self.syncs += 1
+        self.sync_times.add(perf_counter() - begun)
 
     def _continue(self) -> None:
         """Open the newest log file for appending, or make the first."""

@@ -14,6 +14,7 @@ import grpc.aio
 from actors.etcd.identity import cluster_identity
 from actors.etcd.leases import LeaseService
 from actors.etcd.maintenance import MaintenanceService
+from actors.etcd.metrics import serve_metrics
 from actors.etcd.watch_stream import WatchStream
 from actors.net import PortInUse
 from actors.plan import Durability
@@ -54,6 +55,9 @@ class EtcdConfig:
     durability: Durability = "fsync"
     quota_bytes: int = 0
     """At this size puts are refused; 0: no quota."""
+    metrics_host: str = ""
+    """Where Prometheus asks; empty: nowhere."""
+    metrics_port: int = 0
 
 
 async def start(config: EtcdConfig) -> "Door":
@@ -64,6 +68,7 @@ async def start(config: EtcdConfig) -> "Door":
         shard=0,
         durability=config.durability,
         retain_ns=0,
+        quota_bytes=config.quota_bytes,
         epoch_ns=cluster.created_ns,
         revisions="dense",
     )
@@ -71,6 +76,8 @@ async def start(config: EtcdConfig) -> "Door":
     door = Door(shard, Identity(cluster.cluster_id, cluster.member_id))
     try:
         await door.listen(config.host, config.port)
+        if config.metrics_host:
+            door.serve_metrics(config.metrics_host, config.metrics_port)
     except BaseException:
         await door.stop()
         raise
@@ -96,6 +103,7 @@ class Door:
         )
         self._streams: dict[WatchStream, None] = {}
         self._calls = 0
+        self._stop_metrics: Callable[[], None] | None = None
         leases = LeaseService(shard, identity)
         maintenance = MaintenanceService(shard, identity, lambda: self.address)
         services: dict[str, dict[str, Any]] = {
@@ -139,6 +147,13 @@ class Door:
         await self._server.start()
         self.address = f"{host}:{bound}"
 
+    def serve_metrics(self, host: str, port: int) -> None:
+        try:
+            syncs = self._shard.journal.sync_times
+            self._stop_metrics = serve_metrics(host, port, self.gauges, syncs)
+        except OSError as error:
+            raise PortInUse(f"cannot listen on {host}:{port}: {error}") from None
+
     def gauges(self) -> Mapping[str, float]:
         return dict(self._shard.gauges()) | {
             "calls": self._calls,
@@ -147,6 +162,9 @@ class Door:
 
     async def stop(self) -> None:
         """End the streams, answer what is under way, write what is queued. Idempotent."""
+        if self._stop_metrics is not None:
+            self._stop_metrics()
+            self._stop_metrics = None
         for stream in list(self._streams):
             stream.finish()
         await self._server.stop(grace=1.0)

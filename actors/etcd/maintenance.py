@@ -9,7 +9,7 @@ from zlib import crc32
 import msgpack
 
 from actors.shard import Shard
-from api.storage import RANGE
+from api.storage import ALARM, RANGE
 from store.etcd.codec import decoded, encoded
 from store.etcd.errors import UNIMPLEMENTED, EtcdError, checked
 from store.etcd.keys import Identity
@@ -20,6 +20,7 @@ VERSION: Final = "3.6.0"
 """Of the API that is spoken: clients decide by it what they may ask."""
 MEMBER_NAME: Final = "default"
 CHUNK_KEYS: Final = 1000
+NO_ALARM, NOSPACE = 0, 1
 BLOB_BYTES: Final = 32 << 10
 SECTOR: Final = 512
 """A snapshot is padded to sectors; by the 32 bytes behind them clients know the checksum.
@@ -55,13 +56,22 @@ class MaintenanceService:
             raftIndex=index,
             raftAppliedIndex=index,
             raftTerm=Identity.RAFT_TERM,
+            dbSizeQuota=core.settings.quota_bytes,
+            errors=["NOSPACE"] if core.ledger.quota.raised else [],
         )
 
     async def alarm(self, data: bytes) -> bytes:
         message = decoded("AlarmRequest", data)
-        if message.get("action", 0):
-            raise EtcdError(UNIMPLEMENTED, "hollowfleet: alarms cannot be set or cleared")
-        return self._response("AlarmResponse")
+        action = message.get("action", 0)
+        if action and message.get("alarm", 0) not in (NO_ALARM, NOSPACE):
+            raise EtcdError(UNIMPLEMENTED, "hollowfleet: the only alarm is NOSPACE")
+        _, before = checked(await self._shard.ask((ALARM, 0)))
+        if action and before != (action == 1):
+            checked(await self._shard.ask((ALARM, action)))
+        # Who clears an alarm is told which one that was.
+        shown = action == 1 or before
+        alarms = [{"memberID": self._identity.member_id, "alarm": NOSPACE}] if shown else []
+        return self._response("AlarmResponse", alarms=alarms)
 
     async def defragment(self, data: bytes) -> bytes:
         """A log has no holes that could be closed: there is nothing to do."""

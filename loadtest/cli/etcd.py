@@ -26,7 +26,17 @@ from actors.plan import Durability
     default="fsync",
     show_default=True,
 )
-def etcd(listen: str, data: Path, durability: str) -> None:
+@click.option(
+    "--quota-bytes",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Size of all kept versions at which puts are refused; 0: no quota.",
+)
+@click.option("--metrics-listen", help="HOST:PORT where Prometheus may ask; left out: nowhere.")
+def etcd(
+    listen: str, data: Path, durability: str, quota_bytes: int, metrics_listen: str | None
+) -> None:
     """Serve etcd's v3 API from one shard of the store, without Ray, until interrupted."""
     # gRPC is imported here only: the other commands start faster without it.
     import uvloop
@@ -36,14 +46,21 @@ def etcd(listen: str, data: Path, durability: str) -> None:
     from actors.net import NetError
     from store.journal import JournalError
 
-    host, colon, port = listen.rpartition(":")
-    if not colon or not port.isdigit() or not host:
-        raise click.UsageError(f"--listen {listen!r} is not HOST:PORT")
-    config = EtcdConfig(host, int(port), str(data), cast(Durability, durability))
+    host, port = _address("--listen", listen)
+    metrics = _address("--metrics-listen", metrics_listen) if metrics_listen else ("", 0)
+    durable = cast(Durability, durability)
+    config = EtcdConfig(host, port, str(data), durable, quota_bytes, *metrics)
     try:
         uvloop.run(_serve(config))
     except (DirectoryError, JournalError, NetError) as error:
         raise click.ClickException(str(error)) from None
+
+
+def _address(option: str, text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or not host:
+        raise click.UsageError(f"{option} {text!r} is not HOST:PORT")
+    return host, int(port)
 
 
 async def _serve(config: "object") -> None:

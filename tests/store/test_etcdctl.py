@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -375,3 +376,46 @@ def test_state_survives_a_restart_and_a_snapshot_is_saved(tmp_path: Path) -> Non
         assert "remaining(5" in server.run("lease", "timetolive", lease)
         server.run("lease", "revoke", lease)
         assert server.run("get", "/s/leased", "-w", "json").count('"count"') == 0
+
+
+def test_over_the_quota_the_alarm_is_raised_as_by_etcd(tmp_path: Path) -> None:
+    quota = 16 << 20
+    with (
+        ours(tmp_path, "--quota-bytes", str(quota)) as one,
+        real(tmp_path, "--quota-backend-bytes", str(quota)) as other,
+    ):
+        shown: list[list[str]] = []
+        for server in (one, other):
+            for _ in range(40):
+                full = server.run("put", "/q/a", stdin="x" * 1_000_000)
+                if "exceeded" in full:
+                    break
+            steps = [full, server.run("put", "/q/b", "1"), server.run("alarm", "list")]
+            steps += [server.run("lease", "grant", "60"), server.run("txn", stdin=PUTTING)]
+            steps += [server.run("del", "/q/a"), server.run("get", "/q/", "--prefix")]
+            steps += [server.run("endpoint", "health").replace(server.endpoint, "")]
+            shown.append([re.sub(r"memberID:\d+", "memberID:ID", step) for step in steps])
+        assert shown[0] == shown[1]
+        assert "database space exceeded" in shown[0][1] and "alarm:NOSPACE" in shown[0][2]
+        assert "alarm:NOSPACE" in one.run("alarm", "disarm")
+        compacted = one.run("compaction", "10")
+        assert "compacted revision 10" in compacted, compacted
+        assert one.run("alarm", "list") == "\n\nexit 0" or one.run("alarm", "list") == "\nexit 0"
+
+
+PUTTING = "\nput /q/c 1\n\n\n"
+
+
+def test_metrics_have_etcds_names(tmp_path: Path) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    with ours(tmp_path, "--metrics-listen", address) as server:
+        server.run("put", "/m/a", "1")
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
+            text = answer.read().decode()
+    lines = dict(line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#")
+    assert float(lines["etcd_debugging_mvcc_current_revision"]) == 2
+    assert float(lines["etcd_debugging_mvcc_keys_total"]) == 1
+    assert float(lines["etcd_server_proposals_committed_total"]) == 1
+    assert float(lines["etcd_disk_wal_fsync_duration_seconds_count"]) == 1
+    assert float(lines['etcd_disk_wal_fsync_duration_seconds_bucket{le="+Inf"}']) == 1
+    assert float(lines["etcd_server_has_leader"]) == 1
