@@ -40,6 +40,9 @@ class Coupling:
 
 def coupling_of(shape: Shape, table: NodeTable, pod: Pod) -> Coupling | None:
     """None: every node can be looked at by itself."""
+    kept, carried = table.nominations.node_of, table.pod_counts.carried
+    if shape.relations.plain and not (carried or kept or table.workloads.any):
+        return None
     filters = tuple(plugin for plugin in COUPLED_FILTERS if plugin.applies(shape, table))
     reserved = (
         table.nominations.reserved_rows(table.row_of, pod.name, pod.priority)

@@ -22,6 +22,8 @@ from scheduler.tie import FIRST
 NOWHERE = -1
 """No node is feasible. Also the total of a row that is not."""
 
+NO_ROWS: IntArray = np.zeros(0, np.int64)
+
 VIEW_CELLS_MAX = 1 << 25
 """Rows of all remembered shapes together; a row of a shape takes about 40 bytes at most."""
 VIEWS_MAX = 4096
@@ -95,7 +97,17 @@ class StaticView:
 class ShapeView:
     """Total scores of all nodes for one shape, as of ``position`` of the table's change log."""
 
-    __slots__ = ("_filters", "_scores", "base", "maxima", "position", "shape", "static", "total")
+    __slots__ = (
+        "_filters",
+        "_scores",
+        "_witnesses",
+        "base",
+        "maxima",
+        "position",
+        "shape",
+        "static",
+        "total",
+    )
 
     def __init__(self, shape: Shape, table: NodeTable, static: StaticView) -> None:
         self.shape = shape
@@ -114,6 +126,8 @@ class ShapeView:
         self.base: Scores = base.astype(np.int32)
         """[row]: weighted score without the levels; NOWHERE where the pod cannot go."""
         self.maxima: list[int] = []
+        self._witnesses: dict[int, int] = {}
+        """Level to a row that has its maximum."""
         self.total: Scores = self.base
         """[row]: the whole score; the same array as ``base`` when there are no levels."""
         self._set_levels()
@@ -176,14 +190,29 @@ class ShapeView:
             return
         feasible = self.base != NOWHERE
         self.maxima = self._present_maxima(feasible)
+        self.total = self._totals(self.maxima, feasible)
+
+    def _totals(self, maxima: Sequence[int], feasible: Mask) -> Scores:
         total = self.base.copy()
-        for (score, raw), maximum in zip(self.static.levels, self.maxima, strict=True):
+        for (score, raw), maximum in zip(self.static.levels, maxima, strict=True):
             shares = normalised(raw, maximum, score.normalise) * score.weight
             total += np.where(feasible, shares, 0).astype(np.int32)
-        self.total = total
+        return total
 
     def _present_maxima(self, feasible: Mask) -> list[int]:
         return [int(raw.max(where=feasible, initial=0)) for _, raw in self.static.levels]
+
+    def totals_over(self, feasible: Mask) -> Scores:
+        """[row]: totals when only these of the feasible rows count."""
+        for at, ((_, raw), maximum) in enumerate(zip(self.static.levels, self.maxima, strict=True)):
+            seen = self._witnesses.get(at, 0)
+            if feasible.item(seen) and raw.item(seen) == maximum:
+                continue
+            others = (feasible & (raw == maximum)).nonzero()[0]
+            if not len(others):
+                return self._totals(self._present_maxima(feasible), feasible)
+            self._witnesses[at] = int(others[0])
+        return self.total
 
     def _follow_levels(self, changed: Sequence[int], moved: bool) -> None:
         """A node that comes or goes may change a maximum, and with it every total."""
@@ -236,18 +265,21 @@ class Engine:
             feasible &= plugin.passes(shape, table, slice(0, table.rows))
         for row in coupling.reserved:
             feasible[row] = coupling.admits(row)
+        scores = tuple(coupling.scores())
+        if not scores:
+            total = np.where(feasible, view.totals_over(feasible), NOWHERE)
+            best = int(total.max(initial=NOWHERE))
+            rows = np.flatnonzero(total == best) if best != NOWHERE else NO_ROWS
+            return table.first_of(rows, salt) if len(rows) else NOWHERE
         rows = np.flatnonzero(feasible)
         if len(rows) < 2:
             return int(rows[0]) if len(rows) else NOWHERE
-        total = view.base[rows].astype(np.int64)
-        for score, raw in view.static.levels:
-            own = raw[rows]
-            total += normalised(own, int(own.max()), score.normalise) * score.weight
-        for score in coupling.scores():
+        part = view.totals_over(feasible).take(rows)
+        for score in scores:
             assert score.shares is not None
             own = score.raw(shape, table, rows)
-            total += score.shares(shape, table, rows, own) * score.weight
-        return table.first_of(rows[total == total.max()], salt)
+            part += score.shares(shape, table, rows, own) * score.weight
+        return table.first_of(rows[part == part.max()], salt)
 
     def is_coupled(self, shape: Shape, pod: Pod = NOBODY) -> bool:
         """Whether nodes cannot be looked at one by one for it at present."""

@@ -5,16 +5,13 @@ does not depend on how many pods there are.
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from api.selectors import LabelSelector
 from scheduler.relations import Namespaces, PodTerm, Relations
-
-if TYPE_CHECKING:
-    from scheduler.node_table import NodeTable
 
 IntArray = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -106,58 +103,6 @@ class Counter:
             half = len(self.log) // 2
             del self.log[:half]
             self.log_start += half
-
-
-class Tally:
-    """A counter's pods by value of a node label, over the rows that count. Valid as long as no
-    Node object changes."""
-
-    __slots__ = ("_counter", "_eligible", "_position", "column", "present", "values")
-
-    def __init__(
-        self, counter: Counter, table: "NodeTable", key: str, eligible: Mask | None = None
-    ) -> None:
-        column, numbers = table.label_column(key)
-        self._counter = counter
-        self._eligible = eligible
-        self.column = column
-        """[row]: number of its value, 0 without the label."""
-        self.values: IntArray = np.zeros(len(numbers) + 1, np.int64)
-        """[number of the value]: pods."""
-        self.present: Mask = np.zeros(len(numbers) + 1, np.bool_)
-        """[number of the value]: some eligible row has it."""
-        everyone = table.alive if eligible is None else eligible
-        self.present[column[everyone]] = True
-        self.present[0] = False
-        self._position = -1
-        self.catch_up()
-
-    def catch_up(self) -> "list[int] | None":
-        """Numbers of the values that changed; None: perhaps all."""
-        counter = self._counter
-        if self._position == counter.position:
-            return []
-        behind = self._position - counter.log_start
-        self._position = counter.position
-        if behind < 0:
-            self._count()
-            return None
-        changed = []
-        column, eligible, values = self.column, self._eligible, self.values
-        for row, difference in counter.log[behind:]:
-            if eligible is None or eligible.item(row):
-                number = column.item(row)
-                values[number] += difference
-                changed.append(number)
-        return changed
-
-    def _count(self) -> None:
-        rows = np.fromiter(self._counter.rows, np.int64, len(self._counter.rows))
-        pods = np.fromiter(self._counter.rows.values(), np.int64, len(rows))
-        if self._eligible is not None:
-            pods = pods * self._eligible[rows]
-        self.values[:] = 0
-        np.add.at(self.values, self.column[rows], pods)
 
 
 class PodCounts:

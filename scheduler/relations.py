@@ -117,6 +117,8 @@ class Relations:
     number: int
     key: RelationsKey
     labels: Mapping[str, str]
+    plain: bool
+    """It asks for nothing itself: no terms, constraints or volumes."""
 
     @property
     def has_terms(self) -> bool:
@@ -134,10 +136,17 @@ class RelationsIndex:
         relations = self._known.get(key)
         if relations is None:
             self._next += 1
-            relations = self._known[key] = Relations(self._next, key, dict(key.labels))
+            relations = self._known[key] = Relations(
+                self._next, key, dict(key.labels), _is_plain(key)
+            )
             if len(self._known) > RELATIONS_MAX:
                 self._known.popitem(last=False)
         return relations
+
+
+def _is_plain(key: RelationsKey) -> bool:
+    terms = key.spread or key.required or key.anti or key.preferred
+    return not (terms or key.claims or key.disks or key.attaches)
 
 
 NOBODY = RelationsKey("", (), False, None, (), (), (), (), (), (), False)

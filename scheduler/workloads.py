@@ -60,6 +60,11 @@ class Workloads:
             self._owners.pop((resource, namespace, name), None)
         self.version += 1
 
+    @property
+    def any(self) -> bool:
+        """Something is known that could select a pod."""
+        return bool(self._services or self._owners)
+
     def names(self, resource: str) -> list[tuple[str, str]]:
         """(namespace, name) of what is known of a resource."""
         if resource == SERVICE:

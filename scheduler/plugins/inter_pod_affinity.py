@@ -8,8 +8,9 @@ import numpy as np
 
 from scheduler.framework import SCORE_MAX, Filter, Reason, Score
 from scheduler.node_table import IntArray, Mask, NodeTable, Rows
-from scheduler.pod_counts import ANTI, REQUIRED, Carried, NamedByAll, Tally
+from scheduler.pod_counts import ANTI, REQUIRED, Carried, NamedByAll
 from scheduler.pod_shape import Shape
+from scheduler.tallies import Admission, Tally
 
 NAME = "InterPodAffinity"
 AFFINITY = "node(s) didn't match pod affinity rules"
@@ -24,7 +25,7 @@ class State:
     """What is worked out once for a pod's Relations, as long as no Node changes and no placed pod
     carries a term that none carried before."""
 
-    __slots__ = ("anti", "anti_of_others", "itself", "near", "version", "weighted")
+    __slots__ = ("admissions", "anti", "anti_of_others", "itself", "near", "version", "weighted")
 
     def __init__(self, shape: Shape, table: NodeTable) -> None:
         self.version = _version(table)
@@ -52,6 +53,10 @@ class State:
                     self.weighted.append((HARD_AFFINITY_WEIGHT, found))
                 else:
                     self.weighted.append((carried.weight, found))
+        self.admissions = [
+            Admission(tally.column, len(tally.values))
+            for tally in (*self.near, *self.anti, *self.anti_of_others)
+        ]
 
 
 def _version(table: NodeTable) -> tuple[int, int, int]:
@@ -71,7 +76,7 @@ def state_of(shape: Shape, table: NodeTable) -> State:
 def _any(tally: Tally) -> bool:
     """Some node with the topology key has such a pod."""
     tally.catch_up()
-    return bool(tally.values[1:].any())
+    return tally.labelled > 0
 
 
 # Filter
@@ -88,24 +93,25 @@ def concerned(shape: Shape, table: NodeTable) -> bool:
 
 def passes(shape: Shape, table: NodeTable, rows: Rows) -> Mask:
     state = state_of(shape, table)
-    result = _near(state, table, rows)
-    for tally in (*state.anti, *state.anti_of_others):
-        result &= _free(tally)[tally.column[rows]]
-    return result
+    result: Mask | None = None
+    answers = (*_near(state), *(_free(tally) for tally in (*state.anti, *state.anti_of_others)))
+    for admission, holds in zip(state.admissions, answers, strict=True):
+        admitted = admission.follow(holds)[rows]
+        result = admitted.copy() if result is None else np.logical_and(result, admitted, result)
+    return np.ones(len(table.alive), np.bool_)[rows] if result is None else result
 
 
-def _near(state: State, table: NodeTable, rows: Rows) -> Mask:
-    """Required affinity. The first pod of a group that wants to be together goes anywhere."""
-    result = np.ones(len(table.alive), np.bool_)[rows]
-    if not state.near:
-        return result
-    first = state.itself and not any(_any(tally) for tally in state.near)
+def _near(state: State) -> list[Mask]:
+    """[value] for each required term. The first pod of a group that wants to be together goes
+    anywhere."""
+    first = bool(state.near) and state.itself and not any(_any(tally) for tally in state.near)
+    found = []
     for tally in state.near:
         tally.catch_up()
         wanted = np.ones(len(tally.values), np.bool_) if first else tally.values > 0
         wanted[0] = False
-        result &= wanted[tally.column[rows]]
-    return result
+        found.append(wanted)
+    return found
 
 
 def _free(tally: Tally) -> Mask:
@@ -118,7 +124,9 @@ def _free(tally: Tally) -> Mask:
 
 def reasons(shape: Shape, table: NodeTable, rows: IntArray) -> Sequence[Reason]:
     state = state_of(shape, table)
-    near = _near(state, table, rows)
+    near = np.ones(len(rows), np.bool_)
+    for tally, wanted in zip(state.near, _near(state), strict=True):
+        near &= wanted[tally.column[rows]]
     apart = np.ones(len(rows), np.bool_)
     for tally in state.anti:
         apart &= _free(tally)[tally.column[rows]]

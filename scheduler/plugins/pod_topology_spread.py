@@ -12,9 +12,10 @@ from api.selectors import LabelSelector
 from scheduler.framework import SCORE_MAX, Filter, Reason, Score
 from scheduler.node_table import IntArray, Mask, NodeTable, Rows
 from scheduler.plugins import node_affinity, taint_toleration
-from scheduler.pod_counts import Selected, Tally
+from scheduler.pod_counts import Selected
 from scheduler.pod_shape import Shape
 from scheduler.relations import HOSTNAME, SpreadConstraint
+from scheduler.tallies import Admission, RowCounts, Tally
 
 NAME = "PodTopologySpread"
 MISSING = "node(s) didn't match pod topology spread constraints (missing required label)"
@@ -29,24 +30,29 @@ FEWEST_UNKNOWN = (1 << 31) - 1
 class Part:
     """One constraint of one shape."""
 
-    __slots__ = ("constraint", "eligible", "itself", "tally")
+    __slots__ = ("admission", "complete", "constraint", "domains", "itself", "on_host", "tally")
 
     def __init__(
         self, shape: Shape, table: NodeTable, constraint: SpreadConstraint, eligible: Mask | None
     ) -> None:
         self.constraint = constraint
-        self.eligible = eligible
         relations = shape.relations
         self.itself = int(constraint.selector.matches(relations.labels))
         counter = table.pod_counts.counter(Selected(relations.key.namespace, constraint.selector))
         self.tally = Tally(counter, table, constraint.topology_key, eligible)
+        self.admission = Admission(self.tally.column, len(self.tally.values))
+        self.on_host = RowCounts(counter, table)
+        """Pods of the kind on the node itself, eligible or not."""
+        self.domains = int(np.count_nonzero(self.tally.present))
+        self.complete = not (self.tally.column[table.alive] == 0).any()
+        """Every node has the label."""
 
     def allowed(self) -> Mask:
         """[value]: where one more pod keeps the skew. Not where the label is missing."""
         self.tally.catch_up()
         values, present = self.tally.values, self.tally.present
         fewest = int(values.min(initial=FEWEST_UNKNOWN, where=present))
-        if int(np.count_nonzero(present)) < self.constraint.min_domains:
+        if self.domains < self.constraint.min_domains:
             fewest = 0
         result: Mask = values + (self.itself - fewest) <= self.constraint.max_skew
         result[0] = False
@@ -121,10 +127,11 @@ def has_hard(shape: Shape, table: NodeTable) -> bool:
 
 
 def passes(shape: Shape, table: NodeTable, rows: Rows) -> Mask:
-    result = np.ones(len(table.alive), np.bool_)[rows]
+    result: Mask | None = None
     for part in state_of(shape, table).hard:
-        result &= part.allowed()[part.tally.column[rows]]
-    return result
+        admitted = part.admission.follow(part.allowed())[rows]
+        result = admitted.copy() if result is None else np.logical_and(result, admitted, result)
+    return np.ones(len(table.alive), np.bool_)[rows] if result is None else result
 
 
 def reasons(shape: Shape, table: NodeTable, rows: IntArray) -> Sequence[Reason]:
@@ -152,22 +159,36 @@ def raw(shape: Shape, table: NodeTable, rows: Rows) -> IntArray:
     state = state_of(shape, table)
     ignored = _ignored(state, rows)
     counted = rows if ignored is None else rows[~ignored]
-    total = np.zeros(len(rows), np.float64)
+    total: npt.NDArray[np.float64] | None = None
     for part in state.soft:
-        key, numbers = part.constraint.topology_key, part.tally.column[rows]
-        part.tally.catch_up()
-        if key == HOSTNAME:
-            domains = len(counted)
-            pods = _on_host(shape, table, part)[rows]
-        else:
-            domains = _domains(part.tally.column[counted], len(part.tally.values))
-            pods = part.tally.values[numbers]
-        gain = pods * math.log(domains + 2) + (part.constraint.max_skew - 1)
-        total += np.where(numbers > 0, gain, 0.0)
+        gain = _gain(part, rows, counted)
+        total = gain if total is None else np.add(total, gain, total)
+    assert total is not None
     result = _rounded(total)
     if ignored is not None:
         result[ignored] = 0
     return result
+
+
+def _gain(part: Part, rows: IntArray, counted: IntArray) -> npt.NDArray[np.float64]:
+    """What one constraint adds to each row: a number for each count of pods, then a look-up."""
+    gain: npt.NDArray[np.float64]
+    part.tally.catch_up()
+    numbers = part.tally.column.take(rows)
+    if part.constraint.topology_key == HOSTNAME:
+        pods = part.on_host.now().take(rows)
+        weight = math.log(len(counted) + 2)
+        counts = np.arange(int(pods.max()) + 1, dtype=np.float64)
+        by_count = counts * weight + (part.constraint.max_skew - 1)
+        gain = by_count.take(pods)
+    else:
+        counted_numbers = numbers if counted is rows else part.tally.column.take(counted)
+        weight = math.log(_domains(counted_numbers, len(part.tally.values)) + 2)
+        by_value = part.tally.values.astype(np.float64) * weight + (part.constraint.max_skew - 1)
+        gain = by_value.take(numbers)
+    if not part.complete:
+        gain *= numbers > 0
+    return gain
 
 
 def shares(shape: Shape, table: NodeTable, rows: IntArray, raw: IntArray) -> IntArray:
@@ -179,6 +200,10 @@ def shares(shape: Shape, table: NodeTable, rows: IntArray, raw: IntArray) -> Int
     lowest, highest = int(counted.min()), int(counted.max())
     if highest == 0:
         result = np.full_like(raw, SCORE_MAX)
+    elif highest < len(raw):
+        # Fewer scores than nodes: one division for each score.
+        by_score = (highest + lowest - np.arange(highest + 1)) * SCORE_MAX // highest
+        result = by_score.take(raw)
     else:
         result = (highest + lowest - raw) * SCORE_MAX // highest
     if ignored is not None:
@@ -187,29 +212,18 @@ def shares(shape: Shape, table: NodeTable, rows: IntArray, raw: IntArray) -> Int
 
 
 def _ignored(state: State, rows: IntArray) -> Mask | None:
-    if not state.everywhere:
+    if not state.everywhere or all(part.complete for part in state.soft):
         return None
     missing = np.zeros(len(rows), np.bool_)
     for part in state.soft:
-        missing |= part.tally.column[rows] == 0
+        if not part.complete:
+            missing |= part.tally.column[rows] == 0
     return missing if missing.any() else None
 
 
 def _domains(numbers: npt.NDArray[np.int32], values: int) -> int:
     """Distinct values; nodes without the label are one domain."""
     return int(np.count_nonzero(np.bincount(numbers, minlength=values)))
-
-
-def _on_host(shape: Shape, table: NodeTable, part: Part) -> IntArray:
-    """[row]: pods of the kind on the node itself, eligible or not."""
-    selected = Selected(shape.relations.key.namespace, part.constraint.selector)
-    rows = table.pod_counts.counter(selected).rows
-    result = np.zeros(len(table.alive), np.int64)
-    if rows:
-        result[np.fromiter(rows, np.int64, len(rows))] = np.fromiter(
-            rows.values(), np.int64, len(rows)
-        )
-    return result
 
 
 def _rounded(numbers: npt.NDArray[np.float64]) -> IntArray:
