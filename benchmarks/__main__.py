@@ -13,6 +13,7 @@ RUNS = (
     ("benchmarks.bench_net",),
     ("benchmarks.bench_scheduler",),
     ("benchmarks.bench_controllers",),
+    ("benchmarks.bench_sim",),
 )
 LIMIT_S = 240
 

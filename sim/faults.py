@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from api.streams import Stream
+from sim.connection import MS, SECOND, US
 from sim.disk import Disk
 from sim.heap import ARRIVAL
 from sim.kernel import Kernel
-from sim.network import MS, SECOND, US, Network
+from sim.network import Network
 from sim.options import Options
 from sim.processes import Process
 

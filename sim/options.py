@@ -58,7 +58,8 @@ class Options:
     """Kinds that happen, of FAULTS."""
     faults_count: int
     probes: int
-    """Clients that hammer a few keys, for the checker of linearizability."""
+    """Clients that hammer a few keys of the store, and as many that hammer ConfigMaps, for the
+    checker of linearizability."""
 
 
 def options_of(seed: int) -> Options:
@@ -83,7 +84,7 @@ def options_of(seed: int) -> Options:
         controllers=between(1, 2),
         hollow_actors=between(1, 2),
         nodes=between(10, 14),
-        deployments=between(4, 6),
+        deployments=between(5, 6),
         replicas_max=between(10, 12),
         bare_pods=between(14, 18),
         pod_delay_ms=(0, 200)[chance.below(2)],
@@ -92,8 +93,8 @@ def options_of(seed: int) -> Options:
         backlog_frames_max=(50, 2000)[chance.below(2)],
         delay_us=(between(50, 300), between(50, 3000)),
         skew_ms_max=(0, 20, 2000)[chance.below(3)],
-        fault_seconds=between(8, 12),
+        fault_seconds=between(11, 13),
         faults=tuple(faults),
         faults_count=between(4, 12) if faults else 0,
-        probes=between(3, 4),
+        probes=2,
     )

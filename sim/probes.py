@@ -13,13 +13,14 @@ from api.core import JsonObject
 from api.storage import CONFLICT, DELETE, GET, NO_SPACE, OK, PUT
 from api.streams import Stream
 from sim.checkers.linearizable import NEVER, READ, REMOVE, WRITE, Operation
+from sim.connection import MS, SECOND, Client
 from sim.heap import ARRIVAL
 from sim.kernel import Kernel
-from sim.network import MS, SECOND, Client, Network
+from sim.network import Network
 
 KEYS: Final = 2
 """Keys that all probes share, on each side."""
-TIMEOUT_NS: Final = 3 * SECOND
+TIMEOUT_NS: Final = SECOND
 PREFIX: Final = "/registry/probes/"
 YES, NO, LOST, REFUSED = "yes", "no", "lost", "refused"
 """Done; not done because of what was there; unknown; not done because the disk is full."""
@@ -66,6 +67,8 @@ class Log:
 class StoreKeys:
     """Keys on the shards themselves."""
 
+    pause_ms: Final = 15
+
     def __init__(self, network: Network, name: str, stores: list[str]) -> None:
         self.clients = [Client(network, name, store) for store in stores]
 
@@ -97,6 +100,8 @@ class StoreKeys:
 
 class ApiKeys:
     """ConfigMaps, each request by another API server."""
+
+    pause_ms: Final = 200
 
     def __init__(self, network: Network, name: str, servers: list[str]) -> None:
         self.clients = [Client(network, name, server) for server in servers]
@@ -154,7 +159,7 @@ class Probe:
 
     def _think(self) -> None:
         agenda = self._kernel.agenda
-        pause_ns = (20 + self._chance.below(200)) * MS
+        pause_ns = (5 + self._chance.below(self._keys.pause_ms)) * MS
         if agenda.now_ns + pause_ns < self._until_ns:
             agenda.at(agenda.now_ns + pause_ns, ARRIVAL, self._ask)
 

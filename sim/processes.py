@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
+from sim.connection import Client, Handler
 from sim.heap import ARRIVAL
 from sim.kernel import Kernel
-from sim.network import Client, Handler, Network
+from sim.network import Network
 from sim.turns import Turns
 
 

@@ -14,10 +14,10 @@ from sim.checkers.convergence import Convergence
 from sim.checkers.history import History
 from sim.checkers.identities import Identities
 from sim.checkers.store_watches import StoreWatches
+from sim.connection import SECOND
 from sim.faults import Faults
 from sim.heap import Agenda
 from sim.kernel import Kernel
-from sim.network import SECOND
 from sim.options import Options, options_of
 from sim.story import Story
 from sim.topics import Violation

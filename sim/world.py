@@ -14,10 +14,12 @@ from hollow_node.node_list import NodeShape
 from hollow_node.stages import general_stages
 from scheduler.leader import SchedulerCore
 from scheduler.partition import PartitionCore
+from sim.connection import MS, SECOND
 from sim.cost import CONTROLLERS, HOLLOW, SCHEDULER, USER
 from sim.disk import Disk
+from sim.heap import ARRIVAL
 from sim.kernel import Kernel
-from sim.network import MS, SECOND, Network
+from sim.network import Network
 from sim.options import Options
 from sim.probes import ApiKeys, Log, Probe, StoreKeys
 from sim.processes import Process, Shell
@@ -65,11 +67,13 @@ class World:
         self._servers = [f"apiserver-{number}" for number in range(options.api_servers)]
         self._partitions = [f"partition-{number}" for number in range(options.partitions)]
         self._add_programs()
-        chance = kernel.stream("skew")
+        chance = kernel.stream("start")
         for process in self.processes.values():
             if options.skew_ms_max:
                 process.skew_ns = (chance.below(2 * options.skew_ms_max) - options.skew_ms_max) * MS
-            process.start()
+            # Nodes may come later than pods, which then have to wait for them.
+            late_ns = chance.below(3 * SECOND) if process.name.startswith("hollow-") else 0
+            kernel.agenda.at(kernel.agenda.now_ns + late_ns, ARRIVAL, process.start)
         self._add("users", self._users, _ignore).start()
 
         until_ns = kernel.agenda.now_ns + options.fault_seconds * SECOND
@@ -78,7 +82,9 @@ class World:
         for number in range(options.probes):
             name = f"probe-{number}"
             keys = StoreKeys(self.network, f"{name}-store", self._stores)
-            self.probes.append(Probe(kernel, f"{name}-store", keys, self.store_log, until_ns))
+            # These go on through the liveness phase.
+            for_ever_ns = until_ns + 1000 * SECOND
+            self.probes.append(Probe(kernel, f"{name}-store", keys, self.store_log, for_ever_ns))
             maps = ApiKeys(self.network, f"{name}-api", self._servers)
             self.probes.append(Probe(kernel, f"{name}-api", maps, self.api_log, until_ns))
 

@@ -11,25 +11,19 @@ from sim.run import Outcome, run_seed
 SEED_MAX = (1 << 64) - 1
 
 
-class SeedRange(click.ParamType):
+def _range(context: click.Context, parameter: click.Parameter, text: str | None) -> range | None:
     """``N..M``, both ends included."""
-
-    name = "N..M"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> range:
-        if isinstance(value, range):
-            return value
-        first, dots, last = str(value).partition("..")
-        if not (dots and first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
-            self.fail(f"{value!r} is not a range of seeds; write it as 1..200", param, ctx)
-        return range(int(first), int(last) + 1)
+    if text is None:
+        return None
+    first, dots, last = text.partition("..")
+    if not (dots and first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
+        raise click.BadParameter(f"{text!r} is not a range of seeds; write it as 1..200")
+    return range(int(first), int(last) + 1)
 
 
 @click.command()
 @click.option("--seed", type=click.IntRange(0, SEED_MAX), help="Run this one seed.")
-@click.option("--seeds", type=SeedRange(), help="Run these seeds, one line each.")
+@click.option("--seeds", metavar="N..M", callback=_range, help="Run these seeds, one line each.")
 @click.option(
     "--trace",
     metavar="KEY",

@@ -63,7 +63,10 @@ def _next(todo: list[Operation], done: int) -> list[int]:
     end is last, so that it is tried first; what was lost is tried when all else fails."""
     first_end_ns = NEVER
     out = []
-    for number, one in enumerate(todo):
+    # The first one that is not done: everything before it is.
+    start = (~done & done + 1).bit_length() - 1
+    for number in range(start, len(todo)):
+        one = todo[number]
         if done >> number & 1:
             continue
         if one.begin_ns > first_end_ns:

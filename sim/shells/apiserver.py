@@ -27,9 +27,10 @@ from apiserver.messages import (
     StreamsDrained,
     WatchesArrived,
 )
+from sim.connection import Client, Handler, Reply, ServerStream
 from sim.cost import API_SERVER
 from sim.kernel import Kernel
-from sim.network import Client, Handler, Network, Reply, ServerStream
+from sim.network import Network
 from sim.story import path_of_key
 from sim.topics import Violation
 from sim.turns import Turns

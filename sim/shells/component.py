@@ -19,10 +19,11 @@ from api.calls import (
     WatchSynced,
 )
 from scheduler.leader import AskPartition, PartitionAnswered, PartitionLost, SchedulerEffect
+from sim.connection import MS, SECOND, Client, Handler
 from sim.cost import Cost
 from sim.heap import ARRIVAL
 from sim.kernel import Kernel
-from sim.network import MS, SECOND, Client, Handler, Network
+from sim.network import Network
 from sim.turns import Turns
 
 CALL_TIMEOUT_NS: Final = 60 * SECOND

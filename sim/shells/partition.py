@@ -6,9 +6,9 @@ from typing import Any
 import msgpack
 
 from scheduler.partition import PartitionCore, answer_body, request_from
+from sim.connection import Client, Handler, Reply, ServerStream
 from sim.cost import PARTITION
 from sim.kernel import Kernel
-from sim.network import Client, Handler, Reply, ServerStream
 from sim.turns import Turns
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from sim.connection import Client, Handler, Reply, ServerStream
 from sim.cost import STORE
 from sim.disk import DiskEvent, DiskOfShard
 from sim.kernel import Kernel
-from sim.network import Client, Handler, Reply, ServerStream
 from sim.story import path_of_key
 from sim.turns import Turns
 from store.core import StoreCore
