@@ -23,7 +23,7 @@ from api.calls import (
 from api.streams import Stream
 from hollow_node.fleet import Fleet
 from hollow_node.node_list import NodeShape
-from hollow_node.node_rows import READY
+from hollow_node.node_rows import DEREGISTERED, READY
 from hollow_node.outbox import Outbox
 from hollow_node.pod_life import PodLife
 from hollow_node.stages import Stage
@@ -51,8 +51,8 @@ class HollowNodes:
         for event in events:
             match event:
                 case ObjectsSeen(watch="nodes"):
-                    for node in event.objects:
-                        self.fleet.seen(node, now_ns)
+                    for kind, node in zip(event.types, event.objects, strict=True):
+                        self.fleet.seen(kind, node, now_ns)
                 case ObjectsSeen():
                     for kind, pod in zip(event.types, event.objects, strict=True):
                         self.life.seen(kind, pod, now_ns)
@@ -80,7 +80,7 @@ class HollowNodes:
 
     def gauges(self) -> Mapping[str, float]:
         """Nodes by state and pods, for the supervisor."""
-        counts = np.bincount(self.fleet.rows.state, minlength=READY + 1)
+        counts = np.bincount(self.fleet.rows.state, minlength=DEREGISTERED + 1)
         return {
             "nodes": float(len(self.fleet.rows.names)),
             "nodes_ready": float(counts[READY]),

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 import orjson
 
-from api.calls import ApiReply
+from api.calls import DELETED, ApiReply
 from api.core import JsonObject
 from api.streams import Stream
 from api.times import micro_time, rfc3339
 from hollow_node import documents
 from hollow_node.node_list import NodeShape
-from hollow_node.node_rows import ABSENT, NO_LEASE, NOT_READY, READY, NodeRows
+from hollow_node.node_rows import ABSENT, DEREGISTERED, NO_LEASE, NOT_READY, READY, NodeRows
 from hollow_node.outbox import Outbox
 
 SECOND = 1_000_000_000
@@ -59,14 +59,19 @@ class Fleet:
             elif rows.lease_due_ns[row] <= now_ns + QUANTUM_NS:
                 self._renew(row, now_ns)
             else:
+                # Only a node that others called unwell needs more than a heartbeat.
                 self._report(row, now_ns, ready=bool(rows.unwell[row]))
 
-    def seen(self, node: JsonObject, now_ns: int) -> None:
+    def seen(self, kind: int, node: JsonObject, now_ns: int) -> None:
         """Others may have set a condition while a kubelet was not heard of; it sets it right at
-        its next look, which comes every ten seconds."""
+        its next look, which comes every ten seconds. A node that others delete stays away."""
         rows = self.rows
         row = rows.index.get(node["metadata"]["name"])
         if row is None:
+            return
+        if kind == DELETED:
+            if rows.uids[row] == node["metadata"].get("uid"):
+                rows.enter(row, DEREGISTERED, rows.NEVER)
             return
         conditions = node.get("status", {}).get("conditions") or ()
         unwell = any(one["type"] == "Ready" and one["status"] != "True" for one in conditions)
@@ -122,6 +127,8 @@ class Fleet:
     def _find_lease(self, row: int) -> None:
         def found(reply: ApiReply, now_ns: int) -> None:
             rows = self.rows
+            if rows.state[row] == DEREGISTERED:
+                return
             if reply.code == 200:
                 rows.lease_revision[row] = reply.revision
                 rows.lease_due_ns[row] = now_ns
@@ -166,6 +173,8 @@ class Fleet:
 
     def _lease_written(self, row: int, revision: int, now_ns: int) -> None:
         rows = self.rows
+        if rows.state[row] == DEREGISTERED:
+            return
         rows.lease_revision[row] = revision
         jitter = self._stream.below(self._period_ns // 25 + 1)
         # A fresh fleet would renew in one burst: its first period is spread over all of it.
@@ -195,7 +204,7 @@ class Fleet:
                 rows.status_due_ns[row] = now_ns + max(wait, QUANTUM_NS)
                 rows.due_ns[row] = min(rows.lease_due_ns[row], rows.status_due_ns[row])
             elif reply.code == 404:
-                rows.enter(row, ABSENT, now_ns + RETRY_NS)
+                rows.enter(row, DEREGISTERED, rows.NEVER)
             else:
                 rows.due_ns[row] = now_ns + RETRY_NS
                 if rows.state[row] == READY:

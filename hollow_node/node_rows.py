@@ -10,10 +10,12 @@ from api.core import InvariantError
 from hollow_node.node_list import NodeShape
 
 ABSENT: Final = 0
-"""No Node object yet, or it was deleted."""
+"""No Node object yet."""
 NO_LEASE: Final = 1
 NOT_READY: Final = 2
 READY: Final = 3
+DEREGISTERED: Final = 4
+"""Its Node was deleted by somebody: a kubelet registers at its start only, so it stays away."""
 
 
 class NodeRows:
@@ -56,8 +58,8 @@ class NodeRows:
         return None if soonest == self.NEVER else soonest
 
     def check(self) -> None:
-        """A ready node has a uid and a lease; a state is one of four."""
-        if not ((self.state >= ABSENT) & (self.state <= READY)).all():
+        """A ready node has a uid and a lease; a state is one of five."""
+        if not ((self.state >= ABSENT) & (self.state <= DEREGISTERED)).all():
             raise InvariantError("a node is in an unknown state")
         for row in np.flatnonzero(self.state == READY).tolist():
             if not self.uids[row] or not self.lease_revision[row]:

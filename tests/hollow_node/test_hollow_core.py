@@ -281,3 +281,25 @@ def test_a_kubelet_sets_right_what_others_said_of_its_node() -> None:
     body = reports[0].body
     assert isinstance(body, dict)
     assert {"type": "Ready", "status": "True"}.items() <= body["status"]["conditions"][-1].items()
+
+
+def test_a_node_that_was_deleted_stays_away() -> None:
+    server = fleet(2)
+    server.run(T0)
+    node = {"metadata": {"name": "n-0", "uid": "uid-n-0"}}
+    server.log.clear()
+    server.run(T0, ObjectsSeen("nodes", [DELETED], [node], [99]))
+    now = T0
+    while now < T0 + 400 * SECOND:
+        now = server.core.next_wakeup_ns() or now
+        server.run(now)
+    assert {request.name for request in server.log} == {"n-1"}
+    assert server.core.gauges()["nodes_ready"] == 1
+
+
+def test_a_node_of_another_life_does_not_take_ours_away() -> None:
+    server = fleet(1)
+    server.run(T0)
+    node = {"metadata": {"name": "n-0", "uid": "an older one"}}
+    server.run(T0, ObjectsSeen("nodes", [DELETED], [node], [99]))
+    assert server.core.gauges()["nodes_ready"] == 1
