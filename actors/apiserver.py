@@ -18,9 +18,10 @@ from actors.net.exchange import Exchange
 from actors.net.https import HttpsBounds, HttpsServer, serve_https
 from actors.plan import ApiServerConfig
 from actors.program import Resolve
-from actors.security import read_tokens, server_ssl_context
+from actors.security import read_tokens, server_ssl_context, service_account_key
 from api.frames import FrameError
 from apiserver.core import ApiServerCore
+from apiserver.identity import Identities
 from apiserver.messages import (
     Answer,
     Answers,
@@ -159,8 +160,9 @@ class ApiServer:
             token: User(who.user, (*who.groups, "system:authenticated"), who.uid)
             for token, who in read_tokens(config.security).items()
         }
+        self._core.introduce(Identities(tokens, service_account_key(config.security)))
         bounds = HttpsBounds()
-        self._front = HttpFront(self, tokens, bounds.body_bytes_max)
+        self._front = HttpFront(self, bounds.body_bytes_max)
         context = server_ssl_context(config.security)
         self._https = await serve_https(
             self._front.handle, config.host, config.https_port, context, bounds
@@ -206,6 +208,9 @@ class ApiServer:
     def new_id(self) -> int:
         self._last_id += 1
         return self._last_id
+
+    def user_of(self, token: bytes) -> User | None:
+        return self._core.user_of_token(token, self._now_ns())
 
     def ask(self, request: HttpRequest, exchange: Exchange) -> None:
         self._asked[request.id] = exchange

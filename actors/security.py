@@ -6,6 +6,7 @@ A security directory (mode 0700) holds, each with mode 0600:
     apiserver.crt, apiserver.key   what its servers show, ECDSA P-256
     tokens.csv                     token,user,uid,"group,group": the format of kube-apiserver's
                                    --token-auth-file
+    service-account.key            signs the tokens of service accounts, 32 bytes
     cluster.json                   cluster_id, frame_token and created_ns
     kubeconfig                     once ``write_kubeconfig`` was called for this path
 
@@ -48,6 +49,7 @@ SERVICE_NAMES: Final = (
     "kubernetes.default.svc",
     "kubernetes.default.svc.cluster.local",
 )
+SERVICE_ACCOUNT_KEY: Final = "service-account.key"
 VALID_FROM: Final = timedelta(hours=-1)
 VALID_FOR: Final = timedelta(days=365)
 
@@ -86,6 +88,7 @@ def create_security(
     _write_private(home / "apiserver.crt", _pem(certificate) + _pem(authority))
     _write_private(home / "apiserver.key", _pem_key(key))
     _write_private(home / "tokens.csv", _tokens_csv())
+    _write_private(home / SERVICE_ACCOUNT_KEY, secrets.token_bytes(32))
     _write_private(
         home / "cluster.json", json.dumps({**identity, "created_ns": created_ns}).encode()
     )
@@ -120,6 +123,15 @@ def read_tokens(security: Security) -> dict[str, TokenUser]:
         groups = tuple(name for name in row[3].split(",") if name) if len(row) == 4 else ()
         tokens[row[0]] = TokenUser(row[1], row[2], groups)
     return tokens
+
+
+def service_account_key(security: Security) -> bytes:
+    """The key under which the cluster signs the tokens of service accounts."""
+    path = Path(security.directory) / SERVICE_ACCOUNT_KEY
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise SecurityError(f"{path} is missing") from None
 
 
 def token_of(security: Security, user: str) -> str:

@@ -37,11 +37,9 @@ _UNSERVED_SUBRESOURCES = (
     "attach",
     "ephemeralcontainers",
     "exec",
-    "log",
     "portforward",
     "proxy",
     "resize",
-    "token",
 )
 SPINE: Served = {
     "bindings": (),

@@ -18,6 +18,7 @@ from apiserver.answers import answer_of_error
 from apiserver.bootstrap import bootstrap
 from apiserver.cache import CacheEvent, ResourceCache
 from apiserver.feed import Feed
+from apiserver.identity import Identities
 from apiserver.messages import (
     Answer,
     Answers,
@@ -34,6 +35,7 @@ from apiserver.messages import (
     StreamsBusy,
     StreamsClosed,
     StreamsDrained,
+    User,
     WatchesArrived,
 )
 from apiserver.outbox import Outbox
@@ -90,6 +92,14 @@ class ApiServerCore:
                 self._second[group.encode(), plural.encode()] = cache
             else:
                 self._first[plural.encode()] = cache
+
+    def introduce(self, identities: Identities) -> None:
+        """Whose tokens are good: told by the shell before the first request."""
+        self._registry.identities = identities
+
+    def user_of_token(self, token: bytes, now_ns: int) -> User | None:
+        """Whom a bearer token stands for. Reads only."""
+        return self._registry.user_of_token(token, now_ns)
 
     # The mutator
 

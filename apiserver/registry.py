@@ -13,6 +13,7 @@ from api.kinds import SERVED, Kind, kind_of
 from api.storage import StoreRequest
 from api.streams import Stream
 from apiserver.cache import ResourceCache
+from apiserver.identity import Identities
 from apiserver.messages import Answer, User
 from apiserver.negotiate import OBJECT, Form
 from apiserver.podspecs import PodSpecs
@@ -98,6 +99,7 @@ class Registry:
         "addresses",
         "caches",
         "frontiers",
+        "identities",
         "names",
         "now_ns",
         "pod_specs",
@@ -111,6 +113,7 @@ class Registry:
         self.frontiers = [0] * len(sharding.groups)
         """For each group of shards: the merged revision up to which its caches are complete."""
         self.pod_specs = PodSpecs()
+        self.identities = Identities({}, b"")
         self._seed = seed
         self._name = name
         self.begin(0)
@@ -132,6 +135,10 @@ class Registry:
 
     def frontier(self, kind: Kind) -> int:
         return self.frontiers[self.sharding.group_of(kind.key)]
+
+    def user_of_token(self, token: bytes, now_ns: int) -> User | None:
+        """Whom a bearer token stands for."""
+        return self.identities.user_of(token, self.caches["serviceaccounts"], now_ns)
 
     def contents(self, kind: Kind) -> int:
         """Revision of the newest write, of any resource, that the caches of its group hold."""

@@ -1,59 +1,128 @@
-"""The questions that clients ask about themselves: who am I, may I.
+"""The questions of clients about tokens and rights: who am I, may I, whose token is this.
 
-Source: tests/golden/api/errors.jsonl, err-reviews. TokenReview and SelfSubjectRulesReview need what
-the shell alone knows, or roles; they are not here and answer 501.
+Source: tests/golden/api/errors.jsonl, err-reviews.
 """
 
+from collections.abc import Callable
+
 from api.core import JsonObject
-from api.errors import BadRequest, Cause, Invalid, MethodNotAllowed, NotImplemented501
+from api.errors import BadRequest, Cause, Invalid, MethodNotAllowed
+from api.kinds import Kind, kind_by_gvk
 from api.protobuf import decode_body
+from api.structure import cannot_handle, check_structure
 from api.times import rfc3339
 from apiserver.answers import answer_of_object
-from apiserver.messages import Answer, HttpRequest
+from apiserver.authorize import may, may_path, path_rules_of, rules_of
+from apiserver.identity import ISSUER
+from apiserver.messages import Answer, HttpRequest, User
 from apiserver.registry import Registry
 from apiserver.untrusted import parse_json
 
-REVIEWS = frozenset(
-    (
-        ("authorization.k8s.io", "selfsubjectaccessreviews"),
-        ("authorization.k8s.io", "subjectaccessreviews"),
-        ("authorization.k8s.io", "selfsubjectrulesreviews"),
-        ("authentication.k8s.io", "selfsubjectreviews"),
-        ("authentication.k8s.io", "tokenreviews"),
-    )
-)
-_ADMINS = "system:masters"
+_AUTHORIZATION = "authorization.k8s.io"
+_AUTHENTICATION = "authentication.k8s.io"
 
 
 def review(registry: Registry, http: HttpRequest, resource: str) -> Answer:
     """Answer a review at once: nothing is stored."""
     if http.method != "POST":
         raise MethodNotAllowed
-    if resource in ("selfsubjectrulesreviews", "tokenreviews"):
-        raise NotImplemented501(resource)
     user = http.impersonate or http.user
-    if resource == "selfsubjectreviews":
-        info: JsonObject = {"username": user.name}
-        if user.uid:
-            info["uid"] = user.uid
-        info["groups"] = list(user.groups)
-        meta = {"creationTimestamp": rfc3339(registry.now_ns)}
-        return _answer(
-            "SelfSubjectReview", "authentication.k8s.io/v1", meta, None, {"userInfo": info}
-        )
-    spec = _spec(http)
-    both = spec.get("resourceAttributes") is None, spec.get("nonResourceAttributes") is None
-    if both[0] == both[1]:
+    kind, group, answer = _REVIEWS[resource]
+    spec = _spec(http, kind_by_gvk(group, "v1", kind))
+    meta = {"creationTimestamp": rfc3339(registry.now_ns)} if kind == "SelfSubjectReview" else {}
+    document: JsonObject = {"kind": kind, "apiVersion": f"{group}/v1", "metadata": meta}
+    shown = {} if kind == "SelfSubjectRulesReview" else spec
+    if kind != "SelfSubjectReview":
+        document["spec"] = shown
+    document["status"] = answer(registry, user, spec)
+    return answer_of_object(201, document)
+
+
+def _who_am_i(registry: Registry, user: User, spec: JsonObject) -> JsonObject:
+    return {"userInfo": _info(user)}
+
+
+def _whose_token(registry: Registry, user: User, spec: JsonObject) -> JsonObject:
+    token: str = spec.get("token") or ""
+    if not token:
+        cause = Cause.required("spec.token", "token is required")
+        raise Invalid(f"TokenReview.{_AUTHENTICATION}", "", [cause])
+    audiences = spec.get("audiences") or [ISSUER]
+    holder = registry.user_of_token(token.encode(), registry.now_ns)
+    if holder is None:
+        return {"user": {}, "error": "invalid bearer token"}
+    if ISSUER not in audiences:
+        text = f'token audiences ["{ISSUER}"] is invalid for the target audiences {audiences}'
+        return {"user": {}, "error": text}
+    return {"authenticated": True, "user": _info(holder), "audiences": [ISSUER]}
+
+
+def _may_i(registry: Registry, user: User, spec: JsonObject) -> JsonObject:
+    return {"allowed": _allowed(user, spec)}
+
+
+def _may_he(registry: Registry, user: User, spec: JsonObject) -> JsonObject:
+    named = User(spec.get("user") or "", tuple(spec.get("groups") or ()))
+    if not named.name and not named.groups:
+        cause = Cause.invalid("spec.user", "", "at least one of user or group must be specified")
+        raise Invalid(f".{_AUTHORIZATION}", "", [cause])
+    return {"allowed": _allowed(named, spec)}
+
+
+def _allowed(user: User, spec: JsonObject) -> bool:
+    resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+    if (resource is None) == (path is None):
         text = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
         cause = Cause.invalid("spec.resourceAttributes", None, text)
-        raise Invalid(".authorization.k8s.io", "", [cause])
-    groups = user.groups if resource.startswith("self") else tuple(spec.get("groups") or ())
-    kind = "SelfSubjectAccessReview" if resource.startswith("self") else "SubjectAccessReview"
-    status = {"allowed": _ADMINS in groups}
-    return _answer(kind, "authorization.k8s.io/v1", {}, spec, status)
+        raise Invalid(f".{_AUTHORIZATION}", "", [cause])
+    if resource is None:
+        assert path is not None
+        return may_path(user, path.get("verb", ""), path.get("path", ""))
+    word = resource.get("resource", "")
+    if resource.get("subresource"):
+        word += f"/{resource['subresource']}"
+    return may(user, resource.get("verb", ""), resource.get("group", ""), word)
 
 
-def _spec(http: HttpRequest) -> JsonObject:
+def _what_may_i(registry: Registry, user: User, spec: JsonObject) -> JsonObject:
+    return {
+        "resourceRules": [
+            {
+                "verbs": list(rule.verbs),
+                "apiGroups": list(rule.groups),
+                "resources": list(rule.resources),
+            }
+            for rule in rules_of(user)
+        ],
+        "nonResourceRules": [
+            {"verbs": list(rule.verbs), "nonResourceURLs": list(rule.paths)}
+            for rule in path_rules_of(user)
+        ],
+        "incomplete": False,
+    }
+
+
+def _info(user: User) -> JsonObject:
+    info: JsonObject = {"username": user.name}
+    if user.uid:
+        info["uid"] = user.uid
+    info["groups"] = list(user.groups)
+    return info
+
+
+_Reply = Callable[[Registry, User, JsonObject], JsonObject]
+_REVIEWS: dict[str, tuple[str, str, _Reply]] = {
+    "selfsubjectreviews": ("SelfSubjectReview", _AUTHENTICATION, _who_am_i),
+    "tokenreviews": ("TokenReview", _AUTHENTICATION, _whose_token),
+    "selfsubjectaccessreviews": ("SelfSubjectAccessReview", _AUTHORIZATION, _may_i),
+    "subjectaccessreviews": ("SubjectAccessReview", _AUTHORIZATION, _may_he),
+    "localsubjectaccessreviews": ("LocalSubjectAccessReview", _AUTHORIZATION, _may_he),
+    "selfsubjectrulesreviews": ("SelfSubjectRulesReview", _AUTHORIZATION, _what_may_i),
+}
+REVIEWS = frozenset((group, resource) for resource, (_, group, _) in _REVIEWS.items())
+
+
+def _spec(http: HttpRequest, kind: Kind) -> JsonObject:
     try:
         if http.content_type.startswith("application/vnd.kubernetes.protobuf"):
             body: object = decode_body(http.body)
@@ -61,15 +130,10 @@ def _spec(http: HttpRequest) -> JsonObject:
             body = parse_json(http.body)
     except ValueError as error:
         raise BadRequest(f"the object provided is unrecognized: {error}") from None
-    spec = body.get("spec") if isinstance(body, dict) else None
-    return spec if isinstance(spec, dict) else {}
-
-
-def _answer(
-    kind: str, api_version: str, meta: JsonObject, spec: JsonObject | None, status: JsonObject
-) -> Answer:
-    document: JsonObject = {"kind": kind, "apiVersion": api_version, "metadata": meta}
-    if spec is not None:
-        document["spec"] = spec
-    document["status"] = status
-    return answer_of_object(201, document)
+    if not isinstance(body, dict):
+        raise BadRequest(f"the object provided is unrecognized (must be of type {kind.kind})")
+    found = check_structure(kind.type_name, body)
+    if found.error is not None:
+        raise cannot_handle(kind, found.error)
+    spec: JsonObject = body.get("spec") or {}
+    return spec

@@ -12,8 +12,15 @@ from urllib.parse import unquote
 from api.conversion import View, view_of
 from api.deprecations import DEPRECATED
 from api.discovery import SPINE
-from api.errors import Forbidden, MethodNotAllowed, NotFound, RequestEntityTooLarge
+from api.errors import (
+    Forbidden,
+    MethodNotAllowed,
+    NotFound,
+    NotImplemented501,
+    RequestEntityTooLarge,
+)
 from api.kinds import SERVED, Kind, UnknownKindError, kind_by_path, kind_of
+from apiserver.authorize import ADMINS, may, may_path
 from apiserver.documents import document
 from apiserver.messages import Answer, FrameCall, FrameWatch, HttpRequest, User
 from apiserver.negotiate import FRAME, OBJECT, Form, boolean, form_of, parse_query
@@ -22,8 +29,10 @@ from apiserver.reviews import REVIEWS, review
 from apiserver.verbs.apply import patch_or_apply
 from apiserver.verbs.create import create
 from apiserver.verbs.delete import delete, delete_collection
+from apiserver.verbs.logs import read_log
 from apiserver.verbs.read import get, list_objects
 from apiserver.verbs.subresources import bind, evict, get_scale, set_scale
+from apiserver.verbs.tokens import request_token
 from apiserver.verbs.update import update
 from apiserver.verbs.watch import frame_watch, watch
 from apiserver.views import through_view, warned
@@ -31,13 +40,8 @@ from apiserver.views import through_view, warned
 BODY_BYTES_MAX = 3 * 1024 * 1024
 """Source: DefaultMaxRequestBodyBytes, apiserver/pkg/server/config.go."""
 
-ADMINS = "system:masters"
 _PARTS = User("system:hollowfleet", (ADMINS, "system:authenticated"))
 """Who calls over frames: a part of this cluster, admitted by the handshake's token."""
-_OPEN_PATHS = ("/healthz", "/livez", "/readyz", "/version", "/api", "/apis", "/openapi")
-"""Paths that every authenticated user may read. Source: ClusterRoles system:discovery and
-system:public-info-viewer in tests/golden/api/bootstrap.jsonl."""
-
 _METHODS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
@@ -149,8 +153,10 @@ def _start_of(request: Request, target: Target) -> Start:
         return bind
     if target.subresource:
         sub = kind.subresource(target.subresource)
-        if sub is None or (kind.key, sub.name) not in _SUBRESOURCES:
+        if sub is None:
             raise NotFound
+        if (kind.key, sub.name) not in _SUBRESOURCES:
+            raise NotImplemented501(f"{kind.key}/{sub.name}")
         start = _SUBRESOURCES[kind.key, sub.name].get(verb)
         if start is None:
             raise MethodNotAllowed
@@ -183,6 +189,8 @@ _OWN: dict[tuple[str, str], dict[str, Start]] = {
     ("namespaces", "finalize"): {"update": update},
     ("pods", "binding"): {"create": bind},
     ("pods", "eviction"): {"create": evict},
+    ("pods", "log"): {"get": read_log},
+    ("serviceaccounts", "token"): {"create": request_token},
 }
 _SHARED: dict[str, dict[str, Start]] = {"status": _STATUS, "approval": _STATUS, "scale": _SCALE}
 _SUBRESOURCES: dict[tuple[str, str], dict[str, Start]] = {
@@ -227,21 +235,19 @@ def verb_of_watch(registry: Registry, opened: FrameWatch) -> AnyVerb | Answer:
 
 
 def _authorize(http: HttpRequest, target: Target, verb: str) -> None:
-    """Admins may all, others nothing: there are no roles yet. Forbidden, as recorded."""
+    """Forbidden, as recorded."""
     user, word = http.user, verb or http.method.lower()
     if http.impersonate is not None:
         if ADMINS not in user.groups:
             word = f"impersonate-on:user-info:{word}"
         else:
             user = http.impersonate
-    if ADMINS in user.groups:
-        return
-    if (target.group, target.resource) in REVIEWS and target.resource.startswith("selfsubject"):
-        return
-    where = f'in the namespace "{target.namespace}"' if target.namespace else "at the cluster scope"
     resource = target.resource
     if target.subresource:
         resource += f"/{target.subresource}"
+    if may(user, word, target.group, resource):
+        return
+    where = f'in the namespace "{target.namespace}"' if target.namespace else "at the cluster scope"
     key = f"{target.group}/{target.resource}" if target.group else target.resource
     raise Forbidden(
         key,
@@ -253,8 +259,8 @@ def _authorize(http: HttpRequest, target: Target, verb: str) -> None:
 
 def _authorize_path(http: HttpRequest) -> None:
     """Anybody may see what is there and whether it is well. Forbidden."""
-    if ADMINS in http.user.groups or http.path.startswith(_OPEN_PATHS):
-        return
-    raise Forbidden(
-        "", "", f'User "{http.user.name}" cannot {http.method.lower()} path "{http.path}"'
-    )
+    user, verb = http.impersonate or http.user, http.method.lower()
+    if http.impersonate is not None and ADMINS not in http.user.groups:
+        user = User("")
+    if not may_path(user, "get" if verb == "head" else verb, http.path):
+        raise Forbidden("", "", f'User "{http.user.name}" cannot {verb} path "{http.path}"')

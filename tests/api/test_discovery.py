@@ -124,7 +124,7 @@ def test_the_core_group() -> None:
         "kind": "Eviction",
         "verbs": ["create"],
     }
-    assert "pods/log" not in rows
+    assert "pods/exec" not in rows
     assert "storageVersionHash" not in rows["bindings"]
 
 

@@ -22,7 +22,7 @@ class Server:
     def __init__(self, http: httpx.AsyncClient, stores: list[FrameClient], admin: str) -> None:
         self.http = http
         self.stores = stores
-        self.tokens = {"": admin, "alice": "alice-token", "invalid": "no-such-token"}
+        self.tokens = {"": admin, "alice": "usertok", "invalid": "no-such-token"}
 
     async def compact(self) -> None:
         """Forget the history of the store up to now."""
@@ -37,7 +37,7 @@ async def running_server() -> AsyncIterator[Server]:
     with tempfile.TemporaryDirectory() as home:
         security = create_security(f"{home}/security")
         tokens = Path(security.directory) / "tokens.csv"
-        tokens.write_text(f"{tokens.read_text()}alice-token,alice,u-alice,dev\n")
+        tokens.write_text(f"{tokens.read_text()}usertok,alice,u-alice,dev\n")
         shards = [
             await store.start(
                 StoreConfig(number, f"{home}/{name}", security, durability="buffered"), _nowhere
