@@ -13,7 +13,7 @@ from typing import assert_never
 
 from api.core import InvariantError
 from api.errors import ApiError, BadRequest, InternalError, ServiceUnavailable, TooManyRequests
-from api.storage import StoreReply
+from api.storage import StoreReply, StoreRequest
 from apiserver.answers import answer_of_error
 from apiserver.bootstrap import bootstrap
 from apiserver.cache import CacheEvent, ResourceCache
@@ -38,6 +38,7 @@ from apiserver.messages import (
     User,
     WatchesArrived,
 )
+from apiserver.metrics import NOTHING_ASKED, Asked, Metrics
 from apiserver.outbox import Outbox
 from apiserver.registry import AnyVerb, FreshAsk, Registry, RevisionAsk, StoreAsk
 from apiserver.routes import verb_of_call, verb_of_http, verb_of_watch
@@ -48,6 +49,7 @@ from apiserver.watch import OpenedWatch
 
 _BOOTSTRAP = -1
 """Id of the server's own task; those of requests are not negative."""
+_REFUSED = (NOTHING_ASKED, 0)
 RETRY_NS = 100_000_000
 """Pause before a shard that failed while loading is loaded again, or its stream opened again."""
 
@@ -55,12 +57,15 @@ RETRY_NS = 100_000_000
 class Task:
     """One request under way."""
 
-    __slots__ = ("closed", "id", "verb")
+    __slots__ = ("closed", "id", "sent", "sent_ns", "verb")
 
     def __init__(self, task_id: int, verb: AnyVerb) -> None:
         self.id = task_id
         self.verb = verb
         self.closed = False
+        self.sent: StoreRequest = ()
+        """What it last asked the store, and when."""
+        self.sent_ns = 0
 
 
 class ApiServerCore:
@@ -75,6 +80,10 @@ class ApiServerCore:
             Feed(shards, self._outbox, self._find, self._happened, partial(self._advanced, group))
             for group, shards in enumerate(sharding.groups)
         ]
+        self._metrics = Metrics()
+        self._registry.report = self._report
+        self._under_way: dict[int, tuple[Asked, int]] = {}
+        """What each request that has no answer yet is about, and when it was taken up."""
         self._tasks: dict[int, Task] = {}
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
         self._sequence = 0
@@ -155,6 +164,8 @@ class ApiServerCore:
     # Requests
 
     def _begin(self, request_id: int, start: Callable[[], AnyVerb | Answer]) -> None:
+        registry = self._registry
+        registry.asked = NOTHING_ASKED
         if len(self._tasks) >= self._in_flight_max:
             self._answer(
                 request_id,
@@ -172,6 +183,7 @@ class ApiServerCore:
         except Exception as bug:
             self._crashed(request_id, bug)
             return
+        self._under_way[request_id] = registry.asked, registry.now_ns
         if isinstance(verb, Answer):
             self._answer(request_id, verb)
             return
@@ -205,6 +217,7 @@ class ApiServerCore:
             return
         match ask:
             case StoreAsk(shard, request):
+                task.sent, task.sent_ns = request, self._registry.now_ns
                 self._outbox.send(shard, request, partial(self._store_replied, task))
             case FreshAsk(group):
                 self._feeds[group].fresh(partial(self._fresh, task))
@@ -223,6 +236,7 @@ class ApiServerCore:
         if isinstance(result, Answer):
             self._answer(task.id, result)
             return
+        self._count(task.id, 200)
         if not result.over_frames:
             self._opened.append(StreamOpened(task.id, result.content_type))
         self._streams.open(result)
@@ -235,8 +249,12 @@ class ApiServerCore:
     def _store_replied(self, task: Task, reply: StoreReply | None) -> None:
         if reply is None:
             self._fail(task, "the store did not answer; the outcome of this request is unknown")
-        else:
-            self._resume(task, reply)
+            return
+        asked = self._under_way.get(task.id)
+        if asked is not None and asked[0].kind is not None:
+            duration_ns = self._registry.now_ns - task.sent_ns
+            self._metrics.stored(task.sent, asked[0].kind, duration_ns)
+        self._resume(task, reply)
 
     def _fresh(self, task: Task, answered: bool) -> None:
         if answered:
@@ -276,11 +294,26 @@ class ApiServerCore:
         self._bootstrapping = False
 
     def _answer(self, request_id: int, answer: Answer) -> None:
+        self._count(request_id, answer.code)
         ids, answers = self._answered
         ids.append(request_id)
         answers.append(answer)
 
+    def _count(self, request_id: int, code: int) -> None:
+        asked, begun_ns = self._under_way.pop(request_id, _REFUSED)
+        begun_ns = begun_ns or self._registry.now_ns
+        self._metrics.answered(asked, code, self._registry.now_ns - begun_ns)
+
+    def _report(self) -> str:
+        caches = self._registry.caches.values()
+        return self._metrics.text(
+            [asked for asked, _ in self._under_way.values()],
+            self._streams.by_kind(),
+            {cache.kind: len(cache.records) for cache in caches if cache.records},
+        )
+
     def _close(self, stream: int) -> None:
+        self._under_way.pop(stream, None)
         task = self._tasks.pop(stream, None)
         if task is not None:
             task.closed = True

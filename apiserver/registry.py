@@ -15,6 +15,7 @@ from api.streams import Stream
 from apiserver.cache import ResourceCache
 from apiserver.identity import Identities
 from apiserver.messages import Answer, User
+from apiserver.metrics import NOTHING_ASKED
 from apiserver.negotiate import OBJECT, Form
 from apiserver.podspecs import PodSpecs
 from apiserver.services import Addresses
@@ -97,12 +98,14 @@ class Registry:
         "_name",
         "_seed",
         "addresses",
+        "asked",
         "caches",
         "frontiers",
         "identities",
         "names",
         "now_ns",
         "pod_specs",
+        "report",
         "sharding",
         "uids",
     )
@@ -114,6 +117,10 @@ class Registry:
         """For each group of shards: the merged revision up to which its caches are complete."""
         self.pod_specs = PodSpecs()
         self.identities = Identities({}, b"")
+        self.report: Callable[[], str] = str
+        """Makes the text of /metrics: set by the core, which counts."""
+        self.asked = NOTHING_ASKED
+        """What the request is about that is being taken up."""
         self._seed = seed
         self._name = name
         self.begin(0)

@@ -23,6 +23,7 @@ from api.kinds import SERVED, Kind, UnknownKindError, kind_by_path, kind_of
 from apiserver.authorize import ADMINS, may, may_path
 from apiserver.documents import document
 from apiserver.messages import Answer, FrameCall, FrameWatch, HttpRequest, User
+from apiserver.metrics import CONTENT_TYPE, Asked
 from apiserver.negotiate import FRAME, OBJECT, Form, boolean, form_of, parse_query
 from apiserver.registry import AnyVerb, Registry, Request
 from apiserver.reviews import REVIEWS, review
@@ -89,6 +90,9 @@ def verb_of_http(registry: Registry, http: HttpRequest) -> AnyVerb | Answer:
     target = parse_path(http.path)
     if target is None:
         _authorize_path(http)
+        registry.asked = Asked(_METHODS.get(http.method, ""))
+        if http.path == "/metrics" and http.method == "GET":
+            return Answer(200, registry.report().encode(), content_type=CONTENT_TYPE)
         return document(http)
     verb = _METHODS.get(http.method, "")
     query = parse_query(http.query)
@@ -104,6 +108,7 @@ def verb_of_http(registry: Registry, http: HttpRequest) -> AnyVerb | Answer:
     if (target.group, target.resource) in REVIEWS:
         return review(registry, http, target.resource)
     kind, view = _kind(target)
+    registry.asked = Asked(verb, kind, target.subresource, _scope(target, verb))
     request = Request(http.id, http.impersonate or http.user, verb, kind)
     request.namespace, request.name = target.namespace, target.name
     request.subresource = target.subresource
@@ -216,6 +221,7 @@ def verb_of_call(registry: Registry, call: FrameCall) -> AnyVerb | Answer:
     target = Target(
         "", "", call.resource, call.namespace, call.name, call.subresource, False, False
     )
+    registry.asked = Asked(call.verb, request.kind, call.subresource, _scope(target, call.verb))
     return _start_of(request, target)(registry, request)
 
 
@@ -224,6 +230,9 @@ def verb_of_watch(registry: Registry, opened: FrameWatch) -> AnyVerb | Answer:
     if opened.resource not in SERVED:
         raise NotFound
     request = Request(opened.id, _PARTS, "watch", kind_of(opened.resource))
+    registry.asked = Asked(
+        "watch", request.kind, "", "namespace" if opened.namespace else "cluster"
+    )
     request.namespace = opened.namespace
     request.options = {
         "labelSelector": opened.label_selector,
@@ -232,6 +241,13 @@ def verb_of_watch(registry: Registry, opened: FrameWatch) -> AnyVerb | Answer:
     request.form = FRAME
     request.over_frames = True
     return frame_watch(registry, request, opened.revision)
+
+
+def _scope(target: Target, verb: str) -> str:
+    """Source: CleanScope, apiserver/pkg/endpoints/metrics/metrics.go."""
+    if target.name or verb == "create":
+        return "resource"
+    return "namespace" if target.namespace else "cluster"
 
 
 def _authorize(http: HttpRequest, target: Target, verb: str) -> None:

@@ -6,12 +6,14 @@ changes that happen meanwhile queue behind it. Bookmarks and ends are timers.
 
 import heapq
 import traceback
+from collections import Counter
 from collections.abc import Sequence
 
 import orjson
 
 from api.calls import ADDED, BOOKMARK, ERROR
 from api.errors import Expired
+from api.kinds import Kind
 from apiserver.cache import CacheEvent
 from apiserver.forms import event_line
 from apiserver.messages import Crashed, Effect, EndStreams, StreamBodies, StreamBytes
@@ -47,6 +49,10 @@ class Streams:
 
     def __len__(self) -> int:
         return len(self._watchers)
+
+    def by_kind(self) -> dict[Kind, int]:
+        """How many watches of each kind are open."""
+        return dict(Counter(watcher.cache.kind for watcher in self._watchers))
 
     def open(self, opened: OpenedWatch) -> None:
         watcher, now_ns = opened.watcher, self._registry.now_ns

@@ -257,7 +257,7 @@ def test_only_admins_may(rig: Rig) -> None:
 def test_what_is_not_there_says_so(rig: Rig) -> None:
     assert rig.call("GET", "/api/v1/componentstatuses")[0] == 404
     assert rig.call("GET", f"{PODS}/p/log")[0] == 404
-    assert rig.ask("GET", "/metrics").code == 404
+    assert rig.ask("GET", "/nothing").code == 404
 
 
 def test_services_get_addresses_of_their_own(rig: Rig) -> None:
