@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scheduler.coupling import Coupling, coupling_of
 from scheduler.explain import NOBODY, Pod
 from scheduler.framework import Score, normalised, share
-from scheduler.node_table import IntArray, Mask, NodeTable
+from scheduler.node_table import SINGLE_ROWS_MAX, IntArray, Mask, NodeTable
 from scheduler.pod_shape import Shape
 from scheduler.profile import NODE_FILTERS, NODE_SCORES
 from scheduler.tie import FIRST
@@ -27,8 +27,8 @@ NO_ROWS: IntArray = np.zeros(0, np.int64)
 VIEW_CELLS_MAX = 1 << 25
 """Rows of all remembered shapes together; a row of a shape takes about 40 bytes at most."""
 VIEWS_MAX = 4096
-SINGLE_ROWS_MAX = 12
-"""Up to so many changed rows are rescored one by one; more of them as a vector."""
+SHARES_MAX = 64
+"""Normalised levels of one static view kept."""
 
 _STATIC_FILTERS = tuple(plugin for plugin in NODE_FILTERS if plugin.static)
 _DYNAMIC_FILTERS = tuple(plugin for plugin in NODE_FILTERS if not plugin.static)
@@ -41,12 +41,17 @@ Scores = npt.NDArray[np.int32]
 class StaticView:
     """What the Node objects alone say about a shape."""
 
-    __slots__ = ("_groups", "admitted", "constant", "fixed", "images_matter", "levels", "version")
+    __slots__ = (
+        "_descending", "_groups", "_shares", "admitted", "constant", "fixed", "images_matter",
+        "levels", "version",
+    )  # fmt: skip
 
     def __init__(self, shape: Shape, table: NodeTable) -> None:
         rows = slice(0, table.rows)
         self.version = (table.static_version, table.image_version)
         self._groups: list[tuple[dict[str, int], IntArray]] | None = None
+        self._descending: list[list[tuple[int, IntArray]]] | None = None
+        self._shares: dict[tuple[int, int], Scores] = {}
         self.images_matter = any(name in table.images for name in shape.key.images)
         self.admitted: Mask = table.alive[rows].copy()
         """[row]: passes the static filters."""
@@ -70,6 +75,28 @@ class StaticView:
             else:
                 self.constant += share(0, 0, score.normalise) * score.weight
         self.fixed += self.constant
+
+    def weighted_shares(self, level: int, maximum: int) -> Scores:
+        """[row]: what a level adds to the total when this is the maximum. Worked out once."""
+        known = self._shares.get((level, maximum))
+        if known is None:
+            score, raw = self.levels[level]
+            known = (normalised(raw, maximum, score.normalise) * score.weight).astype(np.int32)
+            if len(self._shares) >= SHARES_MAX:
+                self._shares.clear()
+            self._shares[level, maximum] = known
+        return known
+
+    def descending(self) -> list[list[tuple[int, IntArray]]]:
+        """For each level its values among the admitted rows, highest first, and their rows."""
+        if self._descending is None:
+            rows = np.flatnonzero(self.admitted)
+            self._descending = []
+            for _, raw in self.levels:
+                own = raw[rows]
+                values = np.unique(own)[::-1].tolist()
+                self._descending.append([(value, rows[own == value]) for value in values])
+        return self._descending
 
     def groups(self) -> list[tuple[dict[str, int], IntArray]]:
         """Admitted rows by equal levels: raw score by plugin, and the rows. Worked out once."""
@@ -119,11 +146,12 @@ class ShapeView:
         feasible = static.admitted.copy()
         for plugin in self._filters:
             feasible &= plugin.passes(shape, table, rows)
-        base = static.fixed.astype(np.int64)
+        base = static.fixed.copy()
         for score in self._scores:
-            base += score.raw(shape, table, rows) * score.weight
-        base[~feasible] = NOWHERE
-        self.base: Scores = base.astype(np.int32)
+            raw = score.raw(shape, table, rows)
+            base += raw if score.weight == 1 else raw * score.weight
+        np.copyto(base, NOWHERE, where=~feasible)
+        self.base: Scores = base
         """[row]: weighted score without the levels; NOWHERE where the pod cannot go."""
         self.maxima: list[int] = []
         self._witnesses: dict[int, int] = {}
@@ -194,13 +222,17 @@ class ShapeView:
 
     def _totals(self, maxima: Sequence[int], feasible: Mask) -> Scores:
         total = self.base.copy()
-        for (score, raw), maximum in zip(self.static.levels, maxima, strict=True):
-            shares = normalised(raw, maximum, score.normalise) * score.weight
-            total += np.where(feasible, shares, 0).astype(np.int32)
+        for level, maximum in enumerate(maxima):
+            total += self.static.weighted_shares(level, maximum)
+        np.copyto(total, NOWHERE, where=~feasible)
         return total
 
     def _present_maxima(self, feasible: Mask) -> list[int]:
-        return [int(raw.max(where=feasible, initial=0)) for _, raw in self.static.levels]
+        """The levels' maxima over the feasible rows; 0 where there are none."""
+        found = []
+        for parts in self.static.descending():
+            found.append(next((value for value, rows in parts if feasible[rows].any()), 0))
+        return found
 
     def totals_over(self, feasible: Mask) -> Scores:
         """[row]: totals when only these of the feasible rows count."""
@@ -219,13 +251,22 @@ class ShapeView:
         if moved and self._present_maxima(self.base != NOWHERE) != self.maxima:
             self._set_levels()
             return
-        rows = np.array(changed, np.int64)
-        total = self.base[rows]
-        feasible = total != NOWHERE
-        for (score, raw), maximum in zip(self.static.levels, self.maxima, strict=True):
-            shares = normalised(raw[rows], maximum, score.normalise) * score.weight
-            total += np.where(feasible, shares, 0).astype(np.int32)
-        self.total[rows] = total
+        shares = [
+            self.static.weighted_shares(level, maximum) for level, maximum in enumerate(self.maxima)
+        ]
+        for row in changed if len(changed) <= SINGLE_ROWS_MAX else ():
+            total = self.base.item(row)
+            if total != NOWHERE:
+                for part in shares:
+                    total += part.item(row)
+            self.total[row] = total
+        if len(changed) > SINGLE_ROWS_MAX:
+            rows = np.array(changed, np.int64)
+            totals = self.base[rows]
+            feasible = totals != NOWHERE
+            for part in shares:
+                totals += np.where(feasible, part[rows], 0)
+            self.total[rows] = totals
 
 
 class Engine:

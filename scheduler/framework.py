@@ -9,11 +9,11 @@ Source: pkg/scheduler/framework/interface.go; the vector form is our own.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 
-from scheduler.node_table import IntArray, Mask, NodeTable, Rows
+from scheduler.node_table import FloatArray, IntArray, Mask, NodeTable, Rows
 from scheduler.pod_shape import Shape
 
 SCORE_MAX = 100
@@ -77,6 +77,11 @@ def one_reason(
         return (Reason(text, everywhere, everywhere if hopeless else ~everywhere),)
 
     return reasons
+
+
+def narrow(points: FloatArray) -> IntArray:
+    """Points without their fraction, in 32 bits: sums of these are the fastest."""
+    return cast(IntArray, points.astype(np.int32))
 
 
 def normalised(raw: IntArray, maximum: int, how: Normalise) -> IntArray:

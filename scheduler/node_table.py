@@ -24,12 +24,17 @@ from scheduler.volumes import VolumeUse, empty_catalog
 from scheduler.workloads import Workloads
 
 IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 Rows = slice | IntArray
 """Which rows a vector function looks at: all, or some by index."""
 
+WIDE = 1 << 45
+"""A hundred times as much is still far below 2 ** 53."""
 LOG_MAX = 1 << 17
 """Entries of the change log kept; who is further behind starts anew."""
+SINGLE_ROWS_MAX = 12
+"""Up to so many changed rows are worked out one by one; more of them as a vector."""
 LABEL_COLUMNS_MAX = 256
 REMEMBERED_CELLS_MAX = 1 << 24
 """Rows of all that plugins remember together."""
@@ -66,6 +71,15 @@ class NodeTable:
         self.free: IntArray = np.zeros((resources, capacity), np.int64)
         # [cpu millicores or memory bytes, row]: free, when pods count with non-zero defaults.
         self.nonzero_free: IntArray = np.zeros((2, capacity), np.int64)
+        # The same for the vectors, which divide: [cpu or memory, row]. Exact below 2 ** 53.
+        self.used: FloatArray = np.zeros((2, capacity))
+        self.nonzero_left: FloatArray = np.zeros((2, capacity))
+        self.capacity: FloatArray = np.ones((2, capacity))
+        """At least 1."""
+        self.lacking: Mask = np.zeros(capacity, np.bool_)
+        """No cpu or no memory at all."""
+        self.amounts_wide = False
+        """Some node has more than the vectors can divide exactly."""
         self.pods: IntArray = np.zeros(capacity, np.int64)
         self.pods_allowed: IntArray = np.zeros(capacity, np.int64)
         self.unschedulable: Mask = np.zeros(capacity, np.bool_)
@@ -193,6 +207,8 @@ class NodeTable:
             self.free[column, rows] = amounts
         self.nonzero_free[:, rows] = counts[-3:-1]
         self.pods[rows] = counts[-1]
+        self.used[:, rows] = self.allocatable[:2, rows] - self.free[:2, rows]
+        self.nonzero_left[:, rows] = self.nonzero_free[:, rows]
         for row in rows.tolist():
             self.touch(row)
 
@@ -236,13 +252,21 @@ class NodeTable:
 
     # Columns on demand
 
-    def derived(self, name: str, compute: Callable[["NodeTable", Rows], IntArray]) -> IntArray:
+    def derived(
+        self,
+        name: str,
+        compute: Callable[["NodeTable", Rows], IntArray],
+        compute_row: Callable[["NodeTable", int], int],
+    ) -> IntArray:
         """A column worked out from counts, [row], brought up to date by the rows that changed."""
         column, position = self._derived.get(name, (np.zeros(0, np.int64), -1))
         changed = self.changed_since(position)
         if changed is None or len(column) != len(self.alive) or len(changed) > self.rows:
             column = compute(self, slice(0, len(self.alive)))
-        elif changed:
+        elif len(changed) <= SINGLE_ROWS_MAX:
+            for row in changed:
+                column[row] = compute_row(self, row)
+        else:
             rows = np.array(changed, np.int64)
             column[rows] = compute(self, rows)
         self._derived[name] = (column, self.position)
@@ -337,9 +361,19 @@ class NodeTable:
         self.pods[row] = len(pods)
         self.nonzero_free[0, row] = facts.allocatable.get(CPU, 0)
         self.nonzero_free[1, row] = facts.allocatable.get(MEMORY, 0)
+        self._recount_floats(row)
         for shape, *_ in pods.values():
             self._count_requests(row, shape, 1)
         self.touch(row)
+
+    def _recount_floats(self, row: int) -> None:
+        for column in (0, 1):
+            amount = self.allocatable.item(column, row)
+            self.amounts_wide |= amount >= WIDE
+            self.capacity[column, row] = max(amount, 1)
+            self.used[column, row] = 0.0
+            self.nonzero_left[column, row] = amount
+        self.lacking[row] = not self.allocatable[:2, row].all()
 
     def _count_pod(self, row: int, shape: Shape, sign: int) -> None:
         self.pods[row] += sign
@@ -367,6 +401,11 @@ class NodeTable:
         cpu, memory = shape.key.counted
         self.nonzero_free[0, row] -= sign * cpu
         self.nonzero_free[1, row] -= sign * memory
+        self.nonzero_left[0, row] -= sign * cpu
+        self.nonzero_left[1, row] -= sign * memory
+        self.used[0, row] += sign * shape.cpu
+        self.used[1, row] += sign * shape.memory
+        self.amounts_wide |= cpu >= WIDE or memory >= WIDE
 
     def count_ports(self, row: int, ports: Sequence[Port], sign: int) -> None:
         for ip, protocol, port in ports:
@@ -391,11 +430,14 @@ class NodeTable:
 
     def _grow_rows(self) -> None:
         more = len(self.alive)
-        for column in ("alive", "order", "tie_keys", "pods", "pods_allowed", "unschedulable"):
+        for column in (
+            "alive", "order", "tie_keys", "pods", "pods_allowed", "unschedulable", "lacking",
+            "taint_set",
+        ):  # fmt: skip
             setattr(self, column, np.pad(getattr(self, column), (0, more)))
-        self.taint_set = np.pad(self.taint_set, (0, more))
-        for matrix in ("allocatable", "free", "nonzero_free"):
+        for matrix in ("allocatable", "free", "nonzero_free", "used", "nonzero_left"):
             setattr(self, matrix, np.pad(getattr(self, matrix), ((0, 0), (0, more))))
+        self.capacity = np.pad(self.capacity, ((0, 0), (0, more)), constant_values=1)
         self._labels = {
             key: (np.pad(column, (0, more)), values)
             for key, (column, values) in self._labels.items()

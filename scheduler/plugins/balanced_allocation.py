@@ -4,10 +4,9 @@ Source: plugins/noderesources/balanced_allocation.go, v1.36; worked by hand in
 tests/golden/scheduler/FORMAT.md."""
 
 import numpy as np
-import numpy.typing as npt
 
-from scheduler.framework import SCORE_MAX, Score
-from scheduler.node_table import IntArray, NodeTable, Rows
+from scheduler.framework import SCORE_MAX, Score, narrow
+from scheduler.node_table import FloatArray, IntArray, NodeTable, Rows
 from scheduler.pod_shape import Shape
 
 HALF = SCORE_MAX // 2
@@ -20,8 +19,8 @@ def has_requests(shape: Shape, _table: NodeTable) -> bool:
 
 def balance_gain(shape: Shape, table: NodeTable, rows: Rows) -> IntArray:
     """50..100 where the pod improves or keeps the balance, less where it spoils it."""
-    after = _balance(table, rows, shape.cpu, shape.memory)
-    after -= table.derived("balance", _balance_now)[rows]
+    after = _balance(table, rows, float(shape.cpu), float(shape.memory))
+    after -= table.derived("balance", _balance_now, _balance_now_row)[rows]
     # Differences are at least -50, so the sum is never negative and halving rounds as in Go.
     after += HALF
     after >>= 1
@@ -30,34 +29,36 @@ def balance_gain(shape: Shape, table: NodeTable, rows: Rows) -> IntArray:
 
 
 def _balance_now(table: NodeTable, rows: Rows) -> IntArray:
-    return _balance(table, rows, 0, 0)
+    return _balance(table, rows, 0.0, 0.0)
 
 
-def _balance(table: NodeTable, rows: Rows, cpu: int, memory: int) -> IntArray:
-    cpu_share, has_cpu = _share(table, rows, CPU_COLUMN, cpu)
-    memory_share, has_memory = _share(table, rows, MEMORY_COLUMN, memory)
-    cpu_share -= memory_share
-    np.abs(cpu_share, out=cpu_share)
-    cpu_share *= -0.5
-    cpu_share += 1.0
-    cpu_share *= SCORE_MAX
-    result = cpu_share.astype(np.int64)
-    if not (has_cpu and has_memory):
-        lacking = (table.allocatable[0, rows] == 0) | (table.allocatable[1, rows] == 0)
+def _balance_now_row(table: NodeTable, row: int) -> int:
+    if table.lacking.item(row):
+        return SCORE_MAX
+    cpu, memory = table.used.item(0, row), table.used.item(1, row)
+    first, second = table.capacity.item(0, row), table.capacity.item(1, row)
+    return int((1.0 - abs(min(cpu / first, 1.0) - min(memory / second, 1.0)) / 2) * SCORE_MAX)
+
+
+def _balance(table: NodeTable, rows: Rows, cpu: float, memory: float) -> IntArray:
+    share = _share(table, rows, CPU_COLUMN, cpu)
+    share -= _share(table, rows, MEMORY_COLUMN, memory)
+    np.abs(share, out=share)
+    share *= -0.5
+    share += 1.0
+    share *= SCORE_MAX
+    result = narrow(share)
+    lacking = table.lacking[rows]
+    if lacking.any():
         result[lacking] = SCORE_MAX
     return result
 
 
-def _share(
-    table: NodeTable, rows: Rows, column: int, more: int
-) -> tuple[npt.NDArray[np.float64], bool]:
-    """Used share of a resource, at most 1, and whether every node has some of it."""
-    capacity = table.allocatable[column, rows]
-    used = capacity - table.free[column, rows]
-    used += more
-    everywhere = bool(capacity.all())
-    share: npt.NDArray[np.float64] = used / (capacity if everywhere else np.maximum(capacity, 1))
-    return np.minimum(share, 1.0, out=share), everywhere
+def _share(table: NodeTable, rows: Rows, column: int, more: float) -> FloatArray:
+    """Used share of a resource, at most 1."""
+    share: FloatArray = table.used[column, rows] + more
+    share /= table.capacity[column, rows]
+    return np.minimum(share, 1.0, out=share)
 
 
 def balance_gain_row(shape: Shape, table: NodeTable, row: int) -> int:

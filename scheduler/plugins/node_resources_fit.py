@@ -5,10 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from scheduler.framework import SCORE_MAX, Filter, Reason, Score, always
-from scheduler.node_table import IntArray, Mask, NodeTable, Rows
+from scheduler.framework import SCORE_MAX, Filter, Reason, Score, always, narrow
+from scheduler.node_table import FloatArray, IntArray, Mask, NodeTable, Rows
 from scheduler.pod_shape import Shape
-from scheduler.resources import CPU, MEMORY
 
 NAME = "NodeResourcesFit"
 
@@ -53,16 +52,40 @@ def shortages(shape: Shape, table: NodeTable, rows: IntArray) -> Sequence[Reason
 def least_allocated(shape: Shape, table: NodeTable, rows: Rows) -> IntArray:
     """Mean of the free shares of cpu and memory after the pod, each a whole number of 0..100. A
     resource that the node does not have is left out."""
-    cpu = table.allocatable[table.resource(CPU), rows]
-    memory = table.allocatable[table.resource(MEMORY), rows]
-    total = _free_percent(cpu, table.nonzero_free[0, rows] - shape.key.scored[0])
-    total += _free_percent(memory, table.nonzero_free[1, rows] - shape.key.scored[1])
-    # Halved where the node has both; a resource that is missing gave 0.
+    if table.amounts_wide:
+        return _least_allocated_wide(shape, table, rows)
+    total = _free_percent(table, rows, 0, shape.key.scored[0])
+    total += _free_percent(table, rows, 1, shape.key.scored[1])
+    result = narrow(total)
+    lacking = table.lacking[rows]
+    if lacking.any():
+        # A resource that is missing gave 0.
+        result >>= ~lacking
+    else:
+        result >>= 1
+    return result
+
+
+def _free_percent(table: NodeTable, rows: Rows, column: int, asked: int) -> FloatArray:
+    """Whole numbers. Source of the arithmetic: integers; dividing floats below 2 ** 52 and
+    dropping the fraction gives the same."""
+    left: FloatArray = table.nonzero_left[column, rows] - asked
+    np.maximum(left, 0.0, out=left)
+    left *= SCORE_MAX
+    left /= table.capacity[column, rows]
+    return np.floor(left, out=left)
+
+
+def _least_allocated_wide(shape: Shape, table: NodeTable, rows: Rows) -> IntArray:
+    """The same in integers, for amounts of any size."""
+    cpu, memory = table.allocatable[0, rows], table.allocatable[1, rows]
+    total = _free_percent_wide(cpu, table.nonzero_free[0, rows] - shape.key.scored[0])
+    total += _free_percent_wide(memory, table.nonzero_free[1, rows] - shape.key.scored[1])
     total >>= (cpu != 0) & (memory != 0)
     return total
 
 
-def _free_percent(capacity: IntArray, left: IntArray) -> IntArray:
+def _free_percent_wide(capacity: IntArray, left: IntArray) -> IntArray:
     """Overwrites ``left``. 0 where there is no capacity, because nothing is left of it then."""
     np.maximum(left, 0, out=left)
     left *= SCORE_MAX
