@@ -4,7 +4,7 @@ The table (``data/kinds.json``, see its README) is read once, in about 2 ms, whe
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -115,15 +115,16 @@ class Kind:
     off: bool = False
     """Known to 1.36 but not served unless switched on (alpha and beta versions)."""
 
-    @property
-    def key(self) -> str:
-        """``"pods"``, ``"apps/deployments"``: the resource without its version."""
-        return f"{self.group}/{self.resource}" if self.group else self.resource
+    key: str = field(init=False, repr=False, compare=False)
+    """``"pods"``, ``"apps/deployments"``: the resource without its version."""
+    api_version: str = field(init=False, repr=False, compare=False)
+    """``"v1"``, ``"apps/v1"``: as in the objects."""
 
-    @property
-    def api_version(self) -> str:
-        """``"v1"``, ``"apps/v1"``: as in the objects."""
-        return f"{self.group}/{self.version}" if self.group else self.version
+    def __post_init__(self) -> None:
+        # Made once: a request asks for them a dozen times.
+        prefix = f"{self.group}/" if self.group else ""
+        object.__setattr__(self, "key", prefix + self.resource)
+        object.__setattr__(self, "api_version", prefix + self.version)
 
     @property
     def qualified(self) -> str:

@@ -251,9 +251,9 @@ class ApiServerCore:
             self._fail(task, "the store did not answer; the outcome of this request is unknown")
             return
         asked = self._under_way.get(task.id)
-        if asked is not None and asked[0].kind is not None:
+        if asked is not None and asked[0].resource:
             duration_ns = self._registry.now_ns - task.sent_ns
-            self._metrics.stored(task.sent, asked[0].kind, duration_ns)
+            self._metrics.stored(task.sent, asked[0].resource, duration_ns)
         self._resume(task, reply)
 
     def _fresh(self, task: Task, answered: bool) -> None:

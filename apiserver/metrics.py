@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
-from api.kinds import Kind
+from api.kinds import Kind, kind_of
 from api.storage import DELETE, GET, PUT, RANGE, StoreRequest
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -39,7 +39,8 @@ class Asked(NamedTuple):
     """What a request is about."""
 
     verb: str = ""
-    kind: Kind | None = None
+    resource: str = ""
+    """Key of the kind; empty outside the resources."""
     subresource: str = ""
     scope: str = ""
     """"resource", "namespace" or "cluster"."""
@@ -49,7 +50,7 @@ class Asked(NamedTuple):
         return self.verb in _READING
 
     def labels(self) -> Labels:
-        kind = self.kind
+        kind = kind_of(self.resource) if self.resource else None
         return (
             ("component", "apiserver"),
             ("dry_run", ""),
@@ -66,11 +67,12 @@ NOTHING_ASKED: Final = Asked()
 
 
 class _Durations:
-    """One histogram."""
+    """One histogram, and the answers in it by code."""
 
-    __slots__ = ("counts", "sum_ns")
+    __slots__ = ("codes", "counts", "sum_ns")
 
     def __init__(self) -> None:
+        self.codes: dict[int, int] = {}
         self.counts = [0] * (len(_BOUNDS_NS) + 1)
         self.sum_ns = 0
 
@@ -91,23 +93,21 @@ class _Durations:
 class Metrics:
     """Counters since the start. Bounded by the kinds, verbs and codes that there are."""
 
-    __slots__ = ("_answers", "_durations", "_store")
+    __slots__ = ("_durations", "_store")
 
     def __init__(self) -> None:
-        self._answers: dict[tuple[Asked, int], int] = {}
         self._durations: dict[Asked, _Durations] = {}
-        self._store: dict[tuple[str, Kind], _Durations] = {}
+        self._store: dict[tuple[str, str], _Durations] = {}
 
     def answered(self, asked: Asked, code: int, duration_ns: int) -> None:
-        answers, key = self._answers, (asked, code)
-        answers[key] = answers.get(key, 0) + 1
         durations = self._durations.get(asked)
         if durations is None:
             durations = self._durations[asked] = _Durations()
         durations.add(duration_ns)
+        durations.codes[code] = durations.codes.get(code, 0) + 1
 
-    def stored(self, request: StoreRequest, kind: Kind, duration_ns: int) -> None:
-        key = (_operation(request), kind)
+    def stored(self, request: StoreRequest, resource: str, duration_ns: int) -> None:
+        key = (_operation(request), resource)
         durations = self._store.get(key)
         if durations is None:
             durations = self._store[key] = _Durations()
@@ -118,9 +118,10 @@ class Metrics:
     ) -> str:
         """Everything in Prometheus' text format."""
         lines = list(_head("apiserver_request_total", "counter", "Requests by code."))
-        for (asked, code), count in self._answers.items():
-            labels = (("code", str(code)), *asked.labels())
-            lines.append(_line("apiserver_request_total", labels, count))
+        for asked, durations in self._durations.items():
+            for code, count in durations.codes.items():
+                labels = (("code", str(code)), *asked.labels())
+                lines.append(_line("apiserver_request_total", labels, count))
         name = "apiserver_request_duration_seconds"
         lines += _head(name, "histogram", "Time from taking a request up to its answer.")
         for asked, durations in self._durations.items():
@@ -132,7 +133,7 @@ class Metrics:
         lines.append(_line(name, (("request_kind", "readOnly"),), reading.count(True)))
         lines += _head("apiserver_longrunning_requests", "gauge", "Open watches.")
         for kind, count in watchers.items():
-            labels = Asked("watch", kind, "", "cluster").labels()
+            labels = Asked("watch", kind.key, "", "cluster").labels()
             lines.append(_line("apiserver_longrunning_requests", labels, count))
         lines += _head("apiserver_registered_watchers", "gauge", "Watchers by kind.")
         for kind, count in watchers.items():
@@ -143,8 +144,9 @@ class Metrics:
             lines.append(_line("apiserver_resource_objects", _of(kind), count))
         name = "etcd_request_duration_seconds"
         lines += _head(name, "histogram", "Time that the store took, whatever the store is.")
-        for (operation, kind), durations in self._store.items():
-            lines += durations.lines(name, (*_of(kind), ("operation", operation)))
+        for (operation, resource), durations in self._store.items():
+            labels = (*_of(kind_of(resource)), ("operation", operation))
+            lines += durations.lines(name, labels)
         return "\n".join((*lines, ""))
 
 

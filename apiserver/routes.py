@@ -108,7 +108,7 @@ def verb_of_http(registry: Registry, http: HttpRequest) -> AnyVerb | Answer:
     if (target.group, target.resource) in REVIEWS:
         return review(registry, http, target.resource)
     kind, view = _kind(target)
-    registry.asked = Asked(verb, kind, target.subresource, _scope(target, verb))
+    registry.asked = Asked(verb, kind.key, target.subresource, _scope(target, verb))
     request = Request(http.id, http.impersonate or http.user, verb, kind)
     request.namespace, request.name = target.namespace, target.name
     request.subresource = target.subresource
@@ -221,7 +221,7 @@ def verb_of_call(registry: Registry, call: FrameCall) -> AnyVerb | Answer:
     target = Target(
         "", "", call.resource, call.namespace, call.name, call.subresource, False, False
     )
-    registry.asked = Asked(call.verb, request.kind, call.subresource, _scope(target, call.verb))
+    registry.asked = Asked(call.verb, call.resource, call.subresource, _scope(target, call.verb))
     return _start_of(request, target)(registry, request)
 
 
@@ -231,7 +231,7 @@ def verb_of_watch(registry: Registry, opened: FrameWatch) -> AnyVerb | Answer:
         raise NotFound
     request = Request(opened.id, _PARTS, "watch", kind_of(opened.resource))
     registry.asked = Asked(
-        "watch", request.kind, "", "namespace" if opened.namespace else "cluster"
+        "watch", call.resource, "", "namespace" if opened.namespace else "cluster"
     )
     request.namespace = opened.namespace
     request.options = {
