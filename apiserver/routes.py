@@ -231,7 +231,7 @@ def verb_of_watch(registry: Registry, opened: FrameWatch) -> AnyVerb | Answer:
         raise NotFound
     request = Request(opened.id, _PARTS, "watch", kind_of(opened.resource))
     registry.asked = Asked(
-        "watch", call.resource, "", "namespace" if opened.namespace else "cluster"
+        "watch", opened.resource, "", "namespace" if opened.namespace else "cluster"
     )
     request.namespace = opened.namespace
     request.options = {
