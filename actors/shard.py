@@ -176,7 +176,11 @@ class Shard:
         if isinstance(event, BaseException):
             end_program(event)
         else:
-            self._loop.call_soon_threadsafe(self._take, event)
+            self._loop.call_soon_threadsafe(self._disk_told, event)
+
+    def _disk_told(self, event: DiskEvent) -> None:
+        self.journal.delivered()
+        self._take(event)
 
     def _take(self, event: StoreEvent) -> None:
         self._events.append(event)
@@ -226,7 +230,9 @@ class Shard:
                 for call, answers in zip(calls, replies, strict=True):
                     reply_to.pop(call)(answers)
             case Append():
-                self.journal.append(effect)
+                written = self.journal.append(effect)
+                if written is not None:
+                    self._take(written)
             case SendWatchFrames(watcher=watcher, events=events, watermark=watermark):
                 sink = self._sinks.get(watcher)
                 if sink is not None and not sink.send(events, watermark):

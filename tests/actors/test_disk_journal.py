@@ -54,7 +54,9 @@ class Disk:
     def append(self, count: int, size: int = 100) -> None:
         order = Append(self.next_index, records(self.next_index, count, size))
         self.next_index += count
-        self.journal.append(order)
+        written = self.journal.append(order)
+        if written is not None:
+            self.reports.put(written)
 
     def wait_for(self, index: int) -> None:
         while True:
@@ -68,6 +70,30 @@ class Disk:
         self.journal.stop()
         self.journal.stop()
         self.directory.close()
+
+
+def test_a_swift_disk_is_waited_for_when_nothing_else_is_under_way(tmp_path: Path) -> None:
+    disk = Disk(tmp_path)
+    disk.append(1)
+    disk.wait_for(1)
+    disk.journal._sync_s = 0.0
+    assert disk.journal.append(Append(2, records(2, 1))) is None, "a report is under way"
+    disk.wait_for(2)
+    disk.journal.delivered()
+    disk.journal.delivered()
+    disk.journal._sync_s = 0.0
+    order = Append(3, records(3, 1))
+    assert disk.journal.append(order) == Persisted(3, disk.journal.log_bytes)
+    assert disk.journal.append(Append(4, records(4, 2))) is None
+    disk.wait_for(5)
+    disk.journal.delivered()
+    disk.journal._sync_s = 1.0
+    assert disk.journal.append(Append(6, records(6, 1))) is None
+    disk.wait_for(6)
+    disk.close()
+    again = Disk(tmp_path)
+    assert len(again.log) == 6
+    again.close()
 
 
 @pytest.mark.parametrize("durability", ["fsync", "buffered"])
@@ -167,7 +193,9 @@ def test_snapshot_replaces_the_log_behind_it(
     def step(*events: object) -> None:
         for effect in core.step(events, now_ns):  # type: ignore[arg-type]
             if isinstance(effect, Append):
-                disk.journal.append(effect)
+                written = disk.journal.append(effect)
+                if written is not None:
+                    disk.reports.put(written)
             elif isinstance(effect, WriteSnapshot):
                 disk.journal.write_snapshot(effect)
         core.check()
