@@ -17,6 +17,7 @@ from scheduler.framework import Score, normalised, share
 from scheduler.node_table import SINGLE_ROWS_MAX, IntArray, Mask, NodeTable
 from scheduler.pod_shape import Shape
 from scheduler.profile import NODE_FILTERS, NODE_SCORES
+from scheduler.sampling import NodeSampler
 from scheduler.tie import FIRST
 
 NOWHERE = -1
@@ -272,8 +273,10 @@ class ShapeView:
 class Engine:
     """Views of the shapes seen lately over one node table."""
 
-    def __init__(self, table: NodeTable) -> None:
+    def __init__(self, table: NodeTable, sampler: NodeSampler | None = None) -> None:
         self.table = table
+        self._sampler = sampler
+        """None: every node is scored."""
         self._views: OrderedDict[int, ShapeView] = OrderedDict()
         self._static: OrderedDict[int, StaticView] = OrderedDict()
 
@@ -282,6 +285,8 @@ class Engine:
         if not self.table.rows:
             return NOWHERE
         coupling = coupling_of(shape, self.table, pod)
+        if coupling is None and self._sampler is not None:
+            coupling = Coupling(shape, self.table, pod, (), [])
         if coupling is not None:
             return self._choose_coupled(shape, coupling, salt)
         total = self.view(shape).total
@@ -306,6 +311,8 @@ class Engine:
             feasible &= plugin.passes(shape, table, slice(0, table.rows))
         for row in coupling.reserved:
             feasible[row] = coupling.admits(row)
+        if self._sampler is not None:
+            feasible = self._sampler.take(feasible)
         scores = tuple(coupling.scores())
         if not scores:
             total = np.where(feasible, view.totals_over(feasible), NOWHERE)
@@ -324,7 +331,7 @@ class Engine:
 
     def is_coupled(self, shape: Shape, pod: Pod = NOBODY) -> bool:
         """Whether nodes cannot be looked at one by one for it at present."""
-        return coupling_of(shape, self.table, pod) is not None
+        return self._sampler is not None or coupling_of(shape, self.table, pod) is not None
 
     def has_view(self, shape: Shape) -> bool:
         return shape.number in self._views

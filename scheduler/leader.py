@@ -28,7 +28,7 @@ from api.calls import (
 from api.core import JsonObject
 from api.quantity import QuantityError
 from api.streams import Stream
-from scheduler import surroundings
+from scheduler import sampling, surroundings
 from scheduler.diagnosis import failure_message, unsupported_message
 from scheduler.engine import NOWHERE, Engine
 from scheduler.explain import Pod, explain, filters_for, refusal_beside_nominees
@@ -41,6 +41,7 @@ from scheduler.pod_shape import Shape
 from scheduler.pool import ScoringPool
 from scheduler.preemptor import Plan, Preemptor
 from scheduler.queue import SchedulingQueue
+from scheduler.sampling import NodeSampler
 from scheduler.surroundings import Surroundings
 from scheduler.writes import (
     binding,
@@ -121,10 +122,15 @@ class Failure:
 class SchedulerCore:
     """A Component with two more events and one more effect when it has partitions."""
 
-    def __init__(self, seed: int, partitions: int = 0) -> None:
+    def __init__(
+        self, seed: int, partitions: int = 0, percentage_of_nodes_to_score: int = sampling.ALL
+    ) -> None:
         self.table = NodeTable()
         self.queue = SchedulingQueue()
-        self._engine = Engine(self.table)
+        sampler = None
+        if percentage_of_nodes_to_score != sampling.ALL:
+            sampler = NodeSampler(self.table, percentage_of_nodes_to_score)
+        self._engine = Engine(self.table, sampler)
         self._pool = ScoringPool(self.table, self._engine, partitions) if partitions else None
         self._book = PodBook(self.table, self.queue)
         self._preemptor = Preemptor(self.table, self._book)

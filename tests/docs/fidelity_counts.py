@@ -25,13 +25,6 @@ GOLDEN = ROOT / "tests" / "golden"
 DOCUMENT = ROOT / "docs" / "fidelity.md"
 BEGIN, END = "<!-- recorded: begin -->\n", "<!-- recorded: end -->\n"
 
-WHY_FAMILIES = {
-    "mixed": "pods and nodes of all families together: spread, pod affinity, volumes, preemption",
-    "pod_affinity": "InterPodAffinity is absent",
-    "preemption": "DefaultPreemption is absent; the message says so",
-    "topology_spread": "PodTopologySpread is absent",
-    "volumes": "the volume plugins are absent; such pods are refused by name",
-}
 WHY_SCENARIOS = {
     "cluster": "endpoints, HPA, PDB, quota, volumes, pod collector and token secrets are absent",
     "cold": "DaemonSet, endpoints, Job, PDB, quota and StatefulSet are absent",
@@ -104,10 +97,8 @@ def _scheduler() -> list[str]:
         outcome = replay_case(case, GOLDEN / "scheduler" / "results" / case.name)
         attempts[outcome.family] += outcome.attempts
         agree[outcome.family] += outcome.agree
-    rows: list[Sequence[object]] = [("family", "agree", "attempts", "why not all")]
-    for family in sorted(attempts):
-        why = "-" if agree[family] == attempts[family] else WHY_FAMILIES[family]
-        rows.append((family, agree[family], attempts[family], why))
+    rows: list[Sequence[object]] = [("family", "agree", "attempts")]
+    rows += [(family, agree[family], attempts[family]) for family in sorted(attempts)]
     return ["### Scheduler", "", *_table(*rows)]
 
 

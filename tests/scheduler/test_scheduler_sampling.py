@@ -1,0 +1,41 @@
+"""percentageOfNodesToScore: the published table, and the walk through the zones."""
+
+import pytest
+from scheduler_objects import node, pod
+
+from scheduler.engine import Engine
+from scheduler.node_facts import node_facts
+from scheduler.node_table import NodeTable
+from scheduler.pod_shape import Shapes
+from scheduler.sampling import ADAPTIVE, NodeSampler, nodes_to_find
+from scheduler.tie import FIRST
+
+
+@pytest.mark.parametrize(
+    ("nodes", "sought"),
+    [
+        (50, 50), (100, 100), (200, 100), (500, 230), (1000, 420), (2000, 680), (3000, 780),
+        (4000, 720), (5000, 500), (6000, 300), (7000, 350), (10000, 500), (20000, 1000),
+    ],
+)  # fmt: skip
+def test_the_work_for_a_pod_is_not_monotone_in_nodes(nodes: int, sought: int) -> None:
+    assert nodes_to_find(nodes, ADAPTIVE) == sought
+    assert nodes_to_find(nodes, 100) == nodes
+
+
+def test_an_empty_cluster_of_a_thousand_nodes() -> None:
+    table, shapes = NodeTable(), Shapes()
+    zone = "topology.kubernetes.io/zone"
+    for number in range(1000):
+        # Two nodes of zone z0, then all of z1: the walk alternates as long as it can.
+        labels = {zone: "z0" if number < 400 else "z1"}
+        table.put_node(node_facts(node(f"n{number}", labels=labels)))
+    sampler = NodeSampler(table, ADAPTIVE)
+    engine = Engine(table, sampler)
+    shape = shapes.of_pod(pod("p"))
+    assert engine.choose(shape, FIRST) == 0 and sampler.looked_at == 420
+    # 210 of each zone are behind; the next search begins with the 211th of z0.
+    table.add_pod("p0", "n0", shape)
+    assert engine.choose(shape, FIRST) == 210
+    full = shapes.of_pod(pod("q", cpu="64"))
+    assert engine.choose(full, FIRST) == -1 and sampler.looked_at == 1000
