@@ -74,8 +74,11 @@ def list_bytes(kind: Kind, records: Sequence[Record], meta: ListMeta, item_prefi
     head = orjson.dumps(
         {"kind": kind.list_kind, "apiVersion": kind.api_version, "metadata": meta.object()}
     )
-    items = b",".join([record.item(item_prefix) for record in records])
-    return b'%b,"items":[%b]}' % (head[:-1], items)
+    items = [record.item(item_prefix) for record in records] or [b""]
+    # Head and tail go on the ends of the items, so that the whole, often large, is copied once.
+    items[0] = b'%b,"items":[%b' % (head[:-1], items[0])
+    items[-1] += b"]}"
+    return b",".join(items)
 
 
 def shaped_list(

@@ -22,7 +22,9 @@ Header = tuple[bytes, bytes]
 HEAD_TOO_LARGE: Final = b"request head too large"
 FOREVER: Final = float("inf")
 ONE_WRITE_BYTES: Final = 1 << 17
-"""A body up to this size is copied behind its head; a larger one is written by itself."""
+"""A body up to this size is copied behind its head; a larger one follows in pieces of this size, as
+fast as the reader takes them: TLS keeps a copy of all that it is given."""
+_NOTHING: Final = memoryview(b"")
 STREAM_HIGH_BYTES: Final = 1 << 20
 _STATUS_LINES: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
@@ -149,12 +151,14 @@ class Connection(asyncio.Protocol):
         "_current",
         "_dropped",
         "_exchange",
+        "_full",
         "_head_bytes",
         "_host",
         "_listed",
         "_loop",
         "_parser",
         "_reading_head",
+        "_rest",
         "_served",
         "_target",
         "_transport",
@@ -182,6 +186,9 @@ class Connection(asyncio.Protocol):
         self._reading_head = True
         self._chunked = False
         self._served = False
+        self._full = False
+        self._rest = _NOTHING
+        """What of a large body is still to be sent."""
         self.stopping = False
         self.deadline = host.time() + host.bounds.head_s
         """When what we are waiting for from the client is overdue."""
@@ -235,6 +242,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self._rest = _NOTHING
         self._host.closed(self)
         current, self._current = self._current, None
         self._waiting.clear()
@@ -244,13 +252,18 @@ class Connection(asyncio.Protocol):
                 current.on_gone()
 
     def pause_writing(self) -> None:
+        self._full = True
         if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
+        self._full = False
         if self._transport is None or self._transport.is_closing():
             return
         self._resume_reading()
+        if self._rest:
+            self._send_rest()
+            return
         current = self._current
         if current is not None and current.on_drained is not None:
             drained, current.on_drained = current.on_drained, None
@@ -351,8 +364,22 @@ class Connection(asyncio.Protocol):
             self._send(head + body)
         else:
             self._send(head)
-            self._send(body)
+            self._rest = memoryview(body)
+            self._send_rest()
+            return
         self._done(exchange)
+
+    def _send_rest(self) -> None:
+        """Go on with a large body until the transport has enough for now. A reader who takes
+        nothing for as long as a connection may idle is cut off."""
+        self.deadline = self._host.time() + self._host.bounds.idle_s
+        while self._rest and not self._full:
+            piece, self._rest = self._rest[:ONE_WRITE_BYTES], self._rest[ONE_WRITE_BYTES:]
+            self._send(piece)
+        if not self._rest:
+            self._rest = _NOTHING
+            if self._current is not None:
+                self._done(self._current)
 
     def start(self, exchange: Exchange, code: int, headers: bytes) -> None:
         assert exchange is self._current
@@ -401,7 +428,7 @@ class Connection(asyncio.Protocol):
             tail,
         )
 
-    def _send(self, data: bytes) -> None:
+    def _send(self, data: bytes | memoryview) -> None:
         if self._transport is not None:
             self._transport.write(data)
 

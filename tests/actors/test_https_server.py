@@ -194,6 +194,31 @@ def test_a_body_over_the_limit_is_answered_and_held_nowhere(
     run(scenario())
 
 
+def test_a_large_answer_waits_for_its_reader(security: Security) -> None:
+    body = bytes(range(256)) * 40_000
+
+    async def scenario() -> None:
+        begun: list[Exchange] = []
+
+        def large(exchange: Exchange) -> None:
+            begun.append(exchange)
+            exchange.answer(200, b"", body)
+
+        server = await start(security, large)
+        reader, writer = await connect(server, security)
+        writer.write(b"GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\n")
+        await asyncio.sleep(0.05)
+        assert len(begun) == 1 and begun[0].backlog_bytes < 2_000_000
+        for _ in range(2):
+            await reader.readuntil(b"\r\n\r\n")
+            assert await reader.readexactly(len(body)) == body
+        assert len(begun) == 2
+        writer.close()
+        await server.stop()
+
+    run(scenario())
+
+
 def test_pipelined_requests_are_answered_in_order(security: Security) -> None:
     async def scenario() -> None:
         server = await start(security)
