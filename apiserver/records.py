@@ -6,6 +6,8 @@ The first three keys are kind, apiVersion, metadata, so that what precedes the d
 so that list items (which carry neither kind nor apiVersion) are the value without a fixed prefix.
 """
 
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgpack
@@ -20,8 +22,23 @@ DELETING = 1
 FINALIZERS = 2
 """Flag of a record: metadata.finalizers is not empty."""
 
+SHARED_MAX = 16_384
+"""Different labels, and different values of fields, that are shared between records."""
+
 _MARK = b'"resourceVersion":"'
 _FIRST_META = ("name", "generateName", "namespace", "uid")
+
+
+@lru_cache(maxsize=SHARED_MAX)
+def _labels(items: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
+    """One map for all objects with these labels: most pods have those of a few templates."""
+    return dict(items)
+
+
+@lru_cache(maxsize=SHARED_MAX)
+def _fields(values: tuple[str, ...]) -> tuple[str, ...]:
+    """One tuple for all objects with these values."""
+    return values
 
 
 class Record:
@@ -44,7 +61,7 @@ class Record:
     def __init__(
         self, key: bytes, header: bytes, value: bytes, revision: int, create_revision: int
     ) -> None:
-        content: list[Any] = msgpack.unpackb(header)
+        content: tuple[Any, ...] = msgpack.unpackb(header, use_list=False)
         self.key = key
         self.value = value
         self.revision = revision
@@ -53,8 +70,9 @@ class Record:
         self.namespace: str = content[1]
         self.name: str = content[2]
         self.uid: str = content[3]
-        self.labels: dict[str, str] | None = content[4]
-        self.fields: list[str] = content[5]
+        labels = content[4]
+        self.labels: Mapping[str, str] | None = labels and _labels(tuple(labels.items()))
+        self.fields: tuple[str, ...] = _fields(content[5])
         self.flags: int = content[6]
 
     def json(self, revision: int = 0) -> bytes:
