@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from shard_in_memory import SECOND, ShardInMemory
 
-from api.storage import COMPACTED, CONFLICT, NOT_FOUND, OK
+from api.storage import COMPACTED, CONFLICT, FUTURE, NOT_FOUND, OK
 from store.core import StoreSettings
 from store.messages import AppendFailed
 
@@ -32,10 +32,14 @@ State = dict[bytes, tuple[Item, int]]
 class StoreModel(RuleBasedStateMachine):
     """Every write is decided by the model in the order of asking; ``states`` are all of them."""
 
+    shard_settings = StoreSettings(shard=7, retain_ns=0)
+    start = 0
+    """The watermark of an empty shard, as far as the model may rely on it."""
+
     @initialize()
     def begin(self) -> None:
-        self.shard = ShardInMemory(StoreSettings(shard=7, retain_ns=0))
-        self.states: list[tuple[int, State]] = [(0, {})]
+        self.shard = ShardInMemory(self.shard_settings)
+        self.states: list[tuple[int, State]] = [(self.start, {})]
         """(revision, state after it), pending ones included."""
         self.expected: list[tuple[int, Any]] = []
         """(call, reply as predicted), unanswered, in order."""
@@ -57,6 +61,7 @@ class StoreModel(RuleBasedStateMachine):
     def write(self, changes: dict[bytes, tuple[bytes, int] | None]) -> int:
         """Predict the revision from the record that the core just logged."""
         revision = self.shard.queued[-1][0]
+        assert revision > self.states[-1][0] or not changes
         state = dict(self.current())
         for key, change in changes.items():
             if change is None:
@@ -65,7 +70,8 @@ class StoreModel(RuleBasedStateMachine):
             before = state.get(key)
             create, version = (before[0][1], before[0][3] + 1) if before else (revision, 1)
             state[key] = ((key, create, revision, version, b"h", change[0]), change[1])
-        self.states.append((revision, state))
+        if revision > self.states[-1][0]:
+            self.states.append((revision, state))
         return revision
 
     def ask(self, *request: Any) -> tuple[int, bool]:
@@ -131,10 +137,11 @@ class StoreModel(RuleBasedStateMachine):
 
     @rule()
     def grant(self) -> None:
-        call, _ = self.ask("grant", 0, 1000)
-        lease = self.shard.queued[-1][0]
+        call, _ = self.ask("grant", self.new_lease(), 1000)
+        revision, ((_, lease, _),) = self.shard.queued[-1]
         self.leases[lease] = True
-        self.states.append((lease, self.current()))
+        if revision > self.states[-1][0]:
+            self.states.append((revision, self.current()))
         self.expected.append((call, (OK, lease)))
 
     @precondition(lambda self: self.leases)
@@ -148,6 +155,20 @@ class StoreModel(RuleBasedStateMachine):
         self.leases[lease] = False
         attached = [key for key, (_, held) in self.current().items() if held == lease]
         self.expected.append((call, (OK, self.write(dict.fromkeys(attached)))))
+
+    def new_lease(self) -> int:
+        return 0
+
+    @rule(prefix=st.sampled_from(PREFIXES[1:]))
+    def delete_range(self, prefix: bytes) -> None:
+        gone = [self.current()[key] for key in sorted(self.current()) if key.startswith(prefix)]
+        call, logged = self.ask("delrange", prefix, prefix + b"\xff", True)
+        assert logged == bool(gone)
+        items = [(*item, lease) for item, lease in gone]
+        revision = self.shard.core.clock.last
+        if gone:
+            revision = self.write(dict.fromkeys([item[0] for item in items]))
+        self.expected.append((call, (OK, revision, len(items), items)))
 
     @rule(ahead=st.integers(0, 10_000))
     def promise(self, ahead: int) -> None:
@@ -193,7 +214,8 @@ class StoreModel(RuleBasedStateMachine):
         self.expected.clear()
         kept = {revision for revision, _ in self.shard.log}
         snapshot = self.shard.snapshot.snapshot_revision
-        self.states = [(at, s) for at, s in self.states if not at or at in kept or at <= snapshot]
+        oldest = max(self.start, snapshot)
+        self.states = [(at, s) for at, s in self.states if at in kept or at <= oldest]
         self.leases = dict.fromkeys(self.leases, False) | dict.fromkeys(
             self.shard.core.leases.granted, True
         )
@@ -300,3 +322,35 @@ TestStoreModel = StoreModel.TestCase
 TestStoreModel.settings = settings(
     max_examples=MAX_EXAMPLES, stateful_step_count=40, deadline=None, derandomize=not SEARCH
 )
+
+
+class DenseStoreModel(StoreModel):
+    """The same with etcd's revisions: without gaps, over crashes and refused writes too."""
+
+    shard_settings = StoreSettings(shard=0, retain_ns=0, revisions="dense")
+    start = 1
+    _leases_made = 0
+
+    def new_lease(self) -> int:
+        self._leases_made += 1
+        return self._leases_made
+
+    @rule(ahead=st.integers(1, 3))
+    def promise(self, ahead: int) -> None:
+        """Nothing is promised of the future, but what is pending is waited for."""
+        watermark = self.shard.core.ledger.watermark
+        last = self.shard.core.clock.last
+        call, _ = self.ask("promise", last + ahead)
+        assert self.shard.replies[call] == [(FUTURE, watermark)]
+        call, _ = self.ask("promise", last)
+        self.expected.append((call, ("promise", last)))
+
+    @invariant()
+    def revisions_have_no_gap(self) -> None:
+        if hasattr(self, "shard"):
+            revisions = [revision for revision, _ in self.states]
+            assert revisions == list(range(1, len(revisions) + 1))
+
+
+TestDenseStoreModel = DenseStoreModel.TestCase
+TestDenseStoreModel.settings = TestStoreModel.settings
