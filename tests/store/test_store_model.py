@@ -45,7 +45,7 @@ class StoreModel(RuleBasedStateMachine):
         """(call, reply as predicted), unanswered, in order."""
         self.leases: dict[int, bool] = {}
         self.watches: dict[int, tuple[bytes, int]] = {}
-        self.compacted = 0
+        self.compacted = self.kept_after = 0
 
     # What the model says.
 
@@ -207,6 +207,8 @@ class StoreModel(RuleBasedStateMachine):
         self.forget_pending()
         self.watches.clear()
         assert self.shard.core.keyspace.compact_revision == self.compacted
+        # Behind a snapshot the changes begin after it.
+        self.kept_after = max(self.kept_after, self.shard.snapshot.snapshot_revision)
         self.shard.settle()
         assert self.shard.core.ledger.watermark >= told
 
@@ -260,7 +262,7 @@ class StoreModel(RuleBasedStateMachine):
         watermark = self.shard.core.ledger.watermark
         start = data.draw(st.sampled_from([0, *[at for at, _ in self.states if at <= watermark]]))
         watcher = self.shard.watch(prefix, start)
-        if start and start < self.compacted:
+        if start and start < self.kept_after:
             assert self.shard.ended[watcher] == "compacted"
         else:
             self.watches[watcher] = (prefix, start or watermark)
@@ -278,6 +280,8 @@ class StoreModel(RuleBasedStateMachine):
         else:
             assert reply == (OK, revision)
             self.compacted = revision
+            # A watch may begin with the change of the compacted revision itself.
+            self.kept_after = max(self.kept_after, revision - 1)
 
     @precondition(lambda self: self.compacted)
     @rule()
