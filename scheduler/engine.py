@@ -127,7 +127,10 @@ class ShapeView:
 
     __slots__ = (
         "_filters",
+        "_row_filters",
+        "_row_scores",
         "_scores",
+        "_shares",
         "_witnesses",
         "base",
         "maxima",
@@ -142,6 +145,10 @@ class ShapeView:
         self.static = static
         self._filters = [plugin for plugin in _DYNAMIC_FILTERS if plugin.applies(shape, table)]
         self._scores = [plugin for plugin in _DYNAMIC_SCORES if plugin.applies(shape, table)]
+        self._row_filters = [p.passes_row for p in self._filters if p.passes_row is not None]
+        self._row_scores = [(s.raw_row, s.weight) for s in self._scores if s.raw_row is not None]
+        assert len(self._row_filters) == len(self._filters)
+        assert len(self._row_scores) == len(self._scores)
         self.position = table.position
         rows = slice(0, table.rows)
         feasible = static.admitted.copy()
@@ -155,6 +162,8 @@ class ShapeView:
         self.base: Scores = base
         """[row]: weighted score without the levels; NOWHERE where the pod cannot go."""
         self.maxima: list[int] = []
+        self._shares: list[Scores] = []
+        """What each level adds under its maximum, [row]."""
         self._witnesses: dict[int, int] = {}
         """Level to a row that has its maximum."""
         self.total: Scores = self.base
@@ -189,15 +198,13 @@ class ShapeView:
         score = NOWHERE
         shape = self.shape
         if self.static.admitted.item(row):
-            for plugin in self._filters:
-                assert plugin.passes_row is not None
-                if not plugin.passes_row(shape, table, row):
+            for passes_row in self._row_filters:
+                if not passes_row(shape, table, row):
                     break
             else:
                 score = self.static.fixed.item(row)
-                for part in self._scores:
-                    assert part.raw_row is not None
-                    score += part.raw_row(shape, table, row) * part.weight
+                for raw_row, weight in self._row_scores:
+                    score += raw_row(shape, table, row) * weight
         self.base[row] = score
         return (before == NOWHERE) != (score == NOWHERE)
 
@@ -219,6 +226,7 @@ class ShapeView:
             return
         feasible = self.base != NOWHERE
         self.maxima = self._present_maxima(feasible)
+        self._shares = [self.static.weighted_shares(*pair) for pair in enumerate(self.maxima)]
         self.total = self._totals(self.maxima, feasible)
 
     def _totals(self, maxima: Sequence[int], feasible: Mask) -> Scores:
@@ -252,9 +260,7 @@ class ShapeView:
         if moved and self._present_maxima(self.base != NOWHERE) != self.maxima:
             self._set_levels()
             return
-        shares = [
-            self.static.weighted_shares(level, maximum) for level, maximum in enumerate(self.maxima)
-        ]
+        shares = self._shares
         for row in changed if len(changed) <= SINGLE_ROWS_MAX else ():
             total = self.base.item(row)
             if total != NOWHERE:
@@ -296,10 +302,10 @@ class Engine:
             return NOWHERE
         if salt == FIRST and self.table.in_order:
             return row
-        tied = np.flatnonzero(total == best)
-        if len(tied) == 1:
+        tied = total == best
+        if np.count_nonzero(tied) == 1:
             return row
-        return self.table.first_of(tied, salt)
+        return self.table.first_of(tied.nonzero()[0], salt)
 
     def _choose_coupled(self, shape: Shape, coupling: Coupling, salt: int) -> int:
         """Where plugins look at more than the node itself."""
@@ -325,8 +331,11 @@ class Engine:
         part = view.totals_over(feasible).take(rows)
         for score in scores:
             assert score.shares is not None
-            own = score.raw(shape, table, rows)
-            part += score.shares(shape, table, rows, own) * score.weight
+            if score.at_once is not None:
+                points = score.at_once(shape, table, rows)
+            else:
+                points = score.shares(shape, table, rows, score.raw(shape, table, rows))
+            part += points * score.weight
         return table.first_of(rows[part == part.max()], salt)
 
     def is_coupled(self, shape: Shape, pod: Pod = NOBODY) -> bool:

@@ -61,6 +61,8 @@ class Score(NamedTuple):
     """As with filters; then ``raw`` is asked about all feasible rows at once."""
     shares: Callable[[Shape, NodeTable, IntArray, IntArray], IntArray] | None = None
     """Coupled ones only: its own normalisation of the raw scores of these rows."""
+    at_once: Callable[[Shape, NodeTable, IntArray], IntArray] | None = None
+    """Coupled ones only: ``shares`` of ``raw`` in one go, where that is cheaper."""
 
 
 def always(_shape: Shape, _table: NodeTable) -> bool:

@@ -19,7 +19,7 @@ from scheduler.placed import NOT_STARTED, Nominations, Placed
 from scheduler.pod_counts import PodCounts
 from scheduler.pod_shape import Port, Shape
 from scheduler.resources import CPU, MEMORY, PLAIN, PODS
-from scheduler.tie import FIRST, tie_key, tie_ranks
+from scheduler.tie import FIRST, tie_key, tie_rank, tie_ranks
 from scheduler.volumes import VolumeUse, empty_catalog
 from scheduler.workloads import Workloads
 
@@ -35,6 +35,8 @@ LOG_MAX = 1 << 17
 """Entries of the change log kept; who is further behind starts anew."""
 SINGLE_ROWS_MAX = 12
 """Up to so many changed rows are worked out one by one; more of them as a vector."""
+FEW_TIES = 6
+"""Up to so many tied nodes are ranked one by one."""
 LABEL_COLUMNS_MAX = 256
 REMEMBERED_CELLS_MAX = 1 << 24
 """Rows of all that plugins remember together."""
@@ -160,6 +162,10 @@ class NodeTable:
         """The winner among tied rows: see scheduler.tie."""
         if salt == FIRST:
             return int(rows[self.order[rows].argmin()])
+        if len(rows) <= FEW_TIES:
+            keys = self.tie_keys
+            ranked: list[int] = rows.tolist()
+            return min(ranked, key=lambda row: tie_rank(keys.item(row), salt))
         return int(rows[tie_ranks(self.tie_keys[rows], salt).argmin()])
 
     def facts(self, row: int) -> NodeFacts:

@@ -172,22 +172,11 @@ def raw(shape: Shape, table: NodeTable, rows: Rows) -> IntArray:
 
 def _gain(part: Part, rows: IntArray, counted: IntArray) -> npt.NDArray[np.float64]:
     """What one constraint adds to each row: a number for each count of pods, then a look-up."""
-    gain: npt.NDArray[np.float64]
-    part.tally.catch_up()
-    numbers = part.tally.column.take(rows)
-    if part.constraint.topology_key == HOSTNAME:
-        pods = part.on_host.now().take(rows)
-        weight = math.log(len(counted) + 2)
-        counts = np.arange(int(pods.max()) + 1, dtype=np.float64)
-        by_count = counts * weight + (part.constraint.max_skew - 1)
-        gain = by_count.take(pods)
-    else:
-        counted_numbers = numbers if counted is rows else part.tally.column.take(counted)
-        weight = math.log(_domains(counted_numbers, len(part.tally.values)) + 2)
-        by_value = part.tally.values.astype(np.float64) * weight + (part.constraint.max_skew - 1)
-        gain = by_value.take(numbers)
+    pods, weight = _pods_and_weight(part, rows, counted)
+    counts = np.arange(int(pods.max()) + 1, dtype=np.float64)
+    gain: npt.NDArray[np.float64] = (counts * weight + (part.constraint.max_skew - 1)).take(pods)
     if not part.complete:
-        gain *= numbers > 0
+        gain *= part.tally.column.take(rows) > 0
     return gain
 
 
@@ -209,6 +198,34 @@ def shares(shape: Shape, table: NodeTable, rows: IntArray, raw: IntArray) -> Int
     if ignored is not None:
         result[ignored] = 0
     return result
+
+
+def at_once(shape: Shape, table: NodeTable, rows: IntArray) -> IntArray:
+    """With one constraint, scores follow from counts of pods: work out one for each count."""
+    state = state_of(shape, table)
+    if len(state.soft) != 1 or not state.soft[0].complete:
+        return shares(shape, table, rows, raw(shape, table, rows))
+    (part,) = state.soft
+    pods, weight = _pods_and_weight(part, rows, rows)
+    fewest, most = int(pods.min()), int(pods.max())
+    counts = np.arange(fewest, most + 1, dtype=np.float64)
+    by_count = _rounded(counts * weight + (part.constraint.max_skew - 1))
+    lowest, highest = by_count.item(0), by_count.item(-1)
+    if highest == 0:
+        return np.full(len(rows), SCORE_MAX)
+    points: IntArray = (highest + lowest - by_count) * SCORE_MAX // highest
+    return points.take(pods - fewest) if fewest else points.take(pods)
+
+
+def _pods_and_weight(part: Part, rows: IntArray, counted: IntArray) -> tuple[IntArray, float]:
+    """Pods of the kind in each row's domain, and what one of them weighs."""
+    part.tally.catch_up()
+    if part.constraint.topology_key == HOSTNAME:
+        return part.on_host.now().take(rows), math.log(len(counted) + 2)
+    numbers = part.tally.column.take(rows)
+    counted_numbers = numbers if counted is rows else part.tally.column.take(counted)
+    domains = _domains(counted_numbers, len(part.tally.values))
+    return part.tally.values.take(numbers), math.log(domains + 2)
 
 
 def _ignored(state: State, rows: IntArray) -> Mask | None:
@@ -250,4 +267,5 @@ SCORE = Score(
     applies=has_soft,
     raw=raw,
     shares=shares,
+    at_once=at_once,
 )
