@@ -93,7 +93,7 @@ def options_of(seed: int) -> Options:
         backlog_frames_max=(50, 2000)[chance.below(2)],
         delay_us=(between(50, 300), between(50, 3000)),
         skew_ms_max=(0, 20, 2000)[chance.below(3)],
-        fault_seconds=between(11, 13),
+        fault_seconds=between(10, 11),
         faults=tuple(faults),
         faults_count=between(4, 12) if faults else 0,
         probes=2,
