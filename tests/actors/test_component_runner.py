@@ -254,6 +254,20 @@ def test_a_watch_that_cannot_be_served_or_read_fails_the_component(object_bytes:
     run(scenario())
 
 
+def test_an_optional_watch_that_is_refused_is_an_empty_list_and_is_asked_again() -> None:
+    async def scenario() -> None:
+        core = Core((WatchSpec("mine", "nothing", optional=True),))
+        async with Rig(core) as rig:
+            await rig.api.until(lambda: bool(rig.api.opened))
+            rig.api.streams[0].end("invalid: no such resource")
+            await core.until(lambda: WatchSynced("mine") in core.events)
+            assert core.events == [WatchReset("mine"), WatchSynced("mine")]
+            assert rig.runner.failure is None
+            await rig.api.until(lambda: len(rig.api.opened) == 2)
+
+    run(scenario())
+
+
 def test_the_requests_of_a_step_travel_in_few_frames_and_come_back_by_id() -> None:
     async def scenario() -> None:
         core = Core(())
