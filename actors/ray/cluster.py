@@ -21,7 +21,12 @@ from actors.processes import (
     pss_bytes,
     start_ticks,
 )
-from actors.ray.environment import job_address, prepare_private_ray, without_dashboard
+from actors.ray.environment import (
+    job_address,
+    own_sigterm,
+    prepare_private_ray,
+    without_dashboard,
+)
 from actors.ray.port import lasting_port
 from actors.ray.reaper import Reaper
 from actors.security import create_security, write_kubeconfig
@@ -81,7 +86,8 @@ class RayCluster:
         reaper: Reaper | None = None
         if not address:
             private = Path(tempfile.mkdtemp(prefix="hf-"))
-            reaper = Reaper(private, Path(security.directory))
+            kubeconfig = Path(plan.run_directory) / "kubeconfig"
+            reaper = Reaper(private, Path(security.directory), kubeconfig)
             prepare_private_ray(private)
         cluster = cls(plan, security, address, private)
         cluster._reaper = reaper
@@ -106,7 +112,7 @@ class RayCluster:
                 "num_cpus": os.cpu_count(),
             }
         # The environment of the driver's virtual environment is that of the workers.
-        with without_dashboard():
+        with without_dashboard(), own_sigterm():
             self._ray.init(
                 namespace=self.namespace,
                 log_to_driver=False,

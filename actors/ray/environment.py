@@ -6,7 +6,9 @@ else. Source: the notes on each; tried with Ray 2.5x on Linux.
 
 import os
 import secrets
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,6 +54,26 @@ def without_dashboard() -> Iterator[None]:
         del sys.modules[EXTRAS]
         if before is not None:
             sys.modules[EXTRAS] = before
+
+
+@contextmanager
+def own_sigterm() -> Iterator[None]:
+    """Keep the caller's way to handle SIGTERM across ``ray.init``.
+
+    Ray puts handlers of its own there, in Python one that calls sys.exit and in C++ one that prints
+    a stack and aborts: either would end a run without its report. Raises KeyboardInterrupt when
+    SIGTERM came meanwhile. Source: sigterm_handler in ray/_private/worker.py and node.py.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Only the main thread handles signals, and Ray sets nothing here.
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except SystemExit:
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 def job_address() -> str:
