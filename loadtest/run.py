@@ -8,6 +8,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,6 +35,8 @@ START_LEAD_S = 0.3
 TICK_S = 1.0
 PROGRAM_LOG = "programs.log"
 """Written by the cluster into its run directory, kept in the bundle."""
+
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 Starter = Callable[[ClusterPlan, Callable[[str], None]], ClusterHandle]
 
@@ -65,12 +68,8 @@ class CampaignRun:
 
     def execute(self, start: Starter) -> RunState:
         """Run to the end, an error or ctrl-C; the state says which. Writes the bundle."""
-        write_json(self._directory, "campaign.json", document(self._compiled))
-        write_schedule(self._compiled.arrivals, self._directory)
-        write_json(self._directory, "host.json", host_facts(self._directory))
-        write_json(self._directory, "versions.json", versions())
-        write_state(self._directory, self.state)
         try:
+            self._write_inputs()
             self._boot(start)
             self._load()
             self._settle()
@@ -86,6 +85,13 @@ class CampaignRun:
         finally:
             self._finish()
         return self.state
+
+    def _write_inputs(self) -> None:
+        write_state(self._directory, self.state)
+        write_json(self._directory, "campaign.json", document(self._compiled))
+        write_schedule(self._compiled.arrivals, self._directory)
+        write_json(self._directory, "host.json", host_facts(self._directory))
+        write_json(self._directory, "versions.json", versions())
 
     def _boot(self, start: Starter) -> None:
         began = time.monotonic()
@@ -197,32 +203,54 @@ class CampaignRun:
 
     def _finish(self) -> None:
         """Stop everything and write what there is. A second ctrl-C must not leave processes."""
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        if not self.state.load_s and self._load_start_mono:
-            self.state.load_s = round(self._elapsed_s(), 3)
-        if self._fleet:
-            self._fleet.stop()
-        if self._sampler:
-            self._sampler.write()
+        before = [(number, signal.signal(number, signal.SIG_IGN)) for number in ENDING_SIGNALS]
+        with ExitStack() as steps:
+            # Each step is done even if another fails. The last one pushed goes first: the load
+            # ends, then what was seen is kept, while who saw it still lives; then the cluster
+            # goes, and only then the log that it wrote to its end; the state has the last word.
+            for number, handler in before:
+                steps.callback(signal.signal, number, handler)
+            steps.callback(self._write_state)
+            steps.callback(shutil.rmtree, self._cluster, ignore_errors=True)
+            steps.callback(shutil.rmtree, self._private, ignore_errors=True)
+            steps.callback(self._keep_log)
+            steps.callback(self._stop_cluster)
+            steps.callback(self._keep_failures)
+            steps.callback(self._keep_pods)
+            if self._sampler:
+                steps.callback(self._sampler.write)
+            if self._fleet:
+                steps.callback(self._fleet.stop)
+            if not self.state.load_s and self._load_start_mono:
+                self.state.load_s = round(self._elapsed_s(), 3)
+
+    def _keep_pods(self) -> None:
+        if self._observer is None:
+            return
+        self.state.nodes_ready = self._observer.nodes.ready
+        self.state.observer_gaps = self._observer.gaps
+        self._observer.stop()
+        rows = [times.row() for times in self._observer.pods.pods.values()]
+        write_rows(self._directory / "pods.csv.gz", POD_COLUMNS, rows)
+
+    def _stop_cluster(self) -> None:
+        if self._handle is None:
+            return
+        self._display.message("Stopping the cluster")
+        try:
+            self._handle.stop()
+        except ClusterError as error:
+            self.state.failures.append(str(error))
+
+    def _keep_failures(self) -> None:
         if self._handle:
             self.state.failures += self._handle.failures()
-        if self._observer:
-            self.state.nodes_ready = self._observer.nodes.ready
-            self.state.observer_gaps = self._observer.gaps
-            self._observer.stop()
-            rows = [times.row() for times in self._observer.pods.pods.values()]
-            write_rows(self._directory / "pods.csv.gz", POD_COLUMNS, rows)
-        if self._handle:
-            self._display.message("Stopping the cluster")
-            try:
-                self._handle.stop()
-            except ClusterError as error:
-                self.state.failures.append(str(error))
+
+    def _keep_log(self) -> None:
         log = self._cluster / PROGRAM_LOG
         if log.exists():
             shutil.copy(log, self._directory / PROGRAM_LOG)
         self.state.error = self.state.error.replace(str(log), PROGRAM_LOG)
-        shutil.rmtree(self._private, ignore_errors=True)
-        shutil.rmtree(self._cluster, ignore_errors=True)
+
+    def _write_state(self) -> None:
         write_state(self._directory, self.state)
-        signal.signal(signal.SIGINT, before)

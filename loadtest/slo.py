@@ -18,6 +18,7 @@ CPU_CORES_MAX = 0.95
 """A generator is one thread: from this share of a core on, it is the limit."""
 CPU_WINDOW_S = 5.0
 MUTATING = ("create", "scale", "delete")
+ENDINGS = {"interrupted": "the run was interrupted", "failed": "the run failed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,7 @@ def stamp(
             missing = facts.scheduled - facts.sent - facts.overflow
             reasons.append(f"{who}: {missing} scheduled requests were never attempted")
     if outcome != "complete":
-        return "PARTIAL", [f"the run was {outcome}", *reasons]
+        return "PARTIAL", [ENDINGS[outcome], *reasons]
     if not generators:
         reasons.append("no generator reported")
     return ("INVALID" if reasons else "VALID"), reasons

@@ -164,6 +164,35 @@ def test_a_start_that_is_broken_off_is_interrupted_even_if_it_ends_badly(tmp_pat
     assert exit_code(render(directory)) == 130
 
 
+class _FailingHandle:
+    """A cluster that is of no use and whose last words cannot be read."""
+
+    server = ca_file = kubeconfig = ""
+    stopped = False
+
+    @property
+    def token(self) -> str:
+        raise ClusterError("no token")
+
+    def failures(self) -> list[str]:
+        raise OSError("the log is unreadable")
+
+    def stop(self) -> None:
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        self.stopped = True
+
+
+def test_a_cluster_is_stopped_even_if_a_step_before_fails(tmp_path: Path) -> None:
+    handle = _FailingHandle()
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(OSError, match="the log is unreadable"):
+        execute(tmp_path, handle, nodes=1)
+    assert handle.stopped
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert not list(tmp_path.glob("runs/*/cluster"))
+
+
 def test_a_refused_token_ends_the_run_at_once(tmp_path: Path, fake_cluster: Callable) -> None:
     handle = fake_cluster(nodes=1)
     handle.token = "wrong"

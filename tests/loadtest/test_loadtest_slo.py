@@ -94,7 +94,8 @@ def test_a_limited_generator_makes_the_run_invalid(facts: GeneratorFacts, reason
 
 
 def test_interrupted_is_partial_and_failures_are_reasons() -> None:
-    assert stamp("interrupted", [GOOD], 0.1, [])[0] == "PARTIAL"
+    assert stamp("interrupted", [GOOD], 0.1, []) == ("PARTIAL", ["the run was interrupted"])
+    assert stamp("failed", [GOOD], 0.1, []) == ("PARTIAL", ["the run failed"])
     assert stamp("complete", [GOOD], 0.1, ["store-0 died"]) == ("INVALID", ["store-0 died"])
     assert stamp("complete", [], 0.1, [])[0] == "INVALID"
 
