@@ -14,13 +14,16 @@ from typing import Literal, cast
 
 from actors.plan import Durability, ShardBy
 from api.quantity import QuantityError, canonical
-from loadtest.fields import CampaignError, Section, load_yaml, nearest
+from loadtest.fields import SECOND_NS, CampaignError, Section, load_yaml, nearest
 from loadtest.overrides import apply_overrides
 
 API_VERSION = "hollowfleet.dev/v1alpha1"
 Arrivals = Literal["constant", "poisson", "trace"]
 Transport = Literal["frames", "https"]
 Profile = Literal["kubernetes", "unlimited"]
+PHASE_NS_MAX = 24 * 3600 * SECOND_NS
+ARRIVALS_MAX = 5_000_000
+"""Of a whole campaign: its schedule is compiled in memory before the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +182,7 @@ def parse_campaign(doc: dict[str, object], source: str) -> Campaign:
     names = [phase.name for phase in phases]
     if len(set(names)) != len(names):
         raise spec.error("phases", "two phases have the same name")
+    _check_arrivals(source, phases)
     campaign = Campaign(
         name=name,
         seed=spec.integer("seed", 1, 0, 2**63 - 1),
@@ -191,6 +195,23 @@ def parse_campaign(doc: dict[str, object], source: str) -> Campaign:
     )
     spec.done()
     return campaign
+
+
+def _check_arrivals(source: str, phases: tuple[Phase, ...]) -> None:
+    """Refuse what would take hours to compile. Traces are bounded by their files."""
+    total = 0.0
+    for index, phase in enumerate(phases):
+        for position, load in enumerate(phase.load):
+            if isinstance(load, WatchLoad):
+                continue
+            total += load.rate * phase.duration_ns / SECOND_NS
+            if total > ARRIVALS_MAX:
+                raise CampaignError(
+                    f"{source}: spec.phases[{index}].load[{position}].rate: over "
+                    f"{phase.duration_ns / SECOND_NS:g} s this makes {total:.0f} arrivals in the "
+                    f"campaign so far, of at most {ARRIVALS_MAX}; lower the rate or shorten "
+                    f"spec.phases[{index}].duration"
+                )
 
 
 def _cluster(section: Section) -> ClusterKnobs:
@@ -254,8 +275,8 @@ def _phase(section: Section) -> Phase:
         load=tuple(_load(item) for item in section.sections("load")) if section.has("load") else (),
     )
     section.raw("load")
-    if phase.duration_ns <= 0:
-        raise section.error("duration", "must be above 0s")
+    if not 0 < phase.duration_ns <= PHASE_NS_MAX:
+        raise section.error("duration", "must be above 0s and at most 24h")
     section.done()
     return phase
 

@@ -4,16 +4,19 @@ import gzip
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from actors.plan import ClusterPlan, NodeSpec
 from loadtest.campaign import Campaign, PodLoad
-from loadtest.fields import SECOND_NS
+from loadtest.fields import SECOND_NS, CampaignError
 from loadtest.schedule import Arrival, compile_schedule
 from loadtest.trace import TracePod, count_rows, read_openb
 
 SCHEDULE_FILE = "schedule.jsonl.gz"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +37,29 @@ class Compiled:
 def compile_campaign(campaign: Campaign, directory: Path) -> Compiled:
     """Read the inputs, which lie relative to ``directory``. Errors: CampaignError."""
     traces: dict[str, list[TracePod]] = {}
-    for phase in campaign.phases:
-        for load in phase.load:
+    for index, phase in enumerate(campaign.phases):
+        for position, load in enumerate(phase.load):
             if isinstance(load, PodLoad) and load.trace and load.trace not in traces:
-                traces[load.trace] = read_openb(directory / load.trace)
+                field = f"spec.phases[{index}].load[{position}].trace"
+                traces[load.trace] = _read(read_openb, directory / load.trace, field)
     arrivals = tuple(compile_schedule(campaign, traces))
     plan, nodes = _cluster_plan(campaign, directory)
     return Compiled(campaign, arrivals, plan, nodes)
 
 
+def _read(read: Callable[[Path], T], path: Path, field: str) -> T:
+    """The input that a field of the campaign names, which its errors then name too."""
+    try:
+        return read(path)
+    except CampaignError as error:
+        hint = "" if path.exists() else "; the path is relative to the campaign file"
+        raise CampaignError(f"{field}: {error}{hint}") from None
+
+
 def _cluster_plan(campaign: Campaign, directory: Path) -> tuple[ClusterPlan, int]:
     knobs = campaign.cluster
     node_list = directory / knobs.node_list if knobs.node_list else None
-    rows = count_rows(node_list) if node_list else 0
+    rows = _read(count_rows, node_list, "spec.cluster.nodeList") if node_list else 0
     nodes = knobs.nodes or rows
     generic = max(0, nodes - rows)
     plan = ClusterPlan(

@@ -87,6 +87,8 @@ def parse_duration(text: object) -> int:
         end = part.end()
     if not text or end != len(text):
         raise ValueError(f"{text!r} is not a duration such as 90s or 1m30s")
+    if total >= 2**63:
+        raise ValueError(f"{text!r} is above 292 years")
     return round(total)
 
 

@@ -75,8 +75,8 @@ def read_openb(path: Path) -> list[TracePod]:
     try:
         with path.open(encoding="utf-8", newline="") as lines:
             return parse_openb(lines, str(path))
-    except OSError as error:
-        raise CampaignError(f"{path}: cannot read the pod trace: {error.strerror}") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise CampaignError(f"{path}: cannot read the pod trace: {_why(error)}") from None
 
 
 def count_rows(path: Path) -> int:
@@ -88,8 +88,18 @@ def count_rows(path: Path) -> int:
             if "sn" not in header or "cpu_milli" not in header:
                 raise CampaignError(f"{path}: not a node list: column 'sn' is missing")
             return sum(1 for row in reader if row)
-    except OSError as error:
-        raise CampaignError(f"{path}: cannot read the node list: {error.strerror}") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise CampaignError(f"{path}: cannot read the node list: {_why(error)}") from None
+
+
+def _why(error: Exception) -> str:
+    match error:
+        case OSError():
+            return str(error.strerror)
+        case UnicodeDecodeError():
+            return "it is not text in UTF-8"
+        case _:
+            return str(error)
 
 
 def window(

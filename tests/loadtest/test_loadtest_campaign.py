@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from loadtest.campaign import Campaign, PodLoad, parse_campaign, read_campaign
+from loadtest.compiled import compile_campaign
 from loadtest.fields import CampaignError, load_yaml, parse_duration, parse_rate
 from loadtest.overrides import apply_overrides
 
@@ -66,6 +67,9 @@ def test_defaults_are_filled_in() -> None:
         ("apiVersion", "v1", "apiVersion: unknown value 'v1'"),
         ("spec/phases/0/duration", "90", "'90' is not a duration such as 90s or 1m30s"),
         ("spec/phases/0/duration", "0s", "must be above 0s"),
+        ("spec/phases/0/duration", "1000h", "spec.phases[0].duration: must be above 0s and at"),
+        ("spec/phases/0/duration", "9" * 400 + "h", "is above 292 years"),
+        ("spec/phases/0/load/0/rate", "90000/s", "load[0].rate: over 90 s this makes 8100000"),
         ("spec/phases/0/load/0/rate", "fast", "'fast' is not a rate"),
         ("spec/phases/0/load/0/rate", 0, "must be above 0"),
         ("spec/phases/0/load/0/rate", None, "load[0].rate: is required"),
@@ -161,6 +165,24 @@ def test_unreadable_files(tmp_path: Path, text: str, message: str) -> None:
 def test_a_missing_file() -> None:
     with pytest.raises(CampaignError, match=r"nowhere\.yaml: no such file"):
         load_yaml(Path("nowhere.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (
+            "spec/phases/0/load",
+            [{"scenario": "pods", "arrivals": "trace", "trace": "no.csv"}],
+            "spec.phases[0].load[0].trace: ",
+        ),
+        ("spec/cluster", {"nodeList": "no.csv"}, "spec.cluster.nodeList: "),
+    ],
+)
+def test_a_missing_input_names_its_field(path: str, value: object, message: str) -> None:
+    with pytest.raises(CampaignError) as caught:
+        compile_campaign(parse(path, value), Path("nowhere"))
+    assert str(caught.value).startswith(message + "nowhere/no.csv: cannot read")
+    assert str(caught.value).endswith("; the path is relative to the campaign file")
 
 
 def test_every_example_parses() -> None:
