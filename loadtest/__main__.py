@@ -11,13 +11,19 @@ def refusal(version: "tuple[int, ...]") -> str:
     """Why this version of Python cannot be used; empty if it can."""
     if (3, 11) <= tuple(version[:2]) < (3, 15):
         return ""
-    return "hollowfleet needs Python 3.11 to 3.14, this is {}.{}".format(*version[:2])
+    return (
+        "hollowfleet needs Python 3.11 to 3.14, this is {}.{}: "
+        "make its environment with one of python3.11 ... python3.14"
+    ).format(*version[:2])
 
 
 if refusal(sys.version_info[:2]):
     sys.exit(refusal(sys.version_info[:2]))
 
-from loadtest.cli import main  # noqa: E402
+try:
+    from loadtest.cli import main
+except KeyboardInterrupt:
+    sys.exit(130)
 
 __all__ = ["main"]
 

@@ -5,7 +5,6 @@ is named by its pid and its start time, so a recycled pid is never taken for our
 """
 
 import json
-import os
 import socket
 import time
 from collections.abc import Callable
@@ -85,10 +84,16 @@ def check_kubeconfig(path: Path) -> None:
         raise StandingError(f"{path} is a directory; --kubeconfig must name a file")
     if not path.parent.is_dir():
         raise StandingError(f"{path.parent} does not exist; cannot write the kubeconfig there")
-    if not os.access(path.parent, os.W_OK):
-        raise StandingError(f"{path.parent} is not writable; cannot write the kubeconfig there")
     if path.exists() and not _is_ours(path):
         raise StandingError(f"{path} exists and was not written by hollowfleet; name another file")
+    # Permissions do not tell all: only the file system itself knows whether it takes a new file.
+    try:
+        existed = path.exists()
+        path.open("ab").close()
+        if not existed:
+            path.unlink()
+    except OSError as error:
+        raise StandingError(f"cannot write the kubeconfig to {path}: {error.strerror}") from None
 
 
 def _is_ours(path: Path) -> bool:

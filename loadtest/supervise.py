@@ -99,7 +99,10 @@ class Supervisor:
     def _open(self, handle: ClusterHandle) -> None:
         """Hand out the kubeconfig, then wait for the nodes. Raises ClusterError."""
         path = Path(self._config.kubeconfig)
-        write_private(path, Path(handle.kubeconfig).read_text())
+        try:
+            write_private(path, Path(handle.kubeconfig).read_text())
+        except OSError as error:
+            raise ClusterError(f"cannot write the kubeconfig to {path}: {error.strerror}") from None
         self._standing = replace(self._standing, server=handle.server)
         write_standing(self._directory, self._standing)
         _say(f"API at {handle.server}")

@@ -5,6 +5,7 @@ Exit codes: 0 ok, 1 error, 2 usage (a campaign file that cannot be used is one),
 """
 
 import signal
+import sys
 from importlib import metadata
 
 import click
@@ -14,6 +15,7 @@ from loadtest.cli.etcd import etcd
 from loadtest.cli.report import report
 from loadtest.cli.run import run
 from loadtest.cli.sim import sim
+from loadtest.cli.verdict import INTERRUPTED
 
 EXIT_CODES = """
 Exit codes: 0 ok, 1 error, 2 usage or campaign file, 3 an SLO failed, 4 the run is invalid,
@@ -28,7 +30,19 @@ def _version() -> str:
         return "0.1.0 (source tree)"
 
 
+class Commands(click.Group):
+    """Ctrl-C ends any command with a line and code 130, where click would have said 1."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("Interrupted.", err=True)
+            sys.exit(INTERRUPTED)
+
+
 @click.group(
+    cls=Commands,
     context_settings={
         "help_option_names": ["-h", "--help"],
         "auto_envvar_prefix": "HOLLOWFLEET",

@@ -12,6 +12,7 @@ from typing import cast
 import click
 
 from actors.plan import ClusterPlan, Durability
+from loadtest.cli.verdict import BadInput
 from loadtest.fields import CampaignError
 from loadtest.standing import (
     Standing,
@@ -68,8 +69,11 @@ def up(
     directory = state_directory(dict(os.environ))
     try:
         rows = count_rows(node_list) if node_list else 0
-        _check_free(directory)
         check_kubeconfig(kubeconfig)
+    except (StandingError, CampaignError) as error:
+        raise BadInput(str(error)) from None
+    try:
+        _check_free(directory)
         if https_port:
             check_port(https_port)
         plan = replace(
@@ -79,7 +83,7 @@ def up(
             durability=cast(Durability, durability),
         )
         standing = _start(directory, nodes, plan, kubeconfig.resolve())
-    except (StandingError, CampaignError) as error:
+    except StandingError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"{nodes} nodes Ready. API at {standing.server}")
     click.echo(f"kubectl --kubeconfig {kubeconfig} get nodes")

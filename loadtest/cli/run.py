@@ -1,14 +1,16 @@
 """``hollowfleet run``: a campaign from its file to its report."""
 
+import shutil
 import sys
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from loadtest.bundle import RunState, new_bundle
+from loadtest.bundle import BundleError, RunState, new_bundle
 from loadtest.campaign import read_campaign
-from loadtest.cli.verdict import USAGE, exit_code, print_verdict
+from loadtest.cli.verdict import ERROR, INTERRUPTED, BadInput, exit_code, print_verdict
 from loadtest.compiled import compile_campaign, describe
 from loadtest.fields import CampaignError
 
@@ -38,22 +40,21 @@ def run(file: Path, overrides: tuple[str, ...], seed: int | None, dry_run: bool,
         campaign = read_campaign(file, overrides, seed)
         compiled = compile_campaign(campaign, file.parent)
     except CampaignError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(USAGE)
-    click.echo(describe(compiled))
+        raise BadInput(str(error)) from None
     if dry_run:
+        click.echo(describe(compiled))
         return
-    try:
-        directory, run_id = new_bundle(out.resolve(), campaign.name)
-    except OSError as error:
-        raise click.ClickException(f"cannot write to {out}: {error.strerror}") from None
-    (directory / "campaign.yaml").write_bytes(file.read_bytes())
-    # What starts a cluster or draws is imported only here: --help and --dry-run stay quick.
+    _check_writable(out)
+    click.echo(describe(compiled))
+    # What starts a cluster or draws is imported only here: --help and --dry-run stay quick. Before
+    # there is a directory of the run, so that ctrl-C meanwhile leaves none.
     from actors.cluster import start_cluster
     from loadtest.progress import display_for
     from loadtest.report import render
     from loadtest.run import CampaignRun
 
+    directory, run_id = new_bundle(out.resolve(), campaign.name)
+    shutil.copyfile(file, directory / "campaign.yaml")
     started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     display = display_for(sys.stdout)
     state = RunState(run_id=run_id, started=started)
@@ -63,7 +64,21 @@ def run(file: Path, overrides: tuple[str, ...], seed: int | None, dry_run: bool,
         display.close()
     if state.error:
         click.echo(f"Error: {state.error}", err=True)
-    summary = render(directory)
+    try:
+        summary = render(directory)
+    except BundleError:
+        # Broken off before the bundle had what a report needs.
+        sys.exit(INTERRUPTED if state.outcome == "interrupted" else ERROR)
     print_verdict(summary)
     click.echo(f"\nReport {directory / 'report.html'}")
     sys.exit(exit_code(summary))
+
+
+def _check_writable(out: Path) -> None:
+    """Make the directory of all runs and try to write into it: better now than after the plan."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise BadInput(f"cannot write to {out}: {error.strerror}") from None

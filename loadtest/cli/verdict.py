@@ -9,6 +9,12 @@ OK, ERROR, USAGE, SLO_FAILED, INVALID, INTERRUPTED = 0, 1, 2, 3, 4, 130
 _COLOURS = {"PASS": "green", "FAIL": "red", "VALID": "green", "INVALID": "yellow"}
 
 
+class BadInput(click.ClickException):
+    """A file or an option that cannot be used; the text is one sentence for the user."""
+
+    exit_code = USAGE
+
+
 def print_verdict(summary: Summary) -> None:
     """A line per SLO, the stamp, and why."""
     click.echo()

@@ -6,15 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from actors.processes import alive, start_ticks
 from loadtest.__main__ import refusal
-from loadtest.cli import cli
+from loadtest.cli import Commands, cli
 from loadtest.cli.verdict import exit_code
 from loadtest.standing import (
     Standing,
+    check_kubeconfig,
     read_standing,
     state_directory,
     stop_standing,
@@ -76,6 +78,10 @@ def test_overrides_change_the_plan() -> None:
         (["run"], "Missing argument 'FILE'"),
         (["rnu"], "No such command 'rnu'"),
         (["up"], "Missing option '--kubeconfig'"),
+        (["up", "--kubeconfig", "k", "--node-list", "no.csv"], "no.csv: cannot read the node list"),
+        (["report", "nowhere"], "nowhere: no such run directory"),
+        (["run", QUICKSTART, "--out", "/dev/null"], "cannot write to /dev/null"),
+        (["run", QUICKSTART, "--set", "phases.0.duration=1000h"], "at most 24h"),
     ],
 )
 def test_usage_errors_exit_with_2_and_one_sentence(arguments: list[str], message: str) -> None:
@@ -85,9 +91,24 @@ def test_usage_errors_exit_with_2_and_one_sentence(arguments: list[str], message
     assert "Traceback" not in result.output
 
 
+def test_the_plan_is_not_printed_when_nothing_can_be_written() -> None:
+    assert "Cluster" not in invoke("run", QUICKSTART, "--out", "/dev/null").output
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, click.Abort])
+def test_ctrl_c_ends_any_command_with_130_and_a_line(ending: type[BaseException]) -> None:
+    @click.command()
+    def broken_off() -> None:
+        raise ending
+
+    result = CliRunner().invoke(Commands("any", {"broken-off": broken_off}), ["broken-off"])
+    assert result.exit_code == 130
+    assert result.output == "Interrupted.\n"
+
+
 def test_report_of_something_else(tmp_path: Path) -> None:
     result = invoke("report", str(tmp_path))
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "not a run" in result.output
 
 
@@ -134,11 +155,14 @@ def test_up_refuses_a_kubeconfig_it_would_destroy(tmp_path: Path) -> None:
         (foreign, "was not written by hollowfleet"),
         (tmp_path, "is a directory"),
         (tmp_path / "no" / "config", "does not exist"),
+        (Path("/proc/kubeconfig"), "cannot write the kubeconfig to /proc/kubeconfig"),
     ):
         result = invoke("up", "--kubeconfig", str(path), state=tmp_path / "s")
-        assert result.exit_code == 1
+        assert result.exit_code == 2
         assert message in result.output
     assert foreign.read_text() == "current-context: production\n"
+    check_kubeconfig(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_stopping_waits_for_the_whole_family() -> None:
@@ -169,6 +193,7 @@ def test_unfit_pythons_get_a_sentence() -> None:
     assert refusal((3, 11)) == refusal((3, 14)) == ""
     for version in ((3, 10), (3, 15), (2, 7), (4, 0)):
         assert "needs Python 3.11 to 3.14" in refusal(version)
+        assert "make its environment with one of python3.11" in refusal(version)
 
 
 class _State:
