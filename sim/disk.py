@@ -226,7 +226,7 @@ class Disk:
         if order.last:
             self._snapshot = Snapshot(order.revision, self._leases, self._rows)
             self._rows = []
-            while len(self._segments) > 1 and self._segments[0].max_revision <= order.revision:
+            while len(self._segments) > 1 and self._segments[0].max_revision < order.revision:
                 del self._segments[0]
         self._tell(SnapshotWritten(order.revision, self.log_bytes))
         self._done()

@@ -71,14 +71,32 @@ def campaign_document(nodes: int, duration: str = "3s") -> dict[str, object]:
     }
 
 
+class InterruptingDisplay(ListDisplay):
+    """Presses ctrl-C once so many requests are answered."""
+
+    def __init__(self, requests: int) -> None:
+        super().__init__()
+        self._requests = requests
+
+    def show(self, progress: Progress) -> None:
+        super().show(progress)
+        if self._requests and progress.requests_done >= self._requests:
+            self._requests = 0
+            os.kill(os.getpid(), signal.SIGINT)
+
+
 def execute(
-    tmp_path: Path, handle: object, nodes: int, duration: str = "3s"
+    tmp_path: Path,
+    handle: object,
+    nodes: int,
+    duration: str = "3s",
+    display: ListDisplay | None = None,
 ) -> tuple[Path, RunState, ListDisplay]:
     """Run against a handle, or with a function that starts one."""
     document = campaign_document(nodes, duration)
     compiled = compile_campaign(parse_campaign(document, "test"), tmp_path)
     directory, run_id = new_bundle(tmp_path / "runs", "tiny")
-    display = ListDisplay()
+    display = display or ListDisplay()
     run = CampaignRun(compiled, directory, RunState(run_id, "2026-01-01T00:00:00Z"), display)
     start = handle if callable(handle) else lambda plan, progress: handle
     state = run.execute(start)  # type: ignore[arg-type]
@@ -123,10 +141,8 @@ def test_ctrl_c_keeps_partial_data_and_leaves_nothing(
 ) -> None:
     handle = fake_cluster(nodes=1)
     before = set(descendants(os.getpid()))
-    timer = threading.Timer(3.0, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    directory, state, _ = execute(tmp_path, handle, nodes=1, duration="60s")
-    timer.join()
+    display = InterruptingDisplay(requests=40)
+    directory, state, _ = execute(tmp_path, handle, nodes=1, duration="60s", display=display)
     assert state.outcome == "interrupted"
     assert handle.stopped
     assert set(descendants(os.getpid())) <= before
