@@ -373,7 +373,7 @@ class ApiServer:
         elif stream not in self._busy:
             self._busy.add(stream)
             self._take(StreamsBusy((stream,)))
-            watch.on_drained = partial(self._drained, stream)
+            watch.await_room(partial(self._drained, stream))
 
     def _send_body(self, stream: int, body: tuple[object, ...]) -> None:
         to = self._frame_watches.get(stream)

@@ -125,6 +125,11 @@ class Exchange:
         if chunk and not self.gone:
             self._connection.write(chunk)
 
+    def await_room(self, then: Callable[[], None]) -> None:
+        """Call back once, in a later turn, when there is room for more."""
+        self.on_drained = then
+        asyncio.get_running_loop().call_soon(self._connection.tell_drained)
+
     def end(self) -> None:
         """Complete a stream."""
         if not self.gone:
@@ -263,6 +268,13 @@ class Connection(asyncio.Protocol):
         self._resume_reading()
         if self._rest:
             self._send_rest()
+            return
+        self.tell_drained()
+
+    def tell_drained(self) -> None:
+        """Go on with whoever waits for room, if there is any. Asked a turn after a large write,
+        too: the kernel may have taken it at once, and then no resume comes."""
+        if self._full or self._rest:
             return
         current = self._current
         if current is not None and current.on_drained is not None:

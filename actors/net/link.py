@@ -67,6 +67,7 @@ class Link(asyncio.Protocol):
         self._out: list[bytes] = []
         self._out_bytes = 0
         self._drained: list[Callable[[], None]] = []
+        self._full = False
         self._reason = ""
         self._heard = True
         self._misses = 0
@@ -113,8 +114,7 @@ class Link(asyncio.Protocol):
     def when_drained(self, callback: Callable[[], None]) -> None:
         """Call back once, in a later turn, when little is left unsent; never after the end."""
         self._drained.append(callback)
-        if self.backlog_bytes <= WRITE_LOW_BYTES:
-            self._loop.call_soon(self._tell_drained)
+        self._loop.call_soon(self._check_drained)
 
     def close(self, reason: str) -> None:
         """Send what is queued, then close."""
@@ -168,10 +168,12 @@ class Link(asyncio.Protocol):
         self._on_end(reason)
 
     def pause_writing(self) -> None:
+        self._full = True
         if self._pauses and self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
+        self._full = False
         if self._transport is None or self._transport.is_closing():
             return
         if self._pauses:
@@ -186,6 +188,14 @@ class Link(asyncio.Protocol):
             return
         out, self._out, self._out_bytes = self._out, [], 0
         self._transport.write(out[0] if len(out) == 1 else b"".join(out))
+        if self._drained:
+            self._loop.call_soon(self._check_drained)
+
+    def _check_drained(self) -> None:
+        # The kernel may have taken so much at once that the transport never paused us: then no
+        # resume will come, and whoever waits is told here, a turn after the write.
+        if not self._full and not self._out:
+            self._tell_drained()
 
     def _tell_drained(self) -> None:
         waiting, self._drained = self._drained, []
