@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from api.core import InvariantError
+from api.merge import Merger, StoreEvent
 from api.storage import COMPACTED, OK, PROMISE, RANGE, StoreReply
 from apiserver.cache import CacheEvent, ResourceCache
-from apiserver.merge import Merger, StoreEvent
 from apiserver.outbox import Outbox
 from apiserver.records import Record
 

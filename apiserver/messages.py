@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from api.merge import StoreEvent
 from api.storage import StoreReply, StoreRequest
-from apiserver.merge import StoreEvent
 
 
 class User(NamedTuple):

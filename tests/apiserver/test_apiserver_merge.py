@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api.calls import DELETED
-from apiserver.merge import Merger
+from api.merge import Merger
 from apiserver.shards import Sharding
 
 NAMES = [f"n{number}" for number in range(6)]

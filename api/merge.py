@@ -9,26 +9,31 @@ A shard whose stream was opened anew may repeat events at or below its watermark
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
 
 from api.core import InvariantError
 
 StoreEvent = tuple[Any, ...]
-"""(type, key, mod revision, create revision, version, header, value, previous)."""
+"""(type, key, mod revision, create revision, version, header, value, previous); with another
+``revision_of`` whatever has a revision."""
 
 _REVISION = 2
-_BY_REVISION = itemgetter(_REVISION)
 
 
 class Merger:
     """The order of one group of shards. Holds back at most what the slowest shard owes."""
 
-    __slots__ = ("_held", "frontier", "watermarks")
+    __slots__ = ("_held", "_revision_of", "frontier", "watermarks")
 
-    def __init__(self, watermarks: dict[int, int]) -> None:
+    def __init__(
+        self,
+        watermarks: dict[int, int],
+        revision_of: Callable[[StoreEvent], int] = itemgetter(_REVISION),
+    ) -> None:
         """``watermarks``: for each shard the revision from which its stream starts."""
+        self._revision_of = revision_of
         self.watermarks = dict(watermarks)
         self._held: dict[int, deque[StoreEvent]] = {shard: deque() for shard in watermarks}
         self.frontier = min(watermarks.values())
@@ -38,8 +43,9 @@ class Merger:
     ) -> Sequence[StoreEvent]:
         """Take what a shard sent; return what is released by it, in order of revision."""
         seen = self.watermarks[shard]
-        if events and events[0][_REVISION] <= seen:
-            events = [event for event in events if event[_REVISION] > seen]
+        revision_of = self._revision_of
+        if events and revision_of(events[0]) <= seen:
+            events = [event for event in events if revision_of(event) > seen]
         if watermark > seen:
             self.watermarks[shard] = watermark
         if len(self.watermarks) == 1:
@@ -52,9 +58,9 @@ class Merger:
         self.frontier = frontier
         released: list[StoreEvent] = []
         for held in self._held.values():
-            while held and held[0][_REVISION] <= frontier:
+            while held and revision_of(held[0]) <= frontier:
                 released.append(held.popleft())
-        released.sort(key=_BY_REVISION)
+        released.sort(key=revision_of)
         return released
 
     def wanted(self, revision: int) -> list[int]:
@@ -63,11 +69,11 @@ class Merger:
 
     def newest_held(self) -> int:
         """Revision of the newest event held back; 0 when none is."""
-        return max((held[-1][_REVISION] for held in self._held.values() if held), default=0)
+        return max((self._revision_of(held[-1]) for held in self._held.values() if held), default=0)
 
     def check(self) -> None:
         for shard, held in self._held.items():
-            revisions = [event[_REVISION] for event in held]
+            revisions = [self._revision_of(event) for event in held]
             if revisions != sorted(revisions):
                 raise InvariantError(f"events of shard {shard} are out of order")
             if revisions and revisions[0] <= self.frontier:
