@@ -19,6 +19,7 @@ from store.core import StoreCore, StoreSettings
 from store.messages import (
     Append,
     EndWatch,
+    LeasesEnded,
     Reply,
     RequestsArrived,
     SendWatchFrames,
@@ -31,6 +32,9 @@ from store.messages import (
 )
 from store.recovery import recovered_core
 
+SLOW_STEP_NS = 100_000_000
+"""A turn that takes longer is counted as slow. Source: etcd server/etcdserver/v3_server.go,
+warnApplyDuration."""
 EXIT_DISK = 70
 """Exit code of a program whose journal broke in a way nobody foresaw."""
 ReplyTo = Callable[[Any], None]
@@ -76,6 +80,8 @@ class Shard:
         self.journal = JournalFile(
             directory, self._checked(durability), core.ledger.next_index, self._disk_reports
         )
+        self.on_leases_ended: Callable[[Sequence[int]], None] = _nobody_cares
+        """Told the leases that are over, before the answer to who revoked them."""
         self._calls: list[int] = []
         self._batches: list[Sequence[StoreRequest]] = []
         self._events: list[StoreEvent] = []
@@ -86,7 +92,7 @@ class Shard:
         self._turn_due = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ns: int | None = None
-        self._steps = 0
+        self._steps = self._slow_steps = 0
         self._stopped = False
         self._schedule()
 
@@ -156,6 +162,8 @@ class Shard:
             "appended_bytes": journal.appended_bytes,
             "fsyncs": journal.syncs,
             "steps": self._steps,
+            "slow_steps": self._slow_steps,
+            "compacted": core.compacted,
         }
 
     async def stop(self) -> None:
@@ -204,6 +212,8 @@ class Shard:
         self._steps += 1
         for effect in self.core.step(events, now_ns):
             self._carry_out(effect)
+        if self._now_ns() - now_ns > SLOW_STEP_NS:
+            self._slow_steps += 1
         wakeup_ns = self.core.next_wakeup_ns()
         if wakeup_ns is not None and wakeup_ns <= now_ns:
             if not self._turn_due:
@@ -241,8 +251,14 @@ class Shard:
                 sink = self._sinks.pop(watcher, None)
                 if sink is not None:
                     sink.end(reason)
+            case LeasesEnded(leases=leases):
+                self.on_leases_ended(leases)
             case WriteSnapshot():
                 self.journal.write_snapshot(effect)
+
+
+def _nobody_cares(leases: Sequence[int]) -> None:
+    """Of a shard whose leases have keys nowhere else."""
 
 
 def end_program(error: BaseException) -> None:

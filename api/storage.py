@@ -66,12 +66,15 @@ in order of the field, and only those between the bounds (0: none); applied befo
 GRANT: Final = "grant"
 """("grant", lease or 0, ttl_s) -> (OK, lease). ("revoke", lease) -> (OK, revision).
 ("keepalive", lease) -> (OK, ttl_s). Unknown lease: (NOT_FOUND,)."""
+ADOPT: Final = "adopt"
+"""("adopt", lease) -> (OK, lease): keys of this shard may hang on a lease that another shard keeps.
+Here it has no time (ttl 0 in what LEASE tells) and lasts until it is revoked. Idempotent."""
 REVOKE: Final = "revoke"
 KEEPALIVE: Final = "keepalive"
 LEASE: Final = "lease"
 """("lease", lease) -> (OK, granted ttl_s, remaining ttl_s, attached keys) or (NOT_FOUND,)."""
 LEASES: Final = "leases"
-"""("leases",) -> (OK, [lease, ...])."""
+"""("leases",) -> (OK, [lease granted here, ...], [lease adopted, ...])."""
 COMPACT: Final = "compact"
 """("compact", revision) -> (OK, revision), in the log. Versions older than the newest at
 ``revision`` go. Errors as of a range; the revision compacted last is COMPACTED too."""

@@ -10,6 +10,7 @@ from typing import Final, assert_never
 
 from api.core import InvariantError
 from api.storage import (
+    ADOPT,
     ALARM,
     COMPACT,
     COMPACTED,
@@ -42,6 +43,7 @@ from store.messages import (
     Append,
     AppendFailed,
     EndWatch,
+    LeasesEnded,
     Persisted,
     Reply,
     RequestsArrived,
@@ -105,6 +107,8 @@ class StoreCore:
         self.watchers = Watchers()
         self.snapshots = Snapshots(self.keyspace, self.leases)
         self.log_bytes = 0
+        self.compacted = 0
+        """Changes freed so far, as they were compacted."""
         self._proposer = Proposer(self.keyspace, self.ledger.pending, self.leases, self.clock)
         self._writes: dict[str, Callable[[StoreRequest], Proposal]] = {
             PUT: self._proposer.put,
@@ -112,6 +116,7 @@ class StoreCore:
             DELETE_RANGE: self._proposer.delete_range,
             TXN: self._proposer.transaction,
             GRANT: self._proposer.grant,
+            ADOPT: lambda request: self._proposer.adopt(*integers(request, 1)),
             REVOKE: lambda request: self._proposer.revoke(*integers(request, 1)),
         }
         self._others: dict[str, Callable[[Call, int, StoreRequest], None]] = {
@@ -290,7 +295,11 @@ class StoreCore:
 
     def _leases(self, call: Call, place: int, request: StoreRequest) -> None:
         integers(request, 0)
-        self.answers.give(call, place, (OK, list(self.leases.granted)))
+        own: list[int] = []
+        adopted: list[int] = []
+        for lease, held in self.leases.granted.items():
+            (own if held.ttl_s else adopted).append(lease)
+        self.answers.give(call, place, (OK, own, adopted))
 
     def _compact_asked(self, call: Call, place: int, request: StoreRequest) -> None:
         """Logged, so that what was once refused is not readable again after a restart."""
@@ -368,7 +377,9 @@ class StoreCore:
             return
         # What a snapshot under way still has to read is kept.
         revision = self.snapshots.revision or self.keyspace.compact_revision
+        kept = len(self.keyspace.changes)
         self.ledger.trimmed = self.keyspace.trim(revision - 1, TRIM_PER_STEP)
+        self.compacted += kept - len(self.keyspace.changes)
         if not self.ledger.trimmed:
             self._busy = True
 
@@ -379,6 +390,9 @@ class StoreCore:
         records = self.ledger.taken_records()
         if records:
             effects.insert(0, Append(self.ledger.next_index - len(records), records))
+        ended = self.ledger.taken_ended()
+        if ended:
+            effects.append(LeasesEnded(ended))
         answers = self.answers
         if answers.calls:
             effects.append(Reply(answers.calls, answers.replies))

@@ -10,6 +10,8 @@ from heapq import heappop, heappush
 NS_PER_S = 1_000_000_000
 TTL_S_MAX = 9_000_000_000
 """Source: etcd server/lease/lessor.go, MaxLeaseTTL."""
+ADOPTED_TTL_S = 0
+"""Of a lease that another shard keeps: it has no time here."""
 
 
 @dataclass(slots=True)
@@ -34,7 +36,8 @@ class Leases:
     def grant(self, lease: int, ttl_s: int, now_ns: int) -> None:
         deadline_ns = now_ns + ttl_s * NS_PER_S
         self.granted[lease] = Lease(ttl_s, deadline_ns)
-        heappush(self._deadlines, (deadline_ns, lease))
+        if ttl_s != ADOPTED_TTL_S:
+            heappush(self._deadlines, (deadline_ns, lease))
 
     def keep_alive(self, lease: int, now_ns: int) -> int | None:
         """The lease's whole time in seconds, counted from now; None when there is none."""
@@ -91,7 +94,8 @@ class Leases:
         self._deadlines = []
         for lease, held in self.granted.items():
             held.deadline_ns = now_ns + held.ttl_s * NS_PER_S
-            heappush(self._deadlines, (held.deadline_ns, lease))
+            if held.ttl_s != ADOPTED_TTL_S:
+                heappush(self._deadlines, (held.deadline_ns, lease))
 
     def next_deadline_ns(self) -> int | None:
         return self._deadlines[0][0] if self._deadlines else None

@@ -51,6 +51,7 @@ class Ledger:
         "_ceiling_ordered",
         "_changes",
         "_clock",
+        "_ended",
         "_keyspace",
         "_leases",
         "_records",
@@ -80,6 +81,7 @@ class Ledger:
         """The clock's ceiling once everything pending is applied."""
         self._records: list[LogRecord] = []
         self._changes: list[Change] = []
+        self._ended: list[int] = []
         self._tell = False
         self.trimmed = True
         """Whether everything that was compacted is freed."""
@@ -180,6 +182,11 @@ class Ledger:
         changes, self._changes = self._changes, []
         return changes
 
+    def taken_ended(self) -> list[int]:
+        """The leases that are over, once."""
+        ended, self._ended = self._ended, []
+        return ended
+
     def taken_tell(self) -> bool:
         """Whether all watchers are to hear the watermark, once."""
         tell, self._tell = self._tell, False
@@ -238,6 +245,7 @@ class Ledger:
             case LeaseRevoked(lease=lease):
                 self._leases.forget(lease)
                 self.pending.settle_lease(then)
+                self._ended.append(lease)
             case CeilingRaised(ceiling=ceiling):
                 self._clock.ceiling = ceiling
             case Compacted(revision=revision):

@@ -156,6 +156,14 @@ class EndWatch:
 
 
 @dataclass(frozen=True, slots=True)
+class LeasesEnded:
+    """These leases are revoked or over, and so are the keys that hung on them here. Whoever lets
+    keys of other shards hang on them has those deleted now."""
+
+    leases: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
 class WriteSnapshot:
     """Write the next chunk of the snapshot at ``revision``; with ``last`` make it valid and drop
     the log files that hold nothing newer. Answered by SnapshotWritten before the next chunk."""
@@ -168,4 +176,4 @@ class WriteSnapshot:
     last: bool
 
 
-StoreEffect = Append | Reply | SendWatchFrames | EndWatch | WriteSnapshot
+StoreEffect = Append | Reply | SendWatchFrames | EndWatch | LeasesEnded | WriteSnapshot

@@ -16,7 +16,7 @@ from api.storage import (
 )
 from store.forms import Malformed, checked_delete, checked_delete_range, checked_put, integers
 from store.keyspace import Keyspace, tombstone
-from store.leases import TTL_S_MAX, Leases
+from store.leases import ADOPTED_TTL_S, TTL_S_MAX, Leases
 from store.messages import (
     HEADER,
     KEY,
@@ -162,6 +162,12 @@ class Proposer:
         lease = lease or revision
         op = (OP_GRANT, lease, ttl_s)
         return ((OK, lease), revision, (), (op,), LeaseGranted(lease, ttl_s))
+
+    def adopt(self, lease: int) -> Proposal:
+        if self._lease_lives(lease):
+            return ((OK, lease), 0, (), (), None)
+        op = (OP_GRANT, lease, ADOPTED_TTL_S)
+        return ((OK, lease), self._clock.mark(), (), (op,), LeaseGranted(lease, ADOPTED_TTL_S))
 
     def revoke(self, lease: int) -> Proposal:
         """Delete what hangs on the lease, and the lease, at one revision."""

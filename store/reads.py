@@ -125,7 +125,8 @@ class Order:
 _ORDER_FIELDS = dict(zip(ORDER, (KEY, VERSION, CREATE, MOD, VALUE), strict=True))
 
 
-def _order(request: StoreRequest) -> Order | None:
+def order_of(request: StoreRequest) -> Order | None:
+    """The seventh argument of a range, if it has one. Malformed."""
     if len(request) == 6:
         return None
     order = request[6]
@@ -173,7 +174,7 @@ class Reads:
         if refusal is not None:
             return refusal
         read = RangeRead(start, end, revision or watermark, limit, mode)
-        read.order = _order(request)
+        read.order = order_of(request)
         return read
 
     def advance(self, watermark: int) -> list[tuple[RangeRead, StoreReply]]:

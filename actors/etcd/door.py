@@ -3,7 +3,9 @@
 Requests and responses pass gRPC as bytes; ``store.etcd`` knows what they mean.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,10 +13,12 @@ from typing import Any, Final
 import grpc
 import grpc.aio
 
+from actors.disk.journal_file import SyncTimes
 from actors.etcd.identity import cluster_identity
 from actors.etcd.leases import LeaseService
 from actors.etcd.maintenance import MaintenanceService
-from actors.etcd.metrics import serve_metrics
+from actors.etcd.metrics import Handled, serve_metrics
+from actors.etcd.shards import Shards
 from actors.etcd.watch_stream import WatchStream
 from actors.net import PortInUse
 from actors.plan import Durability
@@ -58,22 +62,32 @@ class EtcdConfig:
     metrics_host: str = ""
     """Where Prometheus asks; empty: nowhere."""
     metrics_port: int = 0
+    shards: int = 1
+    """One has etcd's dense revisions, several have those of a clock."""
 
 
 async def start(config: EtcdConfig) -> "Door":
     """DirectoryError, JournalError for a directory that cannot be used; PortInUse."""
     directory = Path(config.directory)
-    cluster = cluster_identity(directory, 1)
-    settings = StoreSettings(
-        shard=0,
-        durability=config.durability,
-        retain_ns=0,
-        quota_bytes=config.quota_bytes,
-        epoch_ns=cluster.created_ns,
-        revisions="dense",
-    )
-    shard = await open_shard(str(directory / "shard-0"), settings)
-    door = Door(shard, Identity(cluster.cluster_id, cluster.member_id))
+    cluster = cluster_identity(directory, config.shards)
+    opened: list[Shard] = []
+    try:
+        for number in range(config.shards):
+            settings = StoreSettings(
+                shard=number,
+                durability=config.durability,
+                retain_ns=0,
+                quota_bytes=-(-config.quota_bytes // config.shards),
+                epoch_ns=cluster.created_ns,
+                revisions="dense" if config.shards == 1 else "hybrid",
+            )
+            opened.append(await open_shard(str(directory / f"shard-{number}"), settings))
+    except BaseException:
+        await asyncio.gather(*(shard.stop() for shard in opened))
+        raise
+    shards = Shards(opened)
+    await shards.settle_leases()
+    door = Door(shards, Identity(cluster.cluster_id, cluster.member_id))
     try:
         await door.listen(config.host, config.port)
         if config.metrics_host:
@@ -87,9 +101,9 @@ async def start(config: EtcdConfig) -> "Door":
 class Door:
     """A running server."""
 
-    def __init__(self, shard: Shard, identity: Identity) -> None:
+    def __init__(self, shards: Shards, identity: Identity) -> None:
         self.address = ""
-        self._shard = shard
+        self._shards = shards
         self._identity = identity
         self._server = grpc.aio.server(
             options=[
@@ -102,36 +116,45 @@ class Door:
             maximum_concurrent_rpcs=CALLS_MAX,
         )
         self._streams: dict[WatchStream, None] = {}
-        self._calls = 0
+        self._handled: Counter[tuple[str, str, str]] = Counter()
+        self._received_bytes = self._sent_bytes = 0
         self._stop_metrics: Callable[[], None] | None = None
-        leases = LeaseService(shard, identity)
-        maintenance = MaintenanceService(shard, identity, lambda: self.address)
-        services: dict[str, dict[str, Any]] = {
+        leases = LeaseService(shards, identity)
+        maintenance = MaintenanceService(shards, identity, lambda: self.address)
+        unary: dict[str, dict[str, Unary]] = {
             "KV": {
-                "Range": self._unary(self._range),
-                "Put": self._unary(self._put),
-                "DeleteRange": self._unary(self._delete_range),
-                "Txn": self._unary(self._txn),
-                "Compact": self._unary(self._compact),
+                "Range": self._range,
+                "Put": self._put,
+                "DeleteRange": self._delete_range,
+                "Txn": self._txn,
+                "Compact": self._compact,
             },
-            "Watch": {"Watch": grpc.stream_stream_rpc_method_handler(self._watch)},
             "Lease": {
-                "LeaseGrant": self._unary(leases.grant),
-                "LeaseRevoke": self._unary(leases.revoke),
-                "LeaseTimeToLive": self._unary(leases.time_to_live),
-                "LeaseLeases": self._unary(leases.leases),
-                "LeaseKeepAlive": grpc.stream_stream_rpc_method_handler(leases.keep_alive),
+                "LeaseGrant": leases.grant,
+                "LeaseRevoke": leases.revoke,
+                "LeaseTimeToLive": leases.time_to_live,
+                "LeaseLeases": leases.leases,
             },
-            "Cluster": {"MemberList": self._unary(maintenance.member_list)},
+            "Cluster": {"MemberList": maintenance.member_list},
             "Maintenance": {
-                "Status": self._unary(maintenance.status),
-                "Alarm": self._unary(maintenance.alarm),
-                "Defragment": self._unary(maintenance.defragment),
-                "Hash": self._unary(maintenance.hash),
-                "HashKV": self._unary(maintenance.hash_kv),
-                "Snapshot": grpc.unary_stream_rpc_method_handler(maintenance.snapshot),
+                "Status": maintenance.status,
+                "Alarm": maintenance.alarm,
+                "Defragment": maintenance.defragment,
+                "Hash": maintenance.hash,
+                "HashKV": maintenance.hash_kv,
             },
         }
+        services: dict[str, dict[str, Any]] = {
+            service: {
+                method: self._unary(service, method, answer) for method, answer in methods.items()
+            }
+            for service, methods in unary.items()
+        }
+        stream = grpc.stream_stream_rpc_method_handler
+        services["Watch"] = {"Watch": stream(self._watch)}
+        services["Lease"]["LeaseKeepAlive"] = stream(leases.keep_alive)
+        snapshot = grpc.unary_stream_rpc_method_handler(maintenance.snapshot)
+        services["Maintenance"]["Snapshot"] = snapshot
         self._server.add_generic_rpc_handlers(
             tuple(
                 grpc.method_handlers_generic_handler(f"etcdserverpb.{service}", methods)
@@ -149,16 +172,33 @@ class Door:
 
     def serve_metrics(self, host: str, port: int) -> None:
         try:
-            syncs = self._shard.journal.sync_times
-            self._stop_metrics = serve_metrics(host, port, self.gauges, syncs)
+            self._stop_metrics = serve_metrics(host, port, self)
         except OSError as error:
             raise PortInUse(f"cannot listen on {host}:{port}: {error}") from None
 
     def gauges(self) -> Mapping[str, float]:
-        return dict(self._shard.gauges()) | {
-            "calls": self._calls,
-            "watch_streams": len(self._streams),
+        """Of all shards together: revisions are the greatest, the rest are sums."""
+        found, streams = self.shard_gauges(), tuple(self._streams)
+        together = {name: sum(one[name] for one in found) for name in found[0]}
+        return together | {
+            "revision": max(one["revision"] for one in found),
+            "compact_revision": max(one["compact_revision"] for one in found),
+            "calls": sum(self._handled.values()),
+            "watch_streams": len(streams),
+            "responses_unread": sum(stream.unread for stream in streams),
+            "received_bytes": self._received_bytes,
+            "sent_bytes": self._sent_bytes
+            + sum(stream.sent_bytes for stream in tuple(self._streams)),
         }
+
+    def shard_gauges(self) -> Sequence[Mapping[str, float]]:
+        return [shard.gauges() for shard in self._shards.all]
+
+    def sync_times(self) -> Sequence[SyncTimes]:
+        return [shard.journal.sync_times for shard in self._shards.all]
+
+    def handled(self) -> Handled:
+        return self._handled
 
     async def stop(self) -> None:
         """End the streams, answer what is under way, write what is queued. Idempotent."""
@@ -168,17 +208,26 @@ class Door:
         for stream in list(self._streams):
             stream.finish()
         await self._server.stop(grace=1.0)
-        await self._shard.stop()
+        await asyncio.gather(*(shard.stop() for shard in self._shards.all))
 
-    def _unary(self, answer: Unary) -> grpc.RpcMethodHandler:
+    def _unary(self, service: str, method: str, answer: Unary) -> grpc.RpcMethodHandler:
+        def ended(code: str) -> None:
+            self._handled[f"etcdserverpb.{service}", method, code] += 1
+
         async def handle(data: bytes, context: "grpc.aio.ServicerContext[Any, Any]") -> bytes:
-            self._calls += 1
+            self._received_bytes += len(data)
             try:
-                return await answer(data)
+                response = await answer(data)
             except EtcdError as error:
-                await context.abort(_STATUS[error.code], error.message)
+                code, message = _STATUS[error.code], error.message
             except ProtobufError as error:
-                await context.abort(_STATUS[INVALID_ARGUMENT], f"not a request: {error}")
+                code, message = _STATUS[INVALID_ARGUMENT], f"not a request: {error}"
+            else:
+                ended("OK")
+                self._sent_bytes += len(response)
+                return response
+            ended(_code_name(code))
+            await context.abort(code, message)
             raise AssertionError("abort raises")
 
         return grpc.unary_unary_rpc_method_handler(handle)
@@ -187,33 +236,33 @@ class Door:
 
     async def _range(self, data: bytes) -> bytes:
         message = decoded("RangeRequest", data)
-        reply = checked(await self._shard.ask(range_request(message)))
+        reply = checked(await self._shards.ask(range_request(message)))
         return range_response(self._identity.header(reply[1]), message, reply)
 
     async def _put(self, data: bytes) -> bytes:
-        reply = checked(await self._shard.ask(put_request(decoded("PutRequest", data))))
+        reply = checked(await self._shards.ask(put_request(decoded("PutRequest", data))))
         return put_response(self._identity.header(reply[1]), reply)
 
     async def _delete_range(self, data: bytes) -> bytes:
         request = delete_request(decoded("DeleteRangeRequest", data))
-        reply = checked(await self._shard.ask(request))
+        reply = checked(await self._shards.ask(request))
         return delete_response(self._identity.header(reply[1]), reply)
 
     async def _txn(self, data: bytes) -> bytes:
         message = decoded("TxnRequest", data)
-        reply = checked(await self._shard.ask(txn_request(message)))
+        reply = checked(await self._shards.ask(txn_request(message)))
         return txn_response(self._identity.header(reply[1]), message, reply)
 
     async def _compact(self, data: bytes) -> bytes:
-        checked(await self._shard.ask(compact_request(decoded("CompactionRequest", data))))
-        return encoded("CompactionResponse", {}) + self._identity.header(self._shard.revision)
+        checked(await self._shards.ask(compact_request(decoded("CompactionRequest", data))))
+        return encoded("CompactionResponse", {}) + self._identity.header(self._shards.revision)
 
     # Watch.
 
     async def _watch(
         self, requests: AsyncIterator[bytes], context: "grpc.aio.ServicerContext[Any, Any]"
     ) -> None:
-        stream = WatchStream(self._shard, self._identity)
+        stream = WatchStream(self._shards, self._identity)
         self._streams[stream] = None
         try:
             await stream.run(requests, context.write)
@@ -221,4 +270,10 @@ class Door:
             await context.abort(_STATUS[INVALID_ARGUMENT], f"not a request: {error}")
         finally:
             stream.close()
+            self._sent_bytes += stream.sent_bytes
             del self._streams[stream]
+
+
+def _code_name(code: grpc.StatusCode) -> str:
+    """As Go writes it: InvalidArgument."""
+    return "".join(word.capitalize() for word in code.name.split("_"))

@@ -8,7 +8,7 @@ from zlib import crc32
 
 import msgpack
 
-from actors.shard import Shard
+from actors.etcd.shards import Shards
 from api.storage import ALARM, RANGE
 from store.etcd.codec import decoded, encoded
 from store.etcd.errors import UNIMPLEMENTED, EtcdError, checked
@@ -28,8 +28,8 @@ Source: etcd etcdutl/snapshot/v3_snapshot.go, hasChecksum."""
 
 
 class MaintenanceService:
-    def __init__(self, shard: Shard, identity: Identity, address: Callable[[], str]) -> None:
-        self._shard = shard
+    def __init__(self, shards: Shards, identity: Identity, address: Callable[[], str]) -> None:
+        self._shards = shards
         self._identity = identity
         self._address = address
 
@@ -45,19 +45,20 @@ class MaintenanceService:
 
     async def status(self, data: bytes) -> bytes:
         decoded("StatusRequest", data)
-        core = self._shard.core
-        index = core.ledger.persisted_index
+        cores = [shard.core for shard in self._shards.all]
+        index = sum(core.ledger.persisted_index for core in cores)
+        size = sum(core.log_bytes for core in cores)
         return self._response(
             "StatusResponse",
             version=VERSION,
-            dbSize=core.log_bytes,
-            dbSizeInUse=core.log_bytes,
+            dbSize=size,
+            dbSizeInUse=size,
             leader=self._identity.member_id,
             raftIndex=index,
             raftAppliedIndex=index,
             raftTerm=Identity.RAFT_TERM,
-            dbSizeQuota=core.settings.quota_bytes,
-            errors=["NOSPACE"] if core.ledger.quota.raised else [],
+            dbSizeQuota=sum(core.settings.quota_bytes for core in cores),
+            errors=["NOSPACE"] if any(core.ledger.quota.raised for core in cores) else [],
         )
 
     async def alarm(self, data: bytes) -> bytes:
@@ -65,9 +66,9 @@ class MaintenanceService:
         action = message.get("action", 0)
         if action and message.get("alarm", 0) not in (NO_ALARM, NOSPACE):
             raise EtcdError(UNIMPLEMENTED, "hollowfleet: the only alarm is NOSPACE")
-        _, before = checked(await self._shard.ask((ALARM, 0)))
+        _, before = checked(await self._shards.ask((ALARM, 0)))
         if action and before != (action == 1):
-            checked(await self._shard.ask((ALARM, action)))
+            checked(await self._shards.ask((ALARM, action)))
         # Who clears an alarm is told which one that was.
         shown = action == 1 or before
         alarms = [{"memberID": self._identity.member_id, "alarm": NOSPACE}] if shown else []
@@ -80,24 +81,24 @@ class MaintenanceService:
 
     async def hash(self, data: bytes) -> bytes:
         decoded("HashRequest", data)
-        return self._response("HashResponse", hash=await self._hash(self._shard.revision))
+        return self._response("HashResponse", hash=await self._hash(await self._shards.present()))
 
     async def hash_kv(self, data: bytes) -> bytes:
         """Of the keys as they were at a revision. The number is our own: equal states have equal
         ones, but etcd hashes its own file."""
         asked = decoded("HashKVRequest", data).get("revision", 0)
-        revision = asked or self._shard.revision
+        revision = asked or await self._shards.present()
         return self._response(
             "HashKVResponse",
             hash=await self._hash(revision),
-            compact_revision=self._shard.core.keyspace.compact_revision,
+            compact_revision=self._shards.compact_revision,
             hash_revision=revision,
         )
 
     async def snapshot(self, data: bytes, context: Any) -> AsyncIterator[bytes]:
         """The state at the present revision in our own format, padded, and its SHA-256."""
         decoded("SnapshotRequest", data)
-        revision = self._shard.revision
+        revision = await self._shards.present()
         with tempfile.TemporaryFile() as file:
             size = await self._write_snapshot(file, revision)
             file.seek(0)
@@ -120,8 +121,8 @@ class MaintenanceService:
             digest.update(part)
             size += len(part)
 
-        granted = self._shard.core.leases.granted.items()
-        leases = [(lease, held.ttl_s) for lease, held in granted]
+        granted = [(*shard.core.leases.granted.items(),) for shard in self._shards.all]
+        leases = [(lease, held.ttl_s) for part in granted for lease, held in part if held.ttl_s]
         add(encoded_header(SNAPSHOT_MAGIC, 0, revision))
         add(encoded_record(1, revision, msgpack.packb(leases)))
         number = 2
@@ -144,7 +145,7 @@ class MaintenanceService:
         start = b"\x00"
         while True:
             request = (RANGE, start, b"", revision, CHUNK_KEYS, 3)
-            _, _, more, rows, _ = checked(await self._shard.ask(request))
+            _, _, more, rows, _ = checked(await self._shards.ask(request))
             if rows:
                 yield rows
             if not more:
@@ -152,4 +153,4 @@ class MaintenanceService:
             start = rows[-1][KEY] + b"\x00"
 
     def _response(self, name: str, **fields: Any) -> bytes:
-        return self._identity.header(self._shard.revision) + encoded(name, fields)
+        return self._identity.header(self._shards.revision) + encoded(name, fields)

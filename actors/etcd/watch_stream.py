@@ -9,8 +9,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Final
 
-from actors.shard import Shard
-from api.storage import PROMISE
+from actors.etcd.shards import Close, Shards
 from store.etcd.codec import Message, decoded
 from store.etcd.keys import Identity, span
 from store.etcd.watches import PROGRESS_ID, control_response, event, events_responses
@@ -30,10 +29,11 @@ Write = Callable[[bytes], Awaitable[Any]]
 class WatchStream:
     """Watches by id; responses leave in the order in which they were made."""
 
-    def __init__(self, shard: Shard, identity: Identity) -> None:
-        self.shard = shard
+    def __init__(self, shards: Shards, identity: Identity) -> None:
+        self.shards = shards
         self.identity = identity
         self.unread_bytes = 0
+        self.sent_bytes = 0
         self._queue: deque[bytes] = deque()
         self._filled = asyncio.Event()
         self._watches: dict[int, Watch] = {}
@@ -41,6 +41,11 @@ class WatchStream:
         self._finished = False
         self._progress_wanted: list[int] = []
         """Revisions of progress requests that wait until every watch has come so far."""
+
+    @property
+    def unread(self) -> int:
+        """Responses that wait for their reader."""
+        return len(self._queue)
 
     async def run(self, requests: AsyncIterator[bytes], write: Write) -> None:
         """Serve until the reader has no more requests or is gone. ProtobufError."""
@@ -55,6 +60,7 @@ class WatchStream:
                 response = self._queue.popleft()
                 await write(response)
                 self.unread_bytes -= len(response)
+                self.sent_bytes += len(response)
                 if self.unread_bytes <= RESUME_BYTES:
                     for watch in self._watches.values():
                         watch.resume()
@@ -85,7 +91,7 @@ class WatchStream:
         del self._watches[watch.id]
         fields: Message = {"watch_id": watch.id, "canceled": True, "cancel_reason": reason}
         if reason == "compacted":
-            compacted = self.shard.core.keyspace.compact_revision
+            compacted = self.shards.compact_revision
             fields = {"watch_id": watch.id, "canceled": True, "compact_revision": compacted}
         self._control(**fields)
 
@@ -103,12 +109,11 @@ class WatchStream:
             async for data in requests:
                 message = decoded("WatchRequest", data)
                 if "create_request" in message:
-                    self._create(message["create_request"])
+                    await self._create(message["create_request"])
                 elif "cancel_request" in message:
                     self._cancel(message["cancel_request"].get("watch_id", 0))
                 elif "progress_request" in message:
-                    _, revision = await self.shard.ask((PROMISE, 0))
-                    self._progress_wanted.append(revision)
+                    self._progress_wanted.append(await self.shards.present())
                     self.advanced()
         finally:
             self.finish()
@@ -120,11 +125,11 @@ class WatchStream:
             quiet = [watch for watch in self._watches.values() if watch.wants_progress]
             if not quiet:
                 continue
-            _, revision = await self.shard.ask((PROMISE, 0))
+            revision = await self.shards.present()
             for watch in quiet:
                 watch.tell_progress(revision)
 
-    def _create(self, message: Message) -> None:
+    async def _create(self, message: Message) -> None:
         watch_id = message.get("watch_id", 0)
         if watch_id in self._watches and watch_id:
             reason = {"cancel_reason": DUPLICATE_ID}
@@ -135,8 +140,11 @@ class WatchStream:
                 self._next_id += 1
             watch_id = self._next_id
             self._next_id += 1
+        start = message.get("start_revision", 0)
+        # Nothing happens at revision 1, so after 0 and after 1 mean the same.
+        after = max(1, start - 1) if start > 0 else await self.shards.now()
         self._control(watch_id=watch_id, created=True)
-        self._watches[watch_id] = watch = Watch(self, watch_id, message)
+        self._watches[watch_id] = watch = Watch(self, watch_id, message, after)
         watch.resume()
 
     def _cancel(self, watch_id: int) -> None:
@@ -147,17 +155,15 @@ class WatchStream:
             self.advanced()
 
     def _control(self, **fields: Any) -> None:
-        self.push(control_response(self.identity, self.shard.revision, **fields))
+        self.push(control_response(self.identity, self.shards.revision, **fields))
 
 
 class Watch:
-    """One watch: the sink of a watcher of the shard, while it has one."""
+    """One watch: the sink of what it follows in the shards, while it does."""
 
-    def __init__(self, stream: WatchStream, watch_id: int, message: Message) -> None:
+    def __init__(self, stream: WatchStream, watch_id: int, message: Message, after: int) -> None:
         self.id = watch_id
-        start = message.get("start_revision", 0)
-        # Nothing happens at revision 1, so after 0 and after 1 mean the same.
-        self.delivered = max(1, start - 1) if start > 0 else stream.shard.revision
+        self.delivered = after
         """Everything up to here was sent."""
         self._stream = stream
         key = message.get("key", b"") or b"\x00"
@@ -167,18 +173,18 @@ class Watch:
         self._fragment = message.get("fragment", False)
         self.wants_progress = message.get("progress_notify", False)
         self._quiet = True
-        self._number = 0
-        """Of its watcher; 0 while it has none."""
+        self._close: Close | None = None
+        """Ends its part in the shards; None while it has none."""
 
     def resume(self) -> None:
         """Follow the shard again, if it was taken off."""
-        if not self._number:
-            self._number = self._stream.shard.open_watch(self, self._span, self.delivered, "raw")
+        if self._close is None:
+            self._close = self._stream.shards.open_watch(self, self._span, self.delivered)
 
     def close(self) -> None:
-        if self._number:
-            self._stream.shard.close_watch(self._number)
-            self._number = 0
+        if self._close is not None:
+            self._close()
+            self._close = None
 
     def send(self, events: Sequence[Change], watermark: int) -> bool:
         found = [event(change, self._filters, self._want_previous) for change in events]
@@ -199,7 +205,7 @@ class Watch:
         return True
 
     def end(self, reason: str) -> None:
-        self._number = 0
+        self._close = None
         self._stream.ended(self, reason)
 
     def tell_progress(self, revision: int) -> None:

@@ -33,11 +33,24 @@ from actors.plan import Durability
     show_default=True,
     help="Size of all kept versions at which puts are refused; 0: no quota.",
 )
+@click.option(
+    "--shards",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Shards that keys are spread over; fixed for a directory. One counts revisions as etcd "
+    "does; several take them from a clock and refuse a transaction over more than one.",
+)
 @click.option("--metrics-listen", help="HOST:PORT where Prometheus may ask; left out: nowhere.")
 def etcd(
-    listen: str, data: Path, durability: str, quota_bytes: int, metrics_listen: str | None
+    listen: str,
+    data: Path,
+    durability: str,
+    quota_bytes: int,
+    shards: int,
+    metrics_listen: str | None,
 ) -> None:
-    """Serve etcd's v3 API from one shard of the store, without Ray, until interrupted."""
+    """Serve etcd's v3 API from the store alone, without Ray, until interrupted."""
     # gRPC is imported here only: the other commands start faster without it.
     import uvloop
 
@@ -49,7 +62,7 @@ def etcd(
     host, port = _address("--listen", listen)
     metrics = _address("--metrics-listen", metrics_listen) if metrics_listen else ("", 0)
     durable = cast(Durability, durability)
-    config = EtcdConfig(host, port, str(data), durable, quota_bytes, *metrics)
+    config = EtcdConfig(host, port, str(data), durable, quota_bytes, *metrics, shards)
     try:
         uvloop.run(_serve(config))
     except (DirectoryError, JournalError, NetError) as error:

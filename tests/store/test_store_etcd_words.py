@@ -165,7 +165,7 @@ def test_what_is_known_of_a_lease() -> None:
     shard.now_ns += 3 * SECOND + SECOND // 2
     assert shard.one("lease", 7) == (OK, 10, 6, [B, A])
     assert shard.one("lease", 9) == (NOT_FOUND,)
-    assert shard.one("leases") == (OK, [7, 8])
+    assert shard.one("leases") == (OK, [7, 8], [])
 
 
 def test_over_the_quota_only_what_frees_space_passes_until_the_alarm_is_cleared() -> None:
@@ -197,5 +197,5 @@ def test_leases_granted_at_a_snapshots_revision_survive_it() -> None:
     shard.one("grant", 2, 100)
     shard.one("revoke", 1)
     again = shard.crash()
-    assert again.one("leases") == (OK, [2])
+    assert again.one("leases") == (OK, [2], [])
     assert again.one(*put(A, lease=2)) == (OK, 3)
