@@ -1,15 +1,17 @@
 """Which programs a plan needs, with the configuration of each, in the order of their start."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from actors.plan import (
+    SOUND_NETWORK,
     ApiServerConfig,
     ClusterPlan,
     ControllersConfig,
     HollowNodesConfig,
+    NetworkFaults,
     PartitionConfig,
     SchedulerConfig,
     Security,
@@ -38,6 +40,7 @@ MODULES: dict[type[Any], str] = {
 
 API_SERVER = "apiserver-0"
 SCHEDULER = "scheduler"
+"""The first; those that stand by have a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,10 @@ class Part:
     config: ProgramConfig
     stage: int
     """Parts of one stage start together, after all parts of the stages before."""
+    network: NetworkFaults = SOUND_NETWORK
+    """Of its connections to other parts."""
+    seed: int = 0
+    """Of the network's chance."""
 
 
 def parts_of(plan: ClusterPlan, security: Security) -> list[Part]:
@@ -79,11 +86,13 @@ def parts_of(plan: ClusterPlan, security: Security) -> list[Part]:
             plan.controller_profile,
         )
         parts.append(Part(name, config, 2))
-    scheduler = SchedulerConfig(API_SERVER, partitions, security, plan.seed)
-    parts.append(Part(SCHEDULER, scheduler, 2))
+    for index in range(plan.schedulers):
+        name = f"{SCHEDULER}-{index}" if index else SCHEDULER
+        scheduler = SchedulerConfig(API_SERVER, partitions, security, plan.seed, name)
+        parts.append(Part(name, scheduler, 2))
     if plan.nodes or plan.node_list_csv:
         parts += [_hollow_part(plan, security, index) for index in range(plan.hollow_actors)]
-    return parts
+    return [replace(part, network=plan.network, seed=plan.seed) for part in parts]
 
 
 def _hollow_part(plan: ClusterPlan, security: Security, index: int) -> Part:

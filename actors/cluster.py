@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from actors.lives import Life
 from actors.plan import ClusterPlan, ProcessSample
 
 
@@ -25,6 +26,14 @@ class ClusterHandle(Protocol):
 
     def gauges(self) -> dict[str, dict[str, float]]:
         """Program name to its counters and queue lengths."""
+        ...
+
+    def lives(self) -> list[Life]:
+        """The processes of each program so far: when they began, served and died."""
+        ...
+
+    def await_lives(self, holds: Callable[[list[Life]], bool], timeout_s: float) -> bool:
+        """Block until the lives are so; False when the time was up before."""
         ...
 
     def failures(self) -> list[str]:

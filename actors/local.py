@@ -5,8 +5,9 @@ from types import TracebackType
 from typing import Self
 
 from actors.blueprint import API_SERVER, Part, parts_of, start_part
+from actors.net.fault_proxy import FaultyNames
 from actors.plan import ClusterPlan
-from actors.program import Running
+from actors.program import Resolve, Running
 from actors.security import create_security, write_kubeconfig
 
 
@@ -17,6 +18,7 @@ class LocalCluster:
         self.plan = plan
         self.security = create_security(f"{plan.run_directory}/security")
         self.running: dict[str, Running] = {}
+        self.networks: dict[str, FaultyNames] = {}
         self.kubeconfig = f"{plan.run_directory}/kubeconfig"
         self.server = ""
 
@@ -32,7 +34,12 @@ class LocalCluster:
 
     async def start(self, part: Part) -> None:
         """Start one program; also after it was stopped, as a restart would."""
-        self.running[part.name] = await start_part(part.config, self.resolve)
+        resolve: Resolve = self.resolve
+        if part.network.active:
+            names = FaultyNames(part.network, part.seed, part.name, self.resolve)
+            self.networks[part.name] = names
+            resolve = names.resolve
+        self.running[part.name] = await start_part(part.config, resolve)
 
     async def resolve(self, name: str) -> str:
         return self.running[name].address
@@ -45,3 +52,5 @@ class LocalCluster:
     ) -> None:
         for name in reversed(list(self.running)):
             await self.running.pop(name).stop()
+        for names in self.networks.values():
+            await names.close()

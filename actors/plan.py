@@ -61,6 +61,8 @@ class SchedulerConfig:
     """Program names of the scoring partitions; empty: the leader scores alone."""
     security: Security
     seed: int
+    name: str = "scheduler"
+    """Holder of the Lease while it leads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,33 @@ class HollowNodesConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkFaults:
+    """What the connections between programs suffer; see actors.net.fault_proxy."""
+
+    delay_s: float = 0.0
+    """Of every byte, one way."""
+    jitter_s: float = 0.0
+    """Up to so much more."""
+    loss: float = 0.0
+    """Share of TCP segments that are lost, and come a retransmission later."""
+    bandwidth_bytes_s: int = 0
+    """Of one connection and direction; 0: no limit."""
+    cut_every_s: float = 0.0
+    """Mean life of a connection, which is then reset; 0: none is cut."""
+    stall_every_s: float = 0.0
+    """Mean time between partitions of two programs; 0: none."""
+    stall_s: float = 0.0
+    """How long a partition lasts: nothing passes, and all comes later."""
+
+    @property
+    def active(self) -> bool:
+        return self != SOUND_NETWORK
+
+
+SOUND_NETWORK = NetworkFaults()
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterPlan:
     """Everything that decides how a cluster is built. One plan and seed: one cluster."""
 
@@ -125,6 +154,10 @@ class ClusterPlan:
     pod_delay_s: float = 0.0
     node_transport: Literal["frames", "https"] = "frames"
     controller_profile: Literal["kubernetes", "unlimited"] = "unlimited"
+    schedulers: int = 1
+    """The first to get the Lease schedules, the others stand by."""
+    network: NetworkFaults = SOUND_NETWORK
+    """Of frames; HTTPS is not touched."""
 
 
 @dataclass(frozen=True, slots=True)

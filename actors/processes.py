@@ -1,6 +1,10 @@
 """What the operating system says of a process: CPU, memory, parents. Linux only (/proc)."""
 
 import os
+import select
+import time
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -69,3 +73,33 @@ def alive(pid: int, ticks: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return int(fields[19]) == ticks and fields[0] != "Z"
+
+
+def await_exit(processes: Mapping[int, int], timeout_s: float) -> list[int]:
+    """Wait until none of these processes (pid to start) runs; those that still do then. The
+    kernel tells of each exit by its pidfd."""
+    deadline = time.monotonic() + timeout_s
+    waiting: dict[int, int] = {}
+    poll = select.poll()
+    try:
+        for pid, ticks in processes.items():
+            with suppress(ProcessLookupError):
+                handle = os.pidfd_open(pid)
+                waiting[handle] = pid
+                poll.register(handle, select.POLLIN)
+                # Between the look at the pid and its pidfd another process may have got it.
+                if not alive(pid, ticks):
+                    _forget(poll, waiting, handle)
+        while waiting and (left_s := deadline - time.monotonic()) > 0:
+            for handle, _ in poll.poll(left_s * 1000):
+                _forget(poll, waiting, handle)
+        return sorted(waiting.values())
+    finally:
+        for handle in waiting:
+            os.close(handle)
+
+
+def _forget(poll: select.poll, waiting: dict[int, int], handle: int) -> None:
+    poll.unregister(handle)
+    del waiting[handle]
+    os.close(handle)

@@ -1,18 +1,23 @@
-"""The program of the scheduler: the leader's core as a client of the API server, with one frame
-connection to each of its scoring partitions."""
+"""The program of a scheduler: its core as a client of the API server, with one frame connection to
+each of the scoring partitions. Of several programs the one that holds the Lease schedules."""
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import orjson
+
+from actors.blueprint import SCHEDULER
 from actors.clock import WallClock
 from actors.component import ComponentRunner, FrameTransport, run_component
 from actors.net import FrameClient, NetError
 from actors.plan import SchedulerConfig
 from actors.program import Resolve
 from api.calls import Calls, CallsDone, ComponentEvent, WatchSpec
+from scheduler.election import ElectedScheduler
 from scheduler.leader import (
     AskPartition,
     PartitionAnswered,
@@ -24,11 +29,14 @@ from scheduler.leader import (
 NAME = "scheduler"
 ANSWER_TIMEOUT_S = 2.0
 """A partition that takes longer counts as lost; the leader then scores its nodes itself."""
+RESIGN_S = 2.0
+"""How long a scheduler that stops waits until its Lease is given back."""
 
 
 async def start(config: SchedulerConfig, resolve: Resolve) -> "Scheduler":
     """Start scheduling. The API server and the partitions may come up later."""
-    core = SchedulerCore(config.seed, len(config.partitions))
+    inner = SchedulerCore(config.seed, len(config.partitions))
+    core = ElectedScheduler(inner, config.name, first=config.name == SCHEDULER)
     clients = [FrameClient(name, config.security, resolve, NAME) for name in config.partitions]
     pooled = PooledCore(core, clients)
     for number in range(len(clients)):
@@ -43,7 +51,7 @@ class PooledCore:
     """The leader's core as a Component: its questions to partitions go out by frames, and their
     answers come back with the events of the next step."""
 
-    def __init__(self, core: SchedulerCore, clients: Sequence[FrameClient]) -> None:
+    def __init__(self, core: ElectedScheduler, clients: Sequence[FrameClient]) -> None:
         self.runner: ComponentRunner | None = None
         self.core = core
         self._clients = clients
@@ -128,5 +136,17 @@ class Scheduler:
 
     async def stop(self) -> None:
         await self.runner.stop()
+        await self._resign()
         await self._pooled.stop()
         await asyncio.gather(*(client.close() for client in self._clients))
+
+    async def _resign(self) -> None:
+        """Give the Lease back, so that a standby need not wait until it runs out."""
+        requests = self.core.resign(time.time_ns())
+        if not requests or not self._clients[0].connected:
+            return
+        answered = asyncio.Event()
+        batch = [request._replace(body=orjson.dumps(request.body)) for request in requests]
+        self.runner.transport.send(batch, lambda replies: answered.set())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(answered.wait(), RESIGN_S)

@@ -25,11 +25,11 @@ from api.calls import (
     WatchSynced,
 )
 from api.core import InvariantError, JsonObject
+from api.leadership import NAMESPACE as LEASE_NAMESPACE
+from api.leadership import Leadership
 from controllers.deployment import DeploymentController
 from controllers.events import EventRecorder
 from controllers.garbage_collector import GarbageCollector
-from controllers.leadership import NAMESPACE as LEASE_NAMESPACE
-from controllers.leadership import Leadership
 from controllers.limits import ControllerLimits
 from controllers.namespace import NamespaceController
 from controllers.node_lifecycle import NodeLifecycleController
@@ -62,6 +62,8 @@ WATCHED = (
     PODS,
 )
 NODE_LEASES = "kube-node-lease"
+LEASE_PREFIX = "hollowfleet-controllers-"
+"""Of the Leases of shards. The first choice of a process is the shard that its name ends with."""
 _WRITES = ("create", "update", "patch")
 _WRITTEN_THROUGH = (DEPLOYMENTS, REPLICA_SETS, NAMESPACES)
 
@@ -131,7 +133,9 @@ class ControllersCore:
         self._limits = limits
         self._shards = shards
         self._view = View(WATCHED)
-        self._leadership = Leadership(holder, shards, limits.leases)
+        digits = holder[len(holder.rstrip("0123456789")) :]
+        leases = [f"{LEASE_PREFIX}{shard}" for shard in range(shards)]
+        self._leadership = Leadership(holder, leases, limits.leases, int(digits or "0") % shards)
         self._nodes = NodeLifecycleController(self._view, limits.nodes)
         self._lanes = [
             _Lane(

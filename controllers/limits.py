@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from api.leadership import LeaseLimits
 from controllers.replicaset import ReplicaSetLimits
 from controllers.workqueue import RetryLimits
 
@@ -26,18 +27,6 @@ class NodeLimits:
     large_zone_min: int = 50
     """In smaller zones of which too much is down nothing is evicted at all."""
     unhealthy_zone_fraction: float = 0.55
-
-
-@dataclass(frozen=True, slots=True)
-class LeaseLimits:
-    """Source: client-go tools/leaderelection, defaults of kube-controller-manager."""
-
-    duration_ns: int = 15 * SECOND
-    renew_deadline_ns: int = 10 * SECOND
-    """A leader that could not renew for so long stops acting."""
-    retry_ns: int = 2 * SECOND
-    vacant_grace_ns: int = SECOND // 2
-    """A free shard that is another one's first choice is left to it for so long."""
 
 
 @dataclass(frozen=True, slots=True)

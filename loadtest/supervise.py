@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.cluster import ClusterHandle, start_cluster
-from actors.plan import ClusterPlan, NodeSpec
+from actors.plan import ClusterPlan, NetworkFaults, NodeSpec
 from actors.processes import start_ticks
 from actors.ray.cluster import ClusterError
 from loadtest.generator_config import write_private
@@ -51,6 +51,7 @@ def read_config(path: Path) -> SupervisorConfig:
         )
         for node in plan["nodes"]
     )
+    plan["network"] = NetworkFaults(**plan["network"])
     return SupervisorConfig(plan=ClusterPlan(**plan), **document)
 
 

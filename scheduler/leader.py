@@ -148,6 +148,8 @@ class SchedulerCore:
         """Uncertain pods and when to look them up, in order of time."""
         self._told: tuple[tuple[int, ...], Failure] = ((), Failure("", Plan("")))
         self.decided = self.failed = self.conflicts = 0
+        self.leading = True
+        """Without it nothing is decided, and all is followed; see scheduler.election."""
 
     @property
     def watches(self) -> Sequence[WatchSpec]:
@@ -329,7 +331,8 @@ class SchedulerCore:
 
     def _may_decide(self) -> bool:
         return (
-            not self._listing
+            self.leading
+            and not self._listing
             and self._bindings_open < BINDINGS_OPEN_MAX
             and not (self._pool is not None and self._pool.waiting)
         )

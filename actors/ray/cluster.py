@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from actors.blueprint import API_SERVER, Part, parts_of
+from actors.lives import Life, Lives
 from actors.plan import ClusterPlan, ProcessSample, Security
 from actors.processes import (
-    alive,
+    await_exit,
     cpu_seconds,
     descendants,
     environment_names,
@@ -61,6 +62,7 @@ class RayCluster:
         self._group: Any = None
         self._reaper: Reaper | None = None
         self._last: dict[str, ProcessSample] = {}
+        self._lives = Lives(security.cluster_id)
         self._below: dict[int, int] = {}
         self._stopped = False
         self.namespace = f"hollowfleet-{security.cluster_id}"
@@ -159,7 +161,7 @@ class RayCluster:
             max_concurrency=CALLS_AT_ONCE,
             scheduling_strategy=strategy,
         )
-        return remote.remote(part.name, self.namespace, part.config, str(self.log_path))
+        return remote.remote(part, self.namespace, str(self.log_path))
 
     def _await_address(self, name: str) -> None:
         try:
@@ -201,6 +203,14 @@ class RayCluster:
                 found[name] = self._ask(name, "gauges")
         return found
 
+    def lives(self) -> list[Life]:
+        """See actors.lives.Lives.all."""
+        return self._lives.all()
+
+    def await_lives(self, holds: Callable[[list[Life]], bool], timeout_s: float) -> bool:
+        """See actors.lives.Lives.wait."""
+        return self._lives.wait(holds, timeout_s)
+
     def failures(self) -> list[str]:
         """What the programs logged as failures, line by line."""
         if not self.log_path.exists():
@@ -232,6 +242,7 @@ class RayCluster:
         # Secrets of a cluster that is gone have no business in the bundle of its run.
         shutil.rmtree(self.security.directory, ignore_errors=True)
         Path(self.kubeconfig).unlink(missing_ok=True)
+        self._lives.close()
         _await_exit(ours)
         if self._private is not None:
             shutil.rmtree(self._private, ignore_errors=True)
@@ -252,12 +263,6 @@ class RayCluster:
 
 def _await_exit(processes: dict[int, int]) -> None:
     """Wait until none of these processes runs; a process that stays is named in the error."""
-    import time
-
-    deadline = time.monotonic() + EXIT_TIMEOUT_S
-    left = [pid for pid, ticks in processes.items() if alive(pid, ticks)]
-    while left and time.monotonic() < deadline:
-        time.sleep(0.05)
-        left = [pid for pid in left if alive(pid, processes[pid])]
+    left = await_exit(processes, EXIT_TIMEOUT_S)
     if left:
         raise ClusterError(f"processes did not end: {left}")

@@ -18,10 +18,12 @@ from typing import Any
 import ray
 import uvloop
 
-from actors.blueprint import MODULES, ProgramConfig, start_part
+from actors.blueprint import MODULES, Part, start_part
+from actors.lives import Pulse
+from actors.net.fault_proxy import FaultyNames
 from actors.plan import ProcessSample
 from actors.processes import cpu_seconds, pss_bytes
-from actors.program import Running
+from actors.program import Resolve, Running
 
 RESOLVE_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
@@ -35,14 +37,19 @@ class ProgramHost:
     It has no coroutine methods: with a single one Ray would run all its calls on one loop.
     """
 
-    def __init__(self, name: str, namespace: str, config: ProgramConfig, log_path: str) -> None:
-        self._name = name
+    def __init__(self, part: Part, namespace: str, log_path: str) -> None:
+        self._name = part.name
+        self._pulse = Pulse(part.config.security.cluster_id, part.name)
         restarted = ray.get_runtime_context().was_current_actor_reconstructed
-        self._thread = ProgramThread(name, Names(namespace), config, Path(log_path), restarted)
-        import_module(MODULES[type(config)])
+        self._thread = ProgramThread(part, Names(namespace), Path(log_path), restarted)
+        self._thread.started.add_done_callback(self._started)
+        import_module(MODULES[type(part.config)])
         if restarted:
-            self._thread.log("its process ended; Ray started it again")
             self._thread.start()
+
+    def _started(self, started: Future[Running]) -> None:
+        if started.exception() is None:
+            self._pulse.up()
 
     def begin(self) -> None:
         """Start the program. Ray's own restart of this actor begins by itself."""
@@ -96,13 +103,11 @@ class ProgramThread(threading.Thread):
     as often as it may.
     """
 
-    def __init__(
-        self, name: str, names: Names, config: ProgramConfig, log: Path, restarted: bool
-    ) -> None:
-        super().__init__(name=name, daemon=True)
+    def __init__(self, part: Part, names: Names, log: Path, restarted: bool) -> None:
+        super().__init__(name=part.name, daemon=True)
         self.started: Future[Running] = Future()
         self._names = names
-        self._config = config
+        self._part = part
         self._log_path = log
         self._restarted = restarted
         self._loop = uvloop.new_event_loop()
@@ -111,7 +116,7 @@ class ProgramThread(threading.Thread):
         asyncio.set_event_loop(self._loop)
         self._loop.set_exception_handler(self._report)
         try:
-            start = start_part(self._config, self._names.resolve)
+            start = start_part(self._part.config, self._resolve())
             running = self._loop.run_until_complete(start)
         # The supervisor's edge: whatever a program raises is logged, and its start has failed.
         except Exception as error:
@@ -122,6 +127,13 @@ class ProgramThread(threading.Thread):
             return
         self.started.set_result(running)
         self._loop.run_forever()
+
+    def _resolve(self) -> Resolve:
+        """What connects: over a network of the plan's faults, if it has any."""
+        part = self._part
+        if not part.network.active:
+            return self._names.resolve
+        return FaultyNames(part.network, part.seed, part.name, self._names.resolve).resolve
 
     def gauges(self) -> dict[str, float]:
         if not self._runs():

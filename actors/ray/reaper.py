@@ -11,15 +11,14 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 
-from actors.processes import environment_names
+from actors.processes import await_exit, environment_names, start_ticks
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = 50
-ROUND_S = 0.1
+ROUND_S = 1.0
 WAIT_S = 10.0
 
 
@@ -45,14 +44,17 @@ class Reaper:
 def reap(directory: Path) -> None:
     """Kill until no process of it is found, as one may start another meanwhile."""
     for _ in range(ROUNDS):
-        pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-        found = [pid for pid in pids if environment_names(pid, directory)]
+        found: dict[int, int] = {}
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and environment_names(int(entry.name), directory):
+                with suppress(FileNotFoundError, ProcessLookupError):
+                    found[int(entry.name)] = start_ticks(int(entry.name))
         if not found:
             return
         for pid in found:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        time.sleep(ROUND_S)
+        await_exit(found, ROUND_S)
 
 
 def main(arguments: list[str]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from fake_api import TOKEN
 
+from actors.lives import Life
 from actors.plan import ClusterPlan, ProcessSample
 from actors.processes import cpu_seconds, pss_bytes
 
@@ -33,6 +34,12 @@ class FakeHandle:
 
     def gauges(self) -> dict[str, dict[str, float]]:
         return {"apiserver-0": {"watchers": 1.0}}
+
+    def lives(self) -> list[Life]:
+        return []
+
+    def await_lives(self, holds: Callable[[list[Life]], bool], timeout_s: float) -> bool:
+        return holds([])
 
     def failures(self) -> list[str]:
         return []

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from actors.cluster import ClusterHandle
+from actors.lives import Life
 from actors.plan import ClusterPlan
 from actors.processes import descendants
 from actors.ray.cluster import ClusterError
@@ -189,6 +190,9 @@ class _FailingHandle:
     @property
     def token(self) -> str:
         raise ClusterError("no token")
+
+    def lives(self) -> list[Life]:
+        return []
 
     def failures(self) -> list[str]:
         raise OSError("the log is unreadable")

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from actors.blueprint import MODULES
+from actors.blueprint import MODULES, Part
 from actors.plan import PartitionConfig, Security
 from actors.program import Resolve
 from actors.ray.host import Names, ProgramThread
@@ -39,8 +39,8 @@ def _step() -> None:
 
 def main(directory: str) -> None:
     MODULES[PartitionConfig] = "tests.ray.failing_program"
-    config = PartitionConfig("failing", Security("", "", directory))
-    thread = ProgramThread("failing", Names(""), config, Path(directory) / "log", restarted=False)
+    part = Part("failing", PartitionConfig("failing", Security("", "", directory)), 0)
+    thread = ProgramThread(part, Names(""), Path(directory) / "log", restarted=False)
     thread.start()
     thread.join()
 

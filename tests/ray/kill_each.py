@@ -10,12 +10,15 @@ import signal
 import sys
 import time
 
+from actors.lives import Life
+from actors.outages import outages_of, serving
 from actors.plan import ClusterPlan, NodeSpec
 from actors.ray.cluster import RayCluster
-from tests.ray.client import PatientClient, anything
+from tests.ray.client import PatientClient
 
 NODES = 100
 REPLICAS = 10
+BACK_S = 60.0
 VICTIMS = (
     "store-0",
     "store-1",
@@ -37,10 +40,10 @@ def main(directory: str) -> None:
         for victim in VICTIMS:
             kill(cluster, client, victim)
         for victim in VICTIMS:
-            read = client.until(f"/api/v1/namespaces/default/configmaps/{victim}", anything)
+            read = client.get(f"/api/v1/namespaces/default/configmaps/{victim}")
             assert read["data"] == {"written-before": victim}
-        again = [line.split()[0] for line in cluster.failures()]
-        assert again == list(VICTIMS), cluster.failures()
+        assert [outage.program for outage in outages_of(cluster.lives())] == list(VICTIMS)
+        assert not cluster.failures(), cluster.failures()
     finally:
         cluster.stop()
 
@@ -48,8 +51,8 @@ def main(directory: str) -> None:
 def kill(cluster: RayCluster, client: PatientClient, victim: str) -> None:
     """Kill one; new work runs, nodes stay Ready and renew their Leases, another process stands."""
     data = {"metadata": {"name": victim}, "data": {"written-before": victim}}
-    client.until("/api/v1/namespaces/default/configmaps", anything, data)
-    before = pid_of(cluster, victim)
+    client.create("/api/v1/namespaces/default/configmaps", data)
+    before = serving(cluster.lives())[victim]
     renewed = renewals(client)
     os.kill(before, signal.SIGKILL)
     killed = time.monotonic()
@@ -58,27 +61,22 @@ def kill(cluster: RayCluster, client: PatientClient, victim: str) -> None:
     client.wait_nodes(NODES)
     client.until(
         LEASES,
-        lambda answer: all(
-            lease["spec"]["renewTime"] > renewed[lease["metadata"]["name"]]
-            for lease in answer["items"]
+        lambda leases: all(
+            leases[name]["spec"]["renewTime"] > time_ for name, time_ in renewed.items()
         ),
     )
-    while (after := pid_of(cluster, victim)) == before:
-        assert time.monotonic() - killed < 60, f"{victim} did not come back"
-        time.sleep(0.2)
+
+    def back(lives: list[Life]) -> bool:
+        return serving(lives).get(victim, before) != before
+
+    assert cluster.await_lives(back, BACK_S), f"{victim} did not come back"
     whole_s = time.monotonic() - killed
     print(f"{victim}: pods Running after {ran_s:.1f} s, all well after {whole_s:.1f} s", flush=True)
-    assert after != before
 
 
 def renewals(client: PatientClient) -> dict[str, str]:
-    leases = client.until(LEASES, lambda answer: len(answer["items"]) == NODES)
-    return {lease["metadata"]["name"]: lease["spec"]["renewTime"] for lease in leases["items"]}
-
-
-def pid_of(cluster: RayCluster, name: str) -> int:
-    (pid,) = [sample.pid for sample in cluster.samples() if sample.role == name]
-    return pid
+    leases = client.until(LEASES, lambda leases: len(leases) == NODES)
+    return {name: lease["spec"]["renewTime"] for name, lease in leases.items()}
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from actors.processes import alive, descendants, start_ticks
+from actors.processes import await_exit, descendants, start_ticks
 from actors.ray.environment import SETTINGS
 from actors.ray.port import lasting_port
 from tests.cluster.commands import processes_of
@@ -21,6 +21,7 @@ from tests.cluster.commands import processes_of
 HOST = "127.0.0.1"
 RAY = Path(sysconfig.get_path("scripts")) / "ray"
 START_S = 40
+STARTED = b"Ray runtime started"
 STOP_S = 20
 
 
@@ -35,17 +36,30 @@ class Head:
     def processes(self, word: str) -> list[str]:
         """Command lines with this word, of processes that were started under this head or with its
         token: Ray renames its workers, the environment stays."""
-        return [line for line in command_lines(self.directory) if word in line]
+        return [line for line in command_lines(self.directory).values() if word in line]
 
 
-def command_lines(state: Path) -> list[str]:
-    """Of all processes whose environment names this directory."""
-    lines = []
+def command_lines(state: Path) -> dict[int, str]:
+    """By pid, of all processes whose environment names this directory."""
+    lines = {}
     for pid in processes_of(state):
         with suppress(FileNotFoundError, ProcessLookupError):
             text = Path(f"/proc/{pid}/cmdline").read_text()
-            lines.append(text.replace("\0", " "))
+            lines[pid] = text.replace("\0", " ")
     return lines
+
+
+def await_none(state: Path, word: str, timeout_s: float) -> None:
+    """Return when no process whose environment names this directory has this word in its command
+    line. AssertionError after the time-out, with those that are left."""
+    deadline = time.monotonic() + timeout_s
+    while left := {pid: line for pid, line in command_lines(state).items() if word in line}:
+        starts = {}
+        for pid in left:
+            with suppress(FileNotFoundError, ProcessLookupError):
+                starts[pid] = start_ticks(pid)
+        stayed = await_exit(starts, deadline - time.monotonic())
+        assert not stayed, f"left behind: {[left[pid] for pid in stayed]}"
 
 
 @contextmanager
@@ -68,19 +82,18 @@ def private_head() -> Iterator[Head]:
             "metrics-export-port",
         )
     }
-    with (directory / "head.log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                RAY,
-                *("start", "--head", "--block", "--num-cpus=2", f"--node-ip-address={HOST}"),
-                *(f"--dashboard-host={HOST}", "--object-store-memory=104857600"),
-                f"--temp-dir={directory}/ray",
-                *(f"--{name}={port}" for name, port in ports.items()),
-            ],
-            env=environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
+    process = subprocess.Popen(
+        [
+            RAY,
+            *("start", "--head", "--block", "--num-cpus=2", f"--node-ip-address={HOST}"),
+            *(f"--dashboard-host={HOST}", "--object-store-memory=104857600"),
+            f"--temp-dir={directory}/ray",
+            *(f"--{name}={port}" for name, port in ports.items()),
+        ],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     head = Head(
         process,
         directory,
@@ -97,30 +110,29 @@ def private_head() -> Iterator[Head]:
 
 
 def _await_jobs(head: Head) -> None:
-    """Return when the head takes jobs."""
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
-        asked = subprocess.run(
-            [RAY, "job", "list", "--address", head.dashboard],
-            check=False,
-            env=head.environment,
-            capture_output=True,
-        )
-        if asked.returncode == 0:
-            return
-        assert head.process.poll() is None, (head.directory / "head.log").read_text()
-        time.sleep(0.5)
-    raise AssertionError(f"no answer in {START_S} s: {asked.stderr.decode()[-500:]}")
+    """Return when the head takes jobs: it says so itself, and is asked once."""
+    assert head.process.stdout
+    said = b""
+    for line in head.process.stdout:
+        said += line
+        if STARTED in line:
+            break
+    assert STARTED in said, said.decode()
+    asked = subprocess.run(
+        [RAY, "job", "list", "--address", head.dashboard],
+        check=False,
+        env=head.environment,
+        capture_output=True,
+        timeout=START_S,
+    )
+    assert asked.returncode == 0, asked.stderr.decode()[-500:]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     below = {pid: start_ticks(pid) for pid in descendants(process.pid)}
     process.terminate()
-    process.wait(STOP_S)
-    deadline = time.monotonic() + STOP_S
-    while left := [pid for pid, ticks in below.items() if alive(pid, ticks)]:
-        if time.monotonic() > deadline:
-            for pid in left:
-                os.kill(pid, signal.SIGKILL)
-            raise AssertionError(f"had to be killed: {left}")
-        time.sleep(0.1)
+    process.communicate(timeout=STOP_S)
+    left = await_exit(below, STOP_S)
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert not left, f"had to be killed: {left}"

@@ -3,13 +3,12 @@
 import re
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.ray.private_head import RAY, Head, private_head
+from tests.ray.private_head import RAY, Head, await_none, private_head
 
 pytestmark = pytest.mark.cluster
 
@@ -75,13 +74,6 @@ def submit(head: Head, campaign: Path, *options: str) -> str:
     return done.stdout
 
 
-def await_none(head: Head, word: str) -> None:
-    deadline = time.monotonic() + GONE_S
-    while left := head.processes(word):
-        assert time.monotonic() < deadline, f"left behind: {left}"
-        time.sleep(0.2)
-
-
 def test_a_job_reports_and_leaves_what_is_not_its_own(head: Head, tmp_path: Path) -> None:
     campaign = tmp_path / "tiny.yaml"
     campaign.write_text(CAMPAIGN % "3s")
@@ -118,24 +110,26 @@ def test_a_stopped_job_leaves_no_process(head: Head, tmp_path: Path) -> None:
     campaign.write_text(CAMPAIGN % "10m")
     said = submit(head, campaign, "--no-wait", "--submission-id=stopped")
     assert "submitted successfully" in said
-    deadline = time.monotonic() + JOB_TIMEOUT_S
-    while "load: nodes Ready 20/20" not in job(head, "logs"):
-        assert time.monotonic() < deadline
-        time.sleep(1)
-    assert head.processes("ray::ProgramHost")
-    assert head.processes("loadtest")
-    job(head, "stop")
-    await_none(head, "ray::ProgramHost")
-    await_none(head, "loadtest")
-
-
-def job(head: Head, verb: str) -> str:
-    done = subprocess.run(
-        [RAY, "job", verb, "--address", head.dashboard, "stopped"],
-        check=False,
+    with subprocess.Popen(
+        [RAY, "job", "logs", "--follow", "--address", head.dashboard, "stopped"],
         env=head.environment,
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
-        timeout=60,
-    )
-    return done.stdout + done.stderr
+    ) as logs:
+        assert logs.stdout
+        heard = list(up_to("load: nodes Ready 20/20", logs.stdout))
+        assert "load: nodes Ready 20/20" in heard[-1], heard
+        assert head.processes("ray::ProgramHost")
+        assert head.processes("loadtest")
+        stop = [RAY, "job", "stop", "--address", head.dashboard, "stopped"]
+        subprocess.run(stop, check=True, env=head.environment, capture_output=True, timeout=60)
+        logs.terminate()
+    await_none(head.directory, "ray::ProgramHost", GONE_S)
+    await_none(head.directory, "loadtest", GONE_S)
+
+
+def up_to(word: str, lines: Iterable[str]) -> Iterator[str]:
+    for line in lines:
+        yield line
+        if word in line:
+            return

@@ -1,32 +1,45 @@
-"""Who acts for which shard: one Lease each, held by one process, taken over when it falls silent.
+"""Who acts where only one may: each such role has a Lease, held by one process at a time.
 
 A holder renews every ``retry_ns`` and acts only until ``renew_deadline_ns`` after it *sent* its
 last granted renewal, by its own clock; others take a Lease only when it has not changed for
 ``duration_ns`` by theirs. As the deadline is shorter than the duration, two never act at once, as
 long as clocks run equally fast. Clocks need not agree.
 
-A free shard goes at once to the process whose first choice it is (the number at the end of its name
-modulo the number of shards), to others after a short grace, so processes that start together share.
+A free role goes at once to the process whose first choice it is, to others after a short grace, so
+processes that start together share. A holder that stops may give its Lease back, and is followed at
+once; one that restarts under its name goes on. Unlike client-go, Leases are watched, not polled.
 
 Source: client-go tools/leaderelection/leaderelection.go.
 """
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from api.calls import ApiReply, ApiRequest
 from api.core import JsonObject
 from api.times import micro_time
-from controllers.limits import LeaseLimits
-from controllers.records import LEASES
-from controllers.sync import body_of, create, ok, update
 
+LEASES = "coordination.k8s.io/leases"
 NAMESPACE = "kube-system"
-PREFIX = "hollowfleet-controllers-"
 SECOND = 1_000_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class LeaseLimits:
+    """Source: client-go tools/leaderelection, defaults of kube-controller-manager and
+    kube-scheduler."""
+
+    duration_ns: int = 15 * SECOND
+    renew_deadline_ns: int = 10 * SECOND
+    """A leader that could not renew for so long stops acting."""
+    retry_ns: int = 2 * SECOND
+    vacant_grace_ns: int = SECOND // 2
+    """A free role that is another one's first choice is left to it for so long."""
+
+
 @dataclass(slots=True)
-class _Shard:
+class _Role:
     lease: JsonObject | None = None
     """As last seen; None: it does not exist."""
     seen_ns: int = 0
@@ -40,31 +53,35 @@ class _Shard:
 
 
 class Leadership:
-    """Leads some of ``count`` shards in the name of ``holder``."""
+    """Leads some of ``roles``, named by their Leases, as ``holder``."""
 
-    def __init__(self, holder: str, count: int, limits: LeaseLimits) -> None:
-        assert count >= 1, "at least one shard"
+    def __init__(
+        self, holder: str, roles: Sequence[str], limits: LeaseLimits, first_choice: int
+    ) -> None:
+        """``first_choice``: number of a role; of none when there is no such number."""
+        assert roles, "at least one role"
         self._holder = holder
         self._limits = limits
-        self._shards = [_Shard() for _ in range(count)]
-        digits = holder[len(holder.rstrip("0123456789")) :]
-        self._first_choice = int(digits or "0") % count
+        self._names = list(roles)
+        self._number = {name: number for number, name in enumerate(roles)}
+        self._roles = [_Role() for _ in roles]
+        self._first_choice = first_choice
         self._started_ns: int | None = None
 
-    def leads(self, shard: int, now_ns: int) -> bool:
-        """We hold the shard and our right to act has not run out."""
-        known = self._shards[shard]
+    def leads(self, role: int, now_ns: int) -> bool:
+        """We hold the role and our right to act has not run out."""
+        known = self._roles[role]
         return known.leading and now_ns < known.valid_until_ns
 
     def held(self, now_ns: int) -> list[int]:
-        return [shard for shard in range(len(self._shards)) if self.leads(shard, now_ns)]
+        return [role for role in range(len(self._roles)) if self.leads(role, now_ns)]
 
     def observe(self, item: JsonObject, gone: bool, now_ns: int) -> None:
         """A Lease of kube-system was seen."""
-        shard = self._shard_of(item["metadata"]["name"])
-        if shard is None:
+        role = self._number.get(item["metadata"]["name"])
+        if role is None:
             return
-        known = self._shards[shard]
+        known = self._roles[role]
         if gone:
             known.lease, known.seen_ns = None, now_ns
             return
@@ -76,21 +93,15 @@ class Leadership:
             known.leading = False
         known.try_at_ns = min(known.try_at_ns, self._due(known, now_ns))
 
-    def _shard_of(self, name: str) -> int | None:
-        text = name.removeprefix(PREFIX)
-        if text == name or not (text.isascii() and text.isdigit()):
-            return None
-        return int(text) if int(text) < len(self._shards) else None
-
     def step(self, now_ns: int) -> list[tuple[int, ApiRequest]]:
-        """Requests that are due, each with its shard. Called once the Leases have been listed."""
+        """Requests that are due, each with its role. Called once the Leases have been listed."""
         if self._started_ns is None:
             self._started_ns = now_ns
-            for shard, known in enumerate(self._shards):
-                first = shard == self._first_choice
+            for role, known in enumerate(self._roles):
+                first = role == self._first_choice
                 known.try_at_ns = now_ns + (0 if first else self._limits.vacant_grace_ns)
         calls = []
-        for shard, known in enumerate(self._shards):
+        for role, known in enumerate(self._roles):
             if known.leading and now_ns >= known.valid_until_ns:
                 known.leading = False
             if known.in_flight or now_ns < known.try_at_ns:
@@ -99,10 +110,10 @@ class Leadership:
                 known.try_at_ns = self._due(known, now_ns)
                 continue
             known.in_flight, known.sent_ns = True, now_ns
-            calls.append((shard, self._request(shard, known, now_ns)))
+            calls.append((role, self._request(role, known, now_ns)))
         return calls
 
-    def _due(self, known: _Shard, now_ns: int) -> int:
+    def _due(self, known: _Role, now_ns: int) -> int:
         """When we may ask for the Lease."""
         if known.lease is None:
             return now_ns
@@ -112,9 +123,9 @@ class Leadership:
         duration_s: int = spec.get("leaseDurationSeconds", 0)
         return known.seen_ns + duration_s * SECOND
 
-    def _request(self, shard: int, known: _Shard, now_ns: int) -> ApiRequest:
+    def _request(self, role: int, known: _Role, now_ns: int) -> ApiRequest:
         now = micro_time(now_ns)
-        name = f"{PREFIX}{shard}"
+        name = self._names[role]
         spec: JsonObject = {
             "holderIdentity": self._holder,
             "leaseDurationSeconds": self._limits.duration_ns // SECOND,
@@ -125,23 +136,42 @@ class Leadership:
         meta: JsonObject = {"name": name, "namespace": NAMESPACE}
         body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
         if known.lease is None:
-            return create(LEASES, NAMESPACE, {**body, "metadata": meta, "spec": spec})
+            return _create({**body, "metadata": meta, "spec": spec})
         before = known.lease.get("spec") or {}
         if before.get("holderIdentity") == self._holder:
             spec["acquireTime"] = before.get("acquireTime", now)
             spec["leaseTransitions"] = before.get("leaseTransitions", 0)
         else:
             spec["leaseTransitions"] = before.get("leaseTransitions", 0) + 1
-        return update(LEASES, {**body, "metadata": known.lease["metadata"], "spec": spec})
+        return _update({**body, "metadata": known.lease["metadata"], "spec": spec})
 
-    def answered(self, shard: int, reply: ApiReply, now_ns: int) -> bool:
-        """Take the answer to a request; True when we have just begun to lead the shard."""
-        known = self._shards[shard]
+    def resign(self, now_ns: int) -> list[tuple[int, ApiRequest]]:
+        """Stop leading for good: the requests that give back what we hold."""
+        calls = []
+        for role, known in enumerate(self._roles):
+            if not known.leading or known.lease is None:
+                continue
+            known.leading, known.in_flight = False, True
+            now = micro_time(now_ns)
+            before = known.lease["spec"]
+            spec = {
+                "holderIdentity": "",
+                "leaseDurationSeconds": 1,
+                "acquireTime": now,
+                "renewTime": now,
+                "leaseTransitions": before.get("leaseTransitions", 0),
+            }
+            calls.append((role, _update({**known.lease, "spec": spec})))
+        return calls
+
+    def answered(self, role: int, reply: ApiReply, now_ns: int) -> bool:
+        """Take the answer to a request; True when we have just begun to lead the role."""
+        known = self._roles[role]
         known.in_flight = False
         known.try_at_ns = known.sent_ns + self._limits.retry_ns
-        if not ok(reply):
+        if not 200 <= reply.code < 300:
             return False
-        item = body_of(reply)
+        item: JsonObject = json.loads(reply.body)
         if int(item["metadata"]["resourceVersion"]) >= _version(known.lease):
             known.lease, known.seen_ns = item, now_ns
         began = not known.leading
@@ -150,8 +180,8 @@ class Leadership:
         return began and now_ns < known.valid_until_ns
 
     def next_wakeup_ns(self) -> int | None:
-        times = [known.try_at_ns for known in self._shards if not known.in_flight]
-        times += [known.valid_until_ns for known in self._shards if known.leading]
+        times = [known.try_at_ns for known in self._roles if not known.in_flight]
+        times += [known.valid_until_ns for known in self._roles if known.leading]
         return min(times) if times else None
 
 
@@ -160,3 +190,12 @@ def _version(item: JsonObject | None) -> int:
         return 0
     version = int(item["metadata"]["resourceVersion"])
     return version
+
+
+def _create(item: JsonObject) -> ApiRequest:
+    return ApiRequest(0, "create", LEASES, NAMESPACE, body=item)
+
+
+def _update(item: JsonObject) -> ApiRequest:
+    name = item["metadata"]["name"]
+    return ApiRequest(0, "update", LEASES, NAMESPACE, name, body=item)

@@ -1,0 +1,42 @@
+"""What the lives of its processes say of a program: how long it was away, and who serves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from actors.lives import Life
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """From the death of a program's process to the next one that serves. Wall clock ns."""
+
+    program: str
+    died_ns: int
+    back_ns: int = 0
+    """0: it has not come back."""
+    pids: tuple[int, ...] = ()
+    """Of the processes that died: more than one when they died before they served."""
+
+
+def outages_of(lives: Sequence[Life]) -> list[Outage]:
+    """In order of death. A process that ended before it ever served prolongs the outage."""
+    found: list[Outage] = []
+    away: dict[str, int] = {}
+    events = [(life.ended_ns, False, life.program, life.pid) for life in lives if life.ended_ns]
+    events += [(life.up_ns, True, life.program, life.pid) for life in lives if life.up_ns]
+    for at_ns, serves, program, pid in sorted(events):
+        number = away.get(program)
+        if number is None and not serves:
+            away[program] = len(found)
+            found.append(Outage(program, at_ns, pids=(pid,)))
+        elif number is not None and serves:
+            found[number] = replace(found[number], back_ns=at_ns)
+            del away[program]
+        elif number is not None:
+            found[number] = replace(found[number], pids=(*found[number].pids, pid))
+    return found
+
+
+def serving(lives: Sequence[Life]) -> dict[str, int]:
+    """Pid of each program that serves now, by name."""
+    return {life.program: life.pid for life in lives if life.up_ns and not life.ended_ns}

@@ -1,0 +1,65 @@
+"""Deaths and returns of processes, as their supervisor hears of them."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from actors.lives import Life, Lives
+from actors.outages import Outage, outages_of, serving
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 20.0
+PROGRAM = """
+import sys
+from actors.lives import Pulse
+pulse = Pulse(sys.argv[1], sys.argv[2])
+if sys.argv[3] == "up":
+    pulse.up()
+sys.stdin.read()
+"""
+
+
+def begin(cluster: str, program: str, how: str) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-c", PROGRAM, cluster, program, how]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT)
+
+
+def test_a_kill_is_heard_and_so_is_the_return() -> None:
+    cluster = f"test-{os.getpid()}-lives"
+    lives = Lives(cluster)
+    first = begin(cluster, "store-0", "up")
+    stuck = begin(cluster, "store-1", "starting")
+    try:
+        assert lives.wait(lambda all_: serving(all_) == {"store-0": first.pid}, PATIENCE_S)
+        assert lives.wait(lambda all_: len(all_) == 2, PATIENCE_S)
+        first.send_signal(signal.SIGKILL)
+        assert lives.wait(lambda all_: not serving(all_), PATIENCE_S)
+        (away,) = outages_of(lives.all())
+        assert (away.program, away.back_ns, away.pids) == ("store-0", 0, (first.pid,))
+        second = begin(cluster, "store-0", "up")
+        try:
+            assert lives.wait(lambda all_: serving(all_) == {"store-0": second.pid}, PATIENCE_S)
+            (back,) = outages_of(lives.all())
+            assert back.died_ns == away.died_ns < back.back_ns
+        finally:
+            second.communicate()
+        assert not lives.wait(lambda all_: len(all_) == 9, 0.0)
+    finally:
+        for process in (first, stuck):
+            process.kill()
+            process.communicate()
+        lives.close()
+        lives.close()
+
+
+def test_a_process_that_dies_before_it_serves_prolongs_the_outage() -> None:
+    lives = [
+        Life("a", 1, 10, up_ns=20, ended_ns=30),
+        Life("b", 2, 10, up_ns=20),
+        Life("a", 3, 40, ended_ns=50),
+        Life("a", 4, 60, up_ns=70, ended_ns=80),
+    ]
+    assert outages_of(lives) == [Outage("a", 30, 70, (1, 3)), Outage("a", 80, 0, (4,))]
+    assert serving(lives) == {"b": 2}
