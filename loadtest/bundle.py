@@ -64,6 +64,10 @@ class RunState:
     observer_gaps: dict[str, int] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     """What programs of the cluster and generators reported as failures."""
+    outages: list[dict[str, object]] = field(default_factory=list)
+    """Each: program, died_ns and back_ns (wall clock; 0: did not come back), planned."""
+    audit: dict[str, object] = field(default_factory=dict)
+    """Of acknowledged creates, after the cluster stopped; empty: not made. See loadtest.audit."""
 
 
 def new_bundle(parent: Path, name: str) -> tuple[Path, str]:

@@ -3,7 +3,7 @@
     apiVersion: hollowfleet.dev/v1alpha1
     kind: Campaign
     metadata: {name: quickstart}
-    spec: {seed, namespaces, settle, cluster, generator, phases, slos}
+    spec: {seed, namespaces, settle, cluster, generator, phases, slos, faults}
 
 Durations are int nanoseconds, rates are per second. Errors: CampaignError naming file and key.
 """
@@ -14,6 +14,7 @@ from typing import Literal, cast
 
 from actors.plan import Durability, ShardBy
 from api.quantity import QuantityError, canonical
+from loadtest.faults import NO_FAULTS, FaultKnobs, read_faults
 from loadtest.fields import SECOND_NS, CampaignError, Section, load_yaml, nearest
 from loadtest.overrides import apply_overrides
 
@@ -39,6 +40,7 @@ class ClusterKnobs:
     store_shards: int
     shard_by: ShardBy
     durability: Durability
+    schedulers: int
     scheduler_partitions: int
     controller_shards: int
     hollow_actors: int
@@ -150,6 +152,7 @@ class Campaign:
     generator: GeneratorKnobs
     phases: tuple[Phase, ...]
     slos: Slos
+    faults: FaultKnobs = NO_FAULTS
 
 
 def read_campaign(path: Path, overrides: tuple[str, ...] = (), seed: int | None = None) -> Campaign:
@@ -192,6 +195,7 @@ def parse_campaign(doc: dict[str, object], source: str) -> Campaign:
         generator=_generator(spec.section("generator")),
         phases=phases,
         slos=_slos(spec.section("slos")),
+        faults=read_faults(spec.section("faults")),
     )
     spec.done()
     return campaign
@@ -227,6 +231,7 @@ def _cluster(section: Section) -> ClusterKnobs:
         durability=cast(
             Durability, section.choice("durability", ("fsync", "buffered", "none"), "fsync")
         ),
+        schedulers=section.integer("schedulers", 1, 1, 8),
         scheduler_partitions=section.integer("schedulerPartitions", 2, 0, 64),
         controller_shards=section.integer("controllerShards", 2, 1, 64),
         hollow_actors=section.integer("hollowActors", 1, 1, 1000),

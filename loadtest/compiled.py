@@ -9,8 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from actors.plan import ClusterPlan, NodeSpec
+from actors.blueprint import parts_of
+from actors.plan import ClusterPlan, NodeSpec, Security
 from loadtest.campaign import Campaign, PodLoad
+from loadtest.faults import Kill, compile_kills, describe_network
 from loadtest.fields import SECOND_NS, CampaignError
 from loadtest.schedule import Arrival, compile_schedule
 from loadtest.trace import TracePod, count_rows, read_openb
@@ -28,6 +30,7 @@ class Compiled:
     cluster: ClusterPlan
     """Without its run directory, which the run fills in."""
     nodes: int
+    kills: tuple[Kill, ...] = ()
 
     @property
     def duration_ns(self) -> int:
@@ -44,7 +47,10 @@ def compile_campaign(campaign: Campaign, directory: Path) -> Compiled:
                 traces[load.trace] = _read(read_openb, directory / load.trace, field)
     arrivals = tuple(compile_schedule(campaign, traces))
     plan, nodes = _cluster_plan(campaign, directory)
-    return Compiled(campaign, arrivals, plan, nodes)
+    programs = [part.name for part in parts_of(plan, Security("", "", ""))]
+    duration_ns = sum(phase.duration_ns for phase in campaign.phases)
+    kills = compile_kills(campaign.faults, programs, campaign.seed, duration_ns)
+    return Compiled(campaign, arrivals, plan, nodes, kills)
 
 
 def _read(read: Callable[[Path], T], path: Path, field: str) -> T:
@@ -79,6 +85,8 @@ def _cluster_plan(campaign: Campaign, directory: Path) -> tuple[ClusterPlan, int
         pod_delay_s=knobs.pod_delay_ns / SECOND_NS,
         node_transport=knobs.node_transport,
         controller_profile=knobs.controller_profile,
+        schedulers=knobs.schedulers,
+        network=campaign.faults.network,
     )
     return plan, nodes
 
@@ -131,6 +139,7 @@ def document(compiled: Compiled) -> dict[str, object]:
         "campaign": asdict(campaign),
         "nodes": compiled.nodes,
         "phases": phases,
+        "kills": [asdict(kill) for kill in compiled.kills],
         "duration_s": compiled.duration_ns / SECOND_NS,
         "arrivals_total": len(compiled.arrivals),
         "schedule_sha256": hashlib.sha256(schedule_bytes(compiled.arrivals)).hexdigest(),
@@ -160,6 +169,11 @@ def describe(compiled: Compiled) -> str:
         f"peak {peak_per_second(compiled.arrivals)}/s, "
         f"schedule sha256 {str(doc['schedule_sha256'])[:16]}"
     )
+    lines += [
+        f"Kill     {kill.program} at {kill.at_ns / SECOND_NS:.3f} s" for kill in compiled.kills
+    ]
+    network = describe_network(campaign.faults.network)
+    lines += [f"Network  {network}"] if network else []
     lines.append(f"SLOs     {_slo_line(campaign)}")
     return "\n".join(lines)
 

@@ -18,6 +18,8 @@ SHORT_NAMES = {
     "shards": "spec.cluster.storeShards",
     "shard_by": "spec.cluster.shardBy",
     "durability": "spec.cluster.durability",
+    "schedulers": "spec.cluster.schedulers",
+    "kills": "spec.faults.kills",
     "partitions": "spec.cluster.schedulerPartitions",
     "controllers": "spec.cluster.controllerShards",
     "hollow_actors": "spec.cluster.hollowActors",

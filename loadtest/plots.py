@@ -96,7 +96,7 @@ def _svg(draw: Callable[[Axes], bool]) -> str:
 
 
 def _phases(axes: Axes, summary: Summary) -> float:
-    """Mark the phases; returns the end of the time axis."""
+    """Mark the phases and the outages; returns the end of the time axis."""
     phases = cast("list[JsonObject]", summary.campaign["phases"])
     end = max(float(cast(float, summary.campaign["duration_s"])), summary.state.load_s)
     for index, phase in enumerate(phases):
@@ -115,6 +115,9 @@ def _phases(axes: Axes, summary: Summary) -> float:
                 fontsize=8,
                 color=MUTED,
             )
+    for absence in summary.outages:
+        back_s = end if absence.away_s is None else absence.died_s + absence.away_s
+        axes.axvspan(absence.died_s, back_s, color=RED, alpha=0.15, linewidth=0, zorder=0)
     axes.set_xlim(0, end)
     axes.set_xlabel("seconds since the start of the load")
     return end

@@ -4,7 +4,10 @@ from html import escape
 from pathlib import Path
 from typing import cast
 
+from actors.plan import NetworkFaults
 from api.core import JsonObject
+from loadtest.absences import audit_text
+from loadtest.faults import describe_network
 from loadtest.junit import junit_xml, verdict_text
 from loadtest.plots import figures, grouped
 from loadtest.report_style import CSS
@@ -38,6 +41,7 @@ def report_html(summary: Summary) -> str:
         _section("Over the run", _plots(summary)),
         _section("Requests", _request_table(summary)),
         _section("Components", _component_table(summary)),
+        _section("Deaths and returns", _outages(summary)),
         _section("Validity", _validity(summary)),
         _section("Conditions", _conditions(summary)),
         _section("Configuration", _configuration(summary, campaign)),
@@ -192,6 +196,30 @@ def _component_table(summary: Summary) -> str:
     return _table(head, rows)
 
 
+def _outages(summary: Summary) -> str:
+    if not summary.outages:
+        return "<p>No program died.</p>"
+    rows = [
+        [
+            escape(absence.program),
+            "killed by the campaign" if absence.planned else "of its own",
+            f"{absence.died_s:.3f} s",
+            "did not come back"
+            if absence.away_s is None
+            else f"{absence.died_s + absence.away_s:.3f} s",
+            "–" if absence.away_s is None else f"{absence.away_s:.3f} s",
+        ]
+        for absence in summary.outages
+    ]
+    note = (
+        "<p class=note>Seconds since the start of the load. A program is back when it serves again "
+        "in a new process; red bands in the figures are these times.</p>"
+    )
+    audit = escape(audit_text(summary.state))
+    head = ["Program", "Death", "Died at", "Back at", "Away"]
+    return _table(head, rows, left=2) + (f"<p>{audit}</p>" if audit else "") + note
+
+
 def _validity(summary: Summary) -> str:
     rows = [
         [
@@ -219,6 +247,8 @@ def _conditions(summary: Summary) -> str:
     span = max((u.span_s for u in summary.usage.values()), default=0.0) or 1.0
     cores = sum(u.cpu_s for u in summary.usage.values()) / span
     partitions = cluster["scheduler_partitions"]
+    faults = cast(JsonObject, summary.campaign["campaign"])["faults"]
+    network = NetworkFaults(**faults["network"])
     facts = {
         "Hardware": f"{host['cpu_model']}, {host['cores']} cores "
         f"({host['cores_usable']} usable), {host['memory_bytes'] / 2**30:.1f} GiB, "
@@ -231,6 +261,7 @@ def _conditions(summary: Summary) -> str:
         "Nodes": f"{summary.campaign['nodes']:,} hollow, by {cluster['node_transport']}, Lease "
         f"every {cluster['lease_period_ns'] / 1e9:g} s, pod stages delayed by "
         f"{cluster['pod_delay_ns'] / 1e9:g} s, no image pulls",
+        "Network between programs": describe_network(network) or "loopback, as it is",
         "Generators": "on the same machine as the cluster",
         "Software": f"Python {versions['python']}, "
         + ", ".join(f"{name} {version}" for name, version in versions["packages"].items()),

@@ -5,16 +5,18 @@ Whatever happens, what was recorded is kept, and no process is left.
 
 import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from actors.cluster import ClusterHandle
+from actors.disk import DirectoryError
+from actors.outages import outages_of
 from actors.plan import ClusterPlan
 from actors.ray.cluster import ClusterError
+from loadtest.audit import audit
 from loadtest.bodies import collection_path, namespace_body
 from loadtest.bundle import RunState, write_json, write_rows, write_state
 from loadtest.client import ApiClient, ServerUnreachable, create
@@ -22,11 +24,13 @@ from loadtest.compiled import Compiled, document, write_schedule
 from loadtest.fields import SECOND_NS
 from loadtest.fleet import GeneratorError, GeneratorFleet
 from loadtest.host import host_facts, versions
+from loadtest.killer import Killer
 from loadtest.observer import Endpoint, Observer
 from loadtest.progress import Display, Progress
 from loadtest.sampling import Sampler
 from loadtest.schedule import namespace_of
 from loadtest.timeline import POD_COLUMNS
+from store.journal import JournalError
 
 READY_STALL_S = 60.0
 """Give up waiting for nodes when none has become Ready for this long."""
@@ -55,7 +59,6 @@ class CampaignRun:
         self._compiled = compiled
         self._directory = directory
         self._display = display
-        self._private = Path(tempfile.mkdtemp(prefix="hf-"))
         # Beside the bundle, not in the temporary directory: that may be memory, where an fsync
         # costs nothing.
         self._cluster = directory / "cluster"
@@ -63,6 +66,7 @@ class CampaignRun:
         self._observer: Observer | None = None
         self._sampler: Sampler | None = None
         self._fleet: GeneratorFleet | None = None
+        self._killer: Killer | None = None
         self._load_start_mono: float | None = None
         state.nodes_expected = compiled.nodes
 
@@ -102,7 +106,9 @@ class CampaignRun:
         self._observer.start()
         self._sampler = Sampler(self._handle, self._observer, self._directory)
         # Generators import Locust meanwhile; they start only when told.
-        self._fleet = GeneratorFleet(self._compiled, endpoint, self._directory, self._private)
+        # Their token lies with the cluster's secrets, which go however the run ends.
+        private = Path(self._handle.ca_file).parent
+        self._fleet = GeneratorFleet(self._compiled, endpoint, self._directory, private)
         self._wait_nodes(began)
         self.state.boot_s = round(time.monotonic() - began, 3)
         self._display.message(
@@ -165,6 +171,9 @@ class CampaignRun:
         self.state.load_start_wall_ns = start_ns
         self._load_start_mono = time.monotonic() + START_LEAD_S
         self._fleet.go(start_ns)
+        assert self._handle
+        self._killer = Killer(self._handle, self._compiled.kills)
+        self._killer.start(start_ns)
         while self._fleet.running:
             self._tick(self._phase_name())
             if failures := self._fleet.failures():
@@ -177,10 +186,14 @@ class CampaignRun:
         assert self._observer
         deadline = time.monotonic() + self._compiled.campaign.settle_ns / SECOND_NS
         while True:
-            self.state.settled = self._observer.pods.at_rest
+            self.state.settled = self._observer.pods.at_rest and self._all_back()
             if self.state.settled or time.monotonic() >= deadline:
                 return
             self._tick("settle")
+
+    def _all_back(self) -> bool:
+        assert self._handle
+        return all(outage.back_ns for outage in outages_of(self._handle.lives()))
 
     def _tick(self, phase: str) -> None:
         assert self._sampler
@@ -212,10 +225,11 @@ class CampaignRun:
                 steps.callback(signal.signal, number, handler)
             steps.callback(self._write_state)
             steps.callback(shutil.rmtree, self._cluster, ignore_errors=True)
-            steps.callback(shutil.rmtree, self._private, ignore_errors=True)
+            steps.callback(self._audit)
             steps.callback(self._keep_log)
             steps.callback(self._stop_cluster)
             steps.callback(self._keep_failures)
+            steps.callback(self._keep_outages)
             steps.callback(self._keep_pods)
             if self._sampler:
                 steps.callback(self._sampler.write)
@@ -245,6 +259,30 @@ class CampaignRun:
     def _keep_failures(self) -> None:
         if self._handle:
             self.state.failures += self._handle.failures()
+
+    def _keep_outages(self) -> None:
+        if self._handle is None:
+            return
+        killed: list[int] = []
+        if self._killer:
+            self._killer.stop()
+            killed = self._killer.killed
+        for outage in outages_of(self._handle.lives()):
+            row = asdict(outage)
+            row["planned"] = all(pid in killed for pid in row.pop("pids"))
+            self.state.outages.append(row)
+
+    def _audit(self) -> None:
+        """Only after a death: reading a long log takes its time."""
+        plan = self._compiled.cluster
+        if not self.state.outages or plan.durability == "none":
+            return
+        try:
+            found = audit(self._directory, self._cluster, plan.store_shards)
+        except (DirectoryError, JournalError) as error:
+            self.state.failures.append(f"the log of a store shard cannot be read: {error}")
+        else:
+            self.state.audit = asdict(found)
 
     def _keep_log(self) -> None:
         log = self._cluster / PROGRAM_LOG

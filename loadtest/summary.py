@@ -9,6 +9,7 @@ from typing import cast
 import numpy as np
 
 from api.core import JsonObject
+from loadtest.absences import Absence, absences, broken_promises
 from loadtest.bundle import RunState, read_json, read_state
 from loadtest.campaign import Slos
 from loadtest.measure import (
@@ -67,6 +68,7 @@ class Summary:
     watch_delivery: Quantiles | None
     bound_per_s_max: float
     """Best window of THROUGHPUT_WINDOW_S."""
+    outages: list[Absence]
 
     @property
     def slo_failed(self) -> bool:
@@ -122,6 +124,7 @@ def summarise(directory: Path) -> Summary:
         scheduling=quantiles(pods.bound_s - pods.created_s),
         watch_delivery=delivery,
         bound_per_s_max=best_window(per_second(pods.bound_s, length_s)),
+        outages=absences(state),
     )
 
 
@@ -144,7 +147,7 @@ def _problems(state: RunState) -> list[str]:
         out.append(f"the observer lost its watch ({text}): pod times have gaps")
     if state.nodes_ready < state.nodes_expected:
         out.append(f"only {state.nodes_ready} of {state.nodes_expected} nodes were Ready")
-    return out
+    return out + broken_promises(state)
 
 
 def best_window(counts: Floats) -> float:
@@ -184,6 +187,8 @@ def summary_document(summary: Summary) -> JsonObject:
             "bound_per_s_best_5s": summary.bound_per_s_max,
         },
         "boot_s": summary.state.boot_s,
+        "outages": [asdict(absence) for absence in summary.outages],
+        "audit": summary.state.audit or None,
         "nodes_ready": summary.state.nodes_ready,
         "requests": sent_requests(summary.requests),
         "failed": failed_requests(summary.requests),

@@ -6,13 +6,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.ray.private_head import command_lines
+from tests.ray.private_head import await_none, command_lines
 from tests.ray.scripts import ROOT
 from tests.ray.test_ray_job import CAMPAIGN
 
@@ -52,13 +51,6 @@ def run_until(said: str, temporary: Path) -> subprocess.Popen[str]:
     raise AssertionError(heard)
 
 
-def await_none(temporary: Path) -> None:
-    deadline = time.monotonic() + GONE_S
-    while left := command_lines(temporary):
-        assert time.monotonic() < deadline, f"left behind: {left}"
-        time.sleep(0.1)
-
-
 @pytest.mark.parametrize("phase", ["starting Ray", "starting apiserver-0", "load: nodes Ready"])
 def test_ctrl_c_stops_everything(phase: str, temporary: Path) -> None:
     process = run_until(phase, temporary)
@@ -75,6 +67,10 @@ def test_everything_ends_with_a_driver_that_is_killed(temporary: Path) -> None:
     process = run_until("load: nodes Ready", temporary)
     process.kill()
     process.wait()
-    await_none(temporary)
+    await_none(temporary, "", GONE_S)
+    assert [entry.name for entry in temporary.glob("hf-*")] == []
+    (cluster,) = temporary.glob("runs/*/cluster")
+    kept = {entry.name for entry in cluster.iterdir()}
+    assert "store-0" in kept and not kept & {"security", "kubeconfig"}
     assert process.stdout
     process.stdout.close()

@@ -1,0 +1,65 @@
+"""The deaths of a run as its report tells them, and what they make of its numbers."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from loadtest.bundle import RunState
+from loadtest.fields import SECOND_NS
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """One program was away. Seconds since the start of the load."""
+
+    program: str
+    died_s: float
+    away_s: float | None
+    """None: it did not come back."""
+    planned: bool
+    """The campaign killed it."""
+
+
+def absences(state: RunState) -> list[Absence]:
+    """In order of death."""
+    found = []
+    for row in state.outages:
+        died_ns, back_ns = cast(int, row["died_ns"]), cast(int, row["back_ns"])
+        found.append(
+            Absence(
+                program=str(row["program"]),
+                died_s=round((died_ns - state.load_start_wall_ns) / SECOND_NS, 3),
+                away_s=round((back_ns - died_ns) / SECOND_NS, 3) if back_ns else None,
+                planned=bool(row["planned"]),
+            )
+        )
+    return found
+
+
+def broken_promises(state: RunState) -> list[str]:
+    """Why the numbers of such a run do not count. A planned death from which a program came back
+    is part of the campaign: its costs are in the numbers, and judged with them."""
+    out = []
+    for absence in absences(state):
+        if absence.away_s is None:
+            out.append(f"{absence.program} died at {absence.died_s:.1f} s and did not come back")
+        elif not absence.planned:
+            out.append(
+                f"{absence.program} died at {absence.died_s:.1f} s and was away for "
+                f"{absence.away_s:.1f} s"
+            )
+    if state.audit.get("missing_total"):
+        out.append(audit_text(state))
+    return out
+
+
+def audit_text(state: RunState) -> str:
+    """One sentence about what the store kept; empty when nobody looked."""
+    found = state.audit
+    if not found:
+        return ""
+    missing = cast(int, found["missing_total"])
+    of = f"of {found['acknowledged']:,} acknowledged creates"
+    if not missing:
+        return f"After the run the store had all {of}."
+    names = ", ".join(cast("list[str]", found["missing"]))
+    return f"After the run the store lacked {missing:,} {of}: {names}"
