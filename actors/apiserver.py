@@ -19,6 +19,7 @@ from actors.net.https import HttpsBounds, HttpsServer, serve_https
 from actors.plan import ApiServerConfig
 from actors.program import Resolve
 from actors.security import read_tokens, server_ssl_context, service_account_key
+from actors.turns import Turns
 from api.frames import FrameError
 from apiserver.core import ApiServerCore
 from apiserver.identity import Identities
@@ -115,7 +116,6 @@ class ApiServer:
 
     def __init__(self, config: ApiServerConfig, resolve: Resolve) -> None:
         self._config = config
-        self._loop = asyncio.get_running_loop()
         self._now_ns = WallClock()
         sharding = Sharding(config.shard_by, len(config.stores))
         self._core = ApiServerCore(
@@ -137,19 +137,16 @@ class ApiServer:
         self._http: list[HttpRequest] = []
         self._calls: list[FrameCall] = []
         self._events: list[Event] = []
-        self._turn_due = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_ns: int | None = None
+        self._turns = Turns(self._step, self._now_ns)
         self._ready = asyncio.Event()
         self._busy: set[int] = set()
-        self._steps = 0
         self._crashes = 0
         self._stopped = False
 
     async def run(self) -> None:
         """Load, then listen."""
         config = self._config
-        self._schedule()
+        self._turns.wake()
         async with asyncio.timeout(READY_S):
             await self._ready.wait()
         settle_gc()
@@ -179,7 +176,7 @@ class ApiServer:
     def gauges(self) -> Mapping[str, float]:
         gauges: dict[str, float] = {
             **self._core.gauges(),
-            "steps": self._steps,
+            "steps": self._turns.steps,
             "request_crashes_total": self._crashes,
         }
         for client in self._stores:
@@ -198,8 +195,7 @@ class ApiServer:
         if self._frames is not None:
             await self._frames.stop()
         self._stopped = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._turns.stop()
         for client in self._stores:
             await client.close()
 
@@ -215,8 +211,7 @@ class ApiServer:
     def ask(self, request: HttpRequest, exchange: Exchange) -> None:
         self._asked[request.id] = exchange
         self._http.append(request)
-        if not self._turn_due:
-            self._schedule()
+        self._turns.wake()
 
     def gone(self, request_id: int) -> None:
         self._asked.pop(request_id, None)
@@ -241,9 +236,8 @@ class ApiServer:
         for place, words in enumerate(calls):
             self._last_id += 1
             self._batches[self._last_id] = (batch, place)
-            self._calls.append(FrameCall(self._last_id, *words))
-        if not self._turn_due:
-            self._schedule()
+            self._calls.append(FrameCall(self._last_id, *(*words, peer)))
+        self._turns.wake()
 
     def on_open(self, stream: ServerStream, body: Any) -> None:
         match body:
@@ -266,17 +260,9 @@ class ApiServer:
 
     def _take(self, event: Event) -> None:
         self._events.append(event)
-        if not self._turn_due:
-            self._schedule()
+        self._turns.wake()
 
-    def _schedule(self) -> None:
-        self._turn_due = True
-        self._loop.call_soon(self._turn)
-
-    def _turn(self) -> None:
-        self._turn_due = False
-        if self._stopped:
-            return
+    def _step(self, now_ns: int) -> int | None:
         events, self._events = self._events, []
         if self._http:
             events.append(HttpArrived(self._http))
@@ -284,31 +270,11 @@ class ApiServer:
         if self._calls:
             events.append(CallsArrived(self._calls))
             self._calls = []
-        now_ns = self._now_ns()
-        self._steps += 1
         for effect in self._core.step(events, now_ns):
             self._carry_out(effect)
         if self._core.ready and not self._ready.is_set():
             self._ready.set()
-        wakeup_ns = self._core.next_wakeup_ns()
-        if wakeup_ns is not None and wakeup_ns <= now_ns:
-            if not self._turn_due:
-                self._schedule()
-        elif wakeup_ns != self._timer_ns:
-            self._set_timer(wakeup_ns, now_ns)
-
-    def _set_timer(self, wakeup_ns: int | None, now_ns: int) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._timer_ns = wakeup_ns
-        if wakeup_ns is not None:
-            self._timer = self._loop.call_later((wakeup_ns - now_ns) / 1e9, self._timer_fired)
-
-    def _timer_fired(self) -> None:
-        self._timer = self._timer_ns = None
-        if not self._turn_due:
-            self._schedule()
+        return self._core.next_wakeup_ns()
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from actors.net.outbox import Outbox, OutboxBounds, RateLimit
 from actors.net.transport import EXPIRED, INVALID, LOST, FrameTransport, OpenWatch, Transport
+from actors.turns import Turns, raise_in_loop
 from api.calls import (
     ApiReply,
     CallsDone,
@@ -77,16 +78,12 @@ class ComponentRunner:
         self.options = options
         self.failure: BaseException | None = None
         self.failed: asyncio.Event = asyncio.Event()
-        self._now_ns = now_ns
-        self._loop = asyncio.get_running_loop()
+        self._turns = Turns(self._step, now_ns)
         self._events: list[ComponentEvent] = []
         self._replies: list[ApiReply] = []
-        self._due = False
         self._running = False
-        self._timer: asyncio.TimerHandle | None = None
         self._watches = [_Watch(self, spec) for spec in core.watches]
         self._outbox = Outbox(transport, options.outbox, self._on_replies, self.wake)
-        self._steps = 0
         self._events_total = 0
 
     def start(self) -> None:
@@ -103,7 +100,7 @@ class ComponentRunner:
 
     def gauges(self) -> dict[str, float]:
         return {
-            "component_steps_total": self._steps,
+            "component_steps_total": self._turns.steps,
             "component_events_total": self._events_total,
             "component_failed": float(self.failure is not None),
             "watches_open": sum(watch.opened is not None for watch in self._watches),
@@ -133,15 +130,14 @@ class ComponentRunner:
             if self.options.on_failure is not None:
                 self.options.on_failure(error)
             else:
-                self._loop.call_soon(_raise, error)
+                raise_in_loop(error)
 
     def _halt(self) -> None:
         self._running = False
         for watch in self._watches:
             watch.close()
         self._outbox.close()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._turns.stop()
         self._events.clear()
         self._replies.clear()
 
@@ -152,42 +148,24 @@ class ComponentRunner:
 
     def wake(self) -> None:
         """Step in the next turn of the loop, whatever happened."""
-        if not self._due:
-            self._due = True
-            self._loop.call_soon(self._step)
+        self._turns.wake()
 
-    def _step(self) -> None:
-        self._due = False
-        if not self._running:
-            return
+    def _step(self, now_ns: int) -> int | None:
         events, self._events = self._events, []
         if self._replies:
             events.append(CallsDone(self._replies))
             self._replies = []
-        self._steps += 1
         self._events_total += len(events)
         try:
-            now = self._now_ns()
-            effects = self.core.step(events, now)
+            effects = self.core.step(events, now_ns)
             every = self.options.check_every_steps
-            if every and self._steps % every == 0:
+            if every and self._turns.steps % every == 0:
                 self.core.check()
             self._outbox.put(effects)
-            self._set_timer(self.core.next_wakeup_ns(), now)
+            return self.core.next_wakeup_ns()
         except Exception as error:  # the supervisor of the core
             self.fail(error)
-
-    def _set_timer(self, wakeup_ns: int | None, now_ns: int) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if wakeup_ns is not None:
-            delay_s = max(0, wakeup_ns - now_ns) / 1e9
-            self._timer = self._loop.call_later(delay_s, self.wake)
-
-
-def _raise(error: BaseException) -> None:
-    raise error
+            return None
 
 
 class _Watch:

@@ -32,6 +32,7 @@ class RunningControllers:
 async def start(config: ControllersConfig, resolve: Resolve) -> RunningControllers:
     """Start the controllers; they act for the shards whose Leases they get."""
     core = ControllersCore(config.name, config.shards, limits_of(config.profile))
-    client = FrameClient(config.api_server, config.security, resolve, config.name)
+    agent = f"kube-controller-manager/{config.name}"
+    client = FrameClient(config.api_server, config.security, resolve, agent)
     runner = await run_component(core, FrameTransport(client), time.time_ns)
     return RunningControllers(core, runner, client)

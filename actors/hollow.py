@@ -45,7 +45,8 @@ async def start(config: HollowNodesConfig, resolve: Resolve) -> RunningHollowNod
     if config.kubeconfig:
         https = _https_transport(config.kubeconfig)
         return RunningHollowNodes(core, await run_component(core, https, time.time_ns), https)
-    client = FrameClient(config.api_server, config.security, resolve, config.name)
+    agent = f"kubelet/{config.name}"
+    client = FrameClient(config.api_server, config.security, resolve, agent)
     runner = await run_component(core, FrameTransport(client), time.time_ns)
     return RunningHollowNodes(core, runner, client)
 

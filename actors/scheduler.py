@@ -16,7 +16,7 @@ from actors.component import ComponentRunner, FrameTransport, run_component
 from actors.net import FrameClient, NetError
 from actors.plan import SchedulerConfig
 from actors.program import Resolve
-from api.calls import Calls, CallsDone, ComponentEvent, WatchSpec
+from api.calls import Calls, ComponentEvent, WatchSpec
 from scheduler.election import ElectedScheduler
 from scheduler.leader import (
     AskPartition,
@@ -26,7 +26,7 @@ from scheduler.leader import (
     SchedulerEvent,
 )
 
-NAME = "scheduler"
+NAME = "kube-scheduler"
 ANSWER_TIMEOUT_S = 2.0
 """A partition that takes longer counts as lost; the leader then scores its nodes itself."""
 RESIGN_S = 2.0
@@ -109,8 +109,7 @@ class PooledCore:
     def _hear(self, event: SchedulerEvent) -> None:
         self._answers.append(event)
         if self.runner is not None:
-            # No replies: it only makes the runner take a step.
-            self.runner.report(CallsDone(()))
+            self.runner.wake()
 
 
 async def _connected(client: FrameClient) -> None:

@@ -8,12 +8,13 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from actors.clock import WallClock
 from actors.disk import DirectoryError, JournalFile, LogDirectory
 from actors.disk.journal_file import DiskEvent
 from actors.plan import Durability
+from actors.turns import Turns
 from api.storage import StoreReply, StoreRequest
 from store.core import StoreCore, StoreSettings
 from store.messages import (
@@ -35,8 +36,8 @@ from store.recovery import recovered_core
 SLOW_STEP_NS = 100_000_000
 """A turn that takes longer is counted as slow. Source: etcd server/etcdserver/v3_server.go,
 warnApplyDuration."""
-EXIT_DISK = 70
-"""Exit code of a program whose journal broke in a way nobody foresaw."""
+EXIT_BROKEN = 70
+"""Exit code of a program whose journal or core broke in a way nobody foresaw (EX_SOFTWARE)."""
 ReplyTo = Callable[[Any], None]
 """Takes the replies of a call, once."""
 
@@ -89,12 +90,10 @@ class Shard:
         self._reply_to: dict[int, ReplyTo] = {}
         self._sinks: dict[int, WatchSink] = {}
         self._last_watcher = 0
-        self._turn_due = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_ns: int | None = None
-        self._steps = self._slow_steps = 0
+        self._slow_steps = 0
         self._stopped = False
-        self._schedule()
+        self._turns = Turns(self._step, self._now_ns)
+        self._turns.wake()
 
     @staticmethod
     def _checked(durability: Any) -> Durability:
@@ -113,8 +112,7 @@ class Shard:
         self._reply_to[self._last_call] = reply
         self._calls.append(self._last_call)
         self._batches.append(requests)
-        if not self._turn_due:
-            self._schedule()
+        self._turns.wake()
 
     async def ask(self, request: StoreRequest) -> StoreReply:
         """One request."""
@@ -161,7 +159,7 @@ class Shard:
             "appended": journal.appended_records,
             "appended_bytes": journal.appended_bytes,
             "fsyncs": journal.syncs,
-            "steps": self._steps,
+            "steps": self._turns.steps,
             "slow_steps": self._slow_steps,
             "compacted": core.compacted,
         }
@@ -171,8 +169,7 @@ class Shard:
         if self._stopped:
             return
         self._stopped = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._turns.stop()
         await asyncio.to_thread(self.journal.stop)
         self._directory.close()
 
@@ -192,46 +189,26 @@ class Shard:
 
     def _take(self, event: StoreEvent) -> None:
         self._events.append(event)
-        if not self._turn_due:
-            self._schedule()
+        self._turns.wake()
 
-    def _schedule(self) -> None:
-        self._turn_due = True
-        self._loop.call_soon(self._turn)
+    def _step(self, now_ns: int) -> int | None:
+        try:
+            self._step_once(now_ns)
+        # The supervisor's edge: a step that was left half-way must not be followed by another.
+        except Exception as bug:
+            end_program(bug)
+        return self.core.next_wakeup_ns()
 
-    def _turn(self) -> None:
-        self._turn_due = False
-        if self._stopped:
-            return
+    def _step_once(self, now_ns: int) -> None:
         events = self._events
         if self._calls:
             events.append(RequestsArrived(self._calls, self._batches))
             self._calls, self._batches = [], []
         self._events = []
-        now_ns = self._now_ns()
-        self._steps += 1
         for effect in self.core.step(events, now_ns):
             self._carry_out(effect)
         if self._now_ns() - now_ns > SLOW_STEP_NS:
             self._slow_steps += 1
-        wakeup_ns = self.core.next_wakeup_ns()
-        if wakeup_ns is not None and wakeup_ns <= now_ns:
-            if not self._turn_due:
-                self._schedule()
-        elif wakeup_ns != self._timer_ns:
-            self._set_timer(wakeup_ns, now_ns)
-
-    def _set_timer(self, wakeup_ns: int | None, now_ns: int) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_ns = wakeup_ns
-        if wakeup_ns is not None:
-            self._timer = self._loop.call_later((wakeup_ns - now_ns) / 1e9, self._timer_fired)
-
-    def _timer_fired(self) -> None:
-        self._timer = self._timer_ns = None
-        if not self._turn_due:
-            self._schedule()
 
     def _carry_out(self, effect: StoreEffect) -> None:
         match effect:
@@ -261,9 +238,9 @@ def _nobody_cares(leases: Sequence[int]) -> None:
     """Of a shard whose leases have keys nowhere else."""
 
 
-def end_program(error: BaseException) -> None:
-    """A journal that broke by a bug must not leave a store that answers and writes nothing: say
-    why, and end the process at once, so that its supervisor starts it from its log."""
+def end_program(error: BaseException) -> NoReturn:
+    """A journal or a core that broke by a bug must not leave a store that answers and writes
+    nothing: say why, and end the process at once, so that its supervisor starts it from its log."""
     traceback.print_exception(error)
-    print("the journal of a store shard broke: the program ends", file=sys.stderr, flush=True)
-    os._exit(EXIT_DISK)
+    print("a store shard broke: the program ends", file=sys.stderr, flush=True)
+    os._exit(EXIT_BROKEN)

@@ -51,6 +51,8 @@ class FrameCall(NamedTuple):
     body: bytes | None
     content_type: str
     quiet: bool
+    user_agent: str = ""
+    """What the component called itself when it connected."""
 
 
 class FrameWatch(NamedTuple):

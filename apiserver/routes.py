@@ -216,6 +216,7 @@ def verb_of_call(registry: Registry, call: FrameCall) -> AnyVerb | Answer:
     request.options = parse_query(call.query)
     request.content_type = call.content_type
     request.body = call.body or b""
+    request.user_agent = call.user_agent
     request.quiet = call.quiet
     request.over_frames = True
     target = Target(

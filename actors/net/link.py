@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from actors.net.errors import InsecureAddress
+from actors.turns import raise_in_loop
 from api.frames import MAX_FRAME_BYTES, PING, PONG, Frame, FrameDecoder, FrameError, encode
 
 HELLO_BYTES_MAX: Final = 4096
@@ -148,7 +149,13 @@ class Link(asyncio.Protocol):
             self.fail(str(error))
             return
         if frames:
-            self._on_frames(frames)
+            try:
+                self._on_frames(frames)
+            # The supervisor's edge: the loop would close this connection and go on with whatever
+            # was left half-done.
+            except Exception as bug:
+                self.fail(f"internal error: {type(bug).__name__}: {bug}")
+                raise_in_loop(bug)
 
     def eof_received(self) -> None:
         try:

@@ -47,8 +47,10 @@ def manager_of(field_manager: str, user_agent: str) -> str:
     """The name under which a write is recorded: the one asked for, or the client's program."""
     if field_manager:
         return field_manager
-    name = ""
-    for letter in user_agent.partition("/")[0]:
+    name, program = "", user_agent.partition("/")[0]
+    if program.isascii() and program.isprintable() and len(program) <= MANAGER_BYTES_MAX:
+        return program or "unknown"
+    for letter in program:
         if letter.isprintable():
             if len((name + letter).encode()) > MANAGER_BYTES_MAX:
                 break

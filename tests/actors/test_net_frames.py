@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -399,6 +400,28 @@ def test_a_taken_port_and_an_unsafe_address_are_clear_errors() -> None:
         client = FrameClient("far", SECURITY, resolve, "tester", BRISK)
         with pytest.raises(PeerRefused, match="TLS"):
             await client.call("hello")
+        await client.close()
+        await server.stop()
+
+    run(scenario())
+
+
+def test_a_receiver_that_raises_is_told_to_the_host_of_the_loop_and_loses_its_connection() -> None:
+    class Broken(Echo):
+        def on_call(self, reply: Callable[[object], None], body: Any, peer: str) -> None:
+            raise ZeroDivisionError("a bug")
+
+    async def scenario() -> None:
+        told: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: told.set_result(context)
+        )
+        server = await serve(Broken())
+        client = client_of(server)
+        with pytest.raises(PeerLost):
+            await client.call("anything")
+        context = await told
+        assert isinstance(context["exception"], ZeroDivisionError) and "handle" in context
         await client.close()
         await server.stop()
 
