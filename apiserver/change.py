@@ -12,7 +12,7 @@ import orjson
 from api.core import JsonObject
 from api.errors import ApiError, BadRequest, Conflict, NotFound
 from api.kinds import Kind
-from api.storage import CONFLICT, DELETE, GET, PUT
+from api.storage import CONFLICT, DELETE, GET
 from apiserver.records import Record, encode
 from apiserver.registry import Ask, Registry
 from apiserver.storefail import raise_if_failed
@@ -81,7 +81,7 @@ def change(
             reply = yield registry.ask(kind, key, (DELETE, key, record.revision))
             revision = record.revision
         else:
-            reply = yield registry.ask(kind, key, (PUT, key, header, value, record.revision, 0))
+            reply = yield from registry.put(kind, key, (header, value), record.revision)
             revision = reply[1]
         raise_if_failed(reply, CONFLICT)
         if reply[0] != CONFLICT:

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 from api.core import JsonObject
 from api.kinds import SERVED, Kind, kind_of
-from api.storage import StoreRequest
+from api.storage import GRANT, NOT_FOUND, OK, PUT, StoreReply, StoreRequest
 from api.streams import Stream
 from apiserver.cache import ResourceCache
+from apiserver.expiry import TTL_S, Leases
 from apiserver.identity import Identities
 from apiserver.messages import Answer, User
 from apiserver.metrics import NOTHING_ASKED
@@ -102,6 +103,7 @@ class Registry:
         "caches",
         "frontiers",
         "identities",
+        "leases",
         "names",
         "now_ns",
         "pod_specs",
@@ -131,6 +133,7 @@ class Registry:
         seed, name = self._seed, f"{self._name}/{now_ns}"
         self.uids = Stream(seed, f"{name}/uid")
         self.names = Stream(seed, f"{name}/name")
+        self.leases = Leases(Stream(seed, f"{name}/lease"))
         self.addresses = Addresses(self.caches["services"], Stream(seed, f"{name}/address"))
         self.now_ns = now_ns
 
@@ -157,3 +160,25 @@ class Registry:
     def ask(self, kind: Kind, key: bytes, request: StoreRequest) -> StoreAsk:
         """A request to the shard that holds ``key``."""
         return StoreAsk(self.sharding.shard_of(kind.key, key), request)
+
+    def put(
+        self, kind: Kind, key: bytes, encoded: tuple[bytes, bytes], expected: int
+    ) -> Generator[Ask, Any, StoreReply]:
+        """Write (header, value) in place of the revision ``expected`` (0: of nothing)."""
+        shard = self.sharding.shard_of(kind.key, key)
+        if kind.key not in TTL_S:
+            reply: StoreReply = yield StoreAsk(shard, (PUT, key, *encoded, expected, 0))
+            return reply
+        for _ in range(2):
+            lease, granted_s = self.leases.take(kind, shard, self.now_ns)
+            if granted_s:
+                reply = yield StoreAsk(shard, (GRANT, lease, granted_s))
+                if reply[0] != OK:
+                    self.leases.forget(kind, shard)
+                    return reply
+            reply = yield StoreAsk(shard, (PUT, key, *encoded, expected, lease))
+            if reply[0] != NOT_FOUND:
+                break
+            # Its grant was lost on the way.
+            self.leases.forget(kind, shard)
+        return reply

@@ -16,7 +16,7 @@ from api.errors import AlreadyExists, ApiError, BadRequest, Cause, Forbidden, In
 from api.fields import OBJECT_META
 from api.kinds import Kind, kind_of
 from api.lifecycle import prepare_create
-from api.storage import CONFLICT, GET, OK, PUT
+from api.storage import CONFLICT, GET, OK
 from api.times import rfc3339
 from api.validation import validate_create
 from api.validation.metadata import check_metadata
@@ -91,7 +91,7 @@ def create_object(registry: Registry, request: Request, draft: Draft) -> Verb:
             if key in registry.cache(kind).records:
                 raise AlreadyExists(kind.key, name)
             return answer_of_write(request, 201, value, offset, 0, now_ns, warnings)
-        reply = yield registry.ask(kind, key, (PUT, key, header, value, 0, 0))
+        reply = yield from registry.put(kind, key, (header, value), 0)
         if reply[0] == OK:
             return answer_of_write(request, 201, value, offset, reply[1], now_ns, warnings)
         raise_if_failed(reply, CONFLICT)

@@ -12,7 +12,7 @@ import orjson
 from api.core import JsonObject
 from api.errors import ApiError, Conflict, Forbidden, NotFound
 from api.kinds import Kind
-from api.storage import CONFLICT, DELETE, PUT
+from api.storage import CONFLICT, DELETE
 from api.times import parse_time, rfc3339
 from apiserver.answers import answer_of_object, success_status
 from apiserver.bodies import decode_options
@@ -134,9 +134,7 @@ def _attempt(
     if changed:
         header, value, offset = encode(kind, obj)
         if not options.dry_run:
-            reply = yield registry.ask(
-                kind, record.key, (PUT, record.key, header, value, record.revision, 0)
-            )
+            reply = yield from registry.put(kind, record.key, (header, value), record.revision)
             raise_if_failed(reply, CONFLICT)
             if reply[0] == CONFLICT:
                 return None
