@@ -23,8 +23,10 @@ class GeneratorError(Exception):
 class _Process:
     """One generator and the thread that reads its status lines."""
 
-    def __init__(self, config: Path, log: Path) -> None:
+    def __init__(self, config: Path, log: Path, news: threading.Event) -> None:
+        """``news`` is set after each line and after the end."""
         self.log = log
+        self._news = news
         with log.open("wb") as errors:
             # A session of its own: ctrl-C is the driver's to handle, the generator gets SIGTERM.
             self.popen = subprocess.Popen(
@@ -47,6 +49,9 @@ class _Process:
                 self.status = json.loads(line)
             elif line.strip() == b"ready":
                 self.ready.set()
+            self._news.set()
+        self.popen.wait()
+        self._news.set()
 
     def last_words(self) -> str:
         lines = self.log.read_text(errors="replace").strip().splitlines()
@@ -73,6 +78,7 @@ class GeneratorFleet:
         knobs = compiled.campaign.generator
         token_file = private / "token"
         write_private(token_file, endpoint.token)
+        self._news = threading.Event()
         self._processes: list[_Process] = []
         for index in range(knobs.processes):
             config = GeneratorConfig(
@@ -89,7 +95,7 @@ class GeneratorFleet:
             )
             path = private / f"generator-{index}.json"
             write_config(config, path)
-            self._processes.append(_Process(path, bundle / f"generator-{index}.log"))
+            self._processes.append(_Process(path, bundle / f"generator-{index}.log", self._news))
 
     @property
     def pids(self) -> list[int]:
@@ -99,9 +105,16 @@ class GeneratorFleet:
         """Raises GeneratorError."""
         deadline = time.monotonic() + READY_TIMEOUT_S
         for process in self._processes:
-            while not process.ready.wait(0.1):
-                if process.popen.poll() is not None or time.monotonic() > deadline:
+            while not process.ready.is_set():
+                left_s = deadline - time.monotonic()
+                if process.popen.poll() is not None or left_s <= 0:
                     raise GeneratorError(f"a generator did not start: {process.last_words()}")
+                self.wait_news(left_s)
+
+    def wait_news(self, timeout_s: float) -> None:
+        """Return when a generator has said something or ended since the last call."""
+        self._news.wait(timeout_s)
+        self._news.clear()
 
     def go(self, start_wall_ns: int) -> None:
         """Let all begin at the same moment."""

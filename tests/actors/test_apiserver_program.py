@@ -19,6 +19,7 @@ from actors import apiserver, store
 from actors.net import FrameClient, PeerError, PeerRefused, PortInUse
 from actors.plan import ApiServerConfig, Security, StoreConfig
 from actors.security import admin_token, create_security
+from tests.actors.following import Followed, Heard
 from tests.golden_api.run import Choice, replay
 
 PATIENCE_S = 60.0
@@ -39,7 +40,7 @@ class Started:
         async def resolve(name: str) -> str:
             return self.server.address
 
-        return FrameClient("apiserver-0", security or self.security, resolve, "test")
+        return FrameClient("apiserver-0", security or self.security, resolve, "test/1.0")
 
 
 async def nowhere(name: str) -> str:
@@ -84,19 +85,19 @@ def run(home: Path, test: Callable[[Started], Coroutine[Any, Any, None]]) -> Non
 def test_frames_carry_calls_and_watches(tmp_path: Path) -> None:
     async def test(it: Started) -> None:
         frames = it.frames()
-        bodies: list[Any] = []
+        heard = Heard()
         ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        frames.open(("watch", "configmaps", "default", "", "", 0), bodies.append, ended.set_result)
+        frames.open(("watch", "configmaps", "default", "", "", 0), heard, ended.set_result)
         body = orjson.dumps({"metadata": {"name": "a"}, "data": {"k": "v"}})
         words = ["create", "configmaps", "default", "", "", "", body, "", False]
         missing = ["get", "nodes", "", "x", "", "", None, "", False]
         replies = await frames.call(("api", [words, words, missing]))
         assert [code for code, _, _ in replies] == [201, 409, 404]
-        while not any(one[0] == "items" for one in bodies):
-            await asyncio.sleep(0.01)
-        items = next(one for one in bodies if one[0] == "items")
+        items = (await heard.until("items"))[0]
         assert items[2] == [replies[0][1]]
-        assert orjson.loads(items[3][0])["data"] == {"k": "v"}
+        seen = orjson.loads(items[3][0])
+        assert seen["data"] == {"k": "v"}
+        assert [entry["manager"] for entry in seen["metadata"]["managedFields"]] == ["test"]
         with pytest.raises(PeerError):
             await frames.call(("api", [["get"]]))
         assert await frames.call(("api", [])) == []
@@ -159,8 +160,10 @@ def test_a_watch_over_https_starts_at_once_and_is_forgotten(tmp_path: Path) -> N
             lines = reply.aiter_lines()
             assert orjson.loads(await anext(lines))["object"]["metadata"]["name"] == "a"
             assert it.server.gauges()["watchers"] == 1
+        # Leaving it closes its connection. The server answers one turn after the other, so some
+        # answer is the first that comes after it noticed.
         while it.server.gauges()["watchers"]:
-            await asyncio.sleep(0.01)
+            assert (await it.http.get(path)).status_code == 200
 
     run(tmp_path, test)
 
@@ -241,17 +244,17 @@ def test_a_large_state_reaches_a_reader_of_each_port(tmp_path: Path) -> None:
             calls = [["create", "configmaps", "default", *[""] * 3, b, "", True] for b in bodies]
             replies = await frames.call(("api", calls))
             assert {code for code, _, _ in replies} == {201}
-        got: list[Any] = []
-        frames.open(("watch", "configmaps", "", "", "", 0), got.append, got.append)
+        heard = Heard()
+        frames.open(("watch", "configmaps", "", "", "", 0), heard, heard)
         seen = 0
         async with it.http.stream("GET", "/api/v1/configmaps?watch=1&timeoutSeconds=50") as reply:
             async for _ in reply.aiter_lines():
                 seen += 1
                 if seen == count:
                     break
-        while got[-1][0] != "synced":
-            await asyncio.sleep(0.05)
-        assert sum(len(body[1]) for body in got if body[0] == "items") == count
+        await heard.until("synced")
+        assert heard.bodies[-1][0] == "synced"
+        assert sum(len(body[1]) for body in heard.bodies[:-1]) == count
         with pytest.raises(PeerError, match="list in pages"):
             await frames.call(("api", [["list", "configmaps", *[""] * 4, None, "", False]]))
         await frames.close()
@@ -264,21 +267,17 @@ def test_a_shard_that_moves_is_followed(tmp_path: Path) -> None:
         path = "/api/v1/namespaces/default/configmaps"
         await it.http.post(path, json={"metadata": {"name": "before"}})
         frames = it.frames()
-        got: list[Any] = []
-        frames.open(("watch", "configmaps", "default", "", "", 0), got.append, got.append)
+        heard = Heard()
+        frames.open(("watch", "configmaps", "default", "", "", 0), heard, heard)
         # The present state first: asked later, it would hold both objects in one body.
-        while not any(body[0] == "synced" for body in got):
-            await asyncio.sleep(0.02)
+        await heard.until("synced")
         await it.stores[0].stop()
         config = StoreConfig(0, f"{tmp_path}/store-0", it.security, durability="buffered")
         it.stores[0] = await store.start(config, nowhere)
         reply = await it.http.post(path, json={"metadata": {"name": "after"}}, timeout=30)
         assert reply.status_code == 201
-        while sum(body[0] == "items" for body in got) < 2:
-            await asyncio.sleep(0.02)
-        names = [
-            orjson.loads(raw)["metadata"]["name"] for b in got if b[0] == "items" for raw in b[3]
-        ]
+        bodies = await heard.until("items", 2)
+        names = [orjson.loads(raw)["metadata"]["name"] for body in bodies for raw in body[3]]
         assert names == ["before", "after"]
         await frames.close()
 
@@ -312,8 +311,12 @@ def test_the_token_of_an_account_opens_the_door_until_the_account_is_gone(tmp_pa
         who = await it.http.post(review, json={}, headers=bearer)
         assert who.json()["status"]["userInfo"]["username"] == "system:serviceaccount:default:robot"
         assert (await it.http.get("/api/v1/pods", headers=bearer)).status_code == 403
+        frames = it.frames()
+        present = Followed(frames, "serviceaccounts", "default")
+        await present.until(lambda objects: "robot" in objects, PATIENCE_S)
         await it.http.delete(f"{accounts}/robot")
-        while (await it.http.get("/version", headers=bearer)).status_code != 401:
-            await asyncio.sleep(0.01)
+        await present.until(lambda objects: "robot" not in objects, PATIENCE_S)
+        assert (await it.http.get("/version", headers=bearer)).status_code == 401
+        await frames.close()
 
     run(tmp_path, test)

@@ -1,7 +1,6 @@
 """The controllers as a program: a Deployment comes to life on a whole small cluster."""
 
 import asyncio
-import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,8 @@ import orjson
 from actors.local import LocalCluster
 from actors.net.client import FrameClient
 from actors.plan import ClusterPlan, NodeSpec
+from api.core import JsonObject
+from tests.actors.following import Followed
 
 PODS = 20
 
@@ -34,14 +35,11 @@ async def api(
     return code, orjson.loads(data) if data else {}
 
 
-async def until(client: FrameClient, place: tuple[str, str, str], done: Any, limit_s: float) -> Any:
-    ends = time.monotonic() + limit_s
-    while True:
-        code, item = await api(client, "get", place, None)
-        if done(code, item):
-            return item
-        assert time.monotonic() < ends, (code, item)
-        await asyncio.sleep(0.05)
+async def listed(client: FrameClient, resource: str, namespace: str) -> list[JsonObject]:
+    code, answer = await api(client, "list", (resource, namespace, ""), None)
+    assert code == 200
+    items: list[JsonObject] = answer["items"]
+    return items
 
 
 async def live(directory: Path) -> None:
@@ -51,20 +49,30 @@ async def live(directory: Path) -> None:
         body = b'{"metadata":{"name":"shop"}}'
         code, _ = await api(client, "create", ("namespaces", "", ""), body)
         assert code == 201
-        await until(client, ("serviceaccounts", "shop", "default"), lambda c, _: c == 200, 10)
+        accounts = Followed(client, "serviceaccounts", "shop")
+        await accounts.until(lambda objects: "default" in objects, 10)
         where = ("apps/deployments", "shop", "")
         code, _ = await api(client, "create", where, deployment())
         assert code == 201
 
-        def available(_: int, item: Any) -> bool:
-            return (item.get("status") or {}).get("availableReplicas") == PODS
+        def available(objects: dict[str, JsonObject]) -> bool:
+            return (objects["web"].get("status") or {}).get("availableReplicas") == PODS
 
-        await until(client, ("apps/deployments", "shop", "web"), available, 20)
+        deployments = Followed(client, "apps/deployments", "shop")
+        await deployments.until(available, 20)
+        managers = {
+            (entry["manager"], entry.get("subresource", ""))
+            for pod in await listed(client, "pods", "shop")
+            for entry in pod["metadata"]["managedFields"]
+        }
+        assert managers == {("kube-controller-manager", ""), ("kubelet", "status")}
         held = [cluster.running[f"controllers-{i}"].gauges()["shards_led"] for i in range(2)]
         assert sum(held) == 2
         code, _ = await api(client, "delete", ("namespaces", "", "shop"), None)
         assert code == 200
-        await until(client, ("namespaces", "", "shop"), lambda c, _: c == 404, 20)
+        await Followed(client, "namespaces").until(lambda objects: "shop" not in objects, 20)
+        code, _ = await api(client, "get", ("namespaces", "", "shop"), None)
+        assert code == 404
         await client.close()
 
 

@@ -1,17 +1,17 @@
 """Scheduler and partitions as programs, over real frames, against the real store and API server."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
 import orjson
-from loopback import run
+from loopback import PATIENCE_S, run
 
 from actors import apiserver, partition, scheduler, store
 from actors.net import FrameClient, PeerError
 from actors.plan import ApiServerConfig, PartitionConfig, SchedulerConfig, Security, StoreConfig
 from actors.program import Running
 from actors.security import create_security
+from tests.actors.following import Followed
 
 
 class Programs:
@@ -53,16 +53,6 @@ async def create(client: FrameClient, resource: str, body: dict[str, Any]) -> No
     assert code == 201, answer
 
 
-async def nodes_of_pods(client: FrameClient) -> dict[str, str]:
-    row = ["list", "pods", "default", "", "", "", None, "", False]
-    ((code, _, body),) = await client.call(["api", [row]])
-    assert code == 200
-    return {
-        item["metadata"]["name"]: item["spec"].get("nodeName", "")
-        for item in orjson.loads(body)["items"]
-    }
-
-
 SERVICE_ACCOUNT = {
     "apiVersion": "v1",
     "kind": "ServiceAccount",
@@ -93,11 +83,14 @@ def node(name: str) -> dict[str, Any]:
 
 
 async def until_bound(client: FrameClient, count: int) -> dict[str, str]:
-    while True:
-        placed = await nodes_of_pods(client)
-        if len(placed) == count and all(placed.values()):
-            return placed
-        await asyncio.sleep(0.02)
+    pods = Followed(client, "pods", "default")
+
+    def placed() -> dict[str, str]:
+        return {name: pod["spec"].get("nodeName", "") for name, pod in pods.objects.items()}
+
+    await pods.until(lambda objects: len(objects) == count and all(placed().values()), PATIENCE_S)
+    pods.close()
+    return placed()
 
 
 def test_pods_are_bound_through_the_pool_and_without_it(tmp_path: Path) -> None:

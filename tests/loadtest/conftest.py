@@ -1,5 +1,6 @@
 """A fake API server in a process of its own, and a cluster handle for it."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -44,6 +45,13 @@ class FakeHandle:
     def failures(self) -> list[str]:
         return []
 
+    def freeze(self) -> None:
+        """Stop the process where it is: nothing is answered, and the kernel takes what comes."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
     def stop(self) -> None:
         self.stopped = True
         self.process.kill()
@@ -52,7 +60,7 @@ class FakeHandle:
             self.process.stdout.close()
 
 
-def launch(directory: Path, nodes: int, stall: tuple[float, float] = (0.0, 0.0)) -> FakeHandle:
+def launch(directory: Path, nodes: int, stall: tuple[int, int] = (0, 0)) -> FakeHandle:
     command = [sys.executable, str(Path(__file__).parent / "fake_api.py"), str(directory)]
     process = subprocess.Popen(
         [*command, str(nodes), *map(str, stall)],
@@ -73,7 +81,7 @@ def fake_cluster(tmp_path: Path) -> Iterator[Callable[..., FakeHandle]]:
     """A function that starts a fake cluster; all are stopped at the end."""
     handles: list[FakeHandle] = []
 
-    def start(nodes: int = 3, stall: tuple[float, float] = (0.0, 0.0)) -> FakeHandle:
+    def start(nodes: int = 3, stall: tuple[int, int] = (0, 0)) -> FakeHandle:
         handle = launch(tmp_path / f"fake-{len(handles)}", nodes, stall)
         handles.append(handle)
         return handle

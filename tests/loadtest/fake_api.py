@@ -1,14 +1,16 @@
 """A tiny API server for tests of the load half: HTTPS, a token, list, watch, and a stall on demand.
 
-Run as a process: ``python fake_api.py DIRECTORY NODES [STALL_AT_S STALL_S]``. It makes its own
+Run as a process: ``python fake_api.py DIRECTORY NODES [AFTER HELD]``. It makes its own
 certificate in DIRECTORY, prints its port, and answers until killed. Pods are bound and Running
-at once. It is a real server with few rules, no stand-in for the semantics of ours.
+at once. With AFTER and HELD it stalls once: the requests after the first AFTER are held until
+there are HELD of them, then all are answered. It is a real server with few rules, no stand-in
+for the semantics of ours.
 """
 
 import asyncio
 import json
+import socket
 import sys
-import time
 from pathlib import Path
 from urllib.parse import parse_qs, unquote
 
@@ -18,12 +20,13 @@ TOKEN = "secret-of-the-test"
 
 
 class FakeApi:
-    def __init__(self, nodes: int, stall: tuple[float, float]) -> None:
+    def __init__(self, nodes: int, stall: tuple[int, int]) -> None:
         self.revision = 100
         self.objects: dict[str, dict[str, object]] = {}
         self.watchers: list[tuple[str, asyncio.Queue[dict[str, object]]]] = []
         self.stall = stall
-        self.first_write: float | None = None
+        self.came = 0
+        self.released = asyncio.Event()
         for i in range(nodes):
             ready = {"conditions": [{"type": "Ready", "status": "True"}]}
             self.put(f"/api/v1/nodes/hollow-{i}", {"metadata": {"name": f"hollow-{i}"}}, ready)
@@ -68,19 +71,19 @@ class FakeApi:
         if headers.get(b"authorization") != f"Bearer {TOKEN}".encode():
             await answer(send, 401, {"kind": "Status", "code": 401, "message": "Unauthorized"})
         elif query.get("watch"):
-            await self.watch(send, path)
+            await self.watch(send, path, "resourceVersion" not in query)
         else:
-            self.block_if_due(scope["method"])
+            await self.stall_if_due()
             await answer(send, *self.handle(scope["method"], path, body))
 
-    def block_if_due(self, method: str) -> None:
-        """Stop the whole server once, a given time after the first write."""
-        if method == "POST" and self.first_write is None:
-            self.first_write = time.monotonic()
-        at, length = self.stall
-        if length and self.first_write and time.monotonic() - self.first_write > at:
-            self.stall = (0.0, 0.0)
-            time.sleep(length)
+    async def stall_if_due(self) -> None:
+        """An open loop brings as many as are to be held, however long nobody is answered."""
+        after, held = self.stall
+        self.came += 1
+        if after < self.came <= after + held:
+            if self.came == after + held:
+                self.released.set()
+            await self.released.wait()
 
     def handle(self, method: str, path: str, body: bytes) -> tuple[int, dict]:
         if method == "POST":
@@ -110,8 +113,11 @@ class FakeApi:
             return 200, {"metadata": {"resourceVersion": str(self.revision)}, "items": items}
         return 404, {"code": 404, "message": f"{path} not found"}
 
-    async def watch(self, send, path: str) -> None:  # type: ignore[no-untyped-def]
+    async def watch(self, send, path: str, present: bool) -> None:  # type: ignore[no-untyped-def]
         queue: asyncio.Queue[dict] = asyncio.Queue()
+        for key, body in self.objects.items() if present else ():
+            if covers(path, key.rsplit("/", 1)[0]):
+                queue.put_nowait({"type": "ADDED", "object": json.loads(json.dumps(body))})
         entry = (path, queue)
         self.watchers.append(entry)
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -139,12 +145,20 @@ async def answer(send, code: int, body: dict) -> None:  # type: ignore[no-untype
     await send({"type": "http.response.body", "body": data})
 
 
-async def main(directory: Path, nodes: int, stall: tuple[float, float]) -> None:
+class Announcing(uvicorn.Server):
+    """Prints its port once it listens."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        print(self.servers[0].sockets[0].getsockname()[1], flush=True)
+
+
+async def main(directory: Path, nodes: int, stall: tuple[int, int]) -> None:
     from actors.security import create_security
 
     security = create_security(str(directory / "security"))
     home = Path(security.directory)
-    server = uvicorn.Server(
+    server = Announcing(
         uvicorn.Config(
             FakeApi(nodes, stall),
             host="127.0.0.1",
@@ -156,13 +170,9 @@ async def main(directory: Path, nodes: int, stall: tuple[float, float]) -> None:
             timeout_graceful_shutdown=1,
         )
     )
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    print(server.servers[0].sockets[0].getsockname()[1], flush=True)
-    await serving
+    await server.serve()
 
 
 if __name__ == "__main__":
-    given = [float(text) for text in sys.argv[3:5]] or [0.0, 0.0]
+    given = [int(text) for text in sys.argv[3:5]] or [0, 0]
     asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2]), (given[0], given[1])))

@@ -166,9 +166,11 @@ def test_up_refuses_a_kubeconfig_it_would_destroy(tmp_path: Path) -> None:
 
 
 def test_stopping_waits_for_the_whole_family() -> None:
-    code = "import subprocess,time; p=subprocess.Popen(['sleep','60']); print(p.pid,flush=True);"
-    code += "time.sleep(60)"
-    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    wait = "import signal; signal.pause()"
+    code = "import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', sys.argv[1]]);"
+    code += f"print(p.pid, flush=True); {wait}"
+    command = [sys.executable, "-c", code, wait]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert parent.stdout
     child = int(parent.stdout.readline())
     ticks = start_ticks(child)

@@ -16,6 +16,7 @@ from loadtest.measure import read_generators
 from loadtest.observer import Endpoint
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+PATIENCE_S = 30.0
 
 
 def compiled(load: dict[str, Any], duration: str, generator: dict[str, Any]) -> Compiled:
@@ -34,7 +35,12 @@ def compiled(load: dict[str, Any], duration: str, generator: dict[str, Any]) -> 
 PODS = {"scenario": "pods", "rate": 50, "arrivals": "constant"}
 
 
-def run_fleet(plan: Compiled, endpoint: Endpoint, tmp_path: Path) -> list[dict[str, str]]:
+def run_fleet(
+    plan: Compiled,
+    endpoint: Endpoint,
+    tmp_path: Path,
+    during: Callable[[GeneratorFleet], None] = lambda fleet: None,
+) -> list[dict[str, str]]:
     bundle, private = tmp_path / "bundle", tmp_path / "private"
     bundle.mkdir()
     private.mkdir(mode=0o700)
@@ -43,13 +49,21 @@ def run_fleet(plan: Compiled, endpoint: Endpoint, tmp_path: Path) -> list[dict[s
     try:
         fleet.wait_ready()
         fleet.go(time.time_ns() + 200_000_000)
+        during(fleet)
         while fleet.running:
-            time.sleep(0.05)
+            fleet.wait_news(PATIENCE_S)
         assert fleet.failures() == []
     finally:
         fleet.stop()
     rows = [row for i in range(3) for row in read_rows(bundle / f"samples-{i}.csv.gz")]
     return sorted(rows, key=lambda row: int(row["intended_us"]))
+
+
+def until(fleet: GeneratorFleet, what: str, count: int) -> None:
+    """Until the generators report so many of something."""
+    while fleet.totals().get(what, 0) < count:
+        assert fleet.running
+        fleet.wait_news(PATIENCE_S)
 
 
 def endpoint_of(handle: Any, **changes: str) -> Endpoint:
@@ -60,13 +74,14 @@ def endpoint_of(handle: Any, **changes: str) -> Endpoint:
 def test_a_stalled_server_is_charged_for_those_who_waited(
     fake_cluster: Callable[..., Any], tmp_path: Path
 ) -> None:
-    handle = fake_cluster(stall=(1.0, 1.5))
+    handle = fake_cluster(stall=(50, 75))
     plan = compiled(PODS, "4s", {})
     rows = run_fleet(plan, endpoint_of(handle), tmp_path)
     assert len(rows) == 200
     assert all(row["code"] == "201" for row in rows)
     slow = [int(row["latency_us"]) / 1e6 for row in rows if int(row["latency_us"]) > 300_000]
-    # 1.5 s at 50/s: the arrivals of the first 1.2 s of it wait longer than 0.3 s, evenly spread.
+    # 75 at 50/s are 1.5 s: the arrivals of the first 1.2 s of it wait longer than 0.3 s, evenly
+    # spread. A generator that waited for answers would never bring the 75.
     assert 50 <= len(slow) <= 80
     assert 1.3 < max(slow) < 2.2
     facts, latency, codes = read_generators(tmp_path / "bundle")
@@ -78,9 +93,16 @@ def test_a_stalled_server_is_charged_for_those_who_waited(
 def test_arrivals_beyond_the_bound_are_counted_and_not_sent(
     fake_cluster: Callable[..., Any], tmp_path: Path
 ) -> None:
-    handle = fake_cluster(stall=(0.5, 1.5))
+    handle = fake_cluster()
     plan = compiled(PODS, "3s", {"inFlightMax": 10})
-    rows = run_fleet(plan, endpoint_of(handle), tmp_path)
+
+    def stall(fleet: GeneratorFleet) -> None:
+        until(fleet, "done", 10)
+        handle.freeze()
+        until(fleet, "overflow", 40)
+        handle.thaw()
+
+    rows = run_fleet(plan, endpoint_of(handle), tmp_path, stall)
     assert len(rows) == 150
     unsent = sum(row["code"] == "-1" for row in rows)
     assert unsent >= 40
@@ -123,8 +145,7 @@ def test_sigterm_keeps_what_was_recorded(fake_cluster: Callable[..., Any], tmp_p
     fleet = GeneratorFleet(plan, endpoint_of(handle), bundle, private)
     fleet.wait_ready()
     fleet.go(time.time_ns())
-    while fleet.totals().get("done", 0) < 30:
-        time.sleep(0.05)
+    until(fleet, "done", 30)
     began = time.monotonic()
     fleet.stop()
     assert time.monotonic() - began < 5

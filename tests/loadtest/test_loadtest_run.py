@@ -25,6 +25,8 @@ from loadtest.progress import Progress
 from loadtest.report import render
 from loadtest.run import CampaignRun
 
+PATIENCE_S = 30.0
+
 
 class ListDisplay:
     def __init__(self) -> None:
@@ -236,7 +238,7 @@ def test_an_aborted_watch_ends_with_whole_events_only(fake_cluster: Callable) ->
     watcher = ApiClient(handle.server, handle.ca_file, handle.token)
     writer = ApiClient(handle.server, handle.ca_file, handle.token)
     seen: list[str] = []
-    first = threading.Event()
+    first, many, stop_writing = threading.Event(), threading.Event(), threading.Event()
     outcome: list[str] = []
 
     def follow() -> None:
@@ -244,30 +246,26 @@ def test_an_aborted_watch_ends_with_whole_events_only(fake_cluster: Callable) ->
             for event in watcher.watch("/api/v1/namespaces?watch=1"):
                 seen.append(event["object"]["metadata"]["name"])
                 first.set()
+                if len(seen) >= 20:
+                    many.set()
             outcome.append("ended")
         except ServerUnreachable:
             outcome.append("lost")
 
-    thread = threading.Thread(target=follow)
-    thread.start()
-    index = 0
-    while not first.wait(0.05):
-        create(writer, "/api/v1/namespaces", namespace_body(f"n{index}"))
-        index += 1
-    stop_writing = threading.Event()
-
     def write() -> None:
-        number = index
+        number = 0
         while not stop_writing.is_set():
-            create(writer, "/api/v1/namespaces", namespace_body(f"n{number}"))
             number += 1
+            create(writer, "/api/v1/namespaces", namespace_body(f"n{number}"))
 
-    writing = threading.Thread(target=write)
+    create(writer, "/api/v1/namespaces", namespace_body("n0"))
+    following, writing = threading.Thread(target=follow), threading.Thread(target=write)
+    following.start()
+    assert first.wait(PATIENCE_S)
     writing.start()
-    while len(seen) < index + 20:
-        writing.join(0.01)
+    assert many.wait(PATIENCE_S)
     watcher.abort()
-    thread.join(timeout=5)
+    following.join(timeout=5)
     stop_writing.set()
     writing.join()
     assert outcome in (["ended"], ["lost"])

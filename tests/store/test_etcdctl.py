@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
+import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,31 +91,39 @@ class Server:
 
 
 @contextmanager
-def serving(command: list[str], endpoint: str) -> Iterator[Server]:
+def serving(command: list[str], endpoint: str, ready: str) -> Iterator[Server]:
+    """A server from the line that says it is ready to its end."""
     process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
+    said: list[str] = []
+    told = threading.Event()
+
+    def read() -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            said.append(line)
+            if ready in line:
+                told.set()
+        process.stdout.close()
+        told.set()
+
+    reader = threading.Thread(target=read)
+    reader.start()
     try:
-        deadline = time.monotonic() + START_S
-        host, _, port = endpoint.rpartition(":")
-        while True:
-            try:
-                socket.create_connection((host, int(port)), 1).close()
-                break
-            except OSError:
-                assert process.poll() is None and time.monotonic() < deadline, command
-                time.sleep(0.05)
+        assert told.wait(START_S) and process.poll() is None, said
         yield Server(endpoint)
     finally:
         process.terminate()
         process.wait(START_S)
+        reader.join()
 
 
 @contextmanager
 def ours(path: Path, *options: str) -> Iterator[Server]:
     endpoint = f"127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "loadtest", "etcd", "--listen", endpoint, "--data"]
-    with serving([*command, str(path / "ours"), *options], endpoint) as server:
+    with serving([*command, str(path / "ours"), *options], endpoint, "etcd API at") as server:
         yield server
 
 
@@ -126,7 +134,7 @@ def real(path: Path, *options: str) -> Iterator[Server]:
     command = [ETCD, "--data-dir", str(path / "real"), "--listen-client-urls", f"http://{endpoint}"]
     command += ["--advertise-client-urls", f"http://{endpoint}", "--listen-peer-urls", peer]
     command += ["--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}"]
-    with serving([*command, *options], endpoint) as server:
+    with serving([*command, *options], endpoint, "ready to serve client requests") as server:
         yield server
 
 
@@ -297,25 +305,31 @@ def test_a_watch_of_the_future_begins_there_and_one_of_the_past_is_refused(
         assert found
         now = int(found[1])
         watcher = subprocess.Popen(
-            server.command("watch", "/f/a", "--rev", str(now + 2)),
+            server.command("watch", "-i"),
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env={"ETCDCTL_API": "3"},
         )
-        assert watcher.stdout is not None
-        time.sleep(0.5)
+        assert watcher.stdin is not None and watcher.stdout is not None
+        # Requests of a stream are answered in order: the progress comes when the watch is open.
+        watcher.stdin.write(f"watch /f/a --rev {now + 2}\nprogress\n")
+        watcher.stdin.flush()
+        lines = [watcher.stdout.readline()]
         for value in "234":
             server.run("put", "/f/a", value)
-        lines = [watcher.stdout.readline() for _ in range(6)]
+        lines += [watcher.stdout.readline() for _ in range(6)]
         watcher.send_signal(signal.SIGINT)
         watcher.wait(COMMAND_S)
+        watcher.stdin.close()
         watcher.stdout.close()
         server.run("compaction", str(now + 2))
         kept = server.follow("watch", "/f/a", "--rev", str(now + 2), lines=3)
         refused = server.run("watch", "/f/a", "--rev", str(now + 1))
         shown.append([*lines, kept, refused])
     assert shown[0] == shown[1]
-    assert shown[0][2] == "3\n" and "compacted" in shown[0][-1]
+    assert shown[0][0].startswith("progress notify: ")
+    assert shown[0][3] == "3\n" and "compacted" in shown[0][-1]
 
 
 @pytest.mark.parametrize("command", ["lock", "elect"])
@@ -325,6 +339,9 @@ def test_lock_and_elect_pass_on_when_their_holder_ends(
     shown: list[list[str]] = []
     for server in pair:
         arguments = (command, f"/{command}/x") + (("me",) if command == "elect" else ())
+        found = re.search(r'"revision":(\d+)', server.run("put", "/e", "1", "-w", "json"))
+        assert found
+        before = found[1]
         holders = []
         lines: list[str] = []
         for _ in range(2):
@@ -340,7 +357,8 @@ def test_lock_and_elect_pass_on_when_their_holder_ends(
                 stdout = holders[0].stdout
                 assert stdout is not None
                 lines.append(stdout.readline())
-        time.sleep(0.5)
+        contenders = ("watch", "--prefix", f"/{command}/x", "--rev", before)
+        assert server.follow(*contenders, lines=6).count("PUT") == 2
         held = server.run("get", f"/{command}/x", "--prefix", "--keys-only")
         holders[0].send_signal(signal.SIGINT)
         holders[0].wait(COMMAND_S)
