@@ -3,7 +3,8 @@
 import asyncio
 import json
 import re
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, NamedTuple
 
 import httpx
 
@@ -17,6 +18,13 @@ _SAVED = re.compile(r"\$\{(\w+)\}")
 Saved = dict[str, str]
 
 
+class Watching(NamedTuple):
+    """A watch of a scenario: answered, and its code with all that it said until its end."""
+
+    opened: asyncio.Event
+    task: "asyncio.Task[tuple[int, Any]]"
+
+
 class Case:
     """One recorded case in a namespace of its own."""
 
@@ -28,6 +36,7 @@ class Case:
         self.managed = managed
         """Compare metadata.managedFields too, where they are recorded."""
         self.saved: Saved = {}
+        self._open: list[Watching] = []
 
     def served(self) -> bool:
         """It touches only resources that our server serves, and no server-side apply."""
@@ -41,15 +50,26 @@ class Case:
 
     async def run(self) -> str | None:
         """The first difference, or None when everything was as recorded."""
+        return await self._answered(self._steps())
+
+    async def open(self) -> str | None:
+        """The first half of a watch scenario: its setup, and all watches opened. Nobody else may
+        write meanwhile, because the end of an initial state names the last write of anybody."""
+        return await self._answered(self._open_watches())
+
+    async def finish(self) -> str | None:
+        """The other half: its writes, and what the watches saw."""
+        return await self._answered(self._write_and_watch())
+
+    @staticmethod
+    async def _answered(part: Coroutine[Any, Any, str | None]) -> str | None:
         try:
-            return await self._run()
+            return await part
         except httpx.HTTPError as error:
             return f"no answer: {type(error).__name__} {error}"
 
-    async def _run(self) -> str | None:
+    async def _steps(self) -> str | None:
         await self._prepare()
-        if "watches" in self.case:
-            return await self._watches()
         for number, step in enumerate(self.case["steps"]):
             if "req" not in step:
                 await self.server.compact()
@@ -155,35 +175,46 @@ class Case:
 
     # Watch scenarios
 
-    async def _watches(self) -> str | None:
+    async def _open_watches(self) -> str | None:
+        await self._prepare()
         for step in self.case["setup"]:
             difference = await self._step(step)
             if difference is not None:
                 return f"setup: {difference}"
-        first = self.case["watches"][0]["path"].partition("?")[0].replace("/watch/", "/")
-        self.saved["rv0"] = await self._version(first)
-        early = [w for w in self.case["watches"] if not w["name"].startswith("resume-")]
-        late = [w for w in self.case["watches"] if w["name"].startswith("resume-")]
-        tasks = [asyncio.create_task(self._watch(watch)) for watch in early]
-        await asyncio.sleep(0.5)
+        self.saved["rv0"] = await self._version()
+        await self._follow([w for w in self.case["watches"] if not _resumes(w)])
+        return None
+
+    async def _write_and_watch(self) -> str | None:
         versions = Versions()
+        late = [w for w in self.case["watches"] if _resumes(w)]
         for write in self.case["writes"]:
             difference = await self._write(write, versions)
             if difference is not None:
                 return difference
             if write["method"] == "DELETE" and late:
-                self.saved["rv1"] = await self._version(first)
-                tasks += [asyncio.create_task(self._watch(watch)) for watch in late]
+                self.saved["rv1"] = await self._version()
+                await self._follow(late)
                 late = []
-                await asyncio.sleep(0.3)
-        results = await asyncio.gather(*tasks)
+        results = await asyncio.gather(*(watching.task for watching in self._open))
         for watch, (code, events) in zip(self.case["watches"], results, strict=True):
             difference = self._judge_watch(watch, code, events, versions)
             if difference is not None:
                 return f"watch {watch['name']}: {difference}"
         return versions.disorder()
 
-    async def _version(self, path: str) -> str:
+    async def _follow(self, watches: list[JsonObject]) -> None:
+        """Open watches; return when each was answered: what comes later is told as an event."""
+        for watch in watches:
+            opened = asyncio.Event()
+            task = asyncio.create_task(self._watch(watch, opened))
+            self._open.append(Watching(opened, task))
+        for watching in self._open:
+            await watching.opened.wait()
+
+    async def _version(self) -> str:
+        """Of a list of what is watched."""
+        path = self.case["watches"][0]["path"].partition("?")[0].replace("/watch/", "/")
         response = await self._send("GET", f"{self._filled(path)}?limit=1")
         version: str = response.json()["metadata"]["resourceVersion"]
         return version
@@ -200,9 +231,17 @@ class Case:
             return first_difference(write["rv"], version, versions, where)
         return None
 
-    async def _watch(self, watch: JsonObject) -> tuple[int, Any]:
-        headers = {"accept": watch["accept"]} if "accept" in watch else {}
-        response = await self._send("GET", self._filled(watch["path"]), None, headers)
+    async def _watch(self, watch: JsonObject, opened: asyncio.Event) -> tuple[int, Any]:
+        headers = {"authorization": f"Bearer {self.server.tokens['']}"}
+        if "accept" in watch:
+            headers["accept"] = watch["accept"]
+        path = self._filled(watch["path"])
+        try:
+            async with self.server.http.stream("GET", path, headers=headers) as response:
+                opened.set()
+                await response.aread()
+        finally:
+            opened.set()
         if response.status_code != 200:
             return response.status_code, response.json()
         return 200, [json.loads(line) for line in response.text.splitlines()]
@@ -220,6 +259,12 @@ class Case:
             for column in event["object"].get("columnDefinitions") or ():
                 column.pop("description", None)
         return first_difference(self._named(expected), actual, versions)
+
+
+def _resumes(watch: JsonObject) -> bool:
+    """It is opened in the middle of the writes, from what was read then."""
+    name: str = watch["name"]
+    return name.startswith("resume-")
 
 
 def _plain_bookmark(event: JsonObject) -> bool:

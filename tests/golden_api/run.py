@@ -48,11 +48,18 @@ async def _replay_file(server: Server, path: Path, choice: Choice) -> Outcomes:
         for case in cases
         if choice.only in ("", case.id) and (not choice.served or case.served())
     ]
-    # Watches are open for seconds each, so scenarios run at once, but for those that write nothing:
-    # their bookmarks tell of the last write of anybody. A compaction comes last.
-    together = [case for case in cases if case.case.get("watches") and case.case["writes"]]
-    results = await asyncio.gather(*(case.run() for case in together))
-    outcomes = {case.id: result for case, result in zip(together, results, strict=True)}
+    # Watches are open for seconds each, so scenarios run at once; but the end of an initial state
+    # names the last write of anybody, so nobody writes while one of them opens its watches.
+    outcomes: Outcomes = {}
+    together: list[Case] = []
+    for case in cases:
+        if case.case.get("watches"):
+            outcomes[case.id] = await case.open()
+            if outcomes[case.id] is None:
+                together.append(case)
+    results = await asyncio.gather(*(case.finish() for case in together))
+    outcomes |= {case.id: result for case, result in zip(together, results, strict=True)}
+    # A compaction comes last.
     for case in cases:
         if case.id not in outcomes:
             outcomes[case.id] = await case.run()
