@@ -9,29 +9,33 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.commands import NODES, Kubectl, processes_of, run
+from tests.cluster.guard import guarded
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("state")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def kubeconfig(state: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Kubeconfig of a running cluster of 200 hollow nodes; afterwards no process is left."""
+    """Kubeconfig of a running cluster of 200 hollow nodes; afterwards no process is left.
+
+    It stands from the first test of this folder that wants it to the last test of this folder."""
     path = tmp_path_factory.mktemp("up") / "kubeconfig"
     before = set(processes_of(state))
-    run("up", "--nodes", str(NODES), "--kubeconfig", str(path), state=state)
-    try:
-        yield path
-    finally:
-        run("down", state=state)
-        left = [pid for pid in processes_of(state) if pid not in before]
-        names = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in left]
-        assert not left, f"processes left by the cluster: {names}"
+    with guarded(state):
+        run("up", "--nodes", str(NODES), "--kubeconfig", str(path), state=state)
+        try:
+            yield path
+        finally:
+            run("down", state=state)
+            left = [pid for pid in processes_of(state) if pid not in before]
+            names = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in left]
+            assert not left, f"processes left by the cluster: {names}"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def kubectl(kubeconfig: Path) -> Kubectl:
     """The kubectl of the test lock, never one on PATH."""
     program = Path(sysconfig.get_path("scripts")) / "kubectl"

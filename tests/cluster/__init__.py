@@ -1,0 +1,1 @@
+"""Tests of a whole cluster. A package, so that the cluster ends with its last test."""
