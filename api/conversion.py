@@ -33,14 +33,20 @@ class View(NamedTuple):
     """The reverse."""
     fields: Mapping[str, str]
     """Selectable fields of the view that the stored form names otherwise."""
+    whole: bool = False
+    """Both conversions give whole objects, kind and apiVersion included: a custom resource."""
 
     def to_stored(self, obj: JsonObject) -> JsonObject:
         """The stored form of an object that a client sent."""
+        if self.whole:
+            return self.restore(obj)
         made = self.restore(obj)
         return {"kind": self.stored.kind, "apiVersion": self.stored.api_version, **made}
 
     def from_stored(self, obj: JsonObject) -> JsonObject:
         """What a client sees of a stored object: complete, in the order of the view's fields."""
+        if self.whole:
+            return self.show(obj)
         made = self.show(obj)
         canonicalize(self.kind.type_name, made)
         return {"kind": self.kind.kind, "apiVersion": self.kind.api_version, **made}

@@ -16,6 +16,7 @@ from api.defaults import (
     batch,
     cluster,
     control,
+    definitions,
     devices,
     networking,
     services,
@@ -28,6 +29,9 @@ from api.kinds import Kind
 
 def set_defaults(kind: Kind, obj: JsonObject) -> None:
     """Canonical form and defaults, in place. Idempotent. Cost: about 10 µs for a 1 KB pod."""
+    if kind.custom is not None:
+        kind.custom.set_defaults(obj)
+        return
     canonicalize(kind.type_name, obj)
     defaults = _DEFAULTS.get(kind.key)
     if defaults is not None:
@@ -80,4 +84,5 @@ _DEFAULTS: Mapping[str, Callable[[JsonObject], None]] = {
     f"{_ADMISSION}/mutatingadmissionpolicybindings": control.set_policy_binding_defaults,
     "resource.k8s.io/resourceclaims": devices.set_device_claim_defaults,
     "resource.k8s.io/resourceclaimtemplates": devices.set_device_claim_template_defaults,
+    "apiextensions.k8s.io/customresourcedefinitions": definitions.set_definition_defaults,
 }

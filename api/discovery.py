@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from api.conversion import views
 from api.core import JsonObject
-from api.kinds import SERVED, Kind, Subresource, kind_of
+from api.kinds import SERVED, Kind, Subresource, kind_of, version_rank
 
 VERSION: JsonObject = {
     "major": "1",
@@ -82,14 +82,16 @@ _GROUPS = (
 _ADMISSION = "admissionregistration.k8s.io"
 _STORED_AS = {
     ("events.k8s.io", "Event"): ("", "v1"),
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): ("apiextensions.k8s.io", "v1beta1"),
     (_ADMISSION, "MutatingAdmissionPolicy"): (_ADMISSION, "v1beta1"),
     (_ADMISSION, "MutatingAdmissionPolicyBinding"): (_ADMISSION, "v1beta1"),
 }
 """Group and kind -> group and version of the form in which 1.36 stores them, where another."""
 
 
-def kinds_served(served: Served) -> dict[tuple[str, str], list[Kind]]:
-    """Group and version -> kinds sorted by resource, in a server's order of groups.
+def kinds_served(served: Served, custom: Sequence[Kind] = ()) -> dict[tuple[str, str], list[Kind]]:
+    """Group and version -> kinds sorted by resource, in a server's order of groups: its own, then
+    those of custom kinds by name, the preferred version of each first.
 
     With those kinds that show what is stored for another one.
     """
@@ -97,6 +99,10 @@ def kinds_served(served: Served) -> dict[tuple[str, str], list[Kind]]:
     kinds = sorted((*map(kind_of, served), *seen), key=lambda kind: kind.resource)
     found: dict[tuple[str, str], list[Kind]] = {}
     for kind in sorted(kinds, key=lambda kind: _GROUPS.index(kind.group)):
+        found.setdefault((kind.group, kind.version), []).append(kind)
+    ordered = sorted(custom, key=lambda kind: kind.resource)
+    ordered.sort(key=lambda kind: version_rank(kind.version), reverse=True)
+    for kind in sorted(ordered, key=lambda kind: kind.group):
         found.setdefault((kind.group, kind.version), []).append(kind)
     return found
 
@@ -112,23 +118,29 @@ def api_versions(server_address: str) -> JsonObject:
     }
 
 
-def group_list(served: Served) -> JsonObject:
+def group_list(served: Served, custom: Sequence[Kind] = ()) -> JsonObject:
     """The legacy answer to /apis."""
-    groups = dict.fromkeys(group for group, _ in kinds_served(served) if group)
-    listed = [_group(served, group) for group in groups]
+    versions: dict[str, list[str]] = {}
+    for name, version in kinds_served(served, custom):
+        if name:
+            versions.setdefault(name, []).append(version)
+    listed = [_group(name, found) for name, found in versions.items()]
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed}
 
 
-def group(served: Served, name: str) -> JsonObject | None:
+def group(served: Served, name: str, custom: Sequence[Kind] = ()) -> JsonObject | None:
     """The legacy answer to /apis/GROUP; None when nothing of it is served."""
-    if not name or all(name != other for other, _ in kinds_served(served)):
+    versions = [version for other, version in kinds_served(served, custom) if other == name]
+    if not name or not versions:
         return None
-    return {"kind": "APIGroup", "apiVersion": "v1", **_group(served, name)}
+    return {"kind": "APIGroup", "apiVersion": "v1", **_group(name, versions)}
 
 
-def resource_list(served: Served, group: str, version: str) -> JsonObject | None:
+def resource_list(
+    served: Served, group: str, version: str, custom: Sequence[Kind] = ()
+) -> JsonObject | None:
     """The legacy answer to /api/v1 and /apis/GROUP/VERSION; None when nothing is served."""
-    kinds = kinds_served(served).get((group, version))
+    kinds = kinds_served(served, custom).get((group, version))
     if kinds is None:
         return None
     rows = [row for kind in kinds for row in _legacy_rows(kind, served)]
@@ -136,14 +148,16 @@ def resource_list(served: Served, group: str, version: str) -> JsonObject | None
         "kind": "APIResourceList",
         **({"apiVersion": "v1"} if group else {}),
         "groupVersion": f"{group}/{version}" if group else version,
-        "resources": sorted(rows, key=lambda row: str(row["name"])),
+        "resources": rows if kinds[0].custom else sorted(rows, key=lambda row: str(row["name"])),
     }
 
 
-def aggregated(served: Served, core: bool, api_version: str = AGGREGATED_V2) -> JsonObject:
+def aggregated(
+    served: Served, core: bool, api_version: str = AGGREGATED_V2, custom: Sequence[Kind] = ()
+) -> JsonObject:
     """The aggregated answer to /api (``core``) or /apis, in one of the two versions of it."""
     items: dict[str, JsonObject] = {}
-    for (name, version), kinds in kinds_served(served).items():
+    for (name, version), kinds in kinds_served(served, custom).items():
         if core is not (name == ""):
             continue
         item = items.setdefault(name, {"metadata": {"name": name} if name else {}, "versions": []})
@@ -159,17 +173,15 @@ def aggregated(served: Served, core: bool, api_version: str = AGGREGATED_V2) -> 
     }
 
 
-def _group(served: Served, name: str) -> JsonObject:
-    versions = [
-        {"groupVersion": f"{name}/{version}", "version": version}
-        for other, version in kinds_served(served)
-        if other == name
-    ]
-    return {"name": name, "versions": versions, "preferredVersion": versions[0]}
+def _group(name: str, versions: Sequence[str]) -> JsonObject:
+    listed = [{"groupVersion": f"{name}/{version}", "version": version} for version in versions]
+    return {"name": name, "versions": listed, "preferredVersion": listed[0]}
 
 
 def _subresources(kind: Kind, served: Served) -> Iterator[Subresource]:
     names = served.get(kind.key, ())
+    if kind.custom is not None:
+        yield from kind.subresources
     for sub in kind.subresources:
         if sub.name in names:
             yield sub
@@ -193,7 +205,9 @@ def _legacy_rows(kind: Kind, served: Served) -> Iterator[JsonObject]:
     if kind.categories:
         row["categories"] = list(kind.categories)
     if "watch" in kind.verbs:
-        group, version = _STORED_AS.get((kind.group, kind.kind), (kind.group, kind.version))
+        stored = kind.custom.stored if kind.custom is not None else None
+        own = (kind.group, (stored or kind).version)
+        group, version = _STORED_AS.get((kind.group, kind.kind), own)
         digest = sha256(f"{group}/{version}/{kind.kind}".encode()).digest()
         row["storageVersionHash"] = b64encode(digest[:8]).decode()
     yield row

@@ -222,6 +222,14 @@ class MethodNotAllowed(ApiError):
     def __init__(self) -> None:
         super().__init__(_GENERIC[405], {})
 
+    @classmethod
+    def while_terminating(cls, resource: str, verb: str) -> "MethodNotAllowed":
+        """The definition of the resource is being deleted."""
+        error = cls()
+        error.message = f"{verb} not allowed while custom resource definition is terminating"
+        error.details = _resource_details(resource, "")
+        return error
+
 
 class NotAcceptable(ApiError):
     """None of the wanted media types can be written."""

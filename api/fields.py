@@ -59,6 +59,11 @@ class Field(NamedTuple):
         return key
 
 
+def has_type(type_name: str) -> bool:
+    """Whether the table has a struct of that name."""
+    return type_name in _table()
+
+
 class UnknownTypeError(KeyError):
     """No struct of that name in the table."""
 

@@ -3,13 +3,17 @@
 The table (``data/kinds.json``, see its README) is read once, in about 2 ms, when first asked.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
+
+if TYPE_CHECKING:
+    from api.crd.version import CustomVersion
 
 SERVED: tuple[str, ...] = (
     "namespaces",
@@ -68,6 +72,7 @@ SERVED: tuple[str, ...] = (
     "resource.k8s.io/resourceclaims",
     "resource.k8s.io/resourceclaimtemplates",
     "resource.k8s.io/resourceslices",
+    "apiextensions.k8s.io/customresourcedefinitions",
 )
 """Keys of the resources that our API server stores."""
 
@@ -114,6 +119,9 @@ class Kind:
     list_type_name: str = ""
     off: bool = False
     """Known to 1.36 but not served unless switched on (alpha and beta versions)."""
+    custom: "CustomVersion | None" = field(default=None, repr=False, compare=False)
+    """Of a kind that a CustomResourceDefinition makes: what its schema decides. Such a kind is in
+    none of the tables."""
 
     key: str = field(init=False, repr=False, compare=False)
     """``"pods"``, ``"apps/deployments"``: the resource without its version."""
@@ -243,11 +251,21 @@ def _words(value: object) -> Iterable[str]:
 
 
 def _rank(kind: Kind) -> tuple[bool, bool, bool, int, int]:
-    """Order of preference: served first, then v2 over v1 over v1beta2 over v1alpha3.
+    """Order of preference: served first."""
+    return (not kind.off, *version_rank(kind.version)[1:5])
+
+
+def version_rank(version: str) -> tuple[bool, bool, bool, int, int, tuple[int, ...]]:
+    """Sorts versions by preference: v2 over v1 over v1beta2 over v1alpha3, and what is no such
+    version last, in the order of the alphabet.
 
     Source: apimachinery/pkg/version/helpers.go, CompareKubeAwareVersionStrings.
     """
-    text = kind.version[1:]
-    stage = "beta" if "beta" in text else "alpha" if "alpha" in text else ""
-    major, _, minor = text.partition(stage) if stage else (text, "", "0")
-    return (not kind.off, not stage, stage == "beta", int(major), int(minor))
+    found = _VERSION.fullmatch(version)
+    if found is None:
+        return (False, False, False, 0, 0, tuple(-ord(letter) for letter in version))
+    major, stage, minor = found.groups()
+    return (True, not stage, stage == "beta", int(major), int(minor or 0), ())
+
+
+_VERSION = re.compile(r"v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?")

@@ -44,6 +44,7 @@ _WISHES: Mapping[str, tuple[str, ...]] = {
             "admissionregistration.k8s.io/validatingadmissionpolicybindings",
             "resource.k8s.io/deviceclasses",
             "resource.k8s.io/resourceslices",
+            "apiextensions.k8s.io/customresourcedefinitions",
         ),
         _SPEC,
     ),
@@ -78,6 +79,9 @@ _KEPT_BY_STATUS_UPDATE: Mapping[str, tuple[str, ...]] = {
 
 def prepare_create(kind: Kind, obj: JsonObject, now_ns: int) -> None:
     """Bring a defaulted, admitted new object into its first stored state, in place."""
+    if kind.custom is not None:
+        kind.custom.prepare_create(obj)
+        return
     key = kind.key
     if key in _WISHES:
         obj["metadata"]["generation"] = 1
@@ -111,6 +115,18 @@ def _prepare_daemon_set(daemon_set: JsonObject, now_ns: int) -> None:
     daemon_set["metadata"].setdefault("annotations", {})[TEMPLATE_GENERATION] = "1"
 
 
+def _prepare_definition(definition: JsonObject, now_ns: int) -> None:
+    _note_stored_version(definition)
+
+
+def _note_stored_version(definition: JsonObject) -> None:
+    """Objects may lie in the store in any version that was ever the one of storage."""
+    status = definition["status"] = dict(definition["status"])
+    stored = status["storedVersions"] or []
+    wanted = [one["name"] for one in definition["spec"].get("versions") or () if one["storage"]]
+    status["storedVersions"] = [*stored, *(name for name in wanted[:1] if name not in stored)]
+
+
 def _prepare_job(job: JsonObject, now_ns: int) -> None:
     """A Job finds its pods by its own uid, unless its user takes care of that."""
     metadata, spec = job["metadata"], job["spec"]
@@ -138,6 +154,7 @@ _PREPARE_CREATE: Mapping[str, Callable[[JsonObject, int], None]] = {
     "persistentvolumeclaims": _prepare_claim,
     "apps/daemonsets": _prepare_daemon_set,
     "batch/jobs": _prepare_job,
+    "apiextensions.k8s.io/customresourcedefinitions": _prepare_definition,
 }
 
 
@@ -161,6 +178,9 @@ def _new_pod_status(pod: JsonObject, now_ns: int) -> JsonObject:
 def prepare_update(kind: Kind, new: JsonObject, old: JsonObject) -> None:
     """Carry over what an update cannot change, and count the generation, in place."""
     _keep_system_fields(new["metadata"], old["metadata"])
+    if kind.custom is not None:
+        kind.custom.prepare_update(new, old)
+        return
     key = kind.key
     if key in _STATUS_TYPES:
         _keep(new, old, "status")
@@ -171,6 +191,8 @@ def prepare_update(kind: Kind, new: JsonObject, old: JsonObject) -> None:
         keep_allocated(new, old)
     elif key == "apps/daemonsets":
         _count_template(new, old)
+    elif key == "apiextensions.k8s.io/customresourcedefinitions":
+        _note_stored_version(new)
     if key in _WISHES and _wish_changed(key, new, old):
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
 
@@ -195,6 +217,9 @@ def _count_template(new: JsonObject, old: JsonObject) -> None:
 
 def prepare_status_update(kind: Kind, new: JsonObject, old: JsonObject) -> None:
     """Of a status update only the status, and what metadata a registry lets through, counts."""
+    if kind.custom is not None:
+        kind.custom.prepare_status_update(new, old)
+        return
     _keep_system_fields(new["metadata"], old["metadata"])
     if "spec" in old:
         new["spec"] = old["spec"]

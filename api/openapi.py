@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 import orjson
 
-from api.calls import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
+from api.calls import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
 from api.core import JsonObject
 from api.discovery import VERSION, Served, kinds_served
-from api.fields import DELETE_OPTIONS, STATUS
+from api.fields import DELETE_OPTIONS, LIST_META, OBJECT_META, STATUS
 from api.kinds import Kind, Subresource, kind_by_gvk
-from api.schemas import reference, schemas_of
+from api.schemas import custom_schemas, reference, schemas_of
 
 _JSON = "application/json"
 _PATCH = "apimachinery.pkg.apis.meta.v1.Patch"
@@ -87,19 +87,23 @@ class OpenApi:
     Cost: 9 ms for the core group; the index makes them all.
     """
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: Served, custom: Sequence[Kind] = ()) -> None:
         self._served = served
-        self._kinds = kinds_served(served)
+        self._kinds = kinds_served(served, custom)
         self._documents: dict[str, bytes] = {}
 
     @cached_property
     def index(self) -> bytes:
         """The answer to /openapi/v3: where each document is, with its hash."""
-        paths = {
+        return orjson.dumps({"paths": self.places})
+
+    @cached_property
+    def places(self) -> dict[str, JsonObject]:
+        """Where each document is."""
+        return {
             path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={self.hash_of(path)}"}
             for path in self.paths
         }
-        return orjson.dumps({"paths": paths})
 
     @property
     def paths(self) -> list[str]:
@@ -126,15 +130,20 @@ def _root(group: str, version: str) -> str:
 def _document(path: str, kinds: Sequence[Kind], served: Served) -> JsonObject:
     paths: dict[str, JsonObject] = {}
     types: list[str] = []
+    own: dict[str, JsonObject] = {}
     for kind in kinds:
+        if kind.custom is not None:
+            own |= custom_schemas(kind)
+            types += (OBJECT_META, LIST_META)
         for url, item, names in _resource_paths(path, kind, served.get(kind.key, ())):
             paths[url] = item
             types += names
+    builtin = [name for name in dict.fromkeys(types) if name not in own]
     return {
         "openapi": "3.0.0",
         "info": {"title": "Kubernetes", "version": VERSION["gitVersion"]},
         "paths": dict(sorted(paths.items())),
-        "components": {"schemas": schemas_of(dict.fromkeys(types))},
+        "components": {"schemas": {**own, **schemas_of(builtin)}},
     }
 
 
@@ -153,7 +162,7 @@ def _resource_paths(
         url = f"/{root}/{kind.resource}"
         yield url, _path_item(url, whole, ["list"]), whole.types
     for sub in kind.subresources:
-        if sub.name in subresources:
+        if sub.name in subresources or kind.custom is not None:
             target = _subresource_target(kind, sub)
             url = f"{collection}/{{name}}/{sub.name}"
             yield url, _path_item(url, target, sub.verbs), target.types
@@ -174,7 +183,9 @@ class _Target(NamedTuple):
         return [name for name in names if name]
 
     def operation_id(self, verb: str, word: str, everywhere: bool) -> str:
-        group = (self.kind.group or "core").split(".")[0].capitalize()
+        words = (self.kind.group or "core").split(".")
+        words = words[::-1] if self.kind.custom is not None else words[:1]
+        group = "".join(word.capitalize() for word in words)
         scope = "Namespaced" if self.kind.namespaced and not everywhere else ""
         sub = self.subresource.capitalize()
         if verb == "deletecollection":
@@ -185,6 +196,8 @@ class _Target(NamedTuple):
 
 
 def _subresource_target(kind: Kind, sub: Subresource) -> _Target:
+    if kind.custom is not None and sub.kind == kind.kind:
+        return _Target(kind, kind.type_name, "", (kind.group, kind.version), sub.name)
     body = kind_by_gvk(sub.group, sub.version, sub.kind)
     return _Target(kind, body.type_name, "", (sub.group, sub.version), sub.name)
 
@@ -234,7 +247,8 @@ def _request_body(target: _Target, verb: str) -> JsonObject | None:
     if verb in ("create", "update"):
         return {"content": {"*/*": {"schema": reference(target.type_name)}}, "required": True}
     if verb == "patch":
-        types = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH)
+        last = STRATEGIC_PATCH if target.kind.custom is None else APPLY_PATCH
+        types = (JSON_PATCH, MERGE_PATCH, last)
         content = {media: {"schema": reference(_PATCH)} for media in types}
         return {"content": content, "required": True}
     if verb in ("delete", "deletecollection"):

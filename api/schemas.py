@@ -4,8 +4,16 @@ from collections.abc import Iterable
 from functools import cache
 
 from api.core import JsonObject
-from api.fields import Field, FieldType, fields_of, type_row
-from api.kinds import all_kinds
+from api.fields import (
+    LIST_META,
+    OBJECT_META,
+    Field,
+    FieldType,
+    fields_of,
+    has_type,
+    type_row,
+)
+from api.kinds import Kind, all_kinds
 
 _META = "apimachinery.pkg.apis.meta.v1."
 _SPECIAL_NAMES = {
@@ -50,8 +58,9 @@ _EXTENSIONS = {
 
 
 def reference(type_name: str) -> JsonObject:
-    """A reference to the schema of a type of the field table."""
-    return {"$ref": f"#/components/schemas/io.k8s.{type_name}"}
+    """A reference to the schema of a type of the field table, or of a custom kind."""
+    prefix = "io.k8s." if has_type(type_name) or type_name in _SPECIAL else ""
+    return {"$ref": f"#/components/schemas/{prefix}{type_name}"}
 
 
 def schemas_of(type_names: Iterable[str]) -> dict[str, JsonObject]:
@@ -65,6 +74,51 @@ def schemas_of(type_names: Iterable[str]) -> dict[str, JsonObject]:
         special = _SPECIAL.get(name)
         found[name] = special if special is not None else _struct_schema(name, todo)
     return {f"io.k8s.{name}": found[name] for name in sorted(found)}
+
+
+def custom_schemas(kind: Kind) -> dict[str, JsonObject]:
+    """The schemas of a custom kind and of its lists, by name. They mention metadata of both."""
+    assert kind.custom is not None
+    raw = _with_resource_fields(kind.custom.schema, True)
+    item: JsonObject = {"allOf": [reference(kind.type_name)]}
+    listed: JsonObject = {
+        "type": "object",
+        "required": ["items"],
+        "properties": {
+            "apiVersion": {"type": "string"},
+            "items": {"type": "array", "items": item},
+            "kind": {"type": "string"},
+            "metadata": {"allOf": [reference(LIST_META)]},
+        },
+    }
+    found = {}
+    for name, word, schema in (
+        (kind.type_name, kind.kind, raw),
+        (kind.list_type_name, kind.list_kind, listed),
+    ):
+        gvk = {"group": kind.group, "kind": word, "version": kind.version}
+        found[name] = {**schema, "x-kubernetes-group-version-kind": [gvk]}
+    return found
+
+
+def _with_resource_fields(raw: JsonObject, resource: bool) -> JsonObject:
+    """A schema with the fields that every resource has, at the top and where one is embedded."""
+    schema = dict(raw)
+    if isinstance(raw.get("items"), dict):
+        schema["items"] = _with_resource_fields(
+            raw["items"], bool(raw["items"].get("x-kubernetes-embedded-resource"))
+        )
+    properties = {
+        name: _with_resource_fields(child, bool(child.get("x-kubernetes-embedded-resource")))
+        for name, child in (raw.get("properties") or {}).items()
+    }
+    if resource:
+        schema.setdefault("type", "object")
+        properties["apiVersion"] = properties["kind"] = {"type": "string"}
+        properties["metadata"] = {"allOf": [reference(OBJECT_META)]}
+    if properties:
+        schema["properties"] = dict(sorted(properties.items()))
+    return schema
 
 
 def _struct_schema(type_name: str, mentioned: list[str]) -> JsonObject:

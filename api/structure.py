@@ -61,6 +61,13 @@ def find_duplicates(raw: bytes, parsed: JsonObject) -> list[str]:
     ]
 
 
+def check_kind(kind: Kind, obj: JsonObject) -> Structure:
+    """The same for an object of a kind, built in or custom."""
+    if kind.custom is not None:
+        return Structure(*kind.custom.fit(obj))
+    return check_structure(kind.type_name, obj)
+
+
 class _Doubled(JsonObject):
     """An object of which the text has some keys twice."""
 

@@ -38,7 +38,8 @@ def table(
             "Unable to convert to Table as requested: includeObject: Invalid value: "
             f"\"{include_object}\": must be 'Metadata', 'Object', 'None', or empty"
         )
-    printer = PRINTERS.get(kind.key, GENERIC)
+    custom = kind.custom
+    printer = custom.printer if custom is not None else PRINTERS.get(kind.key, GENERIC)
     rows = []
     for obj in objects:
         row: JsonObject = {"cells": printer.cells(obj, now_ns)}

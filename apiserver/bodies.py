@@ -10,7 +10,13 @@ from api.errors import BadRequest, Cause, Invalid, UnsupportedMediaType
 from api.fields import DELETE_OPTIONS
 from api.kinds import Kind, split_api_version
 from api.protobuf import decode_body
-from api.structure import cannot_handle, check_structure, find_duplicates, strict_error
+from api.structure import (
+    cannot_handle,
+    check_kind,
+    check_structure,
+    find_duplicates,
+    strict_error,
+)
 from api.wire import ProtobufError
 from apiserver.registry import Request
 from apiserver.untrusted import json_error, parse_json, parse_yaml
@@ -40,7 +46,7 @@ def fit_object(
     kind: Kind, obj: JsonObject, duplicates: list[str], field_validation: str, type_name: str = ""
 ) -> list[str]:
     """Check a parsed object and drop, in place, what its struct does not have. The warnings."""
-    found = check_structure(type_name or kind.type_name, obj)
+    found = check_structure(type_name, obj) if type_name else check_kind(kind, obj)
     if found.error is not None:
         raise cannot_handle(kind, found.error)
     wrong = [*duplicates, *found.unknown][:FINDINGS_MAX]
@@ -74,13 +80,13 @@ def _parsed(kind: Kind, request: Request, field_validation: str) -> tuple[JsonOb
             ) from None
     elif media == YAML_TYPE:
         obj = parse_yaml(body)
-    elif media == PROTOBUF_TYPE:
+    elif media == PROTOBUF_TYPE and kind.custom is None:
         try:
             obj = decode_body(body)
         except ProtobufError as error:
             raise BadRequest(f"the object provided is unrecognized: {error}") from None
     else:
-        raise UnsupportedMediaType(_ACCEPTED)
+        raise UnsupportedMediaType(_ACCEPTED if kind.custom is None else _ACCEPTED[:2])
     if not isinstance(obj, dict):
         raise BadRequest(
             f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get "
@@ -117,6 +123,9 @@ def _merged(pairs: list[tuple[str, Any]]) -> JsonObject:
 
 def _check_type(kind: Kind, obj: JsonObject) -> None:
     """Fill in kind and apiVersion, or refuse those of another kind."""
+    if kind.custom is not None:
+        _check_custom_type(kind, obj)
+        return
     named, version = obj.get("kind") or kind.kind, obj.get("apiVersion") or kind.api_version
     if named == kind.kind and version == kind.api_version:
         obj["kind"], obj["apiVersion"] = named, version
@@ -139,15 +148,34 @@ def _check_type(kind: Kind, obj: JsonObject) -> None:
     )
 
 
+def _check_custom_type(kind: Kind, obj: JsonObject) -> None:
+    """A custom resource must name its kind, and the version of the URL. Another kind is found by
+    its validation. Source: UnmarshalJSON of unstructured objects; handlers/create.go."""
+    named, version = obj.get("kind"), obj.get("apiVersion")
+    if not isinstance(named, str) or not named:
+        body = orjson.dumps(obj).decode()
+        raise BadRequest(
+            f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
+            f"unmarshal: Object 'Kind' is missing in '{body}'"
+        )
+    if version != kind.api_version:
+        shown = version if isinstance(version, str) and version else "/"
+        raise BadRequest(
+            f"the API version in the data ({shown}) does not match the expected API version "
+            f"({kind.api_version})"
+        )
+
+
 def check_patched(kind: Kind, obj: JsonObject, field_validation: str) -> list[str]:
     """Check a patched object as the real server does: Invalid, naming the patch. Warnings."""
-    whole = orjson.dumps(obj, option=orjson.OPT_SORT_KEYS).decode() if _odd(kind, obj) else ""
+    odd = kind.custom is None and _odd(kind, obj)
+    whole = orjson.dumps(obj, option=orjson.OPT_SORT_KEYS).decode() if odd else ""
     if whole:
         version, named = obj.get("apiVersion"), obj.get("kind")
         text = f'no kind "{named}" is registered for version "{version}" in scheme "{_SCHEME}"'
         raise Invalid("", "", [Cause.invalid("patch", whole, text)])
     shown = None if field_validation != "Strict" else orjson.dumps(obj).decode()
-    found = check_structure(kind.type_name, obj)
+    found = check_kind(kind, obj)
     if found.error is not None:
         shown = shown or orjson.dumps(obj, option=orjson.OPT_SORT_KEYS).decode()
         raise Invalid("", "", [Cause.invalid("patch", shown, found.error)])

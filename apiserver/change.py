@@ -7,8 +7,6 @@ ground (an error, or that nothing changes) is decided again on the state that th
 from collections.abc import Callable, Generator
 from typing import Any, NamedTuple
 
-import orjson
-
 from api.core import JsonObject
 from api.errors import ApiError, BadRequest, Conflict, NotFound
 from api.kinds import Kind
@@ -58,7 +56,7 @@ def change(
             certain = True
         if record is None:
             raise NotFound(kind.key, name)
-        old: JsonObject = orjson.loads(record.value)
+        old = record.parsed(kind)
         try:
             new = make(record, old)
         except ApiError:
@@ -67,7 +65,7 @@ def change(
             record = None
             continue
         new["metadata"]["resourceVersion"] = ""
-        if new == old:
+        if new == old and not _is_outdated(kind, record):
             if certain:
                 return Changed(record.value, record.offset, record.revision, record)
             record = None
@@ -88,6 +86,14 @@ def change(
             return Changed(value, offset, revision, record)
         record = None
     raise Conflict(kind.key, name)
+
+
+def _is_outdated(kind: Kind, record: Record) -> bool:
+    """A custom resource that lies in another version than it is to be stored in."""
+    if kind.custom is None or kind.custom.stored is None:
+        return False
+    head = f'{{"kind":"{kind.kind}","apiVersion":"{kind.custom.stored.api_version}",'
+    return not record.value.startswith(head.encode())
 
 
 def goes_away(kind: Kind, obj: JsonObject) -> bool:

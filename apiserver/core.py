@@ -11,12 +11,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import assert_never
 
+from api.calls import DELETED
 from api.core import InvariantError
 from api.errors import ApiError, BadRequest, InternalError, ServiceUnavailable, TooManyRequests
 from api.storage import StoreReply, StoreRequest
 from apiserver.answers import answer_of_error
 from apiserver.bootstrap import bootstrap
 from apiserver.cache import CacheEvent, ResourceCache
+from apiserver.definitions import kept
 from apiserver.feed import Feed
 from apiserver.identity import Identities
 from apiserver.messages import (
@@ -48,7 +50,8 @@ from apiserver.untrusted import TOO_DEEP
 from apiserver.watch import OpenedWatch
 
 _BOOTSTRAP = -1
-"""Id of the server's own task; those of requests are not negative."""
+_DEFINITIONS = -2
+"""Ids of the server's own tasks; those of requests are not negative."""
 _REFUSED = (NOTHING_ASKED, 0)
 RETRY_NS = 100_000_000
 """Pause before a shard that failed while loading is loaded again, or its stream opened again."""
@@ -82,6 +85,7 @@ class ApiServerCore:
         ]
         self._metrics = Metrics()
         self._registry.report = self._report
+        self._registry.custom.horizon_of = self._horizon_of
         self._under_way: dict[int, tuple[Asked, int]] = {}
         """What each request that has no answer yet is about, and when it was taken up."""
         self._tasks: dict[int, Task] = {}
@@ -92,6 +96,8 @@ class ApiServerCore:
         self._crashes: list[Crashed] = []
         self._started = False
         self._bootstrapping = False
+        self._definitions_wait = False
+        """The store did not answer: they are looked at again after a while."""
         self.ready = False
         self._first: dict[bytes, ResourceCache] = {}
         self._second: dict[tuple[bytes, bytes], ResourceCache] = {}
@@ -233,6 +239,8 @@ class ApiServerCore:
             for cache in self._registry.caches.values():
                 cache.forget(self._registry.frontier(cache.kind))
             return
+        if task.id == _DEFINITIONS:
+            return
         if isinstance(result, Answer):
             self._answer(task.id, result)
             return
@@ -284,6 +292,10 @@ class ApiServerCore:
             self._at(self._registry.now_ns + wait_ns, partial(settle, False))
 
     def _refuse(self, request_id: int, error: ApiError) -> None:
+        if request_id == _DEFINITIONS:
+            self._definitions_wait = True
+            self._at(self._registry.now_ns + RETRY_NS, self._retry_definitions)
+            return
         if request_id == _BOOTSTRAP:
             # Only a store that does not answer fails it: try again.
             self._at(self._registry.now_ns + RETRY_NS, self._forget_bootstrap)
@@ -327,13 +339,22 @@ class ApiServerCore:
         if len(parts) < 4:
             return None
         cache = self._first.get(parts[2])
-        return cache if cache is not None else self._second.get((parts[2], parts[3]))
+        if cache is None:
+            cache = self._second.get((parts[2], parts[3]))
+        if cache is None and len(parts) == 5:
+            cache = self._registry.custom.cache_of(parts[2], parts[3])
+        return cache
+
+    def _horizon_of(self, resource: str) -> int:
+        return self._feeds[self._registry.sharding.group_of(resource)].horizon
 
     def _feed_of(self, shard: int) -> Feed:
         return next(feed for feed in self._feeds if shard in feed.shards)
 
     def _happened(self, resource: str, event: CacheEvent) -> None:
         self._streams.tell(resource, event, self._registry.now_ns)
+        if event.type == DELETED:
+            self._registry.custom.departed(resource)
 
     def _advanced(self, group: int, frontier: int) -> None:
         self._registry.frontiers[group] = frontier
@@ -345,6 +366,7 @@ class ApiServerCore:
 
     def _reload(self, feed: Feed) -> None:
         """The store no longer has what followed: forget all, tell every watcher to list anew."""
+        self._registry.custom.forget()
         group = self._feeds.index(feed)
         for cache in self._registry.caches.values():
             if self._registry.group(cache.kind) == group:
@@ -365,6 +387,8 @@ class ApiServerCore:
                         cache.forget(feed.horizon)
         if not self.ready:
             self._bootstrap()
+        else:
+            self._keep_definitions()
         for feed in self._feeds:
             feed.ask()
 
@@ -375,6 +399,22 @@ class ApiServerCore:
         task = Task(_BOOTSTRAP, bootstrap(self._registry))
         self._tasks[task.id] = task
         self._resume(task, None)
+
+    def _keep_definitions(self) -> None:
+        """End watches of kinds that have changed, and see to definitions that have."""
+        custom = self._registry.custom
+        custom.catch_up()
+        for resource in custom.lost:
+            self._streams.expire(resource)
+        custom.lost.clear()
+        if custom.news and _DEFINITIONS not in self._tasks and not self._definitions_wait:
+            task = Task(_DEFINITIONS, kept(self._registry))
+            self._tasks[task.id] = task
+            self._resume(task, None)
+
+    def _retry_definitions(self) -> None:
+        self._definitions_wait = False
+        self._registry.custom.look_again()
 
     def _at(self, due_ns: int, action: Callable[[], None]) -> None:
         self._sequence += 1
@@ -417,5 +457,5 @@ class ApiServerCore:
         for feed in self._feeds:
             feed.check()
         self._streams.check()
-        if len(self._tasks) > self._in_flight_max + 1:
+        if len(self._tasks) > self._in_flight_max + 2:
             raise InvariantError("more requests in flight than allowed")

@@ -33,6 +33,9 @@ def table_of(
 
 def shaped(kind: Kind, obj: JsonObject, form: Form, include: str, now_ns: int) -> JsonObject:
     """One parsed object in a form."""
+    if form.view is not None and form.view.whole:
+        kind, obj = form.view.kind, form.view.from_stored(obj)
+        form = form._replace(view=None)
     if form.kind == "table":
         document = table_of(kind, [obj], form, include, now_ns)
         revision = obj["metadata"].get("resourceVersion")
@@ -86,7 +89,12 @@ def shaped_list(
 ) -> bytes:
     """A list in the form of a Table, of a view or of PartialObjectMetadata."""
     objects = [record.object() for record in records]
-    if form.view is not None:
+    if form.view is not None and form.view.whole:
+        kind, objects = form.view.kind, [form.view.from_stored(obj) for obj in objects]
+        if form.kind == "view":
+            head = {"kind": kind.list_kind, "apiVersion": kind.api_version}
+            return orjson.dumps({**head, "metadata": meta.object(), "items": objects})
+    elif form.view is not None:
         seen = form.view.kind
         items = [_item(form.view.from_stored(obj)) for obj in objects]
         head = {"kind": seen.list_kind, "apiVersion": seen.api_version}
@@ -123,6 +131,8 @@ def bookmark_object(kind: Kind, revision: int, initial_end: bool) -> JsonObject:
 
 def bookmark_line(kind: Kind, revision: int, initial_end: bool, form: Form, now_ns: int) -> bytes:
     """A BOOKMARK event. In a Table watch it is a Table with one row for the empty object."""
+    if form.view is not None and form.view.whole and form.kind != "view":
+        kind, form = form.view.kind, form._replace(view=None)
     if form.view is not None:
         bare = bookmark_object(form.view.kind, revision, initial_end)
         return event_line(BOOKMARK, orjson.dumps(bare))

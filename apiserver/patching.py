@@ -13,6 +13,8 @@ from apiserver.registry import Request
 from apiserver.untrusted import parse_json
 
 Patch = Callable[[JsonObject], JsonObject]
+_CUSTOM = (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
+"""How custom resources are patched: no strategy is known of them."""
 
 
 def patch_of(kind: Kind, request: Request, type_name: str = "") -> Patch:
@@ -20,6 +22,8 @@ def patch_of(kind: Kind, request: Request, type_name: str = "") -> Patch:
     if request.patch is not None and not type_name:
         return request.patch
     media = request.content_type.partition(";")[0].strip()
+    if kind.custom is not None and media not in _CUSTOM:
+        raise UnsupportedMediaType(_CUSTOM)
     struct = type_name or kind.type_name
     if media == APPLY_PATCH:
         raise NotImplemented501(f"server-side apply to {request.subresource}")

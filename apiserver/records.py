@@ -95,6 +95,14 @@ class Record:
         obj["metadata"]["resourceVersion"] = str(self.revision)
         return obj
 
+    def parsed(self, kind: Kind) -> JsonObject:
+        """What an update of this object in the version ``kind`` starts from: as stored, with an
+        empty resourceVersion. A fresh copy."""
+        obj: JsonObject = orjson.loads(self.value)
+        if kind.custom is not None and not kind.custom.uniform:
+            return kind.custom.from_stored(obj)
+        return obj
+
 
 def item_prefix_length(kind: Kind) -> int:
     """Length of what a list item leaves out at the start of a value, its ``{`` included."""
@@ -122,6 +130,8 @@ def offset_of(value: bytes) -> int:
 def encode(kind: Kind, obj: JsonObject) -> tuple[bytes, bytes, int]:
     """``obj`` as (header, value, offset of the resourceVersion's digits). Its metadata is put in
     order and its resourceVersion emptied in place."""
+    if kind.custom is not None:
+        obj = kind.custom.to_stored(obj)
     meta = obj["metadata"] = ordered_metadata(obj["metadata"])
     value = orjson.dumps(
         {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": meta, **obj}

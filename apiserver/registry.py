@@ -13,6 +13,8 @@ from api.kinds import SERVED, Kind, kind_of
 from api.storage import GRANT, NOT_FOUND, OK, PUT, StoreReply, StoreRequest
 from api.streams import Stream
 from apiserver.cache import ResourceCache
+from apiserver.customs import CustomKinds
+from apiserver.documents import Documents
 from apiserver.expiry import TTL_S, Leases
 from apiserver.identity import Identities
 from apiserver.messages import Answer, User
@@ -101,6 +103,8 @@ class Registry:
         "addresses",
         "asked",
         "caches",
+        "custom",
+        "documents",
         "frontiers",
         "identities",
         "leases",
@@ -115,6 +119,9 @@ class Registry:
     def __init__(self, sharding: Sharding, seed: int, name: str) -> None:
         self.sharding = sharding
         self.caches = {key: ResourceCache(kind_of(key)) for key in SERVED}
+        self.custom = CustomKinds(self.caches)
+        self.documents: Documents | None = None
+        """What is said of the custom kinds of now; made when first asked for."""
         self.frontiers = [0] * len(sharding.groups)
         """For each group of shards: the merged revision up to which its caches are complete."""
         self.pod_specs = PodSpecs()

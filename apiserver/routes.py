@@ -21,7 +21,9 @@ from api.errors import (
 )
 from api.kinds import SERVED, Kind, UnknownKindError, kind_by_path, kind_of
 from apiserver.authorize import ADMINS, may, may_path
-from apiserver.documents import document
+from apiserver.customs import DEFINITIONS, custom_form, seen_as
+from apiserver.definitions import settled
+from apiserver.documents import Documents
 from apiserver.messages import Answer, FrameCall, FrameWatch, HttpRequest, User
 from apiserver.metrics import CONTENT_TYPE, Asked
 from apiserver.negotiate import FRAME, OBJECT, Form, boolean, form_of, parse_query
@@ -29,6 +31,7 @@ from apiserver.registry import AnyVerb, Registry, Request
 from apiserver.reviews import REVIEWS, review
 from apiserver.verbs.apply import patch_or_apply
 from apiserver.verbs.create import create
+from apiserver.verbs.customscale import get_custom_scale, set_custom_scale
 from apiserver.verbs.delete import delete, delete_collection
 from apiserver.verbs.logs import read_log
 from apiserver.verbs.read import get, list_objects
@@ -93,7 +96,7 @@ def verb_of_http(registry: Registry, http: HttpRequest) -> AnyVerb | Answer:
         registry.asked = Asked(_METHODS.get(http.method, ""))
         if http.path == "/metrics" and http.method == "GET":
             return Answer(200, registry.report().encode(), content_type=CONTENT_TYPE)
-        return document(http)
+        return _documents(registry).answer(http)
     verb = _METHODS.get(http.method, "")
     query = parse_query(http.query)
     if verb == "get" and not target.name:
@@ -107,7 +110,7 @@ def verb_of_http(registry: Registry, http: HttpRequest) -> AnyVerb | Answer:
         raise RequestEntityTooLarge(BODY_BYTES_MAX)
     if (target.group, target.resource) in REVIEWS:
         return review(registry, http, target.resource)
-    kind, view = _kind(target)
+    kind, view = _kind(registry, target)
     registry.asked = Asked(verb, kind.key, target.subresource, _scope(target, verb))
     request = Request(http.id, http.impersonate or http.user, verb, kind)
     request.namespace, request.name = target.namespace, target.name
@@ -120,6 +123,12 @@ def verb_of_http(registry: Registry, http: HttpRequest) -> AnyVerb | Answer:
         request.options = {**query, "fieldSelector": f"metadata.name={target.name}"}
         request.name = ""
     start = _start_of(request, target)
+    if kind.custom is not None:
+        if verb == "create" and registry.custom.is_ending(kind):
+            raise MethodNotAllowed.while_terminating(kind.key, verb)
+        request.form = custom_form(kind, http.accept)
+        verb_of_kind = start(registry, request)
+        return warned(verb_of_kind, (kind.custom.warning,)) if kind.custom.warning else verb_of_kind
     request.form = form_of(http.accept)
     if view is not None:
         if request.form is OBJECT:
@@ -128,17 +137,32 @@ def verb_of_http(registry: Registry, http: HttpRequest) -> AnyVerb | Answer:
     deprecation = DEPRECATED.get(kind.key)
     if deprecation is not None:
         return warned(start(registry, request), (deprecation,))
+    if kind.key == DEFINITIONS and verb in ("create", "update", "patch"):
+        return settled(registry, start(registry, request))
     return start(registry, request)
 
 
-def _kind(target: Target) -> tuple[Kind, View | None]:
+def _documents(registry: Registry) -> Documents:
+    """Those for the custom kinds of now."""
+    registry.custom.catch_up()
+    custom = registry.custom.served()
+    if registry.documents is None or registry.documents.custom is not custom:
+        registry.documents = Documents(custom)
+    return registry.documents
+
+
+def _kind(registry: Registry, target: Target) -> tuple[Kind, View | None]:
     """The stored kind that a path names, and the view of it that it means. NotFound."""
     try:
         if not target.group and target.resource == "bindings":
             return kind_of("pods"), None
         kind = kind_by_path(target.group, target.version, target.resource)
     except UnknownKindError:
-        raise NotFound from None
+        registry.custom.catch_up()
+        found = registry.custom.find(target.group, target.version, target.resource)
+        if found is None or target.rest or (target.namespace and not found.namespaced):
+            raise NotFound from None
+        return found, None
     if target.rest or (target.namespace and not kind.namespaced):
         raise NotFound
     if kind.key in SERVED and kind is kind_of(kind.key):
@@ -160,9 +184,12 @@ def _start_of(request: Request, target: Target) -> Start:
         sub = kind.subresource(target.subresource)
         if sub is None:
             raise NotFound
-        if (kind.key, sub.name) not in _SUBRESOURCES:
+        if kind.custom is not None:
+            start = _OF_CUSTOM[sub.name].get(verb)
+        elif (kind.key, sub.name) in _SUBRESOURCES:
+            start = _SUBRESOURCES[kind.key, sub.name].get(verb)
+        else:
             raise NotImplemented501(f"{kind.key}/{sub.name}")
-        start = _SUBRESOURCES[kind.key, sub.name].get(verb)
         if start is None:
             raise MethodNotAllowed
         return start
@@ -204,13 +231,29 @@ _SUBRESOURCES: dict[tuple[str, str], dict[str, Start]] = {
     for name in names
 }
 """What discovery advertises: a subresource without a verb here fails at the import."""
+_OF_CUSTOM: dict[str, dict[str, Start]] = {
+    "status": _STATUS,
+    "scale": {"get": get_custom_scale, "update": set_custom_scale, "patch": set_custom_scale},
+}
+
+
+def _kind_of_part(registry: Registry, resource: str) -> Kind:
+    """What components call by its key: a custom kind in the version in which it is stored.
+    NotFound."""
+    if resource in SERVED:
+        return kind_of(resource)
+    registry.custom.catch_up()
+    found = registry.custom.stored(resource)
+    if found is None:
+        raise NotFound
+    return found
 
 
 def verb_of_call(registry: Registry, call: FrameCall) -> AnyVerb | Answer:
     """The generator that answers a call of a component. Raises ApiError."""
-    if call.resource not in SERVED:
-        raise NotFound
-    request = Request(call.id, _PARTS, call.verb, kind_of(call.resource))
+    kind = _kind_of_part(registry, call.resource)
+    request = Request(call.id, _PARTS, call.verb, kind)
+    request.form = seen_as(kind, OBJECT)
     request.namespace, request.name = call.namespace, call.name
     request.subresource = call.subresource
     request.options = parse_query(call.query)
@@ -223,14 +266,16 @@ def verb_of_call(registry: Registry, call: FrameCall) -> AnyVerb | Answer:
         "", "", call.resource, call.namespace, call.name, call.subresource, False, False
     )
     registry.asked = Asked(call.verb, call.resource, call.subresource, _scope(target, call.verb))
-    return _start_of(request, target)(registry, request)
+    start = _start_of(request, target)
+    if kind.key == DEFINITIONS and call.verb in ("create", "update", "patch"):
+        return settled(registry, start(registry, request))
+    return start(registry, request)
 
 
 def verb_of_watch(registry: Registry, opened: FrameWatch) -> AnyVerb | Answer:
     """The generator that opens a watch of a component. Raises ApiError."""
-    if opened.resource not in SERVED:
-        raise NotFound
-    request = Request(opened.id, _PARTS, "watch", kind_of(opened.resource))
+    kind = _kind_of_part(registry, opened.resource)
+    request = Request(opened.id, _PARTS, "watch", kind)
     registry.asked = Asked(
         "watch", opened.resource, "", "namespace" if opened.namespace else "cluster"
     )

@@ -1,6 +1,9 @@
 """Selectors of a list, watch or deletecollection as a ``Selection`` of one resource."""
 
+from collections.abc import Sequence
+
 from api.errors import BadRequest
+from api.kinds import Kind
 from api.selectors import (
     SelectorError,
     parse_field_selector,
@@ -10,7 +13,7 @@ from apiserver.fields import FIELDS
 from apiserver.watch import Selection
 
 
-def selection_of(resource: str, namespace: str, label_text: str, field_text: str) -> Selection:
+def selection_of(kind: Kind, namespace: str, label_text: str, field_text: str) -> Selection:
     """What the selectors mean. BadRequest for a malformed one and for an unknown field."""
     try:
         labels = parse_label_selector(label_text) if label_text else None
@@ -20,14 +23,23 @@ def selection_of(resource: str, namespace: str, label_text: str, field_text: str
     if labels is not None and labels.empty:
         labels = None
     selection = Selection(namespace, labels)
+    names = FIELDS.get(kind.key, ())
+    custom = kind.custom
+    if custom is not None:
+        names = tuple(custom.selectable)
+        selection.read = lambda record: custom.fields_of(record.parsed(kind))
     for requirement in fields.requirements if fields is not None else ():
-        _add(
-            selection, resource, requirement.key, requirement.operator == "=", requirement.values[0]
-        )
+        equal = requirement.operator == "="
+        _add(selection, names, requirement.key, equal, requirement.values[0])
+    if kind.key == "pods" and not selection.name:
+        node = names.index("spec.nodeName")
+        for index, equal, value in selection.fields:
+            if index == node and equal:
+                selection.bucket = ("node", value)
     return selection
 
 
-def _add(selection: Selection, resource: str, key: str, equal: bool, value: str) -> None:
+def _add(selection: Selection, names: Sequence[str], key: str, equal: bool, value: str) -> None:
     if key == "metadata.name":
         if not equal:
             selection.not_names = (*selection.not_names, value)
@@ -45,9 +57,6 @@ def _add(selection: Selection, resource: str, key: str, equal: bool, value: str)
         else:
             selection.namespace = value
         return
-    names = FIELDS.get(resource, ())
     if key not in names:
         raise BadRequest(f"field label not supported: {key}")
     selection.fields.append((names.index(key), equal, value))
-    if resource == "pods" and key == "spec.nodeName" and equal and not selection.name:
-        selection.bucket = ("node", value)

@@ -39,6 +39,7 @@ class Selection:
         "namespace",
         "not_names",
         "not_namespaces",
+        "read",
     )
 
     def __init__(self, namespace: str, labels: LabelSelector | None) -> None:
@@ -48,6 +49,8 @@ class Selection:
         self.not_namespaces: tuple[str, ...] = ()
         self.labels = labels
         self.fields: list[FieldTest] = []
+        self.read: Callable[[Record], tuple[str, ...]] | None = None
+        """Makes the fields of a record that does not keep them."""
         self.impossible = False
         """Two terms contradict each other: nothing matches."""
         self.bucket: Bucket = ("namespace", namespace) if namespace else ("all", "")
@@ -71,7 +74,7 @@ class Selection:
             return False
         if record.namespace in self.not_namespaces:
             return False
-        fields = record.fields
+        fields = record.fields if self.read is None or not self.fields else self.read(record)
         for index, equal, value in self.fields:
             if (fields[index] == value) is not equal:
                 return False
@@ -136,7 +139,8 @@ class Watcher:
         form = self.form
         columns = form.kind == "table" and not self.started
         self.started = True
-        word = f"{form.kind}/{form.version}/{self.include}/{columns}"
+        seen = form.view.kind.version if form.view is not None else ""
+        word = f"{form.kind}/{form.version}/{seen}/{self.include}/{columns}"
         body = event.encoded.get((word, kind_of_event))
         if body is not None:
             return body

@@ -21,7 +21,7 @@ from api.apply.owners import (
     entries_of,
     stored_owners,
 )
-from api.apply.schema import Atom, atom_of
+from api.apply.schema import Atom, kind_atom
 from api.apply.sets import (
     EMPTY,
     FieldSet,
@@ -54,11 +54,11 @@ def apply_patch(
     changes.
     """
     _check_type(kind, patch)
-    atom = atom_of(kind.type_name)
+    atom = kind_atom(kind)
     wrong = misfit(atom, patch)
     if wrong is not None:
         raise PlainError(f"failed to create typed patch object ({_named(kind, patch)}): {wrong}")
-    base = zero_object(kind.type_name) if live is None else live
+    base = zero_object(kind) if live is None else live
     owners = _owners_of(kind, live, writer)
     ignored = reset_fields(kind, writer.subresource)
     wished = without_trees(field_set(atom, patch), ignored)
@@ -116,7 +116,7 @@ def _owners_of(kind: Kind, live: JsonObject | None, writer: Writer) -> Owners:
         return {}
     owners = stored_owners(live["metadata"].get("managedFields"))
     if not owners:
-        compared = compare(atom_of(kind.type_name), zero_object(kind.type_name), live)
+        compared = compare(kind_atom(kind), zero_object(kind), live)
         compared = compared.without(reset_fields(kind, writer.subresource))
         take(kind, owners, compared, writer._replace(manager=FIRST_WRITER))
     return owners

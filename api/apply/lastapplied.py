@@ -7,7 +7,7 @@ apimachinery/pkg/util/managedfields/internal at v0.36.3.
 
 import orjson
 
-from api.apply.schema import atom_of
+from api.apply.schema import kind_atom
 from api.apply.sets import EMPTY, FieldSet, difference, union
 from api.apply.typed import misfit
 from api.apply.walk import compare, field_set
@@ -28,7 +28,7 @@ def applied_by_client(kind: Kind, live: JsonObject) -> FieldSet:
         return EMPTY
     if not isinstance(applied, dict) or applied.get("apiVersion") != kind.api_version:
         return EMPTY
-    atom = atom_of(kind.type_name)
+    atom = kind_atom(kind)
     if misfit(atom, applied) is not None:
         return EMPTY
     compared = compare(atom, applied, live)

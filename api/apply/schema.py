@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from api.fields import Field, FieldType, json_fields, type_row
+from api.kinds import Kind
 
 SCALAR, STRUCT, MAP, LIST = range(4)
 
@@ -40,7 +41,7 @@ class Key(NamedTuple):
 class Atom:
     """The type of a value. Structs contain themselves, so it is filled after it is made."""
 
-    __slots__ = ("atomic", "fields", "item", "keys", "leaf", "scalar", "shape")
+    __slots__ = ("atomic", "fields", "item", "keys", "leaf", "rest", "scalar", "shape")
 
     def __init__(self, shape: int, atomic: bool = False) -> None:
         self.shape = shape
@@ -52,6 +53,8 @@ class Atom:
         """Of a scalar: string, numeric, boolean or empty for anything."""
         self.fields: dict[str, Atom] = {}
         """Of a struct."""
+        self.rest: Atom | None = None
+        """Of a struct that may hold more than its fields: the type of what is no field."""
         self.item: Atom = self
         """Of a map or list."""
         self.keys: tuple[Key, ...] = ()
@@ -59,7 +62,7 @@ class Atom:
 
     def child(self, name: str) -> "Atom | None":
         """The type of a field or map entry; None when the struct has no such field."""
-        return self.fields.get(name) if self.shape == STRUCT else self.item
+        return self.fields.get(name, self.rest) if self.shape == STRUCT else self.item
 
     def element(self, item: Any) -> str:
         """The path element of a list item, checked by ``typed``: a key without value and default is
@@ -93,6 +96,11 @@ def atom_of(type_name: str) -> Atom:
         for name, field in json_fields(type_name).items():
             atom.fields[name] = _field_atom(field)
     return atom
+
+
+def kind_atom(kind: Kind) -> Atom:
+    """The schema of a kind, built in or custom."""
+    return kind.custom.atom if kind.custom is not None else atom_of(kind.type_name)
 
 
 def _field_atom(field: Field) -> Atom:

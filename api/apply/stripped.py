@@ -41,6 +41,8 @@ _OF_STATUS_WRITES: dict[str, FieldSet] = {
 
 def reset_fields(kind: Kind, subresource: str) -> FieldSet:
     """What a write to the object or its subresource cannot change, whatever the client says."""
+    if kind.custom is not None:
+        return kind.custom.reset_fields(subresource)
     if subresource == "status":
         return _OF_STATUS_WRITES.get(kind.key, _SPEC)
     return _STATUS if _has_status(kind.key) else EMPTY

@@ -19,7 +19,7 @@ from api.apply.owners import (
     parse_owners,
     stored_owners,
 )
-from api.apply.schema import atom_of
+from api.apply.schema import atom_of, kind_atom
 from api.apply.sets import (
     EMPTY,
     FieldSet,
@@ -64,9 +64,9 @@ def track_create(kind: Kind, new: JsonObject, writer: Writer) -> None:
     ``new`` is defaulted, before admission. Cost: see benchmarks/bench_apply.py.
     """
     if new["metadata"].get("managedFields"):
-        _track(kind, zero_object(kind.type_name), new, writer)
+        _track(kind, zero_object(kind), new, writer)
         return
-    compared = compare(atom_of(kind.type_name), zero_object(kind.type_name), new)
+    compared = compare(kind_atom(kind), zero_object(kind), new)
     fields = difference(compared.taken, SYSTEM_FIELDS)
     ignored = reset_fields(kind, writer.subresource)
     if ignored:
@@ -120,7 +120,7 @@ def _track(kind: Kind, live: JsonObject, new: JsonObject, writer: Writer) -> Non
     if not owners:
         return
     ignored = reset_fields(kind, writer.subresource)
-    compared = compare(atom_of(kind.type_name), live, new).without(ignored)
+    compared = compare(kind_atom(kind), live, new).without(ignored)
     mine = (writer.manager, UPDATE, kind.api_version, writer.subresource)
     settle(owners, compared, mine)
     take(kind, owners, compared, writer)
@@ -170,7 +170,14 @@ def _owners_before(live: JsonObject, new: JsonObject, subresource: str) -> Owner
     return owners or stored_owners(stored)
 
 
-@cache
-def zero_object(type_name: str) -> JsonObject:
+def zero_object(kind: Kind) -> JsonObject:
     """The object of which nothing is set yet. Read only."""
+    return _EMPTY if kind.custom is not None else _zero_of_type(kind.type_name)
+
+
+_EMPTY: JsonObject = {"metadata": {}}
+
+
+@cache
+def _zero_of_type(type_name: str) -> JsonObject:
     return {"metadata": {}, **zero_of(type_name)}

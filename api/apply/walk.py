@@ -95,10 +95,10 @@ def whole(atom: Atom, value: Any) -> FieldSet:
             item = items[element]
             node[element] = LEAF if type(item) is Several else whole(atom.item, item)
         return node
-    fields, item_atom = atom.fields, atom.item
+    fields, item_atom, rest = atom.fields, atom.item, atom.rest
     is_struct = atom.shape == STRUCT
     for name in sorted(value):
-        child = fields.get(name) if is_struct else item_atom
+        child = fields.get(name, rest) if is_struct else item_atom
         if child is not None:
             node["f:" + name] = LEAF if child.leaf else whole(child, value[name])
     return node
@@ -120,7 +120,7 @@ def _compare_maps(
         before, after = old.get(name), new.get(name)
         if before == after and (name in old) is (name in new):
             continue
-        child = atom.fields.get(name) if is_struct else atom.item
+        child = atom.fields.get(name, atom.rest) if is_struct else atom.item
         if child is None:
             continue
         element = "f:" + name

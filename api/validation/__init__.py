@@ -16,6 +16,7 @@ from api.validation import (
     access,
     batch,
     cluster,
+    definitions,
     networking,
     nodes,
     pods,
@@ -103,6 +104,10 @@ _CHECKS: Mapping[str, tuple[Check, UpdateCheck]] = {
         access.check_cluster_role_binding,
         access.check_cluster_role_binding_update,
     ),
+    "apiextensions.k8s.io/customresourcedefinitions": (
+        definitions.check_definition,
+        definitions.check_definition_update,
+    ),
 }
 """Checks by kind; what has none of its own is checked by the field table."""
 
@@ -112,6 +117,8 @@ _METADATA_TWICE = ("pods", "nodes", "services", "namespaces", "configmaps", "ser
 
 def validate_create(kind: Kind, obj: JsonObject) -> list[Cause]:
     """Causes against a new object. Cost: about 10 µs for a pod without faults."""
+    if kind.custom is not None:
+        return kind.custom.validate_create(kind, obj)
     causes: list[Cause] = []
     check_metadata(causes, kind.key, obj, kind.namespaced)
     _CHECKS[kind.key][0](causes, obj)
@@ -120,6 +127,8 @@ def validate_create(kind: Kind, obj: JsonObject) -> list[Cause]:
 
 def validate_update(kind: Kind, new: JsonObject, old: JsonObject) -> list[Cause]:
     """Causes against replacing ``old`` by ``new``, of the same name."""
+    if kind.custom is not None:
+        return kind.custom.validate_update(kind, new, old)
     causes = validate_status_update(kind, new, old)
     if causes and kind.key in _METADATA_TWICE:
         check_metadata(causes, kind.key, new, kind.namespaced)
@@ -128,7 +137,9 @@ def validate_update(kind: Kind, new: JsonObject, old: JsonObject) -> list[Cause]
 
 
 def validate_status_update(kind: Kind, new: JsonObject, old: JsonObject) -> list[Cause]:
-    """Causes against new metadata with the status. The status itself is not judged."""
+    """Causes against new metadata with the status. Only a custom kind's status is judged."""
+    if kind.custom is not None:
+        return kind.custom.validate_status(kind, new, old)
     causes: list[Cause] = []
     check_metadata(causes, kind.key, new, kind.namespaced)
     check_metadata_update(causes, new, old)

@@ -10,7 +10,7 @@ from api.calls import APPLY_PATCH
 from api.core import JsonObject
 from api.errors import AlreadyExists, BadRequest, Conflict, NotFound, NotImplemented501, PlainError
 from api.kinds import Kind
-from api.structure import check_structure
+from api.structure import check_kind
 from apiserver.change import change, latest
 from apiserver.options import ApplyOptions, apply_options
 from apiserver.ownership import writer_of
@@ -84,7 +84,7 @@ def _exists(registry: Registry, request: Request) -> Generator[Ask, Any, bool]:
 
 def _check(kind: Kind, request: Request, new: JsonObject) -> None:
     """What came of the merge must be an object of the kind and of this URL."""
-    found = check_structure(kind.type_name, new)
+    found = check_kind(kind, new)
     if found.error is not None:
         raise PlainError(f"failed to convert new object ({request.name}): {found.error}")
     check_identity(request, new)

@@ -17,6 +17,7 @@ from api.times import parse_time, rfc3339
 from apiserver.answers import answer_of_object, success_status
 from apiserver.bodies import decode_options
 from apiserver.change import latest
+from apiserver.customs import DEFINITIONS
 from apiserver.forms import ListMeta, list_bytes, shaped_list
 from apiserver.messages import Answer
 from apiserver.options import DeleteOptions, delete_options
@@ -27,6 +28,8 @@ from apiserver.storefail import raise_if_failed
 from apiserver.written import answer_of_write
 
 ORPHAN = "orphan"
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+"""Finalizer of a definition whose objects have to go first."""
 FOREGROUND = "foregroundDeletion"
 _KEPT_NAMESPACES = ("default", "kube-system", "kube-public")
 """Source: plugin/pkg/admission/namespace/lifecycle/admission.go."""
@@ -173,6 +176,8 @@ def _mark(kind: Kind, obj: JsonObject, options: DeleteOptions, now_ns: int) -> b
         meta.pop("finalizers", None)
     if kind.key == "namespaces":
         return _mark_namespace(obj, now_ns) or changed
+    if kind.key == DEFINITIONS:
+        return _mark_definition(obj, now_ns) or changed
     grace = _grace(kind, obj, options)
     if "deletionTimestamp" not in meta:
         if kind.key != "pods" and not finalizers:
@@ -196,6 +201,29 @@ def _mark_namespace(obj: JsonObject, now_ns: int) -> bool:
         return False
     obj["metadata"]["deletionTimestamp"] = rfc3339(now_ns)
     obj.setdefault("status", {})["phase"] = "Terminating"
+    return True
+
+
+def _mark_definition(obj: JsonObject, now_ns: int) -> bool:
+    """A definition waits until its objects are gone.
+
+    Source: apiextensions-apiserver/pkg/registry/customresourcedefinition/etcd.go, REST.Delete."""
+    meta, status = obj["metadata"], obj["status"]
+    if "deletionTimestamp" in meta:
+        return False
+    meta["deletionTimestamp"] = rfc3339(now_ns)
+    meta["finalizers"] = [*(meta.get("finalizers") or []), CLEANUP]
+    kept = [one for one in status.get("conditions") or () if one["type"] != "Terminating"]
+    terminating = {
+        "type": "Terminating",
+        "status": "True",
+        "lastTransitionTime": rfc3339(now_ns),
+        "reason": "InstanceDeletionPending",
+        "message": (
+            "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon"
+        ),
+    }
+    status["conditions"] = [*kept, terminating]
     return True
 
 
@@ -247,7 +275,7 @@ def delete_collection(registry: Registry, request: Request) -> Verb:
     options, _ = _by_kind(kind, options)
     query = request.options
     selection = selection_of(
-        kind.key, request.namespace, query.get("labelSelector", ""), query.get("fieldSelector", "")
+        kind, request.namespace, query.get("labelSelector", ""), query.get("fieldSelector", "")
     )
     yield FreshAsk(registry.group(kind))
     cache = registry.cache(kind)

@@ -107,7 +107,7 @@ def list_objects(registry: Registry, request: Request) -> Verb:
     check_list_options(query)
     check_include(request)
     selection = selection_of(
-        kind.key, request.namespace, query.get("labelSelector", ""), query.get("fieldSelector", "")
+        kind, request.namespace, query.get("labelSelector", ""), query.get("fieldSelector", "")
     )
     cache = registry.cache(kind)
     page = _page_of(cache, request)

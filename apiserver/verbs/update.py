@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-import orjson
-
 from api.apply import track_update
 from api.core import JsonObject
 from api.defaulting import set_defaults
@@ -11,9 +9,10 @@ from api.errors import BadRequest, Cause, Conflict, Invalid, PlainError
 from api.kinds import Kind
 from api.lifecycle import prepare_approval, prepare_status_update, prepare_update
 from api.storage import GET
-from api.validation import validate_update
+from api.validation import validate_status_update, validate_update
 from apiserver.bodies import check_patched, decode_object
 from apiserver.change import change
+from apiserver.customs import DEFINITIONS
 from apiserver.options import WriteOptions, write_options
 from apiserver.ownership import keep_times, writer_of
 from apiserver.patching import patch_of
@@ -25,7 +24,11 @@ from apiserver.written import answer_of_write
 
 _CREATED_BY_UPDATE = ("coordination.k8s.io/leases", "events", "services")
 """PUT of a missing object creates it. Source: AllowCreateOnUpdate in pkg/registry/*/strategy.go."""
-_NEEDS_REVISION = ("coordination.k8s.io/leases", "serviceaccounts")
+_NEEDS_REVISION = (
+    "coordination.k8s.io/leases",
+    "serviceaccounts",
+    "apiextensions.k8s.io/customresourcedefinitions",
+)
 """PUT without resourceVersion is refused. Source: AllowUnconditionalUpdate, the same files."""
 
 
@@ -55,9 +58,9 @@ def update(registry: Registry, request: Request) -> Verb:
         check_identity(request, new)
         check_preconditions(kind, request.name, new["metadata"], record)
         revision = new["metadata"].get("resourceVersion")
-        if not revision and kind.key in _NEEDS_REVISION:
+        if not revision and (kind.custom is not None or kind.key in _NEEDS_REVISION):
             cause = Cause.invalid("metadata.resourceVersion", 0, "must be specified for an update")
-            raise Invalid(kind.qualified, request.name, [cause])
+            raise Invalid(kind.qualified_resource, request.name, [cause])
         return next_state(registry, request, new, old)
 
     changed = yield from change(
@@ -93,7 +96,7 @@ def _patcher(
     kind = request.kind
 
     def make(record: Record, old: JsonObject) -> JsonObject:
-        doc: JsonObject = orjson.loads(record.value)
+        doc = record.parsed(kind)
         doc["metadata"]["resourceVersion"] = str(record.revision)
         new = apply(doc)
         warnings[:] = check_patched(kind, new, options.field_validation)
@@ -135,7 +138,10 @@ def next_state(
         prepare_update(kind, new, old)
         if kind.key == "services":
             registry.addresses.allocate(new, old, registry.now_ns)
-    causes = validate_update(kind, new, old)
+    judge = validate_update
+    if request.subresource == "status" and (kind.custom is not None or kind.key == DEFINITIONS):
+        judge = validate_status_update
+    causes = judge(kind, new, old)
     if causes:
         raise Invalid(kind.qualified, request.name, causes)
     keep_times(new, old)

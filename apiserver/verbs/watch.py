@@ -68,7 +68,7 @@ def frame_watch(registry: Registry, request: Request, revision: int) -> Opening:
 def _watcher(request: Request, cache: ResourceCache) -> Watcher:
     query = request.options
     selection = selection_of(
-        request.kind.key,
+        request.kind,
         request.namespace,
         query.get("labelSelector", ""),
         query.get("fieldSelector", ""),

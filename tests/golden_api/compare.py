@@ -14,12 +14,13 @@ _PLACEHOLDERS = {
     "<nodePort>": r"3[0-2]\d{3}",
     "<rand>": r"[a-z0-9]+",
     "<age>": r"[0-9a-z<>]+",
+    "<hash>": r"[A-Za-z0-9+/]{11}=",
     "<server>": r"[A-Za-z0-9.\[\]-]+:\d+",
     "<rv-bookmark>": r"[1-9]\d*",
 }
 _DUMP = re.compile(r"\s*(?:&|\*)?[a-z0-9]+\.[A-Z]\w+\{|\n")
 _MARK = re.compile(
-    r"<(?:uid|time|rv|continue|clusterIP|nodePort|rand|age|server|rv-bookmark|rv\d+)>"
+    r"<(?:uid|time|rv|continue|clusterIP|nodePort|rand|age|hash|server|rv-bookmark|rv\d+)>"
 )
 
 

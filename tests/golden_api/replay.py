@@ -276,7 +276,8 @@ def _is_served(path: str) -> bool:
     if target is None or target.resource == "bindings":
         return True
     key = f"{target.group}/{target.resource}" if target.group else target.resource
-    return key in SERVED
+    # A group named after the case is that of its own custom resources.
+    return key in SERVED or target.group.startswith("ns.")
 
 
 def _dumped(body: Any) -> bytes:
