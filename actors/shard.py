@@ -52,7 +52,18 @@ class WatchSink(Protocol):
     def end(self, reason: str) -> None: ...
 
 
-async def open_shard(path: str, settings: StoreSettings) -> "Shard":
+FanOut = Callable[[Mapping[int, Any], Sequence[Any], int], Sequence[int]]
+"""Sends one body to many sinks, by number; returns the numbers of those too far behind."""
+
+
+def one_by_one(
+    sinks: Mapping[int, WatchSink], events: Sequence[Any], watermark: int
+) -> Sequence[int]:
+    """The fan-out of sinks that have nothing in common."""
+    return [number for number, sink in sinks.items() if not sink.send(events, watermark)]
+
+
+async def open_shard(path: str, settings: StoreSettings, fan_out: FanOut = one_by_one) -> "Shard":
     """Recover a shard from its directory. DirectoryError, JournalError for a directory that cannot
     be used."""
     directory = LogDirectory.open(path, settings.shard)
@@ -63,7 +74,7 @@ async def open_shard(path: str, settings: StoreSettings) -> "Shard":
                 f"{directory.path} holds a log that durability none cannot continue"
             )
         core = await asyncio.to_thread(recovered_core, settings, found)
-        return Shard(core, directory)
+        return Shard(core, directory, fan_out)
     except BaseException:
         directory.close()
         raise
@@ -72,7 +83,7 @@ async def open_shard(path: str, settings: StoreSettings) -> "Shard":
 class Shard:
     """A running shard. Everything that arrives in one turn of the loop is one step of the core."""
 
-    def __init__(self, core: StoreCore, directory: LogDirectory) -> None:
+    def __init__(self, core: StoreCore, directory: LogDirectory, fan_out: FanOut) -> None:
         durability: Any = core.settings.durability
         self.core = core
         self._directory = directory
@@ -89,8 +100,11 @@ class Shard:
         self._last_call = 0
         self._reply_to: dict[int, ReplyTo] = {}
         self._sinks: dict[int, WatchSink] = {}
+        self._fan_out = fan_out
         self._last_watcher = 0
         self._slow_steps = 0
+        self._wrote = False
+        """The journal wrote on this thread, and ``_events`` has its report."""
         self._stopped = False
         self._turns = Turns(self._step, self._now_ns)
         self._turns.wake()
@@ -194,17 +208,22 @@ class Shard:
     def _step(self, now_ns: int) -> int | None:
         try:
             self._step_once(now_ns)
+            if self._wrote:
+                # What was written here and now is answered in the same turn.
+                self._wrote = False
+                self._step_once(self._now_ns())
         # The supervisor's edge: a step that was left half-way must not be followed by another.
         except Exception as bug:
             end_program(bug)
+        if self._events:
+            self._turns.wake()
         return self.core.next_wakeup_ns()
 
     def _step_once(self, now_ns: int) -> None:
-        events = self._events
         if self._calls:
-            events.append(RequestsArrived(self._calls, self._batches))
+            self._events.append(RequestsArrived(self._calls, self._batches))
             self._calls, self._batches = [], []
-        self._events = []
+        events, self._events = self._events, []
         for effect in self.core.step(events, now_ns):
             self._carry_out(effect)
         if self._now_ns() - now_ns > SLOW_STEP_NS:
@@ -219,10 +238,12 @@ class Shard:
             case Append():
                 written = self.journal.append(effect)
                 if written is not None:
-                    self._take(written)
-            case SendWatchFrames(watcher=watcher, events=events, watermark=watermark):
-                sink = self._sinks.get(watcher)
-                if sink is not None and not sink.send(events, watermark):
+                    self._events.append(written)
+                    self._wrote = True
+            case SendWatchFrames(watchers=watchers, events=events, watermark=watermark):
+                sinks = self._sinks
+                readers = {number: sinks[number] for number in watchers if number in sinks}
+                for watcher in self._fan_out(readers, events, watermark):
                     self._take(WatchFellBehind(watcher))
             case EndWatch(watcher=watcher, reason=reason):
                 sink = self._sinks.pop(watcher, None)

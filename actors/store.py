@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from actors.net import FrameServer, PeerError, ServerStream
+from actors.net import FrameServer, PeerError, ServerStream, send_to_all
 from actors.plan import StoreConfig
 from actors.program import Resolve
 from actors.shard import Shard, open_shard
@@ -19,7 +19,7 @@ async def start(config: StoreConfig, resolve: Resolve) -> "Store":
         retain_ns=int(config.retain_revisions_s * 1e9),
         epoch_ns=config.security.created_ns,
     )
-    store = Store(await open_shard(config.directory, settings))
+    store = Store(await open_shard(config.directory, settings, send_frames))
     try:
         await store.listen(config)
     except BaseException:
@@ -31,18 +31,30 @@ async def start(config: StoreConfig, resolve: Resolve) -> "Store":
 class FrameSink:
     """A watch whose reader is the other end of a frame stream."""
 
-    __slots__ = ("_ended", "_stream")
+    __slots__ = ("_ended", "stream")
 
     def __init__(self, stream: ServerStream, ended: Callable[[ServerStream], None]) -> None:
-        self._stream = stream
+        self.stream = stream
         self._ended = ended
 
     def send(self, events: Sequence[Any], watermark: int) -> bool:
-        return self._stream.send((events, watermark))
+        return self.stream.send((events, watermark))
 
     def end(self, reason: str) -> None:
-        self._ended(self._stream)
-        self._stream.end(reason)
+        self._ended(self.stream)
+        self.stream.end(reason)
+
+
+def send_frames(
+    sinks: Mapping[int, FrameSink], events: Sequence[Any], watermark: int
+) -> Sequence[int]:
+    """One body for many streams: see ``actors.net.server.send_to_all``."""
+    streams = [sink.stream for sink in sinks.values()]
+    if len(streams) == 1:
+        sent = streams[0].send((events, watermark))
+        return () if sent else list(sinks)
+    behind = dict.fromkeys(send_to_all(streams, (events, watermark)))
+    return [number for number, sink in sinks.items() if sink.stream in behind] if behind else ()
 
 
 class Store:

@@ -3,14 +3,23 @@
 A frame is a msgpack array ``[version, kind, stream, deadline_ns, trace, epoch, credit, body]``
 after its length in four big-endian bytes. Frames are bounded in both directions, so a hostile or
 broken peer costs at most ``max_bytes`` of memory.
+
+What many calls or streams have in common is said once (ADR 14):
+
+    CALL   stream: number of the first call   body: [body, ...] of calls numbered one by one
+    REPLY  stream: 0                          body: [[number, ...], [body, ...]]
+    ITEMS  stream: 0                          body: [[stream, ...], body] for all of these
+
+That the bodies of these three have this shape is checked here; what calls and items say is not.
 """
 
 import struct
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgpack
 
-FRAME_VERSION = 1
+FRAME_VERSION = 2
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 """Default bound of a frame without its length: room for a batch of 3 MiB objects."""
 HEADER_BYTES = 4
@@ -29,9 +38,11 @@ HEADER_BYTES = 4
     CREDIT,
     PING,
     PONG,
-) = range(13)
+    ITEMS,
+) = range(14)
 """Kinds of frames. HELLO, WELCOME and REFUSED are the handshake; CALL is answered by REPLY or
-ERROR; OPEN starts a stream of ITEMs that the server ENDs or the client CLOSEs."""
+ERROR; OPEN starts a stream of ITEM and ITEMS that the server ENDs or the client CLOSEs."""
+BATCHES = (CALL, REPLY, ITEMS)
 KIND_NAMES = (
     "HELLO",
     "WELCOME",
@@ -46,10 +57,13 @@ KIND_NAMES = (
     "CREDIT",
     "PING",
     "PONG",
+    "ITEMS",
 )
 
 _LENGTH = struct.Struct(">I")
 _FIELDS = 8
+_HEAD_BYTES_MAX = 48
+"""Of a frame that holds bodies packed elsewhere: seven fields and the head of an array."""
 _INT64 = 1 << 63
 
 
@@ -81,17 +95,53 @@ _packer = msgpack.Packer()
 
 def encode(frame: Frame, max_bytes: int = MAX_FRAME_BYTES) -> bytes:
     """The wire form of a frame. FrameError when it is too large or cannot be packed. Cost: 1 µs
-    plus a copy of the body."""
+    plus two copies of the body."""
+    return b"".join(encoded_parts(frame, max_bytes))
+
+
+def encoded_parts(frame: Frame, max_bytes: int = MAX_FRAME_BYTES) -> tuple[bytes, bytes]:
+    """The same as its length and the rest: one copy less."""
     kind, stream, body, deadline_ns, trace, epoch, credit = frame
-    try:
-        packed: bytes = _packer.pack(
-            [FRAME_VERSION, kind, stream, deadline_ns, trace, epoch, credit, body]
-        )
-    except (TypeError, ValueError, OverflowError) as error:
-        raise FrameError(f"body cannot be packed: {error}") from error
+    packed = _packed([FRAME_VERSION, kind, stream, deadline_ns, trace, epoch, credit, body])
     if len(packed) > max_bytes:
         raise FrameError(f"frame of {len(packed)} bytes is over the limit of {max_bytes}")
-    return _LENGTH.pack(len(packed)) + packed
+    return _LENGTH.pack(len(packed)), packed
+
+
+def packed_body(body: object, max_bytes: int = MAX_FRAME_BYTES) -> bytes:
+    """A body for ``encode_calls`` or ``encode_items``. FrameError when no frame can hold it."""
+    packed = _packed(body)
+    if len(packed) + _HEAD_BYTES_MAX > max_bytes:
+        raise FrameError(f"frame of {len(packed)} bytes is over the limit of {max_bytes}")
+    return packed
+
+
+def encode_calls(first: int, bodies: Sequence[bytes], deadline_ns: int) -> bytes:
+    """One frame for the calls ``first``, ``first`` + 1 ..., with their packed bodies. It is as long
+    as the bodies and _HEAD_BYTES_MAX at most."""
+    count: bytes = _packer.pack_array_header(len(bodies))
+    return _framed(CALL, first, deadline_ns, (count, *bodies))
+
+
+def encode_items(streams: Sequence[int], body: bytes) -> bytes:
+    """One frame that brings one packed body to many streams."""
+    return _framed(ITEMS, 0, 0, (b"\x92", _packed(streams), body))
+
+
+def _framed(kind: int, stream: int, deadline_ns: int, body: Sequence[bytes]) -> bytes:
+    """A frame whose body is packed already, in parts."""
+    head = _packed([FRAME_VERSION, kind, stream, deadline_ns, None, 0, 0])
+    # The head is an array of 7: with the body behind it, it is one of 8.
+    parts = [b"\x98", head[1:], *body]
+    return b"".join([_LENGTH.pack(sum(map(len, parts))), *parts])
+
+
+def _packed(value: object) -> bytes:
+    try:
+        packed: bytes = _packer.pack(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise FrameError(f"body cannot be packed: {error}") from error
+    return packed
 
 
 class FrameDecoder:
@@ -139,15 +189,16 @@ class FrameDecoder:
     def _split(self, data: bytes) -> list[Frame]:
         frames = []
         at, end = 0, len(data)
+        view = memoryview(data)
         while end - at >= HEADER_BYTES:
             start = at + HEADER_BYTES
             length = self._length(data, at)
             if end - start < length:
                 break
             at = start + length
-            frames.append(_parse(data[start:at]))
+            frames.append(_parse(view[start:at]))
         if at < end:
-            self._rest += data[at:]
+            self._rest += view[at:]
         return frames
 
     def _has_frame(self) -> bool:
@@ -161,7 +212,17 @@ class FrameDecoder:
         return length
 
 
-def _parse(packed: bytes) -> Frame:
+def _is_batch(kind: int, body: Any) -> bool:
+    if type(body) is not list:
+        return False
+    if kind == CALL:
+        return True
+    if len(body) != 2 or type(body[0]) is not list or not set(map(type, body[0])) <= {int}:
+        return False
+    return kind == ITEMS or (type(body[1]) is list and len(body[0]) == len(body[1]))
+
+
+def _parse(packed: memoryview) -> Frame:
     try:
         fields = msgpack.unpackb(packed)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
@@ -178,4 +239,6 @@ def _parse(packed: bytes) -> Frame:
         raise FrameError(f"malformed frame: unknown kind {kind}")
     if trace is not None and type(trace) is not bytes:
         raise FrameError("malformed frame: the trace id is neither bytes nor nil")
+    if kind in BATCHES and not _is_batch(kind, body):
+        raise FrameError(f"malformed frame: not the body of {KIND_NAMES[kind]}")
     return Frame(kind, stream, body, deadline_ns, trace, epoch, credit)

@@ -1,207 +1,228 @@
-"""What one shard of the store costs: the program in its own process, the loader in another.
+"""What a shard of the store costs, and what a real etcd costs for the same, row by row in turns.
 
-    python benchmarks/bench_store.py [--durability fsync buffered none] [--seconds 3]
+    python -m benchmarks.bench_store [--seconds 1.5] [--full]
 
-Key 48 bytes, value 1,024 bytes. A row is one kind of request with so many in flight, each in a
-frame of its own: rate, latency as the loader saw it, CPU of the store and of the loader a request.
+Key 48 bytes, value 1,024. Servers have processes of their own and keep their data under the current
+directory. Ours is loaded over frames by this process, a Python client; etcd (Debian's, from PATH)
+and our own gRPC door by etcdload/, a Go program with the official client. A row is one kind of
+request with so many in flight over so many connections. Server and loader: microseconds of CPU an
+operation (an event, for watches); cores: both together, and a rate only means the server's while
+they are below 1.7. ``--full`` adds 1,000,000 keys: fill, memory, restart, ranges.
 """
 
 import argparse
-import asyncio
-import gc
-import multiprocessing
-import resource
+import os
+import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from multiprocessing.connection import Connection
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import uvloop
+from benchmarks.bench_store_load import (
+    KEY_BYTES,
+    PREFIX,
+    Case,
+    Result,
+    build_tool,
+    fill_by_frames,
+    grpc_arguments,
+    load_by_frames,
+    load_by_grpc,
+)
+from benchmarks.bench_store_servers import (
+    ETCD,
+    Server,
+    Shards,
+    door,
+    real_etcd,
+    resident_bytes,
+)
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from actors.clock import settle_gc
-from actors.net import FrameClient
-from actors.plan import Durability, Security, StoreConfig
-from actors.store import start
-
-SECURITY = Security("bench", "bench-token", "")
-VALUE = bytes(1024)
-HEADER = bytes(40)
-CONNECTIONS = 4
-Request = tuple[object, ...]
-
-
-def cpu_s() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-
-
-def serve(pipe: Connection, directory: str, durability: Durability) -> None:
-    """The process of the store: answers "cpu" until told to stop."""
-
-    async def unused(name: str) -> str:
-        raise AssertionError(name)
-
-    async def main() -> None:
-        config = StoreConfig(0, directory, SECURITY, durability)
-        store = await start(config, unused)
-        settle_gc()
-        pipe.send(store.address)
-        loop = asyncio.get_running_loop()
-        while await loop.run_in_executor(None, pipe.recv) == "cpu":
-            pipe.send((cpu_s(), store.gauges()))
-        await store.stop()
-
-    uvloop.run(main())
+PUTS = (
+    Case("put", "put", 1, 1, bar_us=72),
+    Case("put", "put", 100, 10, bar_us=13),
+    Case("put", "put", 1000, 100, bar_us=13),
+)
+CASES = (
+    *PUTS,
+    Case("create (CAS)", "create", 100, 10),
+    Case("lease update", "put", 1000, 1, keys=1000, value_bytes=300),
+    Case("get", "get", 100, 10),
+    Case("range 10,000", "range", 1, 1),
+    Case("watch, events", "watch", 4, 100),
+)
+KEYS = 50_000
+FULL_KEYS = 1_000_000
+CORES_MAX = 1.7
+HEAD = (
+    f"{'request':<15}{'in flight':>9}  {'server':<22}{'per s':>9}{'p50 ms':>9}{'p99 ms':>9}"
+    f"{'server µs':>10}{'loader µs':>10}{'cores':>6}"
+)
 
 
-class Loader:
-    """Sends one request a frame over a few connections and measures."""
+class Bench:
+    """The servers under test, by name, and how long each row runs."""
 
-    def __init__(self, address: str, pipe: Connection) -> None:
-        self._pipe = pipe
+    def __init__(self, directory: Path, seconds: float, tool: str | None) -> None:
+        self._seconds = seconds
+        self._tool = tool
+        self._created = 10_000_000
+        self.fsync = Shards(directory, "fsync")
+        self.buffered = Shards(directory, "buffered")
+        self.none = Shards(directory, "none")
+        self.two = Shards(directory, "fsync", count=2)
+        self.etcd = real_etcd(directory) if tool and ETCD else None
+        self.door = door(directory) if tool else None
 
-        async def resolve(name: str) -> str:
-            return address
+    def row(self, name: str, server: Server, case: Case) -> Result:
+        self._created += 1_000_000
+        if isinstance(server, Shards):
+            result = load_by_frames(server, case, self._seconds, self._created)
+        else:
+            assert self._tool is not None
+            words = grpc_arguments(case, self._seconds, self._created)
+            result = load_by_grpc(self._tool, server, case.mode, words)
+        show(name, case, result)
+        return result
 
-        self._clients = [
-            FrameClient("store-0", SECURITY, resolve, f"bench-{n}") for n in range(CONNECTIONS)
-        ]
+    def fill(self, server: Server, keys: int) -> float:
+        """Seconds for putting keys 0 to ``keys``."""
+        if isinstance(server, Shards):
+            return fill_by_frames(server, keys, 1024)
+        assert self._tool is not None
+        case = Case("fill", "fill", 1000, 100, keys=keys)
+        return load_by_grpc(self._tool, server, "fill", grpc_arguments(case, 0, 0)).seconds
 
-    def store_cpu(self) -> tuple[float, dict[str, float]]:
-        self._pipe.send("cpu")
-        answer: tuple[float, dict[str, float]] = self._pipe.recv()
-        return answer
+    def beside(self, cases: Sequence[Case]) -> None:
+        """Ours and etcd in turns, with fsync."""
+        for server in (self.fsync, self.etcd):
+            if server is not None:
+                server.start()
+                self.fill(server, KEYS)
+        for case in cases:
+            ours = self.row("ours, fsync", self.fsync, case)
+            if self.etcd is not None:
+                theirs = self.row("etcd, fsync", self.etcd, case)
+                verdict(case, ours, theirs)
+        for server in (self.fsync, self.etcd):
+            if server is not None:
+                server.stop()
 
-    async def load(self, requests: Sequence[Request]) -> None:
-        """One call with many requests."""
-        replies = await self._clients[0].call(("store", requests), timeout_s=60)
-        assert all(reply[0] == 0 for reply in replies)
-
-    async def measure(
-        self, name: str, in_flight: int, seconds: float, request: Callable[[int], Request]
-    ) -> None:
-        latencies: list[float] = []
-        number = 0
-        clients = self._clients
-        loop = asyncio.get_running_loop()
-        done = loop.create_future()
-        open_calls = 0
-        clock = time.perf_counter
-
-        def send() -> None:
-            nonlocal number, open_calls
-            number += 1
-            open_calls += 1
-            begun = clock()
-            future = clients[number % CONNECTIONS].send(("store", [request(number)]))
-            future.add_done_callback(lambda future: finish(future, begun))
-
-        def finish(future: asyncio.Future[Any], begun: float) -> None:
-            nonlocal open_calls
-            assert future.result()[0][0] == 0, future.result()
-            open_calls -= 1
-            now = clock()
-            latencies.append(now - begun)
-            if now < deadline:
-                send()
-            elif not open_calls:
-                done.set_result(None)
-
-        store_before, gauges_before = self.store_cpu()
-        own_before, begun = cpu_s(), clock()
-        deadline = begun + seconds
-        for _ in range(in_flight):
-            send()
-        await done
-        elapsed, own = clock() - begun, cpu_s() - own_before
-        store_after, gauges = self.store_cpu()
-        latencies.sort()
-        count = len(latencies)
-        syncs = gauges["fsyncs"] - gauges_before["fsyncs"]
-        print(
-            f"{name:<22}{in_flight:>6}{count / elapsed:>10,.0f}/s"
-            f"{latencies[count // 2] * 1e3:>9.2f}{latencies[count * 99 // 100] * 1e3:>9.2f} ms"
-            f"{(store_after - store_before) / count * 1e6:>9.1f}{own / count * 1e6:>9.1f} µs"
-            f"{count / syncs if syncs > 1 else 0:>8.0f}",
-            flush=True,
+    def others(self) -> None:
+        """Arms without a multiple: weaker durability, two shards, our gRPC door."""
+        arms: tuple[tuple[str, Server | None, Sequence[Case]], ...] = (
+            ("ours, buffered", self.buffered, PUTS),
+            ("ours, none", self.none, PUTS),
+            ("ours, fsync, 2 shards", self.two, PUTS[1:]),
+            ("ours, gRPC door, fsync", self.door, CASES),
         )
+        for name, server, cases in arms:
+            if server is None:
+                continue
+            server.start()
+            self.fill(server, KEYS)
+            for case in cases:
+                self.row(name, server, case)
+            server.stop()
 
-    async def close(self) -> None:
-        for client in self._clients:
-            await client.close()
+    def full(self) -> None:
+        """1,000,000 keys of 1 KiB: fill, memory, a range, restart to the first read."""
+        ranged = replace(CASES[6], keys=FULL_KEYS)
+        assert ranged.mode == "range"
+        for name, server in (("ours, fsync", self.fsync), ("etcd, fsync", self.etcd)):
+            if server is None:
+                continue
+            server.start()
+            rate = FULL_KEYS / self.fill(server, FULL_KEYS)
+            self.row(name, server, ranged)
+            resident = resident_bytes(server.pids) / 1e9
+            own = resident_bytes(server.pids, "RssAnon") / 1e9
+            server.stop()
+            begun = time.perf_counter()
+            server.start()
+            self.first_read(server)
+            restart_s = time.perf_counter() - begun
+            after = resident_bytes(server.pids) / 1e9
+            print(
+                f"{FULL_KEYS:,} keys, {name}: fill {rate:,.0f}/s; resident {resident:.2f} GB"
+                f" ({own:.2f} without mapped files), {after:.2f} after restart; start to first"
+                f" read {restart_s:.1f} s",
+                flush=True,
+            )
+            server.stop()
 
-
-def key(number: int) -> bytes:
-    return b"/registry/pods/bench/%027d" % number
-
-
-def put(number: int) -> Request:
-    return ("put", key(number % 50_000), HEADER, VALUE, -1, 0)
-
-
-async def rows(loader: Loader, durability: str, seconds: float) -> None:
-    created = 1_000_000
-
-    def create(number: int) -> Request:
-        nonlocal created
-        created += 1
-        return ("put", key(created), HEADER, VALUE, 0, 0)
-
-    for first in range(1, 50_001, 1000):
-        await loader.load([put(number) for number in range(first, first + 1000)])
-    for in_flight in (1, 100, 1000):
-        await loader.measure(f"put {durability}", in_flight, seconds, put)
-    if durability != "fsync":
-        return
-    await loader.measure("create (CAS)", 100, seconds, create)
-    await loader.measure("get", 100, seconds, lambda n: ("get", key(n * 7919 % 50_000), 0))
-    prefix = b"/registry/pods/bench/"
-    await loader.measure(
-        "range 10,000 of 50,000",
-        1,
-        seconds,
-        lambda n: ("range", prefix, prefix + b"\xff", 0, 10_000, 0),
-    )
-    await loader.measure(
-        "range 500 of 50,000", 4, seconds, lambda n: ("range", prefix, prefix + b"\xff", 0, 500, 0)
-    )
-
-
-def run(durability: Durability, seconds: float) -> None:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as directory:
-        process = context.Process(target=serve, args=(theirs, directory, durability))
-        process.start()
-        address = ours.recv()
-
-        async def main() -> None:
-            loader = Loader(address, ours)
-            await rows(loader, durability, seconds)
-            await loader.close()
-
-        gc.freeze()
-        uvloop.run(main())
-        ours.send("stop")
-        process.join()
+    def first_read(self, server: Server) -> None:
+        case = Case("get", "get", 1, 1)
+        if isinstance(server, Shards):
+            load_by_frames(server, case, 0, 0)
+        else:
+            assert self._tool is not None
+            load_by_grpc(self._tool, server, "get", grpc_arguments(case, 0.001, 0))
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--durability", nargs="+", default=["fsync", "buffered", "none"])
-    parser.add_argument("--seconds", type=float, default=3.0)
-    chosen = parser.parse_args(arguments)
+def show(name: str, case: Case, result: Result) -> None:
+    cores = (result.server_cpu_s + result.loader_cpu_s) / result.seconds
     print(
-        f"{'request':<22}{'flight':>6}{'rate':>12}{'p50':>9}{'p99':>12}"
-        f"{'store':>9}{'loader':>12}{'a sync':>8}"
+        f"{case.name:<15}{case.in_flight:>9}  {name:<22}{result.count / result.seconds:>9,.0f}"
+        f"{result.p50_s * 1e3:>9.2f}{result.p99_s * 1e3:>9.2f}"
+        f"{result.server_us:>10.1f}{result.loader_us:>10.1f}{cores:>6.2f}"
+        f"{'' if cores < CORES_MAX else '  (no rate: the machine is full)'}",
+        flush=True,
     )
-    for durability in chosen.durability:
-        run(durability, chosen.seconds)
+
+
+def verdict(case: Case, ours: Result, theirs: Result) -> None:
+    """How much less CPU than etcd, and whether that is what is wanted."""
+    multiple = theirs.server_us / ours.server_us
+    held = ours.server_us <= case.bar_us if case.bar_us else multiple >= 4
+    wanted = f"{case.bar_us:.0f} µs" if case.bar_us else "4 times less"
+    print(f"{'':<26}{multiple:.1f} times less CPU; wanted {wanted}: {'yes' if held else 'NO'}")
+
+
+def sync_floor_s(directory: Path, bytes_each: int, count: int) -> float:
+    """The median time of appending so much and waiting for the disk, without any server."""
+    path = directory / "floor"
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    times: list[float] = []
+    for _ in range(count):
+        begun = time.perf_counter()
+        os.write(file, bytes(bytes_each))
+        os.fdatasync(file)
+        times.append(time.perf_counter() - begun)
+    os.close(file)
+    path.unlink()
+    return sorted(times)[count // 2]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=1.5)
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--only", choices=("beside", "others"), help="one half of the table")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
+        directory = Path(name)
+        tool = build_tool(directory)
+        if tool is None:
+            print("NO GO: the rows of etcd and of the gRPC door are SKIPPED", file=sys.stderr)
+        elif ETCD is None:
+            print("NO ETCD (etcd-server): its rows are SKIPPED", file=sys.stderr)
+        bench = Bench(directory, chosen.seconds, tool)
+        floor_ms = sync_floor_s(directory, 1200, 300) * 1e3
+        print(
+            f"keys of {KEY_BYTES} bytes under {PREFIX.decode()}, values of 1,024; an append of 1.2"
+            f" kB and fdatasync take {floor_ms:.2f} ms (median) on this disk\n{HEAD}"
+        )
+        if chosen.only != "others":
+            bench.beside(CASES)
+        if chosen.only != "beside":
+            bench.others()
+        if chosen.full:
+            for used in ("fsync-1-0", "etcd"):
+                shutil.rmtree(directory / used, ignore_errors=True)
+            bench.full()
 
 
 if __name__ == "__main__":

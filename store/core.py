@@ -55,7 +55,7 @@ from store.messages import (
     WatchFellBehind,
     WatchOpened,
 )
-from store.pending import Answers, Call
+from store.pending import ALONE, Answers
 from store.proposals import Proposal, Proposer
 from store.quota import NO_SPACE_TEXT
 from store.reads import RangeRead
@@ -119,7 +119,7 @@ class StoreCore:
             ADOPT: lambda request: self._proposer.adopt(*integers(request, 1)),
             REVOKE: lambda request: self._proposer.revoke(*integers(request, 1)),
         }
-        self._others: dict[str, Callable[[Call, int, StoreRequest], None]] = {
+        self._others: dict[str, Callable[[int, int, StoreRequest], None]] = {
             GET: self._get,
             RANGE: self._range,
             PROMISE: self._promise,
@@ -158,7 +158,6 @@ class StoreCore:
             self._busy = True
         self._notify()
         for read, reply in self.reads.advance(self.ledger.watermark):
-            assert read.call is not None
             self.answers.give(read.call, read.place, reply)
         self._trim()
         return self._orders()
@@ -184,8 +183,11 @@ class StoreCore:
     def _take(self, event: StoreEvent) -> None:
         match event:
             case RequestsArrived(calls=calls, batches=batches):
-                for number, batch in zip(calls, batches, strict=True):
-                    self._call(number, batch)
+                for call, batch in zip(calls, batches, strict=True):
+                    if len(batch) == 1:
+                        self._request(call, ALONE, batch[0])
+                    else:
+                        self._batch(call, batch)
             case Persisted(index=index, log_bytes=log_bytes):
                 self.ledger.persisted(index)
                 self.log_bytes = log_bytes
@@ -216,39 +218,49 @@ class StoreCore:
 
     # Requests.
 
-    def _call(self, number: int, batch: Sequence[StoreRequest]) -> None:
+    def _batch(self, call: int, batch: Sequence[StoreRequest]) -> None:
         if not 0 < len(batch) <= REQUESTS_PER_CALL_MAX:
             message = f"a call holds 1 to {REQUESTS_PER_CALL_MAX} requests"
-            self.answers.give(Call(number, 1, [()]), 0, (INVALID, message))
+            self.answers.give(call, ALONE, (INVALID, message))
             return
-        call = Call(number, len(batch), [()] * len(batch))
+        self.answers.expect(call, len(batch))
         for place, request in enumerate(batch):
-            try:
-                self._request(call, place, request)
-            except Malformed as error:
-                self.answers.give(call, place, (INVALID, str(error)))
+            self._request(call, place, request)
 
-    def _request(self, call: Call, place: int, request: StoreRequest) -> None:
-        if type(request) not in (list, tuple) or not request or type(request[0]) is not str:
-            raise Malformed("a request is an array that begins with its name")
-        write = self._writes.get(request[0])
-        if write is not None:
-            if len(self.ledger.pending.entries) >= PENDING_MAX:
-                raise Malformed("etcdserver: too many requests")
-            if self.ledger.quota.refuses(request):
-                self._refuse_space(call, place)
+    def _request(self, call: int, place: int, request: StoreRequest) -> None:
+        try:
+            if type(request) not in (list, tuple) or not request or type(request[0]) is not str:
+                raise Malformed("a request is an array that begins with its name")
+            write = self._writes.get(request[0])
+            if write is not None:
+                self._write(call, place, request, write)
                 return
-            self.ledger.add(call, place, write(request))
-            return
-        other = self._others.get(request[0])
-        if other is None:
-            raise Malformed(f"unknown request {request[0]!r}")
-        other(call, place, request)
+            other = self._others.get(request[0])
+            if other is None:
+                raise Malformed(f"unknown request {request[0]!r}")
+            other(call, place, request)
+        except Malformed as error:
+            self.answers.give(call, place, (INVALID, str(error)))
 
-    def _get(self, call: Call, place: int, request: StoreRequest) -> None:
+    def _write(
+        self,
+        call: int,
+        place: int,
+        request: StoreRequest,
+        write: Callable[[StoreRequest], Proposal],
+    ) -> None:
+        ledger = self.ledger
+        if len(ledger.pending.entries) >= PENDING_MAX:
+            raise Malformed("etcdserver: too many requests")
+        if ledger.quota.refuses(request):
+            self._refuse_space(call, place)
+        else:
+            ledger.add(call, place, write(request))
+
+    def _get(self, call: int, place: int, request: StoreRequest) -> None:
         self.answers.give(call, place, self.reads.get(request, self.ledger.watermark))
 
-    def _range(self, call: Call, place: int, request: StoreRequest) -> None:
+    def _range(self, call: int, place: int, request: StoreRequest) -> None:
         read = self.reads.range(request, self.ledger.watermark)
         if isinstance(read, RangeRead):
             read.call, read.place = call, place
@@ -256,26 +268,26 @@ class StoreCore:
         else:
             self.answers.give(call, place, read)
 
-    def _promise(self, call: Call, place: int, request: StoreRequest) -> None:
+    def _promise(self, call: int, place: int, request: StoreRequest) -> None:
         (at_least,) = integers(request, 1)
         if self.clock.reaches(at_least) and self.clock.push(at_least) >= at_least:
             self.ledger.promise(call, place, at_least)
         else:
             self.answers.give(call, place, (FUTURE, self.ledger.watermark))
 
-    def _keep_alive(self, call: Call, place: int, request: StoreRequest) -> None:
+    def _keep_alive(self, call: int, place: int, request: StoreRequest) -> None:
         (lease,) = integers(request, 1)
         ttl_s = self.leases.keep_alive(lease, self._now_ns)
         self.answers.give(call, place, (NOT_FOUND,) if ttl_s is None else (OK, ttl_s))
 
-    def _refuse_space(self, call: Call, place: int) -> None:
+    def _refuse_space(self, call: int, place: int) -> None:
         quota = self.ledger.quota
         if not quota.raised:
             quota.raised = True
             self.ledger.add(None, 0, self._proposer.alarm(True))
         self.answers.give(call, place, (NO_SPACE, NO_SPACE_TEXT))
 
-    def _alarm(self, call: Call, place: int, request: StoreRequest) -> None:
+    def _alarm(self, call: int, place: int, request: StoreRequest) -> None:
         (action,) = integers(request, 1)
         if not 0 <= action <= 2:
             raise Malformed("an alarm is asked for (0), raised (1) or cleared (2)")
@@ -284,7 +296,7 @@ class StoreCore:
         else:
             self.answers.give(call, place, (OK, self.ledger.quota.raised))
 
-    def _lease(self, call: Call, place: int, request: StoreRequest) -> None:
+    def _lease(self, call: int, place: int, request: StoreRequest) -> None:
         (lease,) = integers(request, 1)
         held = self.leases.granted.get(lease)
         reply: StoreReply = (NOT_FOUND,)
@@ -293,7 +305,7 @@ class StoreCore:
             reply = (OK, held.ttl_s, remaining_s, list(held.keys))
         self.answers.give(call, place, reply)
 
-    def _leases(self, call: Call, place: int, request: StoreRequest) -> None:
+    def _leases(self, call: int, place: int, request: StoreRequest) -> None:
         integers(request, 0)
         own: list[int] = []
         adopted: list[int] = []
@@ -301,7 +313,7 @@ class StoreCore:
             (own if held.ttl_s else adopted).append(lease)
         self.answers.give(call, place, (OK, own, adopted))
 
-    def _compact_asked(self, call: Call, place: int, request: StoreRequest) -> None:
+    def _compact_asked(self, call: int, place: int, request: StoreRequest) -> None:
         """Logged, so that what was once refused is not readable again after a restart."""
         (revision,) = integers(request, 1)
         compacted = self.keyspace.compact_revision
@@ -312,7 +324,7 @@ class StoreCore:
         else:
             self.ledger.add(call, place, self._proposer.compact(revision))
 
-    def _status(self, call: Call, place: int, request: StoreRequest) -> None:
+    def _status(self, call: int, place: int, request: StoreRequest) -> None:
         status = {
             "shard": self.settings.shard,
             "keys": self.keyspace.live,

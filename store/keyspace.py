@@ -70,30 +70,35 @@ class Keyspace:
         self.size = 0
         """Bytes of all kept versions, as the quota counts them."""
 
-    def apply(self, record: Record) -> Change:
-        """Make one write visible. Its revision is above all before it, or that of its own
-        transaction. Cost: about 1 µs, 2 µs for a new key."""
-        key = record[KEY]
-        previous = self.latest.get(key)
-        self.latest[key] = record
-        self.size += RECORD_BYTES + len(key) + len(record[HEADER]) + len(record[VALUE])
-        if previous is None:
-            self.keys.add(key)
-            self.live += 1
-        else:
-            versions = self.history.get(key)
-            if versions is None:
-                self.history[key] = [previous]
-            else:
-                versions.append(previous)
-            if not previous[VERSION]:
-                previous = None
+    def apply(self, records: Sequence[Record]) -> list[Change]:
+        """Make writes visible, in order. The revision of each is above all before it, or that of
+        its own transaction. Cost: about 0.6 µs a write, 2 µs for a new key."""
+        latest, history = self.latest, self.history
+        changes: list[Change] = []
+        size = 0
+        for record in records:
+            key, _, _, version, header, value, _ = record
+            previous = latest.get(key)
+            latest[key] = record
+            size += RECORD_BYTES + len(key) + len(header) + len(value)
+            if previous is None:
+                self.keys.add(key)
                 self.live += 1
-            elif not record[VERSION]:
-                self.live -= 1
-        change = (record, previous)
-        self.changes.append(change)
-        return change
+            else:
+                versions = history.get(key)
+                if versions is None:
+                    history[key] = [previous]
+                else:
+                    versions.append(previous)
+                if not previous[VERSION]:
+                    previous = None
+                    self.live += 1
+                elif not version:
+                    self.live -= 1
+            changes.append((record, previous))
+        self.size += size
+        self.changes += changes
+        return changes
 
     def compact(self, revision: int) -> None:
         """Nothing before ``revision`` can be asked for any more; ``trim`` frees it."""

@@ -23,7 +23,6 @@ from store.pending import (
     WRITES,
     AlarmSet,
     Answers,
-    Call,
     CeilingRaised,
     Compacted,
     Entry,
@@ -94,7 +93,7 @@ class Ledger:
         self.watermark = self._clock.last
         self._ceiling_ordered = self._clock.ceiling
 
-    def add(self, call: Call | None, place: int, proposal: Proposal) -> None:
+    def add(self, call: int | None, place: int, proposal: Proposal) -> None:
         """Log a proposal, or line it up behind what is logged."""
         reply, revision, writes, ops, then = proposal
         index = self.next_index
@@ -105,7 +104,7 @@ class Ledger:
             index -= 1
         self.pending.add((index, revision, writes, call, place, reply, then))
 
-    def promise(self, call: Call, place: int, at_least: int) -> None:
+    def promise(self, call: int, place: int, at_least: int) -> None:
         """Answer with a revision >= ``at_least`` that every later write exceeds, once every write
         up to it is applied and the ceiling that covers it is persisted."""
         revision = self._clock.push(at_least)
@@ -146,31 +145,32 @@ class Ledger:
 
     def drain(self, now_ns: int) -> bool:
         """Apply and answer what is persisted, in order. True when some is left for a next step."""
-        pending = self.pending
-        entries = pending.entries
+        entries = self.pending.entries
         persisted_index = self.persisted_index
         give = self._answers.give
+        watermark = self.watermark
+        run: list[Record] = []
         budget = APPLY_PER_STEP
-        while entries and entries[0][INDEX] <= persisted_index:
-            if budget <= 0:
-                return True
+        while budget > 0 and entries and entries[0][INDEX] <= persisted_index:
             _, revision, writes, call, place, reply, then = entries.popleft()
             budget -= 1 + len(writes)
             if then is None:
-                for record in writes:
-                    self._apply(record)
-            elif type(then) is TransactionReads:
-                reply = self._apply_transaction(revision, writes, then)
+                run += writes
             else:
-                for record in writes:
-                    self._apply(record)
-                self._settle(then, now_ns)
-            pending.settle(writes)
-            if revision > self.watermark:
-                self.watermark = revision
+                self._apply(run)
+                run = []
+                if type(then) is TransactionReads:
+                    reply = self._apply_transaction(revision or watermark, writes, then)
+                else:
+                    self._apply(writes)
+                    self._settle(then, now_ns)
+            if revision > watermark:
+                watermark = revision
             if call is not None:
                 give(call, place, reply)
-        return False
+        self._apply(run)
+        self.watermark = watermark
+        return bool(entries) and entries[0][INDEX] <= persisted_index
 
     def taken_records(self) -> list[LogRecord]:
         """The records to append, once."""
@@ -213,28 +213,29 @@ class Ledger:
         self.next_index += 1
         self.pending.add(entry)
 
-    def _apply(self, record: Record) -> None:
-        change = self._keyspace.apply(record)
-        self._changes.append(change)
-        before = change[1]
-        if record[LEASE] or (before is not None and before[LEASE]):
-            self._leases.attach(record[KEY], before[LEASE] if before else 0, record[LEASE])
+    def _apply(self, writes: Sequence[Record]) -> None:
+        if not writes:
+            return
+        changes = self._keyspace.apply(writes)
+        self._changes += changes
+        attach = self._leases.attach
+        for record, before in changes:
+            if record[LEASE] or (before is not None and before[LEASE]):
+                attach(record[KEY], before[LEASE] if before else 0, record[LEASE])
+        self.pending.settle(writes)
 
     def _apply_transaction(
-        self, revision: int, writes: Sequence[Record], then: TransactionReads
+        self, at: int, writes: Sequence[Record], then: TransactionReads
     ) -> StoreReply:
         applied = 0
-        at = revision or self.watermark
         for before, place, request in then.reads:
-            while applied < before:
-                self._apply(writes[applied])
-                applied += 1
+            self._apply(writes[applied:before])
+            applied = max(applied, before)
             try:
                 then.replies[place] = self.reads.now(request, at)
             except Malformed as error:
                 then.replies[place] = (INVALID, str(error))
-        for record in writes[applied:]:
-            self._apply(record)
+        self._apply(writes[applied:])
         return (OK, at, then.succeeded, then.replies)
 
     def _settle(self, then: Then, now_ns: int) -> None:

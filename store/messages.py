@@ -142,9 +142,9 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class SendWatchFrames:
-    """Send one body to one watcher. Every event of its prefix up to ``watermark`` is then sent."""
+    """Send one body to these watchers: then they have all of their events up to ``watermark``."""
 
-    watcher: int
+    watchers: Sequence[int]
     events: Sequence[WatchEvent] | Sequence[tuple[Record, Record | None]]
     watermark: int
 

@@ -1,36 +1,42 @@
 """What is appended and not yet applied: later writes are checked against it, nobody reads it."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from api.storage import StoreReply, StoreRequest
 from store.messages import Record
 
-
-@dataclass(slots=True)
-class Call:
-    """A batch of requests that is answered when all of it is done."""
-
-    number: int
-    missing: int
-    replies: list[StoreReply]
+ALONE: Final = -1
+"""Place of the only request of a call."""
 
 
 @dataclass(slots=True)
 class Answers:
-    """Calls that are complete, gathered for the step's Reply."""
+    """Replies to calls; those that are complete are gathered for the step's Reply."""
 
     calls: list[int] = field(default_factory=list)
     replies: list[Sequence[StoreReply]] = field(default_factory=list)
+    _partial: dict[int, tuple[list[StoreReply], list[int]]] = field(default_factory=dict)
+    """Of calls with several requests: the replies, and how many are missing."""
 
-    def give(self, call: Call, place: int, reply: StoreReply) -> None:
-        call.replies[place] = reply
-        call.missing -= 1
-        if not call.missing:
-            self.calls.append(call.number)
-            self.replies.append(call.replies)
+    def expect(self, call: int, count: int) -> None:
+        """A call with ``count`` requests begins."""
+        self._partial[call] = ([()] * count, [count])
+
+    def give(self, call: int, place: int, reply: StoreReply) -> None:
+        if place == ALONE:
+            self.calls.append(call)
+            self.replies.append([reply])
+            return
+        replies, missing = self._partial[call]
+        replies[place] = reply
+        missing[0] -= 1
+        if not missing[0]:
+            del self._partial[call]
+            self.calls.append(call)
+            self.replies.append(replies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,7 @@ Then = (
 )
 """What else happens when an entry is applied."""
 
-Entry = tuple[int, int, tuple[Record, ...], Call | None, int, StoreReply, Then | None]
+Entry = tuple[int, int, tuple[Record, ...], int | None, int, StoreReply, Then | None]
 """(index, revision, writes, call, place in the call, reply, then). An entry without a record of its
 own has the index of the record before it: it waits for what it depends on. Call None: the shard's
 own doing."""
@@ -101,7 +107,7 @@ class Pending:
     leases: dict[int, LeaseGranted | LeaseRevoked] = field(default_factory=dict)
     """What becomes of each lease that entries grant or revoke: the latest word on it."""
 
-    def settle(self, writes: tuple[Record, ...]) -> None:
+    def settle(self, writes: Iterable[Record]) -> None:
         """Forget writes that are applied, unless a later entry overwrote them."""
         records = self.records
         for record in writes:
@@ -112,11 +118,9 @@ class Pending:
         self.entries.append(entry)
         for record in entry[WRITES]:
             self.records[record[0]] = record
-        match entry[THEN]:
-            case LeaseGranted(lease=lease) | LeaseRevoked(lease=lease) as word:
-                self.leases[lease] = word
-            case _:
-                pass
+        then = entry[THEN]
+        if then is not None and isinstance(then, LeaseGranted | LeaseRevoked):
+            self.leases[then.lease] = then
 
     def settle_lease(self, word: LeaseGranted | LeaseRevoked) -> None:
         """Forget a grant or revocation that is applied, unless a later one is pending."""

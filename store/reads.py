@@ -9,7 +9,6 @@ from api.storage import COMPACTED, FUTURE, OK, ORDER, StoreReply, StoreRequest
 from store.forms import Malformed
 from store.keyspace import Keyspace
 from store.messages import CREATE, HEADER, KEY, MOD, VALUE, VERSION
-from store.pending import Call
 
 WHOLE, KEYS_AND_HEADERS, COUNT, COUNTED = range(4)
 """Modes of a range; COUNTED is that of etcd's clients."""
@@ -33,7 +32,7 @@ class RangeRead:
     revision: int
     limit: int
     mode: int
-    call: Call | None = None
+    call: int = 0
     place: int = 0
     items: list[tuple[object, ...]] = field(default_factory=list)
     count: int = 0

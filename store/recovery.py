@@ -87,5 +87,5 @@ def _replay(core: StoreCore, revision: int, ops: Sequence[Op], snapshot_revision
             elif op[0] == OP_ALARM:
                 core.ledger.quota.raised = op[1]
             continue
-        _, replaced = keyspace.apply(record)
+        ((_, replaced),) = keyspace.apply((record,))
         leases.attach(record[KEY], replaced[LEASE] if replaced is not None else 0, record[LEASE])

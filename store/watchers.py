@@ -1,7 +1,8 @@
 """Watchers of a shard: who follows which keys, from where, and what each was last told.
 
 A watcher that starts in the past is replayed in chunks from the kept changes; when it has caught up
-it joins the synced ones, which get every change as it is applied.
+it joins the synced ones, which get every change as it is applied. Synced watchers of the same keys
+are a group: what they are told is made once and ordered once.
 """
 
 from collections.abc import Sequence
@@ -43,16 +44,22 @@ class Watcher:
         return _within(key, self.prefix, self.end)
 
 
+_Groups = dict[int, dict[int, Watcher]]
+"""By form; the watchers of each by number."""
+
+
 class Watchers:
     """Synced and replaying watchers. Cost of a change: one dictionary lookup for single keys, one
     for each distinct length of prefix, a comparison for each distinct other range, and one event
-    for those that match."""
+    for those that match, however many they are."""
 
-    __slots__ = ("_by_span", "_lengths", "_ranges", "_replaying", "all")
+    __slots__ = ("_ahead", "_by_span", "_lengths", "_ranges", "_replaying", "all")
 
     def __init__(self) -> None:
         self.all: dict[int, Watcher] = {}
-        self._by_span: dict[_Span, dict[int, Watcher]] = {}
+        self._ahead: dict[int, Watcher] = {}
+        """Those that begin after the present."""
+        self._by_span: dict[_Span, _Groups] = {}
         """Synced watchers of the same keys."""
         self._lengths: list[int] = []
         """Of the prefixes in it."""
@@ -66,29 +73,35 @@ class Watchers:
         return len(self._replaying)
 
     def open(self, watcher: Watcher, watermark: int) -> SendWatchFrames:
-        """Add a watcher. It joins at once if ``after`` is not before ``watermark``."""
+        """Add a watcher."""
         assert watcher.number not in self.all
         self.all[watcher.number] = watcher
+        watcher.sent = min(watcher.after, watermark)
         if watcher.after < watermark:
-            watcher.sent = watcher.after
             self._replaying[watcher.number] = watcher
+        elif watcher.after > watermark:
+            self._ahead[watcher.number] = watcher
         else:
-            watcher.sent = watermark
             self._join(watcher)
-        return SendWatchFrames(watcher.number, (), watcher.sent)
+        return SendWatchFrames((watcher.number,), (), watcher.sent)
 
     def close(self, number: int) -> bool:
         """Remove a watcher; False when it is not there."""
         watcher = self.all.pop(number, None)
         if watcher is None:
             return False
-        if self._replaying.pop(number, None) is None:
-            span = (watcher.prefix, watcher.end)
-            group = self._by_span[span]
-            del group[number]
-            if not group:
-                del self._by_span[span]
-                self._survey()
+        for waiting in (self._replaying, self._ahead):
+            if waiting.pop(number, None) is not None:
+                return True
+        span = (watcher.prefix, watcher.end)
+        groups = self._by_span[span]
+        group = groups[watcher.form]
+        del group[number]
+        if not group:
+            del groups[watcher.form]
+        if not groups:
+            del self._by_span[span]
+            self._survey()
         return True
 
     def notify(self, changes: Sequence[Change], watermark: int) -> list[SendWatchFrames]:
@@ -105,15 +118,29 @@ class Watchers:
                         batch.append(change)
         frames: list[SendWatchFrames] = []
         for span, batch in batches.items():
-            bodies: dict[int, list[_Body]] = {}
-            for watcher in by_span[span].values():
-                form = watcher.form
-                if batch[0][0][MOD] <= watcher.after:
-                    frames += _frames(watcher, _bodies(_after(batch, watcher), form, watermark))
-                    continue
-                if form not in bodies:
-                    bodies[form] = _bodies(batch, form, watermark)
-                frames += _frames(watcher, bodies[form])
+            for form, group in by_span[span].items():
+                numbers = tuple(group)
+                for events, mark in _bodies(batch, form, watermark):
+                    frames.append(SendWatchFrames(numbers, events, mark))
+                for watcher in group.values():
+                    watcher.sent = watermark
+        if self._ahead:
+            frames += self._approach(changes, watermark)
+        return frames
+
+    def _approach(self, changes: Sequence[Change], watermark: int) -> list[SendWatchFrames]:
+        """The same for those that began after the present; it may have come to them."""
+        frames: list[SendWatchFrames] = []
+        for number, watcher in list(self._ahead.items()):
+            wanted = [
+                change
+                for change in changes
+                if change[0][MOD] > watcher.after and watcher.wants(change[0][KEY])
+            ]
+            frames += _frames(watcher, _bodies(wanted, watcher.form, watermark))
+            if watermark >= watcher.after:
+                del self._ahead[number]
+                self._join(watcher)
         return frames
 
     def _spans_of(self, key: bytes) -> list[_Span]:
@@ -150,18 +177,20 @@ class Watchers:
 
     def tell(self, watermark: int) -> list[SendWatchFrames]:
         """Bodies without events for the synced watchers that have an older watermark."""
-        frames = []
+        numbers: list[int] = []
         for watcher in self.all.values():
             if watcher.sent < watermark and watcher.number not in self._replaying:
                 watcher.sent = watermark
-                frames.append(SendWatchFrames(watcher.number, (), watermark))
-        return frames
+                numbers.append(watcher.number)
+        return [SendWatchFrames(numbers, (), watermark)] if numbers else []
 
     def _join(self, watcher: Watcher) -> None:
-        group = self._by_span.setdefault((watcher.prefix, watcher.end), {})
-        group[watcher.number] = watcher
-        if len(group) == 1:
+        span = (watcher.prefix, watcher.end)
+        groups = self._by_span.get(span)
+        if groups is None:
+            groups = self._by_span[span] = {}
             self._survey()
+        groups.setdefault(watcher.form, {})[watcher.number] = watcher
 
     def _survey(self) -> None:
         """A span came or went."""
@@ -176,14 +205,10 @@ def _within(key: bytes, start: bytes, end: bytes) -> bool:
     return start <= key and (not end or key < end)
 
 
-def _after(batch: Sequence[Change], watcher: Watcher) -> list[Change]:
-    return [change for change in batch if change[0][MOD] > watcher.after]
-
-
 def _frames(watcher: Watcher, bodies: Sequence[_Body]) -> list[SendWatchFrames]:
     for _, watermark in bodies:
         watcher.sent = max(watcher.sent, watermark)
-    return [SendWatchFrames(watcher.number, events, mark) for events, mark in bodies]
+    return [SendWatchFrames((watcher.number,), events, mark) for events, mark in bodies]
 
 
 def _bodies(batch: Sequence[Change], form: int, watermark: int) -> list[_Body]:

@@ -20,11 +20,14 @@ the server feeds.
         def on_closed(self, stream: ServerStream) -> None     # the peer closed it or is gone
     reply(PeerError(message))        # refuses the call
     stream.send(body) -> bool        # False: the reader is too far behind; end the stream
+    send_to_all(streams, body)       # the same for many, packed once; returns the streams left out
     stream.when_drained(callback)    # once, when little is unsent: to send a long list in pieces
     stream.end(reason)               # on_closed is not called for it
     await server.stop()              # streams end with "stopping"
 
-Arrays of a body arrive as lists, whether they were sent as lists or tuples.
+Arrays of a body arrive as lists, whether they were sent as lists or tuples. A body that came for
+several streams of a client is one object: whoever gets it must not change it. Answers of one turn
+leave together at its end, behind the items that were sent in it.
 """
 
 from actors.net.client import ClientStream, FrameClient
@@ -39,7 +42,7 @@ from actors.net.errors import (
     TooManyCalls,
 )
 from actors.net.link import FrameOptions
-from actors.net.server import FrameServer, ServerStream
+from actors.net.server import FrameServer, ServerStream, send_to_all
 
 __all__ = [
     "CallTimeout",
@@ -55,4 +58,5 @@ __all__ = [
     "PortInUse",
     "ServerStream",
     "TooManyCalls",
+    "send_to_all",
 ]

@@ -25,13 +25,13 @@ from actors.net.link import MAGIC, FrameOptions, Link, require_safe, split_addre
 from actors.plan import Security
 from actors.program import Resolve
 from api.frames import (
-    CALL,
     CLOSE,
     END,
     ERROR,
     FRAME_VERSION,
     HELLO,
     ITEM,
+    ITEMS,
     OPEN,
     PING,
     PONG,
@@ -40,11 +40,15 @@ from api.frames import (
     WELCOME,
     Frame,
     encode,
+    encode_calls,
+    packed_body,
 )
 
 T = TypeVar("T")
 
 CALL_TIMEOUT_S = 30.0
+CALLS_BYTES_MAX = 1 << 18
+"""Calls of one turn share a frame up to this size."""
 CLOSE_S = 2.0
 """How long a closing client waits for the peer to take what was sent."""
 
@@ -101,6 +105,10 @@ class FrameClient:
         self._pending: dict[int, tuple[asyncio.Future[Any], float]] = {}
         self._streams: dict[int, ClientStream] = {}
         self._waiting: deque[tuple[int, bytes]] = deque()
+        self._gathered: list[bytes] = []
+        """Bodies of the calls made in this turn, numbered up to ``_next``."""
+        self._gathered_bytes = 0
+        self._gathered_timeout_s = 0.0
         self._ended: asyncio.Future[str] | None = None
         self._welcomed: list[asyncio.Future[None]] = []
         self._sweep: asyncio.TimerHandle | None = None
@@ -150,9 +158,10 @@ class FrameClient:
                 else TooManyCalls(f"{self.name}: {len(self._pending)} calls are pending")
             )
             return future
-        self._next = number = self._next + 1
+        packed = packed_body(body, self._options.frame_bytes_max)
+        self._gather(packed, timeout_s)
+        number = self._next
         deadline = self._loop.time() + timeout_s
-        self._write(Frame(CALL, number, body, max(1, round(timeout_s * 1e9))))
         self._pending[number] = (future, deadline)
         if self._sweep is None or deadline < self._sweep_at:
             self._arm(deadline)
@@ -164,6 +173,7 @@ class FrameClient:
         """Open a stream now, or as soon as there is a connection."""
         assert not self._closed
         stream = ClientStream(self, body, on_body, on_end)
+        self._write_calls()
         self._next = stream.id = self._next + 1
         self._write(Frame(OPEN, stream.id, body))
         self._streams[stream.id] = stream
@@ -172,6 +182,7 @@ class FrameClient:
     def forget(self, stream: ClientStream) -> None:
         """The owner closed the stream."""
         if self._streams.pop(stream.id, None) is not None and self._link is not None:
+            self._write_calls()
             self._link.write(Frame(CLOSE, stream.id))
 
     async def close(self) -> None:
@@ -191,6 +202,43 @@ class FrameClient:
             link.fail("closed")
         if self._sweep is not None:
             self._sweep.cancel()
+
+    def _gather(self, packed: bytes, timeout_s: float) -> None:
+        """Number a call and line it up: calls of one turn and one time-out share a frame."""
+        gathered = self._gathered
+        size = self._gathered_bytes + len(packed)
+        if gathered and (size > CALLS_BYTES_MAX or timeout_s != self._gathered_timeout_s):
+            self._write_calls()
+            gathered, size = self._gathered, len(packed)
+        if not gathered:
+            self._gathered_timeout_s = timeout_s
+            if self._link is not None:
+                self._loop.call_soon(self._send_calls)
+        gathered.append(packed)
+        self._gathered_bytes = size
+        self._next += 1
+        if self._link is None:
+            self._write_calls()
+
+    def _send_calls(self) -> None:
+        self._write_calls()
+        if self._link is not None:
+            self._link.flush()
+
+    def _write_calls(self) -> None:
+        """Make a frame of what is gathered."""
+        if not self._gathered:
+            return
+        bodies, self._gathered, self._gathered_bytes = self._gathered, [], 0
+        first = self._next - len(bodies) + 1
+        deadline_ns = max(1, round(self._gathered_timeout_s * 1e9))
+        packed = encode_calls(first, bodies, deadline_ns)
+        if self._link is not None:
+            self._link.write_packed(packed)
+        else:
+            assert first == self._next
+            self._waiting.append((first, packed))
+            self._keep()
 
     def _write(self, frame: Frame) -> None:
         if self._link is not None:
@@ -283,9 +331,17 @@ class FrameClient:
         for frame in frames:
             kind, number, body, *_ = frame
             if kind == REPLY:
-                call = pending.pop(number, None)
-                if call is not None and not call[0].done():
-                    call[0].set_result(body)
+                numbers, answers = body
+                for number, answer in zip(numbers, answers, strict=True):
+                    call = pending.pop(number, None)
+                    if call is not None and not call[0].done():
+                        call[0].set_result(answer)
+            elif kind == ITEMS:
+                numbers, item = body
+                for number in numbers:
+                    stream = streams.get(number)
+                    if stream is not None:
+                        stream.on_body(item)
             elif kind == ITEM:
                 stream = streams.get(number)
                 if stream is not None:
@@ -308,6 +364,8 @@ class FrameClient:
     def _fail_all(self, error: PeerLost, stream_reason: str) -> None:
         """Pending calls fail, streams end. They may call back into this client at once."""
         self._waiting.clear()
+        self._gathered.clear()
+        self._gathered_bytes = 0
         pending, self._pending = self._pending, {}
         streams, self._streams = self._streams, {}
         welcomed, self._welcomed = self._welcomed, []

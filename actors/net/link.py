@@ -13,7 +13,7 @@ from typing import Final, cast
 
 from actors.net.errors import InsecureAddress
 from actors.turns import raise_in_loop
-from api.frames import MAX_FRAME_BYTES, PING, PONG, Frame, FrameDecoder, FrameError, encode
+from api.frames import MAX_FRAME_BYTES, PING, PONG, Frame, FrameDecoder, FrameError, encoded_parts
 
 HELLO_BYTES_MAX: Final = 4096
 """A peer that has not shown its token can make us hold no more than this."""
@@ -21,6 +21,8 @@ KEEPALIVE_MISSES_MAX: Final = 4
 WRITE_HIGH_BYTES: Final = 1 << 20
 """With more than this unsent, a server stops reading the calls of the peer that does not read."""
 WRITE_LOW_BYTES: Final = 1 << 18
+JOIN_BYTES_MAX: Final = 1 << 16
+"""More than this is not copied together: the transport gathers it."""
 MAGIC: Final = "hollowfleet"
 
 
@@ -58,7 +60,7 @@ class Link(asyncio.Protocol):
     ) -> None:
         """``pauses``: stop reading while the peer does not read (servers only, so that two peers
         never wait for each other)."""
-        self._options = options
+        self.options = options
         self._on_frames = on_frames
         self._on_end = on_end
         self._pauses = pauses
@@ -90,8 +92,8 @@ class Link(asyncio.Protocol):
         if self._decoder.buffered_bytes:
             self.fail("bytes before the end of the handshake")
             return
-        self._decoder = FrameDecoder(self._options.frame_bytes_max)
-        self._keepalive = self._loop.call_later(self._options.keepalive_s, self._tick)
+        self._decoder = FrameDecoder(self.options.frame_bytes_max)
+        self._keepalive = self._loop.call_later(self.options.keepalive_s, self._tick)
 
     def receive(self, on_frames: Callable[[list[Frame]], None]) -> None:
         """From the next bytes on, frames go to ``on_frames``."""
@@ -100,17 +102,19 @@ class Link(asyncio.Protocol):
     def write(self, frame: Frame) -> None:
         """Queue a frame for the end of this turn; nothing happens on a closed link. FrameError
         when it is too large or cannot be packed."""
-        self.write_packed(encode(frame, self._options.frame_bytes_max))
+        length, packed = encoded_parts(frame, self.options.frame_bytes_max)
+        self.write_packed(length)
+        self.write_packed(packed)
 
     def write_packed(self, packed: bytes) -> None:
-        """Queue a frame that is encoded already."""
+        """Queue a frame that is encoded already, or a part of it."""
         if self._reason:
             return
         out = self._out
         out.append(packed)
         self._out_bytes += len(packed)
         if len(out) == 1:
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self.flush)
 
     def when_drained(self, callback: Callable[[], None]) -> None:
         """Call back once, in a later turn, when little is left unsent; never after the end."""
@@ -120,7 +124,7 @@ class Link(asyncio.Protocol):
     def close(self, reason: str) -> None:
         """Send what is queued, then close."""
         if not self._reason:
-            self._flush()
+            self.flush()
             self._reason = reason
             if self._transport is not None:
                 self._transport.close()
@@ -190,11 +194,16 @@ class Link(asyncio.Protocol):
     def answer_ping(self) -> None:
         self.write(Frame(PONG, 0))
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Hand what is queued to the transport now."""
         if self._transport is None or not self._out:
             return
-        out, self._out, self._out_bytes = self._out, [], 0
-        self._transport.write(out[0] if len(out) == 1 else b"".join(out))
+        out, size = self._out, self._out_bytes
+        self._out, self._out_bytes = [], 0
+        if size > JOIN_BYTES_MAX:
+            self._transport.writelines(out)
+        else:
+            self._transport.write(b"".join(out))
         if self._drained:
             self._loop.call_soon(self._check_drained)
 
@@ -213,12 +222,12 @@ class Link(asyncio.Protocol):
         """One tick a period, however late: a stall of our own loop counts as one miss at most."""
         self._misses = 0 if self._heard else self._misses + 1
         if self._misses >= KEEPALIVE_MISSES_MAX:
-            self.fail(f"silent for {self._misses * self._options.keepalive_s:g} s")
+            self.fail(f"silent for {self._misses * self.options.keepalive_s:g} s")
             return
         if not self._heard:
             self.write(Frame(PING, 0))
         self._heard = False
-        self._keepalive = self._loop.call_later(self._options.keepalive_s, self._tick)
+        self._keepalive = self._loop.call_later(self.options.keepalive_s, self._tick)
 
 
 def split_address(address: str) -> tuple[str, int]:

@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -26,6 +26,8 @@ from api.frames import (
     WELCOME,
     Frame,
     FrameError,
+    encode_items,
+    packed_body,
 )
 
 STOP_S = 2.0
@@ -37,10 +39,10 @@ EXPIRED_BELOW_NS = 1_000
 class ServerStream:
     """A stream that a peer opened: ours to feed, until either side ends it."""
 
-    __slots__ = ("_owner", "id", "open", "peer")
+    __slots__ = ("id", "open", "owner", "peer")
 
     def __init__(self, owner: "_Peer", number: int) -> None:
-        self._owner = owner
+        self.owner = owner
         self.id = number
         self.peer = owner.identity
         self.open = True
@@ -48,22 +50,41 @@ class ServerStream:
     def send(self, body: object) -> bool:
         """Send one item. False, and nothing sent: the stream is over, or the reader is too far
         behind (``backlog_bytes_max``); end the stream or wait for ``when_drained``."""
-        return self.open and self._owner.send_item(self.id, body)
+        return self.open and self.owner.send_item(self.id, body)
 
     def when_drained(self, callback: Callable[[], None]) -> None:
         """Call back once, in a later turn, as soon as little is unsent on this connection: the
         way to send a long list in pieces. Never called once the connection is gone."""
-        self._owner.link.when_drained(callback)
+        self.owner.link.when_drained(callback)
 
     @property
     def backlog_bytes(self) -> int:
         """Unsent bytes of the whole connection."""
-        return self._owner.link.backlog_bytes
+        return self.owner.link.backlog_bytes
 
     def end(self, reason: str) -> None:
         """End the stream; the peer's on_end gets the reason. ``on_closed`` is not called."""
         if self.open:
-            self._owner.end_stream(self, reason)
+            self.owner.end_stream(self, reason)
+
+
+def send_to_all(streams: Sequence[ServerStream], body: object) -> list[ServerStream]:
+    """Send one item to many streams: it is packed once, and each connection gets it once. Returns
+    the streams to which ``send`` would have said False."""
+    left_out: list[ServerStream] = []
+    by_peer: dict[_Peer, list[int]] = {}
+    for stream in streams:
+        if stream.open:
+            by_peer.setdefault(stream.owner, []).append(stream.id)
+        else:
+            left_out.append(stream)
+    if by_peer:
+        options = next(iter(by_peer)).link.options
+        packed = packed_body(body, options.frame_bytes_max)
+        for peer, numbers in by_peer.items():
+            if not peer.send_items(numbers, packed):
+                left_out += [peer.streams[number] for number in numbers]
+    return left_out
 
 
 class Handler(Protocol):
@@ -160,11 +181,14 @@ class _Peer:
     """One connection as the server sees it."""
 
     def __init__(self, server: FrameServer) -> None:
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         self._server = server
         self.identity = ""
         self.streams: dict[int, ServerStream] = {}
         self.pending = 0
+        self._answered: list[int] = []
+        """Calls answered in this turn, and beside them what."""
+        self._answers: list[object] = []
         self.gone: asyncio.Future[None] = loop.create_future()
         self.link = Link(server.options, self._on_hello, self._on_end, pauses=True)
         self._deadline: asyncio.TimerHandle | None = loop.call_later(
@@ -173,11 +197,23 @@ class _Peer:
         server.peers[self] = None
 
     def send_item(self, number: int, body: object) -> bool:
-        server = self._server
-        if self.link.backlog_bytes > server.options.backlog_bytes_max:
-            server.slow_readers += 1
+        if self._too_slow():
             return False
         self.link.write(Frame(ITEM, number, body))
+        return True
+
+    def send_items(self, numbers: Sequence[int], packed: bytes) -> bool:
+        """One packed body for several streams."""
+        if self._too_slow():
+            return False
+        self.link.write_packed(encode_items(numbers, packed))
+        return True
+
+    def _too_slow(self) -> bool:
+        server = self._server
+        if self.link.backlog_bytes <= server.options.backlog_bytes_max:
+            return False
+        server.slow_readers += 1
         return True
 
     def end_stream(self, stream: ServerStream, reason: str) -> None:
@@ -186,6 +222,7 @@ class _Peer:
         self.link.write(Frame(END, stream.id, reason))
 
     def stop(self) -> None:
+        self._send_replies()
         for stream in list(self.streams.values()):
             stream.end("stopping")
         self._leave("stopping")
@@ -222,9 +259,7 @@ class _Peer:
         for frame in frames:
             kind, number, body, deadline_ns, *_ = frame
             if kind == CALL:
-                if self._accepts(number, deadline_ns):
-                    self.pending += 1
-                    handler.on_call(partial(self._reply, number), body, self.identity)
+                self._take_calls(number, body, deadline_ns)
             elif kind == OPEN:
                 if number in self.streams:
                     self.link.fail(f"stream {number} opened twice")
@@ -242,16 +277,20 @@ class _Peer:
                 self.link.fail(f"unexpected frame of kind {kind}")
                 return
 
-    def _accepts(self, number: int, deadline_ns: int) -> bool:
-        server = self._server
-        server.calls += 1
-        if 0 < deadline_ns < EXPIRED_BELOW_NS:
-            self.link.write(Frame(ERROR, number, "deadline expired on arrival"))
-            return False
-        if self.pending >= server.options.calls_pending_max:
-            self.link.write(Frame(ERROR, number, "too many pending calls"))
-            return False
-        return True
+    def _take_calls(self, number: int, bodies: Sequence[Any], deadline_ns: int) -> None:
+        server, handler = self._server, self._server.handler
+        server.calls += len(bodies)
+        pending_max = server.options.calls_pending_max
+        expired = 0 < deadline_ns < EXPIRED_BELOW_NS
+        for body in bodies:
+            if expired:
+                self.link.write(Frame(ERROR, number, "deadline expired on arrival"))
+            elif self.pending >= pending_max:
+                self.link.write(Frame(ERROR, number, "too many pending calls"))
+            else:
+                self.pending += 1
+                handler.on_call(partial(self._reply, number), body, self.identity)
+            number += 1
 
     def _reply(self, number: int, body: object) -> None:
         self.pending -= 1
@@ -259,10 +298,26 @@ class _Peer:
         if isinstance(body, PeerError):
             self.link.write(Frame(ERROR, number, str(body)))
             return
+        if not self._answered:
+            self._loop.call_soon(self._send_replies)
+        self._answered.append(number)
+        self._answers.append(body)
+
+    def _send_replies(self) -> None:
+        """The answers of this turn in one frame; if that cannot be, in one each."""
+        if not self._answered:
+            return
+        numbers, answers = self._answered, self._answers
+        self._answered, self._answers = [], []
         try:
-            self.link.write(Frame(REPLY, number, body))
-        except FrameError as error:
-            self.link.write(Frame(ERROR, number, f"reply: {error}"))
+            self.link.write(Frame(REPLY, 0, (numbers, answers)))
+        except FrameError:
+            for number, answer in zip(numbers, answers, strict=True):
+                try:
+                    self.link.write(Frame(REPLY, 0, ((number,), (answer,))))
+                except FrameError as error:
+                    self.link.write(Frame(ERROR, number, f"reply: {error}"))
+        self.link.flush()
 
     def _on_end(self, reason: str) -> None:
         if self.gone.done():

@@ -93,13 +93,14 @@ class StoreShell:
                 digest.add(now_ns, self._name, "append", (encoded_log(first_index, records),))
                 self._tell_records(effect)
                 self._disk.append(effect)
-            case SendWatchFrames(watcher=watcher, events=events, watermark=watermark):
+            case SendWatchFrames(watchers=watchers, events=events, watermark=watermark):
                 sent: Sequence[tuple[Any, ...]] = events
                 revisions = [event[2] for event in sent]
-                digest.add(now_ns, self._name, "frames", (watcher, revisions, watermark))
-                stream = self._streams.get(watcher)
-                if stream is not None and not stream.send((events, watermark)):
-                    self.turns.take(WatchFellBehind(watcher), 1)
+                digest.add(now_ns, self._name, "frames", (watchers, revisions, watermark))
+                for watcher in watchers:
+                    stream = self._streams.get(watcher)
+                    if stream is not None and not stream.send((events, watermark)):
+                        self.turns.take(WatchFellBehind(watcher), 1)
             case EndWatch(watcher=watcher, reason=reason):
                 digest.add(now_ns, self._name, "end", (watcher, reason))
                 stream = self._streams.pop(watcher, None)

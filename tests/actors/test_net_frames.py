@@ -21,11 +21,22 @@ from actors.net import (
     TooManyCalls,
 )
 from actors.net.link import HELLO_BYTES_MAX, split_address
-from api.frames import CALL, ERROR, HELLO, OPEN, WELCOME, Frame, FrameDecoder, FrameError, encode
+from api.frames import (
+    CALL,
+    ERROR,
+    FRAME_VERSION,
+    HELLO,
+    OPEN,
+    WELCOME,
+    Frame,
+    FrameDecoder,
+    FrameError,
+    encode,
+)
 
 HELLO_BODY = {
     "magic": "hollowfleet",
-    "versions": [1, 1],
+    "versions": [FRAME_VERSION, FRAME_VERSION],
     "cluster": SECURITY.cluster_id,
     "identity": "raw",
     "token": SECURITY.frame_token,
@@ -100,7 +111,7 @@ def test_a_stranger_is_refused_with_the_reason(security: Any, reason: str) -> No
 @pytest.mark.parametrize(
     ("hello", "reason"),
     [
-        ({**HELLO_BODY, "versions": [2, 3]}, "versions"),
+        ({**HELLO_BODY, "versions": [FRAME_VERSION + 1, FRAME_VERSION + 2]}, "versions"),
         ({**HELLO_BODY, "magic": "http"}, "no hollowfleet peer"),
         ({**HELLO_BODY, "token": 7}, "malformed"),
         ({**HELLO_BODY, "versions": ["1", "1"]}, "versions"),
@@ -120,7 +131,7 @@ def test_a_wrong_hello_is_answered_with_a_reason(hello: object, reason: str) -> 
 def test_without_the_handshake_no_frame_is_served_and_no_large_one_kept() -> None:
     async def scenario() -> None:
         server = await serve(Echo())
-        (answer,) = await raw_exchange(server, encode(Frame(CALL, 1, "hello")))
+        (answer,) = await raw_exchange(server, encode(Frame(CALL, 1, ["hello"])))
         assert "expected HELLO" in answer.body
         large = encode(Frame(HELLO, 0, "x" * (HELLO_BYTES_MAX + 1)))
         assert await raw_exchange(server, large[:100]) == []
@@ -148,7 +159,7 @@ def test_a_silent_newcomer_is_dropped_after_the_handshake_time() -> None:
     [
         (b"\xff\xff\xff\xff", "oversized"),
         (b"\0\0\0\3abc", "garbage"),
-        (encode(Frame(CALL, 1, "hold"))[:-2], "truncated"),
+        (encode(Frame(CALL, 1, ["hold"]))[:-2], "truncated"),
         (encode(Frame(WELCOME, 0)), "of a kind that clients do not send"),
     ],
 )
@@ -159,7 +170,7 @@ def test_a_damaged_frame_ends_its_connection_and_no_other(damage: bytes, name: s
         assert await client.call(name) == name
         reader, writer = await asyncio.open_connection(server.host, server.port)
         writer.write(encode(Frame(HELLO, 0, HELLO_BODY)))
-        welcome = encode(Frame(WELCOME, 0, {"version": 1}))
+        welcome = encode(Frame(WELCOME, 0, {"version": FRAME_VERSION}))
         assert await reader.readexactly(len(welcome)) == welcome
         writer.write(damage)
         writer.write_eof()
@@ -179,8 +190,8 @@ def test_a_call_that_expired_on_its_way_is_not_carried_out() -> None:
         server = await serve(handler)
         reader, writer = await asyncio.open_connection(server.host, server.port)
         writer.write(encode(Frame(HELLO, 0, HELLO_BODY)))
-        await reader.readexactly(len(encode(Frame(WELCOME, 0, {"version": 1}))))
-        writer.write(encode(Frame(CALL, 1, "hold", deadline_ns=1)))
+        await reader.readexactly(len(encode(Frame(WELCOME, 0, {"version": FRAME_VERSION}))))
+        writer.write(encode(Frame(CALL, 1, ["hold"], deadline_ns=1)))
         (answer,) = FrameDecoder().feed(await reader.read(1000))
         assert (answer.kind, answer.stream) == (ERROR, 1)
         assert "expired" in answer.body and handler.held == []

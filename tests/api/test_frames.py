@@ -8,14 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.frames import (
+    BATCHES,
     CALL,
     FRAME_VERSION,
+    ITEMS,
     KIND_NAMES,
-    PONG,
+    OPEN,
+    PING,
+    REPLY,
     Frame,
     FrameDecoder,
     FrameError,
     encode,
+    encode_calls,
+    encode_items,
+    packed_body,
 )
 
 BODIES = st.recursive(
@@ -29,8 +36,14 @@ BODIES = st.recursive(
     max_leaves=12,
 )
 COUNTS = st.integers(0, 2**63 - 1)
-FRAMES = st.builds(
-    Frame, st.integers(0, PONG), COUNTS, BODIES, COUNTS, st.none() | st.binary(), COUNTS, COUNTS
+NUMBERS = st.lists(COUNTS, max_size=4)
+TAILS = (COUNTS, st.none() | st.binary(), COUNTS, COUNTS)
+SINGLE = st.sampled_from([kind for kind in range(len(KIND_NAMES)) if kind not in BATCHES])
+FRAMES = (
+    st.builds(Frame, SINGLE, COUNTS, BODIES, *TAILS)
+    | st.builds(Frame, st.just(CALL), COUNTS, st.lists(BODIES, max_size=4), *TAILS)
+    | st.builds(Frame, st.just(ITEMS), COUNTS, st.builds(list, st.tuples(NUMBERS, BODIES)), *TAILS)
+    | st.builds(Frame, st.just(REPLY), COUNTS, NUMBERS.map(lambda some: [some, some]), *TAILS)
 )
 
 
@@ -54,7 +67,7 @@ def test_round_trip_however_the_bytes_are_cut(frames: list[Frame], cuts: list[in
 
 
 def test_one_byte_at_a_time() -> None:
-    frame = Frame(CALL, 7, ["api", b"x" * 300], deadline_ns=5, trace=b"t", epoch=2, credit=9)
+    frame = Frame(OPEN, 7, ["api", b"x" * 300], deadline_ns=5, trace=b"t", epoch=2, credit=9)
     decoder = FrameDecoder()
     got = [part for byte in encode(frame) for part in decoder.feed(bytes([byte]))]
     assert got == [frame]
@@ -62,8 +75,25 @@ def test_one_byte_at_a_time() -> None:
 
 def test_kinds_are_numbered_as_named() -> None:
     assert KIND_NAMES[CALL] == "CALL"
-    assert KIND_NAMES[PONG] == "PONG"
-    assert len(KIND_NAMES) == PONG + 1
+    assert KIND_NAMES[ITEMS] == "ITEMS"
+    assert len(KIND_NAMES) == ITEMS + 1
+
+
+def test_calls_and_items_that_were_packed_apart_are_a_frame() -> None:
+    bodies = [["put", b"k", 1], None, {"a": []}]
+    wire = encode_calls(70_000, [packed_body(body) for body in bodies], 2**40)
+    wire += encode_items([1, 2**40], packed_body(bodies))
+    assert FrameDecoder().feed(wire) == [
+        Frame(CALL, 70_000, bodies, 2**40),
+        Frame(ITEMS, 0, [[1, 2**40], bodies]),
+    ]
+
+
+def test_a_body_that_leaves_no_room_for_its_frame_is_too_large() -> None:
+    largest = packed_body(bytes(949), max_bytes=1000)
+    assert FrameDecoder(1000).feed(encode_calls(2**62, [largest], 2**62))
+    with pytest.raises(FrameError, match="over the limit of 1000"):
+        packed_body(bytes(950), max_bytes=1000)
 
 
 def test_oversized_is_refused_from_its_length_alone() -> None:
@@ -72,14 +102,14 @@ def test_oversized_is_refused_from_its_length_alone() -> None:
     with pytest.raises(FrameError, match="65535 bytes is over the limit of 100"):
         decoder.feed(b"\xff\xff")
     with pytest.raises(FrameError, match="65535 bytes"):
-        decoder.feed(encode(Frame(CALL, 1)))
+        decoder.feed(encode(Frame(PING, 1)))
     with pytest.raises(FrameError, match="over the limit of 10"):
-        encode(Frame(CALL, 1, b"x" * 20), max_bytes=10)
+        encode(Frame(OPEN, 1, b"x" * 20), max_bytes=10)
 
 
 def test_truncated_is_told_when_the_peer_closes() -> None:
     decoder = FrameDecoder()
-    assert decoder.feed(encode(Frame(CALL, 1, "body"))[:-1]) == []
+    assert decoder.feed(encode(Frame(OPEN, 1, "body"))[:-1]) == []
     with pytest.raises(FrameError, match="truncated frame"):
         decoder.finish()
 
@@ -89,14 +119,18 @@ def test_truncated_is_told_when_the_peer_closes() -> None:
     [
         ({}, "not an array of 8"),
         ([1, 2, 3], "not an array of 8"),
-        ([FRAME_VERSION + 1, CALL, 1, 0, None, 0, 0, None], "version 2 is not spoken"),
-        ([1, len(KIND_NAMES), 1, 0, None, 0, 0, None], "unknown kind"),
-        ([1, CALL, -1, 0, None, 0, 0, None], "-1 is no count"),
-        ([1, CALL, 2**63, 0, None, 0, 0, None], "is no count"),
-        ([1, CALL, True, 0, None, 0, 0, None], "True is no count"),
-        ([1, "call", 1, 0, None, 0, 0, None], "'call' is no count"),
-        ([1, CALL, 1, 0, 5, 0, 0, None], "trace id"),
-        ([1, CALL, 1, 0, None, 0, 0, {1: 2}], "malformed frame"),
+        ([FRAME_VERSION + 1, CALL, 1, 0, None, 0, 0, None], "version 3 is not spoken"),
+        ([FRAME_VERSION, len(KIND_NAMES), 1, 0, None, 0, 0, None], "unknown kind"),
+        ([FRAME_VERSION, CALL, -1, 0, None, 0, 0, None], "-1 is no count"),
+        ([FRAME_VERSION, CALL, 2**63, 0, None, 0, 0, None], "is no count"),
+        ([FRAME_VERSION, CALL, True, 0, None, 0, 0, None], "True is no count"),
+        ([FRAME_VERSION, "call", 1, 0, None, 0, 0, None], "'call' is no count"),
+        ([FRAME_VERSION, CALL, 1, 0, 5, 0, 0, None], "trace id"),
+        ([FRAME_VERSION, CALL, 1, 0, None, 0, 0, {1: 2}], "malformed frame"),
+        ([FRAME_VERSION, CALL, 1, 0, None, 0, 0, None], "not the body of CALL"),
+        ([FRAME_VERSION, ITEMS, 0, 0, None, 0, 0, [[1]]], "not the body of ITEMS"),
+        ([FRAME_VERSION, ITEMS, 0, 0, None, 0, 0, [[[1]], 1]], "not the body of ITEMS"),
+        ([FRAME_VERSION, REPLY, 0, 0, None, 0, 0, [[1], []]], "not the body of REPLY"),
     ],
 )
 def test_malformed(fields: object, message: str) -> None:
@@ -105,17 +139,17 @@ def test_malformed(fields: object, message: str) -> None:
 
 
 def test_nesting_without_end_is_malformed() -> None:
-    packed = b"\x98\x01\x03\x01\x00\xc0\x00\x00" + b"\x91" * 100_000 + b"\xc0"
+    packed = b"\x98\x02\x03\x01\x00\xc0\x00\x00" + b"\x91" * 100_000 + b"\xc0"
     with pytest.raises(FrameError, match="malformed frame"):
         FrameDecoder().feed(struct.pack(">I", len(packed)) + packed)
 
 
 def test_what_cannot_be_packed() -> None:
     with pytest.raises(FrameError, match="cannot be packed"):
-        encode(Frame(CALL, 1, object()))
+        encode(Frame(OPEN, 1, object()))
     with pytest.raises(FrameError, match="cannot be packed"):
-        encode(Frame(CALL, 1, 2**70))
-    assert FrameDecoder().feed(encode(Frame(CALL, 1, "after"))) == [Frame(CALL, 1, "after")]
+        encode(Frame(OPEN, 1, 2**70))
+    assert FrameDecoder().feed(encode(Frame(OPEN, 1, "after"))) == [Frame(OPEN, 1, "after")]
 
 
 @given(st.binary(max_size=200))

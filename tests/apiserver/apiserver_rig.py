@@ -5,7 +5,7 @@ tests of merging, when the test says so.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -58,6 +58,8 @@ class Shard:
                 if isinstance(effect, store_words.Append):
                     last = effect.first_index + len(effect.records) - 1
                     persisted.append(store_words.Persisted(last))
+                elif isinstance(effect, store_words.SendWatchFrames):
+                    self.out += [replace(effect, watchers=(one,)) for one in effect.watchers]
                 else:
                     self.out.append(effect)
             todo = persisted
@@ -170,7 +172,7 @@ class Rig:
                     for call, reply in zip(calls, replies, strict=True):
                         _, ids = self._calls.pop(call)
                         events.append(StoreReplied(shard, ids, reply))
-                case store_words.SendWatchFrames(watcher, changes, watermark):
+                case store_words.SendWatchFrames((watcher,), changes, watermark):
                     if self._watchers.get(watcher) == shard:
                         body = StoreEvents(shard, changes, watermark)
                         if shard in self.held:

@@ -57,8 +57,9 @@ class ShardInMemory:
                     for call, answers in zip(calls, replies, strict=True):
                         assert call not in self.replies, "answered twice"
                         self.replies[call] = answers
-                case SendWatchFrames(watcher=watcher, events=sent, watermark=watermark):
-                    self.frames.setdefault(watcher, []).append((list(sent), watermark))
+                case SendWatchFrames(watchers=watchers, events=sent, watermark=watermark):
+                    for watcher in watchers:
+                        self.frames.setdefault(watcher, []).append((list(sent), watermark))
                 case EndWatch(watcher=watcher, reason=reason):
                     self.ended[watcher] = reason
                 case WriteSnapshot():
