@@ -12,6 +12,7 @@ import orjson
 import yaml
 
 from api.errors import BadRequest
+from apiserver.go_yaml import load_yaml
 
 DEPTH_MAX: Final = 200
 """Levels of maps and lists. Go's decoder follows 10,000; no kind has more than a few dozen."""
@@ -20,21 +21,6 @@ YAML_BYTES_MAX: Final = 1 << 20
 YAML_NODES_MAX: Final = 1_000_000
 """Nodes of a YAML body with its aliases written out. Source of the refusal: go-yaml."""
 TOO_DEEP: Final = "exceeded max depth"
-
-
-class _YamlLoader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]
-    """YAML 1.1 as the real server reads it: y and n are booleans too, dates are texts."""
-
-    bool_values = {**yaml.SafeLoader.bool_values, "y": True, "n": False}  # noqa: RUF012
-    yaml_implicit_resolvers = {  # noqa: RUF012
-        first: [entry for entry in entries if entry[0] != "tag:yaml.org,2002:timestamp"]
-        for first, entries in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-
-_YamlLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile("^(?:y|Y|n|N)$"), list("yYnN")
-)
 
 
 def parse_json(body: bytes) -> Any:
@@ -55,7 +41,7 @@ def parse_yaml(body: bytes) -> Any:
     if _nests(body):
         raise BadRequest(f"error converting YAML to JSON: yaml: {TOO_DEEP}")
     try:
-        parsed = yaml.load(body, _YamlLoader)
+        parsed = load_yaml(body)
         check_bounds(parsed, YAML_NODES_MAX)
         return orjson.loads(orjson.dumps(parsed, default=str, option=orjson.OPT_NON_STR_KEYS))
     except (yaml.YAMLError, RecursionError, UnicodeError, TypeError, ValueError) as error:

@@ -1,0 +1,134 @@
+"""YAML with the types that the real server's library gives it: Go's, which is not YAML 1.1 by the
+letter. ``1:30`` is a text, ``1e3`` and ``08`` are numbers, ``0o17`` is octal, dates are texts,
+``!!binary`` is the text it encodes, and a tag nobody knows is passed over.
+
+Source: go.yaml.in/yaml/v2 resolve.go (resolve, resolveMap, yamlStyleFloat) and decode.go (scalar).
+"""
+
+import base64
+import binascii
+import re
+from typing import Any, Final
+
+import yaml
+
+Scalar = str | int | float | bool | None
+
+_TAG: Final = "tag:yaml.org,2002:"
+_TRUE: Final = ("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON")
+_FALSE: Final = ("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF")
+_WORDS: Final[dict[str, Scalar]] = {
+    **dict.fromkeys(_TRUE, True),
+    **dict.fromkeys(_FALSE, False),
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), float("inf")),
+    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),
+}
+_INTEGER: Final = re.compile(
+    r"(?P<sign>[-+]?)(?:0[xX](?P<hex>[0-9a-fA-F]+)|0[bB](?P<two>[01]+)|0[oO]?(?P<eight>[0-7]+)"
+    r"|(?P<ten>0|[1-9][0-9]*))"
+)
+_BASES: Final = {"hex": 16, "two": 2, "eight": 8, "ten": 10}
+_FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_FIRSTS: Final = "+-.0123456789yYnNtTfFoO~"
+"""What a plain text that is no text can begin with."""
+
+
+def resolved(text: str) -> Scalar:
+    """What a plain scalar stands for."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] not in "+-.0123456789":
+        return text
+    plain = text if text[0] == "." else text.replace("_", "")
+    found = _INTEGER.fullmatch(plain)
+    if found is not None:
+        base = found.lastgroup
+        assert base is not None
+        number = int(found["sign"] + found[base], _BASES[base])
+        if -(1 << 63) <= number < (1 << 64 if found["sign"] == "" else 1 << 63):
+            return number
+    if _FLOAT.fullmatch(plain):
+        value = float(plain)
+        if abs(value) != float("inf"):
+            return value
+    return text
+
+
+def _tag_of(value: Scalar) -> str:
+    names = {bool: "bool", int: "int", float: "float", type(None): "null"}
+    return _TAG + names.get(type(value), "str")
+
+
+class _NoText:
+    """In the place of a pattern: matches the texts of one type."""
+
+    def __init__(self, tag: str) -> None:
+        self._tag = tag
+
+    def match(self, text: str) -> bool:
+        return _tag_of(resolved(text)) == self._tag
+
+
+class _Loader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]
+    yaml_implicit_resolvers = {  # noqa: RUF012
+        first: [entry for entry in entries if entry[0] == f"{_TAG}merge"]
+        for first, entries in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    yaml_constructors = {  # noqa: RUF012
+        tag: made
+        for tag, made in yaml.SafeLoader.yaml_constructors.items()
+        if tag in (f"{_TAG}str", f"{_TAG}map", f"{_TAG}seq")
+    }
+
+
+def load_yaml(body: bytes) -> Any:
+    """The first document of a body. yaml.YAMLError, ValueError."""
+    return yaml.load(body, _Loader)
+
+
+def _typed(loader: Any, node: Any) -> Scalar:
+    """A scalar of a basic type, plain or tagged so."""
+    text = loader.construct_scalar(node)
+    value = resolved(text)
+    if _tag_of(value) == node.tag or (node.tag == f"{_TAG}float" and type(value) is int):
+        return _as_in_json(value)
+    found, wanted = _tag_of(value).replace(_TAG, "!!"), node.tag.replace(_TAG, "!!")
+    raise yaml.constructor.ConstructorError(problem=f"cannot decode {found} `{text}` as a {wanted}")
+
+
+def _as_in_json(value: Scalar) -> Scalar:
+    """A whole float is written as an integer. ValueError for what JSON has not."""
+    if type(value) is not float:
+        return value
+    if value != value or abs(value) == float("inf"):
+        name = "NaN" if value != value else "+Inf" if value > 0 else "-Inf"
+        raise ValueError(f"json: unsupported value: {name}")
+    return int(value) if value.is_integer() and abs(value) < 1e21 else value
+
+
+def _binary(loader: Any, node: Any) -> str:
+    text = loader.construct_scalar(node).replace("\r", "").replace("\n", "")
+    try:
+        data = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise ValueError("yaml: !!binary value contains invalid base64 data") from None
+    # JSON has a replacement character for each byte that is no UTF-8.
+    return re.sub("[\udc80-\udcff]", "\ufffd", data.decode(errors="surrogateescape"))
+
+
+def _untagged(loader: Any, node: Any) -> Any:
+    """What has a tag of its own: by its form alone."""
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    return loader.construct_scalar(node)
+
+
+for _name in ("null", "bool", "int", "float"):
+    _Loader.add_implicit_resolver(_TAG + _name, _NoText(_TAG + _name), [*_FIRSTS, ""])
+    _Loader.add_constructor(_TAG + _name, _typed)
+_Loader.add_constructor(f"{_TAG}binary", _binary)
+_Loader.add_constructor(None, _untagged)
