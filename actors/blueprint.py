@@ -10,6 +10,7 @@ from actors.plan import (
     ApiServerConfig,
     ClusterPlan,
     ControllersConfig,
+    EtcdStoreConfig,
     HollowNodesConfig,
     NetworkFaults,
     PartitionConfig,
@@ -21,6 +22,7 @@ from actors.program import Resolve, Running
 
 ProgramConfig = (
     StoreConfig
+    | EtcdStoreConfig
     | ApiServerConfig
     | PartitionConfig
     | SchedulerConfig
@@ -30,6 +32,7 @@ ProgramConfig = (
 
 MODULES: dict[type[Any], str] = {
     StoreConfig: "actors.store",
+    EtcdStoreConfig: "actors.etcd.engine",
     ApiServerConfig: "actors.apiserver",
     PartitionConfig: "actors.partition",
     SchedulerConfig: "actors.scheduler",
@@ -63,11 +66,7 @@ def parts_of(plan: ClusterPlan, security: Security) -> list[Part]:
     stores = tuple(f"store-{shard}" for shard in range(plan.store_shards))
     partitions = tuple(f"partition-{i}" for i in range(plan.scheduler_partitions))
     parts = [
-        Part(
-            name,
-            StoreConfig(shard, str(directory / name), security, plan.durability),
-            0,
-        )
+        Part(name, _store_config(plan, security, shard, str(directory / name)), 0)
         for shard, name in enumerate(stores)
     ]
     parts += [Part(name, PartitionConfig(name, security), 0) for name in partitions]
@@ -93,6 +92,16 @@ def parts_of(plan: ClusterPlan, security: Security) -> list[Part]:
     if plan.nodes or plan.node_list_csv:
         parts += [_hollow_part(plan, security, index) for index in range(plan.hollow_actors)]
     return [replace(part, network=plan.network, seed=plan.seed) for part in parts]
+
+
+def _store_config(
+    plan: ClusterPlan, security: Security, shard: int, directory: str
+) -> StoreConfig | EtcdStoreConfig:
+    if plan.store_engine == "own":
+        return StoreConfig(shard, directory, security, plan.durability)
+    assert plan.durability == "fsync", "etcd has no other durability"
+    assert plan.store_shards == 1 or plan.shard_by == "kind", "etcds are not merged"
+    return EtcdStoreConfig(shard, directory, security)
 
 
 def _hollow_part(plan: ClusterPlan, security: Security, index: int) -> Part:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Durability = Literal["fsync", "buffered", "none"]
-ShardBy = Literal["kind", "hash"]
+ShardBy = Literal["kind", "namespace", "hash"]
+StoreEngine = Literal["own", "etcd"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,19 @@ class StoreConfig:
     directory: str
     security: Security
     durability: Durability = "fsync"
+    host: str = "127.0.0.1"
+    port: int = 0
+    retain_revisions_s: float = 300.0
+    """History kept for watches and exact reads; older versions are compacted."""
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdStoreConfig:
+    """A shard whose engine is a real etcd, started in ``directory``."""
+
+    shard: int
+    directory: str
+    security: Security
     host: str = "127.0.0.1"
     port: int = 0
     retain_revisions_s: float = 300.0
@@ -146,6 +160,8 @@ class ClusterPlan:
     store_shards: int = 2
     shard_by: ShardBy = "kind"
     durability: Durability = "fsync"
+    store_engine: StoreEngine = "own"
+    """etcd: each shard is a real one, and shards are by kind: nothing orders their revisions."""
     scheduler_partitions: int = 2
     controller_shards: int = 2
     hollow_actors: int = 1

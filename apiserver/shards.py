@@ -2,12 +2,14 @@
 
 ``kind``: a resource lives on one shard, so its events need no merging. ``hash``: a key lives on the
 shard of its CRC-32, every resource is spread over all shards, and lists and watches are merged.
+``namespace``: the same by the CRC-32 of the namespace, so that all of one lies together; what has
+none goes by its name, which puts a Namespace to its content.
 """
 
 from typing import Literal
 from zlib import crc32
 
-ShardBy = Literal["kind", "hash"]
+ShardBy = Literal["kind", "namespace", "hash"]
 
 _FREQUENT = ("events", "coordination.k8s.io/leases")
 """Written all the time by every node, read by few: kept away from pods and workloads."""
@@ -16,19 +18,25 @@ _FREQUENT = ("events", "coordination.k8s.io/leases")
 class Sharding:
     """The map of keys to shards. ``groups``: sets of shards whose events are merged."""
 
-    __slots__ = ("_by_kind", "count", "groups")
+    __slots__ = ("_by_kind", "_by_namespace", "count", "groups")
 
     def __init__(self, shard_by: ShardBy, count: int) -> None:
         assert count > 0
         self.count = count
         self._by_kind = shard_by == "kind" or count == 1
+        self._by_namespace = shard_by == "namespace"
         self.groups: tuple[tuple[int, ...], ...] = (
             tuple((shard,) for shard in range(count)) if self._by_kind else (tuple(range(count)),)
         )
 
     def shard_of(self, resource: str, key: bytes) -> int:
         """The shard that holds ``key`` of ``resource``."""
-        return self._home(resource) if self._by_kind else crc32(key) % self.count
+        if self._by_kind:
+            return self._home(resource)
+        if self._by_namespace:
+            # /registry/RESOURCE/NAMESPACE/NAME, or without the namespace.
+            key = key[len("/registry/") + len(resource) + 1 :].partition(b"/")[0]
+        return crc32(key) % self.count
 
     def group_of(self, resource: str) -> int:
         """Index into ``groups`` of the shards that may hold keys of ``resource``."""

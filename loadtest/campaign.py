@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
-from actors.plan import Durability, ShardBy
+from actors.plan import Durability, ShardBy, StoreEngine
 from api.quantity import QuantityError, canonical
 from loadtest.faults import NO_FAULTS, FaultKnobs, read_faults
 from loadtest.fields import SECOND_NS, CampaignError, Section, load_yaml, nearest
@@ -40,6 +40,7 @@ class ClusterKnobs:
     store_shards: int
     shard_by: ShardBy
     durability: Durability
+    store_engine: StoreEngine
     schedulers: int
     scheduler_partitions: int
     controller_shards: int
@@ -227,10 +228,11 @@ def _cluster(section: Section) -> ClusterKnobs:
         node_list=node_list,
         node_capacity=_quantities(section, "nodeCapacity", capacity),
         store_shards=section.integer("storeShards", 2, 1, 64),
-        shard_by=cast(ShardBy, section.choice("shardBy", ("kind", "hash"), "kind")),
+        shard_by=cast(ShardBy, section.choice("shardBy", ("kind", "namespace", "hash"), "kind")),
         durability=cast(
             Durability, section.choice("durability", ("fsync", "buffered", "none"), "fsync")
         ),
+        store_engine=cast(StoreEngine, section.choice("storeEngine", ("own", "etcd"), "own")),
         schedulers=section.integer("schedulers", 1, 1, 8),
         scheduler_partitions=section.integer("schedulerPartitions", 2, 0, 64),
         controller_shards=section.integer("controllerShards", 2, 1, 64),
@@ -245,6 +247,14 @@ def _cluster(section: Section) -> ClusterKnobs:
         ),
         https_port=section.integer("httpsPort", 0, 0, 65535),
     )
+    if knobs.store_engine == "etcd" and knobs.durability != "fsync":
+        raise section.error("durability", "must be fsync where storeEngine is etcd")
+    if knobs.store_engine == "etcd" and knobs.store_shards > 1 and knobs.shard_by != "kind":
+        raise section.error(
+            "shardBy",
+            "must be kind where storeEngine is etcd: only keys of one etcd have revisions that can "
+            "be compared",
+        )
     section.done()
     return knobs
 

@@ -77,6 +77,7 @@ def _cluster_plan(campaign: Campaign, directory: Path) -> tuple[ClusterPlan, int
         store_shards=knobs.store_shards,
         shard_by=knobs.shard_by,
         durability=knobs.durability,
+        store_engine=knobs.store_engine,
         scheduler_partitions=knobs.scheduler_partitions,
         controller_shards=knobs.controller_shards,
         hollow_actors=knobs.hollow_actors,
@@ -153,8 +154,9 @@ def describe(compiled: Compiled) -> str:
     lines = [
         f"Campaign {campaign.name}, seed {campaign.seed}",
         f"Cluster  {compiled.nodes} nodes{source}",
-        f"         {knobs.store_shards} store shards by {knobs.shard_by}, "
-        f"durability {knobs.durability}, {knobs.scheduler_partitions} scoring partitions, "
+        f"         {knobs.store_shards} store shards by {knobs.shard_by}"
+        + (", each an etcd, " if knobs.store_engine == "etcd" else ", ")
+        + f"durability {knobs.durability}, {knobs.scheduler_partitions} scoring partitions, "
         f"{knobs.controller_shards} controller shards ({knobs.controller_profile}), "
         f"{knobs.hollow_actors} hollow-node actors",
         f"Load     {campaign.generator.processes} generator process(es), at most "

@@ -18,6 +18,7 @@ SHORT_NAMES = {
     "shards": "spec.cluster.storeShards",
     "shard_by": "spec.cluster.shardBy",
     "durability": "spec.cluster.durability",
+    "engine": "spec.cluster.storeEngine",
     "schedulers": "spec.cluster.schedulers",
     "kills": "spec.faults.kills",
     "partitions": "spec.cluster.schedulerPartitions",
