@@ -58,12 +58,19 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def environment_names(pid: int, directory: Path) -> bool:
-    """Whether the environment that a process was started with names this directory."""
+def belongs_to(pid: int, directory: Path) -> bool:
+    """Whether a process was started with an environment that names this directory, or has a file
+    of it open: some of Ray's overwrite their environment with their title."""
     try:
-        return bytes(directory) in Path(f"/proc/{pid}/environ").read_bytes()
+        if bytes(directory) in Path(f"/proc/{pid}/environ").read_bytes():
+            return True
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                if entry.readlink().is_relative_to(directory):
+                    return True
     except (FileNotFoundError, PermissionError, ProcessLookupError):
-        return False
+        pass
+    return False
 
 
 def alive(pid: int, ticks: int) -> bool:

@@ -2,8 +2,8 @@
 
 Ray's daemons go with their driver, but its agents first tell the head, which is gone as well, and
 try for a minute. This process waits for the end of its input, which comes however the driver ends.
-Then it kills every process whose environment names DIRECTORY, that of a private Ray, and removes
-DIRECTORY and the other paths. After an orderly stop it finds nothing.
+Then it kills every process that belongs to DIRECTORY, that of a private Ray, and removes DIRECTORY
+and the other paths. After an orderly stop it finds nothing.
 """
 
 import os
@@ -14,7 +14,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from actors.processes import await_exit, environment_names, start_ticks
+from actors.processes import await_exit, belongs_to, start_ticks
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = 50
@@ -41,14 +41,16 @@ class Reaper:
         self._process.wait(WAIT_S)
 
 
-def reap(directory: Path) -> None:
-    """Kill until no process of it is found, as one may start another meanwhile."""
+def reap(directory: Path, driver: int) -> None:
+    """Kill until no process of it is found, as one may start another meanwhile. The driver, if it
+    lives, keeps Ray's logs open and is spared."""
     for _ in range(ROUNDS):
         found: dict[int, int] = {}
         for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and environment_names(int(entry.name), directory):
+            pid = int(entry.name) if entry.name.isdigit() else driver
+            if pid not in (driver, os.getpid()) and belongs_to(pid, directory):
                 with suppress(FileNotFoundError, ProcessLookupError):
-                    found[int(entry.name)] = start_ticks(int(entry.name))
+                    found[pid] = start_ticks(pid)
         if not found:
             return
         for pid in found:
@@ -59,8 +61,9 @@ def reap(directory: Path) -> None:
 
 def main(arguments: list[str]) -> None:
     directory, *others = map(Path, arguments)
+    driver = os.getppid()
     sys.stdin.buffer.read()
-    reap(directory)
+    reap(directory, driver)
     shutil.rmtree(directory, ignore_errors=True)
     for path in others:
         shutil.rmtree(path, ignore_errors=True)

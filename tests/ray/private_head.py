@@ -13,10 +13,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from actors.processes import await_exit, descendants, start_ticks
+from actors.processes import await_exit, belongs_to, descendants, start_ticks
 from actors.ray.environment import SETTINGS
 from actors.ray.port import lasting_port
-from tests.cluster.commands import processes_of
 
 HOST = "127.0.0.1"
 RAY = Path(sysconfig.get_path("scripts")) / "ray"
@@ -35,23 +34,25 @@ class Head:
 
     def processes(self, word: str) -> list[str]:
         """Command lines with this word, of processes that were started under this head or with its
-        token: Ray renames its workers, the environment stays."""
+        token."""
         return [line for line in command_lines(self.directory).values() if word in line]
 
 
 def command_lines(state: Path) -> dict[int, str]:
-    """By pid, of all processes whose environment names this directory."""
+    """By pid, of all processes but this one that belong to this directory."""
     lines = {}
-    for pid in processes_of(state):
-        with suppress(FileNotFoundError, ProcessLookupError):
-            text = Path(f"/proc/{pid}/cmdline").read_text()
-            lines[pid] = text.replace("\0", " ")
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            pid = int(entry.name)
+            if belongs_to(pid, state):
+                with suppress(FileNotFoundError, ProcessLookupError):
+                    lines[pid] = (entry / "cmdline").read_text().replace("\0", " ")
     return lines
 
 
 def await_none(state: Path, word: str, timeout_s: float) -> None:
-    """Return when no process whose environment names this directory has this word in its command
-    line. AssertionError after the time-out, with those that are left."""
+    """Return when no process that belongs to this directory has this word in its command line.
+    AssertionError after the time-out, with those that are left."""
     deadline = time.monotonic() + timeout_s
     while left := {pid: line for pid, line in command_lines(state).items() if word in line}:
         starts = {}
