@@ -123,7 +123,7 @@ class LogDirectory:
             if _number(path) != expected:
                 raise DirectoryError(f"{path} where the file of record {expected} belongs")
             data = path.read_bytes()
-            header = decoded_header(path.name, data[:HEADER_BYTES], LOG_MAGIC)
+            header = decoded_header(str(path), data[:HEADER_BYTES], LOG_MAGIC)
             if header is None and newest:
                 # The file was being made when the process ended: nothing is in it.
                 path.unlink()
