@@ -1,0 +1,179 @@
+"""A bad network between programs: its arithmetic, one connection over it, and a whole cluster."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import uvloop
+
+from actors.local import LocalCluster
+from actors.net import FrameClient, FrameOptions, FrameServer, PeerLost, ServerStream
+from actors.net.fault_proxy import RETRANSMIT_S, FaultyNames, Line, Partitions
+from actors.net.transport import FrameTransport
+from actors.plan import ClusterPlan, NetworkFaults, NodeSpec, Security
+from api.calls import DELETED, WatchSpec
+from api.core import JsonObject
+from api.streams import Stream
+
+PATIENCE_S = 60.0
+SECURITY = Security("cluster-a", "right-token", "/nonexistent")
+BRISK = FrameOptions(back_off_s=(0.005, 0.02))
+
+
+def run(coroutine: Any) -> None:
+    async def bounded() -> None:
+        await asyncio.wait_for(coroutine, PATIENCE_S)
+
+    uvloop.run(bounded())
+
+
+def line_of(faults: NetworkFaults, name: str = "line") -> Line:
+    return Line(faults, Stream(1, name), Partitions(faults, Stream(1, "partitions"), 0.0))
+
+
+def test_bytes_are_late_as_told_and_never_overtake() -> None:
+    line = line_of(NetworkFaults(delay_s=0.01, jitter_s=0.02))
+    sent = [number * 0.001 for number in range(1000)]
+    arrived = [line.due_s(at, 100) for at in sent]
+    assert arrived == sorted(arrived)
+    assert all(0.01 <= due - at <= 0.03 for at, due in zip(sent, arrived, strict=True))
+    assert len({round(due - at, 4) for at, due in zip(sent, arrived, strict=True)}) > 50
+    again = line_of(NetworkFaults(delay_s=0.01, jitter_s=0.02))
+    assert arrived == [again.due_s(at, 100) for at in sent], "the same seed, the same network"
+
+
+def test_bandwidth_is_shared_in_order() -> None:
+    line = line_of(NetworkFaults(bandwidth_bytes_s=1000))
+    assert [line.due_s(at, 500) for at in (0.0, 0.0, 0.1, 9.0)] == [0.5, 1.0, 1.5, 9.5]
+
+
+def test_a_lost_segment_comes_a_retransmission_later() -> None:
+    line = line_of(NetworkFaults(loss=0.1))
+    late = [line.due_s(float(at), 100) - at for at in range(1000)]
+    assert 60 <= sum(wait > 0 for wait in late) <= 140
+    assert min(wait for wait in late if wait) == pytest.approx(RETRANSMIT_S)
+    assert max(late) >= 3 * RETRANSMIT_S, "some segment is lost twice, and waits twice as long"
+
+
+def test_both_directions_are_cut_off_at_the_same_times() -> None:
+    faults = NetworkFaults(stall_every_s=5.0, stall_s=1.0)
+    there, back = line_of(faults, "there"), line_of(faults, "back")
+    arrived = [there.due_s(at / 100, 10) for at in range(10_000)]
+    assert arrived == [back.due_s(at / 100, 10) for at in range(10_000)]
+    waits = [due - at / 100 for at, due in enumerate(arrived)]
+    share = sum(wait > 0 for wait in waits) / len(waits)
+    assert 0.08 <= share <= 0.3 and 0.9 < max(waits) <= 1.0
+
+
+class Echo:
+    def on_call(self, reply: Any, body: Any, peer: str) -> None:
+        reply(body)
+
+    def on_open(self, stream: ServerStream, body: Any) -> None: ...
+
+    def on_closed(self, stream: ServerStream) -> None: ...
+
+
+def test_connections_that_are_cut_lose_calls_and_come_back() -> None:
+    async def scenario() -> None:
+        server = await FrameServer.start("127.0.0.1", 0, SECURITY, Echo(), BRISK)
+
+        async def resolve(name: str) -> str:
+            return server.address
+
+        faults = NetworkFaults(delay_s=0.002, jitter_s=0.002, cut_every_s=0.05)
+        names = FaultyNames(faults, 1, "tester", resolve)
+        client = FrameClient("echo", SECURITY, names.resolve, "tester", BRISK)
+        answered = lost = 0
+        while names.gauges()["network_cuts_total"] < 4:
+            try:
+                assert await client.call([answered, bytes(2000)]) == [answered, bytes(2000)]
+                answered += 1
+            except PeerLost:
+                lost += 1
+        assert lost >= 1 and answered > 4
+        assert client.connections >= 4
+        assert names.gauges()["network_held_s_total"] >= 2 * 0.002 * answered
+        await client.close()
+        await names.close()
+        await names.close()
+        await server.stop()
+
+    run(scenario())
+
+
+class Pods:
+    """Follows all pods; to which nodes each was ever bound."""
+
+    def __init__(self, client: FrameClient) -> None:
+        self.nodes: dict[str, set[str]] = {}
+        self.running: set[str] = set()
+        self._news = asyncio.Event()
+        self._watch = FrameTransport(client).watch(WatchSpec("pods", "pods"), 0, self)
+
+    def items(self, types: Any, revisions: Any, objects: list[JsonObject]) -> None:
+        for kind, item in zip(types, objects, strict=True):
+            assert kind != DELETED
+            name = item["metadata"]["name"]
+            self.nodes.setdefault(name, set()).add(item["spec"].get("nodeName", ""))
+            if item["status"].get("phase") == "Running":
+                self.running.add(name)
+        self._news.set()
+
+    def synced(self, revision: int) -> None: ...
+
+    def bookmark(self, revision: int) -> None: ...
+
+    def ended(self, reason: str) -> None:
+        raise AssertionError(f"the watch ended: {reason}")
+
+    async def until_running(self, count: int) -> None:
+        while len(self.running) < count:
+            self._news.clear()
+            await self._news.wait()
+
+
+DEPLOYMENT = {
+    "metadata": {"name": "web"},
+    "spec": {
+        "replicas": 30,
+        "selector": {"matchLabels": {"app": "web"}},
+        "template": {
+            "metadata": {"labels": {"app": "web"}},
+            "spec": {"containers": [{"name": "app", "image": "app:1"}]},
+        },
+    },
+}
+
+
+def test_a_cluster_works_over_a_bad_network(tmp_path: Path) -> None:
+    faults = NetworkFaults(
+        delay_s=0.001,
+        jitter_s=0.002,
+        loss=0.002,
+        bandwidth_bytes_s=20_000_000,
+        cut_every_s=0.7,
+        stall_every_s=2.0,
+        stall_s=0.2,
+    )
+
+    async def scenario() -> None:
+        plan = ClusterPlan(str(tmp_path), nodes=(NodeSpec(5),), network=faults)
+        async with LocalCluster(plan) as cluster:
+            # The test itself is on a sound network.
+            client = FrameClient("apiserver-0", cluster.security, cluster.resolve, "tester")
+            pods = Pods(client)
+            resource, namespace = "apps/deployments", "default"
+            row = ["create", resource, namespace, "", "", "", orjson.dumps(DEPLOYMENT), "", False]
+            ((code, _, answer),) = await client.call(["api", [row]])
+            assert code == 201, answer
+            await pods.until_running(30)
+            assert len(pods.nodes) == 30, "no pod was made twice"
+            assert all(len(nodes - {""}) == 1 for nodes in pods.nodes.values()), "nor bound twice"
+            networks = [names.gauges() for names in cluster.networks.values()]
+            assert sum(gauges["network_connections_total"] for gauges in networks) > 10
+            await client.close()
+
+    run(scenario())
