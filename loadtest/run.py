@@ -275,7 +275,7 @@ class CampaignRun:
     def _audit(self) -> None:
         """Only after a death: reading a long log takes its time."""
         plan = self._compiled.cluster
-        if not self.state.outages or plan.durability == "none":
+        if not self.state.outages or plan.durability == "none" or plan.store_engine != "own":
             return
         try:
             found = audit(self._directory, self._cluster, plan.store_shards)

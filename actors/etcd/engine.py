@@ -83,9 +83,9 @@ class EtcdStore:
         return self._server.address
 
     @property
-    def child_pids(self) -> Sequence[int]:
-        """Processes whose work is this program's."""
-        return (self._process.pid,)
+    def children(self) -> Mapping[int, str]:
+        """Processes that work for this program, by pid."""
+        return {self._process.pid: f"store-{self._config.shard}-etcd"}
 
     def gauges(self) -> Mapping[str, float]:
         gauges: dict[str, float] = {

@@ -16,9 +16,9 @@ from actors.lives import Life, Lives
 from actors.plan import ClusterPlan, ProcessSample, Security
 from actors.processes import (
     await_exit,
-    belongs_to,
     cpu_seconds,
     descendants,
+    environment_names,
     pss_bytes,
     start_ticks,
 )
@@ -61,7 +61,7 @@ class RayCluster:
         self._hosts: dict[str, Any] = {}
         self._group: Any = None
         self._reaper: Reaper | None = None
-        self._last: dict[str, ProcessSample] = {}
+        self._last: dict[str, list[ProcessSample]] = {}
         self._lives = Lives(security.cluster_id)
         self._below: dict[int, int] = {}
         self._stopped = False
@@ -182,12 +182,11 @@ class RayCluster:
 
     def samples(self) -> list[ProcessSample]:
         """Cumulative CPU and memory of each program, and of a private Ray as ``ray``."""
-        found = []
+        found: list[ProcessSample] = []
         for name in self._hosts:
             with contextlib.suppress(self._ray.exceptions.RayError):
-                self._last[name] = self._ask(name, "sample")
-            if name in self._last:
-                found.append(self._last[name])
+                self._last[name] = self._ask(name, "samples")
+            found += self._last.get(name, [])
         ours = {sample.pid for sample in found}
         for pid in self._below:
             if pid not in ours:
@@ -255,7 +254,7 @@ class RayCluster:
         if self._private is None:
             return found
         for pid in descendants(os.getpid()):
-            if belongs_to(pid, self._private):
+            if environment_names(pid, self._private):
                 with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                     found[pid] = start_ticks(pid)
         return found

@@ -11,6 +11,7 @@ import os
 import threading
 import traceback
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -66,9 +67,16 @@ class ProgramHost:
     def gauges(self) -> dict[str, float]:
         return self._thread.gauges()
 
-    def sample(self) -> ProcessSample:
-        pid = os.getpid()
-        return ProcessSample(self._name, pid, cpu_seconds(pid), pss_bytes(pid))
+    def samples(self) -> list[ProcessSample]:
+        """Of the program, and of what works for it in a process of its own."""
+        names = {os.getpid(): self._name}
+        if self._thread.started.done() and self._thread.started.exception() is None:
+            names |= getattr(self._thread.started.result(), "children", {})
+        found = []
+        for pid, name in names.items():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                found.append(ProcessSample(name, pid, cpu_seconds(pid), pss_bytes(pid)))
+        return found
 
     def stop(self) -> int:
         """Stop the program in good order; the process stays for Ray to end. Its pid."""

@@ -215,7 +215,7 @@ def test_an_etcd_goes_with_its_program_and_its_data_stay(tmp_path: Path) -> None
     async def scenario() -> None:
         async with engine(tmp_path) as (store, client):
             revision = (await one(client, *put(A, b"kept")))[1]
-            (pid,) = store.child_pids
+            (pid,) = store.children
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
         async with engine(tmp_path) as (store, client):
@@ -226,7 +226,7 @@ def test_an_etcd_goes_with_its_program_and_its_data_stay(tmp_path: Path) -> None
             loop.set_exception_handler(
                 lambda _, context: None if told.done() else told.set_result(context)
             )
-            os.kill(store.child_pids[0], signal.SIGKILL)
+            os.kill(next(iter(store.children)), signal.SIGKILL)
             context = await told
             assert "ended with code -9" in str(context["exception"]) and "handle" in context
 
