@@ -47,6 +47,7 @@ class Keyspace:
     __slots__ = (
         "changes",
         "compact_revision",
+        "dead",
         "history",
         "kept_after",
         "keys",
@@ -60,6 +61,8 @@ class Keyspace:
         self.history: dict[bytes, list[Record]] = {}
         self.keys = SortedKeys()
         """Every key of ``latest``, tombstones too."""
+        self.dead = SortedKeys()
+        """The keys of the tombstones in ``latest``."""
         self.changes: list[Change] = []
         self.compact_revision = 0
         """Nothing older can be read."""
@@ -92,8 +95,10 @@ class Keyspace:
                     versions.append(previous)
                 if not previous[VERSION]:
                     previous = None
+                    self.dead.remove(key)
                     self.live += 1
                 elif not version:
+                    self.dead.add(key)
                     self.live -= 1
             changes.append((record, previous))
         self.size += size
@@ -128,6 +133,20 @@ class Keyspace:
             place = bisect_right(versions, revision, key=_mod_revision)
             record = versions[place - 1] if place else None
         return record if record is not None and record[VERSION] else None
+
+    def count(self, start: bytes, end: bytes, revision: int) -> int | None:
+        """How many keys in [start, end) existed at ``revision``; None if more has changed since
+        than there are keys to look at. Cost: that of SortedKeys.count, and the changes since."""
+        known = self.keys.count(start, end)
+        since = bisect_right(self.changes, revision, key=_change_revision)
+        if len(self.changes) - since > known:
+            return None
+        found = known - self.dead.count(start, end)
+        changed = dict.fromkeys([change[0][KEY] for change in self.changes[since:]])
+        for key in changed:
+            if start <= key and (not end or key < end):
+                found += (self.at(key, revision) is not None) - (self.current(key) is not None)
+        return found
 
     def changes_after(self, revision: int, limit: int) -> list[Change]:
         """Up to ``limit`` changes above ``revision`` in order; a transaction is not split, so
@@ -165,6 +184,7 @@ class Keyspace:
             if not record[VERSION] and self.latest.get(record[KEY]) is record:
                 del self.latest[record[KEY]]
                 self.keys.remove(record[KEY])
+                self.dead.remove(record[KEY])
                 self.size -= size_of(record)
         del self.changes[:stop]
         return stop < limit
@@ -172,6 +192,10 @@ class Keyspace:
     def check(self) -> None:
         """Raise InvariantError if the index contradicts itself. Cost: linear."""
         self.keys.check()
+        self.dead.check()
+        dead = [key for key, record in self.latest.items() if not record[VERSION]]
+        if self.dead.between(b"", b"", len(dead) + 1) != sorted(dead):
+            raise InvariantError("the dead keys are not those of the tombstones")
         live = sum(1 for record in self.latest.values() if record[VERSION])
         if live != self.live or len(self.latest) != len(self.keys):
             raise InvariantError(f"{live} live of {len(self.latest)}, counted {self.live}")

@@ -21,6 +21,8 @@ STEP_KEYS = 4000
 RANGE_BYTES_MAX = 24 << 20
 """A reply that reaches this size ends with ``more`` set, whatever the limit."""
 LATEST = 1 << 63
+SPARE_KEYS = 16
+"""Keys that are looked at beyond a limit, in case some of them do not exist."""
 
 
 @dataclass(slots=True)
@@ -42,6 +44,14 @@ class RangeRead:
 
     def advance(self, keyspace: Keyspace, budget: int) -> tuple[bool, int]:
         """Visit up to ``budget`` keys. Returns whether the range is complete, and the keys seen."""
+        if self._only_counts():
+            left = keyspace.count(self.start, self.end, self.revision)
+            if left is not None:
+                self.count += left
+                self.more = self.more or (self.mode == COUNTED and left > 0)
+                return True, 1
+        if self.mode == COUNTED and len(self.items) < self.limit and self.order is None:
+            budget = min(budget, self.limit - len(self.items) + SPARE_KEYS)
         keys = keyspace.keys.between(self.start, self.end, budget)
         latest = keyspace.latest
         items = self.items
@@ -71,6 +81,12 @@ class RangeRead:
             return True, len(keys)
         self.start = keys[-1] + b"\x00"
         return False, len(keys)
+
+    def _only_counts(self) -> bool:
+        """Whether what is left of the range is asked for by number alone."""
+        if self.mode == COUNTED:
+            return self.order is None and bool(self.limit) and len(self.items) >= self.limit
+        return self.mode == COUNT and not self.limit
 
     def _count(self, record: tuple[Any, ...]) -> None:
         """Take what may be in the answer and count all. The bound in bytes is not for these: their

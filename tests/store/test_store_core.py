@@ -149,6 +149,20 @@ def test_a_long_range_goes_on_in_later_steps_at_its_revision() -> None:
     assert shard.one(*everything(mode=2))[3] == 8999
 
 
+def test_what_is_only_counted_is_not_visited() -> None:
+    shard = ShardInMemory(check=False)
+    shard.do(*[put(b"/k/%06d" % number) for number in range(9000)])
+    before = shard.core.ledger.watermark
+    shard.do(("delrange", b"/k/001", b"/k/002", False), put(b"/k/001500"), put(b"/k/x"))
+    span = (b"/k/", b"/k0")
+    for revision, count in ((0, 8002), (before, 9000)):
+        steps = len(shard.effects)
+        call = shard.ask(("range", *span, revision, 0, 2), ("range", *span, revision, 3, 3))
+        counted, page = shard.replies[call]
+        assert len(shard.effects) == steps + 1, "more than one step"
+        assert counted[3] == page[4] == count and page[2] is True and len(page[3]) == 3
+
+
 def test_transaction_branches_reads_and_one_revision() -> None:
     shard = ShardInMemory()
     created = shard.one(*put(A, b"1"))[1]

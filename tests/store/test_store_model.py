@@ -256,6 +256,14 @@ class StoreModel(RuleBasedStateMachine):
         items = [state[key][0] for key in sorted(state) if key.startswith(prefix)]
         shown = items[:limit] if limit else items
         assert reply == (OK, revision or watermark, len(shown) < len(items), shown)
+        # Counted, and counted behind a limit: numbers that are not found by visiting.
+        span = (prefix, prefix + b"\xff", revision)
+        call = self.shard.ask(("range", *span, 0, 2), ("range", *span, limit, 3))
+        self.shard.settle()
+        counted, cut = self.shard.replies[call]
+        assert counted == (OK, revision or watermark, False, len(items))
+        assert (cut[2], cut[4]) == (len(shown) < len(items), len(items))
+        assert [item[:6] for item in cut[3]] == shown
 
     @rule(prefix=st.sampled_from(PREFIXES), data=st.data())
     def watch(self, prefix: bytes, data: st.DataObject) -> None:

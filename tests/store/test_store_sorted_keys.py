@@ -24,5 +24,7 @@ def test_like_a_sorted_list(monkeypatch: pytest.MonkeyPatch) -> None:
         ordered = sorted(model)
         assert keys.between(start, end, limit) == [k for k in ordered if start <= k < end][:limit]
         assert keys.between(start, b"", limit) == [k for k in ordered if start <= k][:limit]
+        assert keys.count(start, end) == sum(start <= k < end for k in ordered)
+        assert keys.count(start, b"") == sum(start <= k for k in ordered)
     keys.check()
     assert len(keys) == len(model)
