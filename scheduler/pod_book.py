@@ -139,8 +139,10 @@ class PodBook:
             record.reference = fresh.reference
             if fresh.shape is record.shape and fresh.priority == record.priority:
                 return
-            # Resized in place, relabelled, or about to go.
+            # Resized in place, relabelled, or about to go: only the last makes no room yet.
+            room_made = self.room_made or _taken(record.shape) != _taken(fresh.shape)
             self._uncount(key, record)
+            self.room_made = room_made
             record.shape, record.priority = fresh.shape, fresh.priority
             record.started_ns = fresh.started_ns
         if record.node != node:
@@ -214,6 +216,12 @@ class PodBook:
         self.table.remove_pod(key, record.node)
         record.node = ""
         self.room_made = True
+
+
+def _taken(shape: Shape) -> tuple[object, ...]:
+    """What of a placed pod others wait for."""
+    key = shape.key
+    return (key.requests, key.counted, key.ports, shape.relations.labels)
 
 
 def _foreign(pod: JsonObject) -> bool:
