@@ -45,7 +45,7 @@ from apiserver.outbox import Outbox
 from apiserver.registry import AnyVerb, FreshAsk, Registry, RevisionAsk, StoreAsk
 from apiserver.routes import verb_of_call, verb_of_http, verb_of_watch
 from apiserver.shards import Sharding
-from apiserver.streams import Streams
+from apiserver.streams import BOOKMARK_NS, Streams
 from apiserver.untrusted import TOO_DEEP
 from apiserver.watch import OpenedWatch
 
@@ -74,11 +74,18 @@ class Task:
 class ApiServerCore:
     """The machine. ``ready``: loaded and bootstrapped, requests are answered."""
 
-    def __init__(self, sharding: Sharding, seed: int, name: str, in_flight_max: int) -> None:
+    def __init__(
+        self,
+        sharding: Sharding,
+        seed: int,
+        name: str,
+        in_flight_max: int,
+        bookmark_ns: int = BOOKMARK_NS,
+    ) -> None:
         self._registry = Registry(sharding, seed, name)
         self._in_flight_max = in_flight_max
         self._outbox = Outbox(sharding.count)
-        self._streams = Streams(self._registry)
+        self._streams = Streams(self._registry, bookmark_ns)
         self._feeds = [
             Feed(shards, self._outbox, self._find, self._happened, partial(self._advanced, group))
             for group, shards in enumerate(sharding.groups)

@@ -36,8 +36,9 @@ _SYNCED = 5
 class Streams:
     """All open watches and their timers."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, bookmark_ns: int) -> None:
         self._registry = registry
+        self._bookmark_ns = bookmark_ns
         self._watchers = Watchers()
         self._opening: dict[int, OpenedWatch] = {}
         self._woken: dict[int, Watcher] = {}
@@ -76,7 +77,7 @@ class Streams:
         if opened.ends_ns:
             heapq.heappush(self._timers, (opened.ends_ns, watcher.id, True))
         if watcher.bookmarks:
-            heapq.heappush(self._timers, (now_ns + BOOKMARK_NS, watcher.id, False))
+            heapq.heappush(self._timers, (now_ns + self._bookmark_ns, watcher.id, False))
 
     def close(self, stream: int) -> None:
         self._watchers.remove(stream)
@@ -120,7 +121,7 @@ class Streams:
                 if watcher.bookmark(self._registry.frontier(watcher.cache.kind), False, now_ns):
                     self._wake(watcher)
                 if not ends:
-                    heapq.heappush(self._timers, (now_ns + BOOKMARK_NS, stream, False))
+                    heapq.heappush(self._timers, (now_ns + self._bookmark_ns, stream, False))
             if ends:
                 self._ending.append((stream, ""))
                 self._watchers.remove(stream)

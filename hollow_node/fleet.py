@@ -34,7 +34,9 @@ class Fleet:
     def __init__(
         self, shapes: Sequence[NodeShape], outbox: Outbox, stream: Stream, period_ns: int
     ) -> None:
-        assert period_ns >= QUANTUM_NS, "lease period below one quantum"
+        """``period_ns`` of the Leases; 0: no heartbeats. Each node then registers, gets its Lease,
+        says that it is Ready, and renews and reports nothing again."""
+        assert not period_ns or period_ns >= QUANTUM_NS, "lease period below one quantum"
         self.rows = NodeRows(shapes)
         self._outbox = outbox
         self._stream = stream
@@ -176,11 +178,12 @@ class Fleet:
         if rows.state[row] == DEREGISTERED:
             return
         rows.lease_revision[row] = revision
-        jitter = self._stream.below(self._period_ns // 25 + 1)
-        # A fresh fleet would renew in one burst: its first period is spread over all of it.
         first = rows.state[row] == NO_LEASE
-        wait = self._stream.below(self._period_ns) if first else self._period_ns + jitter
-        rows.lease_due_ns[row] = now_ns + max(wait, QUANTUM_NS)
+        if self._period_ns:
+            jitter = self._stream.below(self._period_ns // 25 + 1)
+            # A fresh fleet would renew in one burst: its first period is spread over all of it.
+            wait = self._stream.below(self._period_ns) if first else self._period_ns + jitter
+            rows.lease_due_ns[row] = now_ns + max(wait, QUANTUM_NS)
         if first:
             rows.enter(row, NOT_READY, now_ns)
         elif rows.state[row] == READY:
@@ -201,7 +204,8 @@ class Fleet:
                 first = rows.state[row] != READY
                 rows.state[row] = READY
                 wait = self._stream.below(STATUS_PERIOD_NS) if first else STATUS_PERIOD_NS
-                rows.status_due_ns[row] = now_ns + max(wait, QUANTUM_NS)
+                due_ns = now_ns + max(wait, QUANTUM_NS)
+                rows.status_due_ns[row] = due_ns if self._period_ns else rows.NEVER
                 rows.due_ns[row] = min(rows.lease_due_ns[row], rows.status_due_ns[row])
             elif reply.code == 404:
                 rows.enter(row, DEREGISTERED, rows.NEVER)

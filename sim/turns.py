@@ -13,7 +13,7 @@ from sim.kernel import Kernel
 from sim.topics import Violation
 
 CHECK_EVERY_STEPS = 64
-"""How often a core's own ``check`` is asked."""
+"""How often a core's own ``check`` is asked, unless its program says otherwise."""
 IDLE_STEPS_MAX = 500
 """Steps without anything new and without an effect that a program may take within a virtual
 second: its timers run away when it takes more."""
@@ -44,6 +44,9 @@ class Turns:
         """Effects that are still carried out before the program dies; negative: all."""
         self.on_fuse: Callable[[], None] | None = None
         self.alive = True
+        self.check_every = CHECK_EVERY_STEPS
+        self.busy_ns = 0
+        """Service time used so far."""
         self._kernel = kernel
         self._name = name
         self._core = core
@@ -89,9 +92,11 @@ class Turns:
         kernel.steps += 1
         kernel.messages += items
         self._steps += 1
-        if self._steps % CHECK_EVERY_STEPS == 0:
+        if self._steps % self.check_every == 0:
             self.check()
-        self._busy_until_ns = kernel.sending_ns = now_ns + self._cost.of(items)
+        cost_ns = self._cost.of(items)
+        self.busy_ns += cost_ns
+        self._busy_until_ns = kernel.sending_ns = now_ns + cost_ns
         self._watch_idleness(bool(events) or bool(effects), now_ns)
         if not self._carry_out_all(effects):
             return
