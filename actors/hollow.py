@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from actors.component import ComponentRunner, FrameTransport, run_component
 from actors.net import FrameClient
-from actors.plan import HollowNodesConfig
+from actors.plan import ClusterPlan, HollowNodesConfig
 from actors.program import Resolve
 from hollow_node.core import HollowNodes
 from hollow_node.node_list import NodeShape, numbered, read_node_list
@@ -61,12 +61,17 @@ def _https_transport(kubeconfig: str) -> "HttpsTransport":
 
 
 def node_shapes(config: HollowNodesConfig) -> list[NodeShape]:
-    """All nodes of the plan that fall to this actor: every ``actors``-th from ``index``."""
+    """The nodes of the plan that fall to this actor: every ``actors``-th from ``index``."""
+    return all_shapes(config)[config.index :: config.actors]
+
+
+def all_shapes(plan: HollowNodesConfig | ClusterPlan) -> list[NodeShape]:
+    """All nodes of a plan, those of its list first."""
     listed: list[NodeShape] = []
-    if config.node_list_csv:
-        text = Path(config.node_list_csv).read_text(encoding="utf-8")
-        listed = read_node_list(text, config.node_list_rows_max)
+    if plan.node_list_csv:
+        text = Path(plan.node_list_csv).read_text(encoding="utf-8")
+        listed = read_node_list(text, plan.node_list_rows_max)
     written = chain.from_iterable(
-        numbered(spec.count, spec.prefix, spec.capacity, spec.labels) for spec in config.nodes
+        numbered(spec.count, spec.prefix, spec.capacity, spec.labels) for spec in plan.nodes
     )
-    return [*listed, *written][config.index :: config.actors]
+    return [*listed, *written]

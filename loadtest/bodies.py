@@ -7,6 +7,8 @@ from loadtest.schedule import Arrival
 IMAGE = "registry.example/app:v1"
 OWNER_LABEL = "hollowfleet.dev/load"
 """On every object of the load; its value is the scenario."""
+REPLICA_REQUESTS = {"cpu": "10m", "memory": "32Mi"}
+"""Of each pod of a Deployment."""
 
 
 def collection_path(resource: str, namespace: str) -> str:
@@ -42,9 +44,8 @@ def pod_body(arrival: Arrival) -> str:
 
 
 def deployment_body(arrival: Arrival) -> str:
-    """A Deployment of small pods: cpu 10m, memory 32Mi each."""
+    """A Deployment of small pods."""
     labels = {"app": arrival.name, OWNER_LABEL: arrival.scenario}
-    requests = {"cpu": "10m", "memory": "32Mi"}
     return json.dumps(
         {
             "apiVersion": "apps/v1",
@@ -57,7 +58,11 @@ def deployment_body(arrival: Arrival) -> str:
                     "metadata": {"labels": labels},
                     "spec": {
                         "containers": [
-                            {"name": "c0", "image": IMAGE, "resources": {"requests": requests}}
+                            {
+                                "name": "c0",
+                                "image": IMAGE,
+                                "resources": {"requests": REPLICA_REQUESTS},
+                            }
                         ]
                     },
                 },

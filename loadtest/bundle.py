@@ -6,9 +6,11 @@
     versions.json      Python, packages, commit series.csv         a line per second
     host.json          CPU, memory, kernel      processes.csv.gz   CPU and PSS per process
     state.json         how the run went         gauges.jsonl.gz    counters of each program
+    nodes.csv          what each node has       allocation.csv     how full they were
     summary.json       SLIs and verdicts        junit.xml, report.html
 
-summary.json, junit.xml and report.html are made from the rest and can be made again.
+summary.json, junit.xml, report.html and allocation.csv are made from the rest, and can be made
+again.
 """
 
 import csv
@@ -68,6 +70,13 @@ class RunState:
     """Each: program, died_ns and back_ns (wall clock; 0: did not come back), planned."""
     audit: dict[str, object] = field(default_factory=dict)
     """Of acknowledged creates, after the cluster stopped; empty: not made. See loadtest.audit."""
+    simulated: bool = False
+    """In virtual time: all times but ``started`` and ``cpu_s`` are virtual."""
+    digest: str = ""
+    steps: int = 0
+    messages: int = 0
+    cpu_s: float = 0.0
+    """Of the process that simulated."""
 
 
 def new_bundle(parent: Path, name: str) -> tuple[Path, str]:

@@ -22,7 +22,10 @@ API_VERSION = "hollowfleet.dev/v1alpha1"
 Arrivals = Literal["constant", "poisson", "trace"]
 Transport = Literal["frames", "https"]
 Profile = Literal["kubernetes", "unlimited"]
-PHASE_NS_MAX = 24 * 3600 * SECOND_NS
+PHASE_NS_MAX = 400 * 24 * 3600 * SECOND_NS
+REAL_PHASE_NS_MAX = 24 * 3600 * SECOND_NS
+"""Of a phase that passes in real time."""
+LEASE_PERIOD_NS_MIN = SECOND_NS // 10
 ARRIVALS_MAX = 5_000_000
 """Of a whole campaign: its schedule is compiled in memory before the run."""
 
@@ -51,6 +54,9 @@ class ClusterKnobs:
     """How hollow nodes reach the API server."""
     controller_profile: Profile
     https_port: int
+    heartbeats: bool
+    """False, in virtual time only: no Lease and no node status is renewed, and no node is given
+    up for silent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +252,7 @@ def _cluster(section: Section) -> ClusterKnobs:
             Profile, section.choice("controllerProfile", ("unlimited", "kubernetes"), "unlimited")
         ),
         https_port=section.integer("httpsPort", 0, 0, 65535),
+        heartbeats=_heartbeats(section),
     )
     if knobs.store_engine == "etcd" and knobs.durability != "fsync":
         raise section.error("durability", "must be fsync where storeEngine is etcd")
@@ -255,8 +262,35 @@ def _cluster(section: Section) -> ClusterKnobs:
             "must be kind where storeEngine is etcd: only keys of one etcd have revisions that can "
             "be compared",
         )
+    if knobs.lease_period_ns < LEASE_PERIOD_NS_MIN:
+        raise section.error("leasePeriod", "must be at least 100ms")
     section.done()
     return knobs
+
+
+def _heartbeats(section: Section) -> bool:
+    """``on`` or ``off``, which YAML reads as booleans."""
+    value = section.raw("heartbeats")
+    if value in (None, True, "on"):
+        return True
+    if value in (False, "off"):
+        return False
+    raise section.error("heartbeats", f"must be on or off, not {value!r}")
+
+
+def check_real_time(campaign: Campaign, source: str) -> None:
+    """Refuse what only virtual time can do. Errors: CampaignError."""
+    if not campaign.cluster.heartbeats:
+        raise CampaignError(
+            f"{source}: spec.cluster.heartbeats: off is for virtual time; "
+            "use `hollowfleet sim`, or leave it on"
+        )
+    for index, phase in enumerate(campaign.phases):
+        if phase.duration_ns > REAL_PHASE_NS_MAX:
+            raise CampaignError(
+                f"{source}: spec.phases[{index}].duration: must be at most 24h in real time; "
+                "use `hollowfleet sim`, or compress the trace"
+            )
 
 
 def _generator(section: Section) -> GeneratorKnobs:
@@ -291,7 +325,7 @@ def _phase(section: Section) -> Phase:
     )
     section.raw("load")
     if not 0 < phase.duration_ns <= PHASE_NS_MAX:
-        raise section.error("duration", "must be above 0s and at most 24h")
+        raise section.error("duration", "must be above 0s and at most 9600h (400 days)")
     section.done()
     return phase
 

@@ -15,7 +15,7 @@ from loadtest.campaign import Campaign, PodLoad
 from loadtest.faults import Kill, compile_kills, describe_network
 from loadtest.fields import SECOND_NS, CampaignError
 from loadtest.schedule import Arrival, compile_schedule
-from loadtest.trace import TracePod, count_rows, read_openb
+from loadtest.trace import TracePod, read_nodes, read_openb
 
 SCHEDULE_FILE = "schedule.jsonl.gz"
 T = TypeVar("T")
@@ -65,7 +65,7 @@ def _read(read: Callable[[Path], T], path: Path, field: str) -> T:
 def _cluster_plan(campaign: Campaign, directory: Path) -> tuple[ClusterPlan, int]:
     knobs = campaign.cluster
     node_list = directory / knobs.node_list if knobs.node_list else None
-    rows = _read(count_rows, node_list, "spec.cluster.nodeList") if node_list else 0
+    rows = len(_read(read_nodes, node_list, "spec.cluster.nodeList")) if node_list else 0
     nodes = knobs.nodes or rows
     generic = max(0, nodes - rows)
     plan = ClusterPlan(
@@ -158,7 +158,8 @@ def describe(compiled: Compiled) -> str:
         + (", each an etcd, " if knobs.store_engine == "etcd" else ", ")
         + f"durability {knobs.durability}, {knobs.scheduler_partitions} scoring partitions, "
         f"{knobs.controller_shards} controller shards ({knobs.controller_profile}), "
-        f"{knobs.hollow_actors} hollow-node actors",
+        f"{knobs.hollow_actors} hollow-node actors"
+        + ("" if knobs.heartbeats else ", heartbeats off"),
         f"Load     {campaign.generator.processes} generator process(es), at most "
         f"{campaign.generator.in_flight_max} requests in flight each, "
         f"{campaign.namespaces} namespaces",

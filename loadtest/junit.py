@@ -8,7 +8,8 @@ from loadtest.summary import Summary
 def junit_xml(summary: Summary) -> str:
     """Suite "hollowfleet"; FAIL is a failure, NO DATA and INFO are skipped, an invalid or partial
     run is an error."""
-    suite = ET.Element("testsuite", name="hollowfleet")
+    mark = " (simulated)" if summary.state.simulated else ""
+    suite = ET.Element("testsuite", name=f"hollowfleet{mark}")
     cases = len(summary.verdicts) + 1
     failures = sum(v.result == "FAIL" for v in summary.verdicts)
     skipped = sum(v.result in ("NO DATA", "INFO") for v in summary.verdicts)
@@ -23,12 +24,12 @@ def junit_xml(summary: Summary) -> str:
     suite.set("time", f"{summary.state.load_s:.3f}")
     suite.set("timestamp", summary.state.started)
     name = summary.campaign["campaign"]["name"]
-    validity = ET.SubElement(suite, "testcase", classname=name, name="The run is valid")
+    validity = ET.SubElement(suite, "testcase", classname=name, name=f"The run is valid{mark}")
     if errors:
         error = ET.SubElement(validity, "error", message=summary.stamp)
         error.text = "\n".join(summary.reasons)
     for verdict in summary.verdicts:
-        case = ET.SubElement(suite, "testcase", classname=name, name=verdict.sli)
+        case = ET.SubElement(suite, "testcase", classname=name, name=f"{verdict.sli}{mark}")
         text = verdict_text(verdict.measured, verdict.unit)
         limit = verdict_text(verdict.threshold, verdict.unit)
         if verdict.result == "FAIL":

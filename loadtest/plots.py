@@ -7,7 +7,7 @@ from typing import Any, cast
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from api.core import JsonObject
 from loadtest.measure import Floats, RoleUsage, per_second
@@ -47,7 +47,9 @@ STYLE = {
     "lines.linewidth": 1.6,
 }
 SIZE_IN = (5.6, 2.9)
-BIN_S = 1.0
+BINS_MAX = 600
+"""Points of a line over time."""
+TIME_UNITS = ((86_400, "days"), (3_600, "hours"), (1, "seconds"))
 Axes = Any
 
 
@@ -61,13 +63,19 @@ def figures(summary: Summary) -> list[tuple[str, str, str]]:
         ),
         (
             "Request latency",
-            "All requests but watches, per second of the run, from the intended start.",
+            "All requests but watches, over the run, from the intended start.",
             _latency,
         ),
         ("Pods", "Cumulative count of pods, as seen by a watch.", _pods_total),
         ("Pods per second", "Rate at which pods were created, bound and Running.", _pods_rate),
         ("CPU by component", "Cores in use, stacked; Ray's own processes apart.", _cpu),
         ("Memory by component", "Proportional set size, stacked.", _memory),
+        ("Utilisation", "Requests of the bound pods, of what the nodes have.", _shares),
+        (
+            "GPU fragmentation",
+            "GPUs not allocated, and what of them is fragmented.",
+            _fragmentation,
+        ),
         (
             "From created to Running",
             "Share of pods that were bound and Running within a time; watch delivery beside.",
@@ -119,8 +127,23 @@ def _phases(axes: Axes, summary: Summary) -> float:
         back_s = end if absence.away_s is None else absence.died_s + absence.away_s
         axes.axvspan(absence.died_s, back_s, color=RED, alpha=0.15, linewidth=0, zorder=0)
     axes.set_xlim(0, end)
-    axes.set_xlabel("seconds since the start of the load")
+    unit, word = next((unit, word) for unit, word in TIME_UNITS if end >= 3 * unit or unit == 1)
+    axes.xaxis.set_major_locator(UnitLocator(unit))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / unit:g}"))
+    axes.set_xlabel(f"{word} since the start of the load")
     return end
+
+
+class UnitLocator(MaxNLocator):
+    """Ticks at round numbers of a unit of time."""
+
+    def __init__(self, unit: int) -> None:
+        super().__init__(nbins=8, steps=[1, 2, 5, 10])
+        self._unit = unit
+
+    def tick_values(self, vmin: float, vmax: float) -> list[float]:
+        ticks = super().tick_values(vmin / self._unit, vmax / self._unit)
+        return [tick * self._unit for tick in ticks]
 
 
 def _legend(axes: Axes, columns: int = 1) -> None:
@@ -128,7 +151,17 @@ def _legend(axes: Axes, columns: int = 1) -> None:
 
 
 def _step(axes: Axes, counts: Floats, label: str, colour: str) -> None:
-    axes.plot(np.arange(len(counts)) + 0.5, counts, label=label, color=colour)
+    times, means = _coarse(counts)
+    axes.plot(times, means, label=label, color=colour)
+
+
+def _coarse(counts: Floats) -> tuple[Floats, Floats]:
+    """Counts of seconds as the middles and means of at most BINS_MAX equal spans."""
+    width = -(-len(counts) // BINS_MAX)
+    padded = np.concatenate((counts, np.zeros(-len(counts) % width)))
+    means: Floats = padded.reshape(-1, width).mean(axis=1)
+    middles: Floats = (np.arange(len(means), dtype=np.float64) + 0.5) * width
+    return middles, means
 
 
 def _rates(axes: Axes, summary: Summary) -> bool:
@@ -137,8 +170,7 @@ def _rates(axes: Axes, summary: Summary) -> bool:
         return False
     end = _phases(axes, summary)
     axes.fill_between(
-        np.arange(len(summary.offered)) + 0.5,
-        summary.offered,
+        *_coarse(summary.offered),
         color=BLUE,
         alpha=0.15,
         linewidth=0,
@@ -159,16 +191,16 @@ def _latency(axes: Axes, summary: Summary) -> bool:
     kept = (requests.code != NOT_SENT) & (requests.verb != "watch")
     if not kept.any():
         return False
-    _phases(axes, summary)
-    seconds = (requests.intended_s[kept] // BIN_S).astype(np.int64)
+    bin_s = float(-(-_phases(axes, summary) // BINS_MAX))
+    bins = (requests.intended_s[kept] // bin_s).astype(np.int64)
     latency_ms = np.maximum(requests.latency_s[kept] * 1e3, 1e-3)
-    edges = np.unique(seconds)
+    edges = np.unique(bins)
     for percentile, colour in ((99, RED), (90, ORANGE), (50, BLUE)):
         values = [
-            np.percentile(latency_ms[seconds == second], percentile, method="inverted_cdf")
-            for second in edges
+            np.percentile(latency_ms[bins == one], percentile, method="inverted_cdf")
+            for one in edges
         ]
-        axes.plot((edges + 0.5) * BIN_S, values, color=colour, label=f"p{percentile}")
+        axes.plot((edges + 0.5) * bin_s, values, color=colour, label=f"p{percentile}")
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_ylabel("latency, ms")
@@ -256,9 +288,39 @@ def _cpu(axes: Axes, summary: Summary) -> bool:
 
 
 def _memory(axes: Axes, summary: Summary) -> bool:
+    if not any(usage.mib.any() for usage in summary.usage.values()):
+        return False
     drawn = _stack(axes, summary, lambda usage: usage.mib)
     axes.set_ylabel("MiB")
     return drawn
+
+
+def _shares(axes: Axes, summary: Summary) -> bool:
+    allocation = summary.allocation
+    if allocation is None:
+        return False
+    _phases(axes, summary)
+    axes.plot(allocation.t_s, allocation.cpu_share * 100, label="CPU", color=BLUE)
+    axes.plot(allocation.t_s, allocation.memory_share * 100, label="memory", color=GREEN)
+    if allocation.gpus:
+        axes.plot(allocation.t_s, allocation.gpu_share * 100, label="GPU", color=PURPLE)
+    axes.set_ylabel("% requested")
+    axes.set_ylim(0, 105)
+    _legend(axes, columns=3)
+    return True
+
+
+def _fragmentation(axes: Axes, summary: Summary) -> bool:
+    allocation = summary.allocation
+    if allocation is None or not allocation.gpus:
+        return False
+    _phases(axes, summary)
+    axes.plot(allocation.t_s, allocation.gpus_free, label="free", color=ORANGE)
+    axes.plot(allocation.t_s, allocation.gpus_fragmented, label="of these fragmented", color=RED)
+    axes.set_ylabel("GPUs")
+    axes.set_ylim(bottom=0)
+    _legend(axes)
+    return True
 
 
 def _distribution(axes: Axes, summary: Summary) -> bool:

@@ -11,6 +11,13 @@ from loadtest.faults import describe_network
 from loadtest.junit import junit_xml, verdict_text
 from loadtest.plots import figures, grouped
 from loadtest.report_style import CSS
+from loadtest.simulated import (
+    SIMULATED,
+    allocation_note,
+    simulated_conditions,
+    simulated_section,
+    waits_table,
+)
 from loadtest.summary import Summary, summarise, write_summary
 
 MEANING = {
@@ -33,15 +40,18 @@ def render(directory: Path) -> Summary:
 def report_html(summary: Summary) -> str:
     """The whole page."""
     campaign = cast(JsonObject, summary.campaign["campaign"])
-    title = f"hollowfleet: {campaign['name']}"
+    mark = " (simulated)" if summary.state.simulated else ""
+    title = f"hollowfleet: {campaign['name']}{mark}"
     sections = [
         _header(summary, campaign),
         _figures_of_merit(summary),
-        _section("Service level objectives", _slo_table(summary)),
-        _section("Over the run", _plots(summary)),
-        _section("Requests", _request_table(summary)),
-        _section("Components", _component_table(summary)),
-        _section("Deaths and returns", _outages(summary)),
+        *([_section("What is simulated", simulated_section(summary))] if mark else []),
+        _section(f"Service level objectives{mark}", _slo_table(summary)),
+        _section(f"From created to bound{mark}", waits_table(summary)),
+        _section(f"Over the run{mark}", _plots(summary)),
+        _section(f"Requests{mark}", _request_table(summary)),
+        _section(f"Components{mark}", _component_table(summary)),
+        *([] if mark else [_section("Deaths and returns", _outages(summary))]),
         _section("Validity", _validity(summary)),
         _section("Conditions", _conditions(summary)),
         _section("Configuration", _configuration(summary, campaign)),
@@ -65,6 +75,8 @@ def _header(summary: Summary, campaign: JsonObject) -> str:
     failed = [v.sli for v in summary.verdicts if v.result == "FAIL"]
     if failed:
         lines.append("Not held: " + "; ".join(failed) + ".")
+    if summary.state.simulated:
+        lines.append(SIMULATED)
     reasons = "".join(f"<li>{escape(reason)}</li>" for reason in summary.reasons)
     return (
         f'<header class="{word.lower()}"><div class="badge">{word}</div><div>'
@@ -89,7 +101,10 @@ def _figures_of_merit(summary: Summary) -> str:
         ),
         (f"{len(summary.requests.code):,}", "requests"),
     ]
-    cells = "".join(f"<div><b>{escape(big)}</b><span>{small}</span></div>" for big, small in tiles)
+    mark = ", simulated" if summary.state.simulated else ""
+    cells = "".join(
+        f"<div><b>{escape(big)}</b><span>{small}{mark}</span></div>" for big, small in tiles
+    )
     return f'<div class="tiles">{cells}</div>'
 
 
@@ -146,14 +161,16 @@ def _slo_table(summary: Summary) -> str:
 
 def _plots(summary: Summary) -> str:
     out = []
+    mark = " Simulated." if summary.state.simulated else ""
     for title, caption, svg in figures(summary):
         out.append(
-            f"<figure><figcaption><b>{escape(title)}</b> {escape(caption)}</figcaption>"
+            f"<figure><figcaption><b>{escape(title)}</b> {escape(caption)}{mark}</figcaption>"
             f"{svg}</figure>"
         )
     if not out:
         return "<p>No samples were recorded.</p>"
-    return f'<div class="figures">{"".join(out)}</div>'
+    note = allocation_note(summary.allocation) if summary.allocation else ""
+    return f'<div class="figures">{"".join(out)}</div>{note}'
 
 
 def _request_table(summary: Summary) -> str:
@@ -269,6 +286,8 @@ def _conditions(summary: Summary) -> str:
         "Commit": (str(versions["commit"]) or "not a git checkout")
         + (", with local changes" if versions["modified"] else ""),
     }
+    if summary.state.simulated:
+        facts |= simulated_conditions(summary)
     rows = [[escape(key), escape(value)] for key, value in facts.items()]
     return _table(["", ""], rows, left=2).replace("<table>", '<table class="facts">')
 

@@ -10,6 +10,13 @@ import numpy as np
 
 from api.core import JsonObject
 from loadtest.absences import Absence, absences, broken_promises
+from loadtest.allocation import (
+    Allocation,
+    allocation_document,
+    allocation_of,
+    waits,
+    write_allocation,
+)
 from loadtest.bundle import RunState, read_json, read_state
 from loadtest.campaign import Slos
 from loadtest.measure import (
@@ -69,6 +76,7 @@ class Summary:
     bound_per_s_max: float
     """Best window of THROUGHPUT_WINDOW_S."""
     outages: list[Absence]
+    allocation: Allocation | None
 
     @property
     def slo_failed(self) -> bool:
@@ -125,6 +133,7 @@ def summarise(directory: Path) -> Summary:
         watch_delivery=delivery,
         bound_per_s_max=best_window(per_second(pods.bound_s, length_s)),
         outages=absences(state),
+        allocation=allocation_of(directory, state.load_start_wall_ns, length_s),
     )
 
 
@@ -178,6 +187,8 @@ def summary_document(summary: Summary) -> JsonObject:
         "pod_start_s": plain(summary.pod_start),
         "scheduling_s": plain(summary.scheduling),
         "watch_delivery_s": plain(summary.watch_delivery),
+        "waits_s": waits(pods.created_s, pods.bound_s),
+        "allocation": allocation_document(summary.allocation),
         "pods": {
             "created": len(pods.created_s),
             "bound": int((~np.isnan(pods.bound_s)).sum()),
@@ -189,6 +200,15 @@ def summary_document(summary: Summary) -> JsonObject:
         "boot_s": summary.state.boot_s,
         "outages": [asdict(absence) for absence in summary.outages],
         "audit": summary.state.audit or None,
+        "simulated": summary.state.simulated,
+        "simulation": {
+            "digest": summary.state.digest,
+            "steps": summary.state.steps,
+            "messages": summary.state.messages,
+            "cpu_s": summary.state.cpu_s,
+        }
+        if summary.state.simulated
+        else None,
         "nodes_ready": summary.state.nodes_ready,
         "requests": sent_requests(summary.requests),
         "failed": failed_requests(summary.requests),
@@ -207,3 +227,5 @@ def summary_document(summary: Summary) -> JsonObject:
 def write_summary(directory: Path, summary: Summary) -> None:
     text = json.dumps(summary_document(summary), indent=1, sort_keys=True)
     (directory / "summary.json").write_text(text + "\n")
+    if summary.allocation is not None:
+        write_allocation(directory, summary.allocation)

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from hollow_node.node_list import NodeListError, NodeShape, read_node_list
 from loadtest.fields import SECOND_NS, CampaignError
 
 OPENB_COLUMNS = (
@@ -51,7 +52,10 @@ def parse_openb(lines: Iterable[str], source: str) -> list[TracePod]:
     reader = csv.DictReader(lines)
     missing = [column for column in OPENB_COLUMNS if column not in (reader.fieldnames or ())]
     if missing:
-        raise CampaignError(f"{source}: not a pod trace: column '{missing[0]}' is missing")
+        raise CampaignError(
+            f"{source}: not a pod trace: column '{missing[0]}' is missing; "
+            f"its first line must name {', '.join(OPENB_COLUMNS)}"
+        )
     pods = []
     for row in reader:
         try:
@@ -79,15 +83,12 @@ def read_openb(path: Path) -> list[TracePod]:
         raise CampaignError(f"{path}: cannot read the pod trace: {_why(error)}") from None
 
 
-def count_rows(path: Path) -> int:
-    """Rows below the header of a node list. Errors: CampaignError."""
+def read_nodes(path: Path) -> list[NodeShape]:
+    """The nodes of a node list. Errors: CampaignError."""
     try:
-        with path.open(encoding="utf-8", newline="") as lines:
-            reader = csv.reader(lines)
-            header = next(reader, [])
-            if "sn" not in header or "cpu_milli" not in header:
-                raise CampaignError(f"{path}: not a node list: column 'sn' is missing")
-            return sum(1 for row in reader if row)
+        return read_node_list(path.read_text(encoding="utf-8"))
+    except NodeListError as error:
+        raise CampaignError(f"{path}: {error}") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise CampaignError(f"{path}: cannot read the node list: {_why(error)}") from None
 

@@ -25,7 +25,7 @@ from loadtest.standing import (
     state_directory,
     stop_standing,
 )
-from loadtest.trace import count_rows
+from loadtest.trace import read_nodes
 
 START_TIMEOUT_S = 600.0
 
@@ -68,7 +68,7 @@ def up(
     """Start a cluster that stays until `hollowfleet down`."""
     directory = state_directory(dict(os.environ))
     try:
-        rows = count_rows(node_list) if node_list else 0
+        rows = len(read_nodes(node_list)) if node_list else 0
         check_kubeconfig(kubeconfig)
     except (StandingError, CampaignError) as error:
         raise BadInput(str(error)) from None

@@ -2,15 +2,21 @@
 
 import shutil
 import sys
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from loadtest.bundle import BundleError, RunState, new_bundle
-from loadtest.campaign import read_campaign
-from loadtest.cli.verdict import ERROR, INTERRUPTED, BadInput, exit_code, print_verdict
+from loadtest.campaign import check_real_time, read_campaign
+from loadtest.cli.verdict import (
+    ERROR,
+    INTERRUPTED,
+    BadInput,
+    check_writable,
+    exit_code,
+    print_verdict,
+)
 from loadtest.compiled import compile_campaign, describe
 from loadtest.fields import CampaignError
 
@@ -38,13 +44,14 @@ def run(file: Path, overrides: tuple[str, ...], seed: int | None, dry_run: bool,
     """Run the campaign of FILE and write a report."""
     try:
         campaign = read_campaign(file, overrides, seed)
+        check_real_time(campaign, str(file))
         compiled = compile_campaign(campaign, file.parent)
     except CampaignError as error:
         raise BadInput(str(error)) from None
     if dry_run:
         click.echo(describe(compiled))
         return
-    _check_writable(out)
+    check_writable(out)
     click.echo(describe(compiled))
     # What starts a cluster or draws is imported only here: --help and --dry-run stay quick. Before
     # there is a directory of the run, so that ctrl-C meanwhile leaves none.
@@ -72,13 +79,3 @@ def run(file: Path, overrides: tuple[str, ...], seed: int | None, dry_run: bool,
     print_verdict(summary)
     click.echo(f"\nReport {directory / 'report.html'}")
     sys.exit(exit_code(summary))
-
-
-def _check_writable(out: Path) -> None:
-    """Make the directory of all runs and try to write into it: better now than after the plan."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    except OSError as error:
-        raise BadInput(f"cannot write to {out}: {error.strerror}") from None

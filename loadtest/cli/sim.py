@@ -1,10 +1,13 @@
-"""``hollowfleet sim``: whole clusters on a virtual clock, with faults drawn from a seed."""
+"""``hollowfleet sim``: whole clusters on a virtual clock, with faults drawn from a seed, or under
+the load of a campaign."""
 
 import sys
+from pathlib import Path
 
 import click
 
 from actors.clock import settle_gc
+from loadtest.cli.simulate import simulate
 from loadtest.cli.verdict import ERROR
 from sim.run import Outcome, run_seed
 
@@ -22,7 +25,12 @@ def _range(context: click.Context, parameter: click.Parameter, text: str | None)
 
 
 @click.command()
-@click.option("--seed", type=click.IntRange(0, SEED_MAX), help="Run this one seed.")
+@click.argument("campaign", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--seed",
+    type=click.IntRange(0, SEED_MAX),
+    help="Run this one seed; with CAMPAIGN instead of the file's.",
+)
 @click.option("--seeds", metavar="N..M", callback=_range, help="Run these seeds, one line each.")
 @click.option(
     "--trace",
@@ -31,12 +39,47 @@ def _range(context: click.Context, parameter: click.Parameter, text: str | None)
     help="Write the story of what KEY is part of: an object (pods/default/bare-1) or a program "
     "(store-0). With --seed only.",
 )
-def sim(seed: int | None, seeds: range | None, trace: str) -> None:
-    """Run the control plane in virtual time and check that it keeps its promises.
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a value of CAMPAIGN, as in `hollowfleet run`. May be repeated.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs"),
+    show_default=True,
+    help="Where the directory of a campaign's run is made.",
+)
+def sim(
+    campaign: Path | None,
+    seed: int | None,
+    seeds: range | None,
+    trace: str,
+    overrides: tuple[str, ...],
+    out: Path,
+) -> None:
+    """Run the control plane in virtual time.
 
-    The seed decides everything: the size and shape of the cluster, its users, delays, and what
-    fails when. A seed that breaks a promise can be run again, with --trace, and breaks it again.
+    Without CAMPAIGN, to check that it keeps its promises. The seed decides everything: the size and
+    shape of the cluster, its users, delays, and what fails when. A seed that breaks a promise can
+    be run again, with --trace, and breaks it again.
+
+    With CAMPAIGN, a file as for `hollowfleet run`, to see what the cluster does under its load,
+    without faults, and to write the same report.
     """
+    if campaign is not None:
+        if seeds is not None or trace:
+            raise click.UsageError("a campaign takes --seed, --set and --out only")
+        simulate(campaign, overrides, seed, out)
+    if overrides:
+        raise click.UsageError("--set changes a campaign: name its file")
+    _run_seeds(seed, seeds, trace)
+
+
+def _run_seeds(seed: int | None, seeds: range | None, trace: str) -> None:
     if (seed is None) == (seeds is None):
         raise click.UsageError("give either --seed N or --seeds N..M")
     if trace and seeds is not None:

@@ -1,5 +1,8 @@
 """A run's verdict on the terminal, and the exit code that goes with it."""
 
+import tempfile
+from pathlib import Path
+
 import click
 
 from loadtest.junit import verdict_text
@@ -31,7 +34,8 @@ def print_verdict(summary: Summary) -> None:
             f"  {word} {verdict.sli:<42} {measured:>10}  {limit:<12} {verdict.count:>7}{note}"
         )
     stamp = click.style(summary.stamp, fg=_COLOURS.get(summary.stamp, "yellow"), bold=True)
-    click.echo(f"\nRun {stamp}")
+    mark = ", simulated in virtual time" if summary.state.simulated else ""
+    click.echo(f"\nRun {stamp}{mark}")
     for reason in summary.reasons:
         click.echo(f"  {reason}")
 
@@ -44,3 +48,13 @@ def exit_code(summary: Summary) -> int:
     if summary.stamp == "INVALID":
         return INVALID
     return SLO_FAILED if summary.slo_failed else OK
+
+
+def check_writable(out: Path) -> None:
+    """Make the directory of all runs and try to write into it: better now than after the plan."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise BadInput(f"cannot write to {out}: {error.strerror}") from None

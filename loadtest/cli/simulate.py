@@ -1,0 +1,62 @@
+"""``hollowfleet sim CAMPAIGN``: a campaign in virtual time, from its file to its report."""
+
+import shutil
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from loadtest.bundle import BundleError, RunState, new_bundle
+from loadtest.campaign import read_campaign
+from loadtest.cli.verdict import (
+    ERROR,
+    INTERRUPTED,
+    BadInput,
+    check_writable,
+    exit_code,
+    print_verdict,
+)
+from loadtest.compiled import compile_campaign, describe
+from loadtest.fields import CampaignError
+
+
+def simulate(file: Path, overrides: tuple[str, ...], seed: int | None, out: Path) -> NoReturn:
+    """Run the campaign of ``file``; ends the program with its exit code."""
+    # Only here: what the other uses of this command do not need.
+    from loadtest.progress import display_for
+    from loadtest.report import render
+    from loadtest.virtual import VirtualCampaign, check_virtual_time
+
+    try:
+        campaign = read_campaign(file, overrides, seed)
+        check_virtual_time(campaign, str(file))
+        compiled = compile_campaign(campaign, file.parent)
+    except CampaignError as error:
+        raise BadInput(str(error)) from None
+    check_writable(out)
+    click.echo(describe(compiled))
+    directory, run_id = new_bundle(out.resolve(), campaign.name)
+    shutil.copyfile(file, directory / "campaign.yaml")
+    started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    state = RunState(run_id=run_id, started=started)
+    display = display_for(sys.stdout)
+    try:
+        VirtualCampaign(compiled, directory, state, display).execute()
+    finally:
+        display.close()
+    if state.error:
+        click.echo(f"Error: {state.error}", err=True)
+    try:
+        summary = render(directory)
+    except BundleError:
+        sys.exit(INTERRUPTED if state.outcome == "interrupted" else ERROR)
+    print_verdict(summary)
+    click.echo(
+        f"\nSimulated {state.load_s:,.0f} s in {state.cpu_s:.1f} s of CPU: {state.steps:,} steps "
+        f"and {state.messages:,} messages"
+    )
+    click.echo(f"Report {directory / 'report.html'}")
+    click.echo(f"digest {state.digest}")
+    sys.exit(exit_code(summary))

@@ -1,0 +1,1 @@
+"""Campaigns in virtual time: the real cores of a whole cluster in one process, without faults."""

@@ -1,0 +1,245 @@
+"""The programs that ask: components of the control plane, scoring partitions, and the load."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final, NamedTuple, Protocol
+
+import msgpack
+import orjson
+
+from api.calls import (
+    ApiReply,
+    ApiRequest,
+    Calls,
+    CallsDone,
+    ObjectsSeen,
+    WatchReset,
+    WatchSpec,
+    WatchSynced,
+)
+from scheduler.leader import AskPartition, PartitionAnswered, SchedulerEffect
+from scheduler.partition import PartitionCore, answer_body, request_from
+from sim.campaign.servers import CHECK_EVERY_STEPS, ApiServerProgram, Wires, Words
+from sim.cost import PARTITION, Cost
+from sim.heap import ARRIVAL
+from sim.kernel import Kernel
+from sim.turns import Turns
+
+BATCH_MAX: Final = 500
+IN_FLIGHT_MAX: Final = 2048
+
+
+class Partition:
+    """A scoring partition: one call, one step, one answer. Bodies take their wire form."""
+
+    def __init__(self, kernel: Kernel, wires: Wires, core: PartitionCore) -> None:
+        self._kernel = kernel
+        self._wires = wires
+        self._core = core
+        self.busy_ns = 0
+
+    def call(self, body: Any, reply: Callable[[Any], None]) -> None:
+        kernel = self._kernel
+        changed, request = request_from(msgpack.unpackb(msgpack.packb(body)))
+        (answer,) = self._core.step([changed, request], kernel.agenda.now_ns)
+        kernel.steps += 1
+        kernel.messages += 1
+        cost_ns = PARTITION.of(len(request.pods))
+        self.busy_ns += cost_ns
+        kernel.sending_ns = kernel.agenda.now_ns + cost_ns
+        self._wires.send(reply, msgpack.unpackb(msgpack.packb(answer_body(answer))))
+
+
+class ComponentProgram:
+    """A process of a component: the scheduler, controllers, hollow nodes, or who observes."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        wires: Wires,
+        name: str,
+        core: Any,
+        peers: tuple[ApiServerProgram, Sequence[Partition], Cost],
+    ) -> None:
+        """``peers``: API server, partitions; with them what a step costs."""
+        self._api, self._partitions, cost = peers
+        self.core = core
+        self.name = name
+        self.turns = Turns(kernel, name, core, self._carry_out, cost)
+        self.turns.check_every = CHECK_EVERY_STEPS
+        self.turns.before = self._gather
+        self._wires = wires
+        self._waiting: deque[ApiRequest] = deque()
+        self._in_flight = 0
+        self._replies: list[ApiReply] = []
+
+    def start(self) -> None:
+        for spec in self.core.watches:
+            words = (spec.resource, spec.namespace, spec.label_selector, spec.field_selector, 0)
+            self._wires.send_now(self._api.watch, words, _Watch(self.turns, spec))
+        self.turns.wake()
+
+    def _gather(self) -> None:
+        if self._replies:
+            self.turns.events.append(CallsDone(self._replies))
+            self._replies = []
+
+    def _carry_out(self, effect: SchedulerEffect) -> None:
+        match effect:
+            case Calls(requests=requests):
+                self._waiting.extend(requests)
+                self._send(self._wires.send)
+            case AskPartition(partition=number, body=body):
+                heard = partial(self._partition_says, number)
+                self._wires.send(self._partitions[number].call, body, heard)
+
+    def _send(self, send: Callable[..., None]) -> None:
+        while self._waiting and self._in_flight < IN_FLIGHT_MAX:
+            ids: list[int] = []
+            batch: list[Words] = []
+            for _ in range(min(BATCH_MAX, len(self._waiting), IN_FLIGHT_MAX - self._in_flight)):
+                request = self._waiting.popleft()
+                if isinstance(request.body, dict):
+                    request = request._replace(body=orjson.dumps(request.body))
+                ids.append(request.id)
+                batch.append(request[1:])
+            self._in_flight += len(batch)
+            send(self._api.call, batch, partial(self._done, ids))
+
+    def _done(self, ids: Sequence[int], answers: Sequence[tuple[int, int, bytes]]) -> None:
+        self._in_flight -= len(ids)
+        self._replies += [
+            ApiReply(number, *answer) for number, answer in zip(ids, answers, strict=True)
+        ]
+        self.turns.items += len(ids)
+        self.turns.wake()
+        # Room that answers have made is used by what waits.
+        self._send(self._wires.send_now)
+
+    def _partition_says(self, partition: int, body: Any) -> None:
+        self.turns.take(PartitionAnswered(partition, body), 1)
+
+
+class _Watch:
+    """One collection that a component follows; it never breaks."""
+
+    __slots__ = ("_reset", "_spec", "_turns")
+
+    def __init__(self, turns: Turns, spec: WatchSpec) -> None:
+        self._turns = turns
+        self._spec = spec
+        self._reset = False
+
+    def __call__(self, body: tuple[Any, ...]) -> None:
+        turns, name = self._turns, self._spec.name
+        if not self._reset:
+            self._reset = True
+            turns.take(WatchReset(name), 1)
+        match body:
+            case ("items", types, revisions, encoded):
+                objects = [orjson.loads(item) for item in encoded]
+                turns.take(ObjectsSeen(name, types, objects, revisions), len(objects))
+            case ("synced", _):
+                turns.take(WatchSynced(name), 1)
+            case ("bookmark", _):
+                pass
+            case _:
+                raise AssertionError(f"unknown body {body!r:.200}")
+
+
+class Scheduled(NamedTuple):
+    """A request of the load."""
+
+    at_ns: int
+    """Since the start of the load."""
+    words: Words
+    """Of a call, or of a watch."""
+    hold_ns: int = 0
+    """Above 0: a watch, held for so long."""
+
+
+class Recording(Protocol):
+    """Who writes down what becomes of the load. ``number``: place in the schedule."""
+
+    def answered(self, number: int, latency_ns: int, code: int, size: int) -> None: ...
+
+    def left_out(self, number: int) -> None:
+        """The bound on requests in flight was reached."""
+
+    def watched(self, events: int) -> None: ...
+
+
+class Generator:
+    """Sends the load at its times, however slow the answers are."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        wires: Wires,
+        api: ApiServerProgram,
+        schedule: Sequence[Scheduled],
+        recording: Recording,
+    ) -> None:
+        self.in_flight = 0
+        self.in_flight_max = IN_FLIGHT_MAX
+        self._agenda = kernel.agenda
+        self._wires = wires
+        self._api = api
+        self._schedule = schedule
+        self._recording = recording
+        self._next = 0
+        self._start_ns = 0
+
+    @property
+    def done(self) -> bool:
+        return self._next == len(self._schedule) and not self.in_flight
+
+    def start(self, start_ns: int) -> None:
+        """Begin at ``start_ns``, which is to come."""
+        self._start_ns = start_ns
+        self._wait()
+
+    def _wait(self) -> None:
+        if self._next < len(self._schedule):
+            at_ns = self._start_ns + self._schedule[self._next].at_ns
+            self._agenda.at(at_ns, ARRIVAL, self._send_due)
+
+    def _send_due(self) -> None:
+        now_ns, schedule = self._agenda.now_ns, self._schedule
+        while self._next < len(schedule):
+            number, request = self._next, schedule[self._next]
+            if self._start_ns + request.at_ns > now_ns:
+                break
+            self._next += 1
+            if request.hold_ns:
+                self._open(number, request)
+            elif self.in_flight >= self.in_flight_max:
+                self._recording.left_out(number)
+            else:
+                self.in_flight += 1
+                done = partial(self._done, number, now_ns)
+                self._wires.send_now(self._api.call, (request.words,), done)
+        self._wait()
+
+    def _done(self, number: int, sent_ns: int, answers: Sequence[tuple[int, int, bytes]]) -> None:
+        self.in_flight -= 1
+        ((code, _, body),) = answers
+        self._recording.answered(number, self._agenda.now_ns - sent_ns, code, len(body))
+
+    def _open(self, number: int, request: Scheduled) -> None:
+        """The watch's first body is its answer; after its time it is closed."""
+        opened_ns = self._agenda.now_ns
+        heard = False
+
+        def reader(body: tuple[Any, ...]) -> None:
+            nonlocal heard
+            if not heard:
+                heard = True
+                self._recording.answered(number, self._agenda.now_ns - opened_ns, 200, 0)
+            if body[0] == "items":
+                self._recording.watched(len(body[1]))
+
+        self._wires.send_now(self._api.watch, request.words, reader)
+        ends_ns = opened_ns + request.hold_ns
+        self._agenda.at(ends_ns, ARRIVAL, self._api.end_watch, reader)

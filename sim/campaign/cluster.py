@@ -1,0 +1,103 @@
+"""All programs of a virtual campaign's cluster, as ``actors.blueprint`` would start them."""
+
+from typing import Any
+
+from apiserver.core import ApiServerCore
+from apiserver.shards import Sharding
+from controllers.core import ControllersCore
+from hollow_node.core import HollowNodes
+from hollow_node.stages import general_stages
+from scheduler.leader import SchedulerCore
+from scheduler.partition import PartitionCore
+from sim.campaign.clients import ComponentProgram, Partition
+from sim.campaign.plan import FRAME_NS, SYNC_NS, VirtualPlan
+from sim.campaign.servers import ApiServerProgram, StoreProgram, Wires
+from sim.cost import CONTROLLERS, HOLLOW, SCHEDULER, Cost
+from sim.kernel import Kernel
+from store.core import StoreCore
+
+IN_FLIGHT_MAX = 4096
+FREE = Cost(0, 0)
+"""Who observes is not part of what is observed."""
+
+
+class VirtualCluster:
+    """``start`` begins with the stores and the API server; ``join`` lets the rest connect, once
+    ``ready``."""
+
+    def __init__(self, kernel: Kernel, plan: VirtualPlan) -> None:
+        self._kernel = kernel
+        self._plan = plan
+        self.wires = Wires(kernel, FRAME_NS)
+        born_ns = kernel.agenda.now_ns
+        self.stores = [
+            StoreProgram(
+                kernel,
+                self.wires,
+                f"store-{shard}",
+                StoreCore(plan.store_settings(shard, born_ns)),
+                SYNC_NS[plan.durability],
+            )
+            for shard in range(plan.store_shards)
+        ]
+        sharding = Sharding(plan.shard_by, plan.store_shards)
+        core = ApiServerCore(sharding, plan.seed, "apiserver-0", IN_FLIGHT_MAX, plan.bookmark_ns)
+        self.api = ApiServerProgram(kernel, self.wires, "apiserver-0", core, self.stores)
+        self.partitions = [
+            Partition(kernel, self.wires, PartitionCore()) for _ in range(plan.partitions)
+        ]
+        self.components = [self._controllers(number) for number in range(plan.controller_shards)]
+        scheduler = SchedulerCore(plan.seed, plan.partitions)
+        self.components.append(self.component("scheduler", scheduler, SCHEDULER))
+        self.components += [self._hollow(number) for number in range(plan.hollow_actors)]
+
+    def component(self, name: str, core: Any, cost: Cost = FREE) -> ComponentProgram:
+        """A client of this cluster, not started."""
+        peers = (self.api, self.partitions, cost)
+        return ComponentProgram(self._kernel, self.wires, name, core, peers)
+
+    def _controllers(self, number: int) -> ComponentProgram:
+        plan, name = self._plan, f"controllers-{number}"
+        core = ControllersCore(name, plan.controller_shards, plan.controller_limits())
+        return self.component(name, core, CONTROLLERS)
+
+    def _hollow(self, number: int) -> ComponentProgram:
+        plan = self._plan
+        shapes = plan.nodes[number :: plan.hollow_actors]
+        core = HollowNodes(
+            shapes, general_stages(plan.pod_delay_ms), plan.seed, plan.lease_period_ns
+        )
+        return self.component(f"hollow-{number}", core, HOLLOW)
+
+    def start(self) -> None:
+        for store in self.stores:
+            store.turns.wake()
+        self.api.turns.wake()
+
+    @property
+    def ready(self) -> bool:
+        return self.api.core.ready
+
+    def join(self) -> None:
+        for component in self.components:
+            component.start()
+
+    def busy_ns(self) -> dict[str, int]:
+        """Service time that each program has used, in virtual ns."""
+        busy = {program.name: program.turns.busy_ns for program in self._programs()}
+        return busy | {
+            f"partition-{number}": one.busy_ns for number, one in enumerate(self.partitions)
+        }
+
+    def gauges(self) -> dict[str, dict[str, float]]:
+        """What the cores say of themselves, by program."""
+        servers = {"apiserver-0": self.api.core.gauges()}
+        return servers | {one.name: dict(one.core.gauges()) for one in self.components}
+
+    def check(self) -> None:
+        """Every core's own state, whole."""
+        for program in self._programs():
+            program.turns.check()
+
+    def _programs(self) -> list[StoreProgram | ApiServerProgram | ComponentProgram]:
+        return [*self.stores, self.api, *self.components]

@@ -1,0 +1,69 @@
+"""What a virtual campaign's cluster is made of, and how its timers run when heartbeats are off."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from apiserver.shards import ShardBy
+from apiserver.streams import BOOKMARK_NS
+from controllers.limits import ControllerLimits, Profile, limits_of
+from hollow_node.node_list import NodeShape
+from sim.connection import SECOND, US
+from store.core import StoreSettings
+
+DAY_NS: Final = 86_400 * SECOND
+NEVER_NS: Final = 3_650 * DAY_NS
+"""Longer than any campaign."""
+FRAME_NS: Final = 100 * US
+"""A frame's way from one program to another."""
+SYNC_NS: Final = {"fsync": 200 * US, "buffered": 20 * US, "none": 5 * US}
+"""One write of a shard's log, by durability; what arrives meanwhile goes with the next one."""
+RETAIN_NS: Final = 300 * SECOND
+"""History that a shard keeps, as in a real cluster; quiet ones look at it once in three minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualPlan:
+    """One cluster in virtual time."""
+
+    seed: int
+    nodes: tuple[NodeShape, ...]
+    store_shards: int
+    shard_by: ShardBy
+    durability: str
+    partitions: int
+    controller_shards: int
+    hollow_actors: int
+    profile: Profile
+    lease_period_ns: int
+    """0: heartbeats are off. No Lease is renewed, neither a node's nor a controller's; no node
+    reports its status again and none is given up for silent; idle watches hear no bookmarks."""
+    pod_delay_ms: int
+
+    @property
+    def quiet(self) -> bool:
+        return not self.lease_period_ns
+
+    @property
+    def bookmark_ns(self) -> int:
+        return DAY_NS if self.quiet else BOOKMARK_NS
+
+    def store_settings(self, shard: int, epoch_ns: int) -> StoreSettings:
+        if not self.quiet:
+            return StoreSettings(shard, self.durability, RETAIN_NS, epoch_ns=epoch_ns)
+        hour_ns = 3600 * SECOND
+        return StoreSettings(shard, self.durability, hour_ns, hour_ns, epoch_ns)
+
+    def controller_limits(self) -> ControllerLimits:
+        limits = limits_of(self.profile)
+        if not self.quiet:
+            return limits
+        nodes = replace(
+            limits.nodes,
+            monitor_period_ns=DAY_NS,
+            grace_ns=NEVER_NS,
+            startup_grace_ns=NEVER_NS,
+        )
+        leases = replace(
+            limits.leases, duration_ns=NEVER_NS, renew_deadline_ns=NEVER_NS, retry_ns=NEVER_NS
+        )
+        return replace(limits, nodes=nodes, leases=leases)

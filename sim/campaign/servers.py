@@ -1,0 +1,253 @@
+"""The programs that serve: store shards and API servers, with real cores, nothing of them lost.
+
+Frames go from program to program as Python data. What the contract wants as bytes (objects, log
+records) is bytes; what only the wire would encode is not.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final, assert_never
+
+import msgpack
+
+from apiserver.core import ApiServerCore
+from apiserver.messages import (
+    Answer,
+    Answers,
+    CallsArrived,
+    Crashed,
+    Effect,
+    EndStreams,
+    FrameCall,
+    FrameWatch,
+    OpenStoreWatch,
+    StoreCall,
+    StoreEvents,
+    StoreReplied,
+    StreamBodies,
+    StreamBytes,
+    StreamOpened,
+    StreamsClosed,
+    WatchesArrived,
+)
+from sim.cost import API_SERVER, STORE
+from sim.heap import ARRIVAL
+from sim.kernel import Kernel
+from sim.shells.apiserver import Batch
+from sim.topics import Violation
+from sim.turns import Turns
+from store.core import StoreCore
+from store.messages import (
+    Append,
+    EndWatch,
+    LeasesEnded,
+    Persisted,
+    RequestsArrived,
+    SendWatchFrames,
+    StoreEffect,
+    WatchOpened,
+    WriteSnapshot,
+)
+from store.messages import Reply as StoreAnswer
+
+CHECK_EVERY_STEPS: Final = 20_000
+"""How often a core's own ``check`` is asked: it walks all that the core holds."""
+Body = Callable[[Any], None]
+Words = tuple[Any, ...]
+
+
+class Wires:
+    """Between programs every frame arrives, in order, after the same time."""
+
+    __slots__ = ("_delay_ns", "_kernel")
+
+    def __init__(self, kernel: Kernel, delay_ns: int) -> None:
+        self._kernel = kernel
+        self._delay_ns = delay_ns
+
+    def send(self, action: Callable[..., None], *args: Any) -> None:
+        """From a step: the frame leaves when the step's service time is over."""
+        at_ns = self._kernel.sending_ns + self._delay_ns
+        self._kernel.agenda.at(at_ns, ARRIVAL, action, *args)
+
+    def send_now(self, action: Callable[..., None], *args: Any) -> None:
+        """From outside of any step."""
+        agenda = self._kernel.agenda
+        agenda.at(agenda.now_ns + self._delay_ns, ARRIVAL, action, *args)
+
+
+class StoreProgram:
+    """A shard with a disk that writes one group after the other."""
+
+    def __init__(
+        self, kernel: Kernel, wires: Wires, name: str, core: StoreCore, sync_ns: int
+    ) -> None:
+        self.name = name
+        self.turns = Turns(kernel, name, core, self._carry_out, STORE)
+        self.turns.check_every = CHECK_EVERY_STEPS
+        self.turns.before = self._gather
+        self._kernel = kernel
+        self._wires = wires
+        self._sync_ns = sync_ns
+        self._last = 0
+        self._reply_to: dict[int, Body] = {}
+        self._readers: dict[int, Body] = {}
+        self._calls: list[int] = []
+        self._batches: list[Any] = []
+        self._appended = 0
+        self._syncing = False
+
+    def call(self, requests: Sequence[Any], reply: Body) -> None:
+        self._last += 1
+        self._reply_to[self._last] = reply
+        self._calls.append(self._last)
+        self._batches.append(requests)
+        self.turns.items += len(requests)
+        self.turns.wake()
+
+    def watch(self, start_revision: int, reader: Body) -> None:
+        self._last += 1
+        self._readers[self._last] = reader
+        self.turns.take(WatchOpened(self._last, b"/registry/", start_revision, False), 1)
+
+    def _gather(self) -> None:
+        if self._calls:
+            self.turns.events.append(RequestsArrived(self._calls, self._batches))
+            self._calls, self._batches = [], []
+
+    def _carry_out(self, effect: StoreEffect) -> None:
+        match effect:
+            case StoreAnswer(calls=calls, replies=replies):
+                for call, answers in zip(calls, replies, strict=True):
+                    self._wires.send(self._reply_to.pop(call), answers)
+            case Append():
+                self._append(effect)
+            case SendWatchFrames(watchers=watchers, events=events, watermark=watermark):
+                for watcher in watchers:
+                    self._wires.send(self._readers[watcher], (events, watermark))
+            case EndWatch(reason=reason):
+                raise Violation("watches", f"{self.name} ended a watch: {reason}")
+            case WriteSnapshot():
+                raise Violation("snapshots", "a log without a size asks for no snapshot")
+            case LeasesEnded():
+                # Of leases of the store only etcd's clients let keys of other shards hang.
+                pass
+            case _:
+                assert_never(effect)
+
+    def _append(self, order: Append) -> None:
+        kernel = self._kernel
+        packed = msgpack.packb((order.first_index, order.records))
+        kernel.digest.add(kernel.agenda.now_ns, self.name, "append", (packed,))
+        self._appended = order.first_index + len(order.records) - 1
+        if not self._syncing:
+            self._sync(kernel.sending_ns)
+
+    def _sync(self, begin_ns: int) -> None:
+        self._syncing = True
+        agenda = self._kernel.agenda
+        agenda.at(begin_ns + self._sync_ns, ARRIVAL, self._synced, self._appended)
+
+    def _synced(self, index: int) -> None:
+        self._syncing = False
+        # The log is never read again, so its size is none and no snapshot is due.
+        self.turns.take(Persisted(index, 0), 1)
+        if self._appended > index:
+            self._sync(self._kernel.agenda.now_ns)
+
+
+class ApiServerProgram:
+    """An API server on its frame port."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        wires: Wires,
+        name: str,
+        core: ApiServerCore,
+        stores: Sequence[StoreProgram],
+    ) -> None:
+        self.core = core
+        self.name = name
+        self.turns = Turns(kernel, name, core, self._carry_out, API_SERVER)
+        self.turns.check_every = CHECK_EVERY_STEPS
+        self.turns.before = self._gather
+        self._kernel = kernel
+        self._wires = wires
+        self._stores = stores
+        self._last = 0
+        self._calls: list[FrameCall] = []
+        self._batches: dict[int, tuple[Batch, int]] = {}
+        self._readers: dict[int, Body] = {}
+        self._watches: dict[Body, int] = {}
+
+    def call(self, requests: Sequence[Words], reply: Body) -> None:
+        """``requests``: the words of ``api.calls.ApiRequest`` after its id. ``reply`` is told
+        [(code, revision, body), ...] when all are done."""
+        batch = Batch(partial(self._wires.send, reply), len(requests))
+        for place, words in enumerate(requests):
+            self._last += 1
+            self._batches[self._last] = (batch, place)
+            self._calls.append(FrameCall(self._last, *words))
+        self.turns.items += len(requests)
+        self.turns.wake()
+
+    def watch(self, words: Words, reader: Body) -> None:
+        """``words``: resource, namespace, label selector, field selector, revision."""
+        self._last += 1
+        self._readers[self._last] = reader
+        self._watches[reader] = self._last
+        self.turns.take(WatchesArrived((FrameWatch(self._last, *words),)), 1)
+
+    def end_watch(self, reader: Body) -> None:
+        watch = self._watches.pop(reader)
+        del self._readers[watch]
+        self.turns.take(StreamsClosed((watch,)), 1)
+
+    def _gather(self) -> None:
+        if self._calls:
+            self.turns.events.append(CallsArrived(self._calls))
+            self._calls = []
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case StoreCall(shard, ids, requests):
+                reply = partial(self._store_replied, shard, ids)
+                self._wires.send(self._stores[shard].call, requests, reply)
+            case Answers(ids, answers):
+                codes = [answer.code for answer in answers]
+                kernel = self._kernel
+                kernel.digest.add(kernel.agenda.now_ns, self.name, "answers", (codes,))
+                for request_id, answer in zip(ids, answers, strict=True):
+                    self._answer(request_id, answer)
+            case StreamBodies(streams, bodies):
+                for stream, body in zip(streams, bodies, strict=True):
+                    reader = self._readers.get(stream)
+                    if reader is not None:
+                        self._wires.send(reader, body)
+            case OpenStoreWatch(shard, revision):
+                self._wires.send(
+                    self._stores[shard].watch, revision, partial(self._store_says, shard)
+                )
+            case EndStreams(reasons=reasons):
+                raise Violation("watches", f"{self.name} ended watches: {', '.join(reasons)}")
+            case Crashed(trace=trace):
+                raise Violation("crash", f"a request crashed {self.name}: {trace}")
+            case StreamOpened() | StreamBytes():
+                raise AssertionError("nobody speaks HTTP here")
+            case _:
+                assert_never(effect)
+
+    def _answer(self, request_id: int, answer: Answer) -> None:
+        entry = self._batches.pop(request_id, None)
+        if entry is None:
+            text = answer.body.decode()
+            raise Violation("watches", f"{self.name} refused a watch: {answer.code} {text}")
+        entry[0].answered(entry[1], answer)
+
+    def _store_replied(self, shard: int, ids: Sequence[int], replies: Sequence[Any]) -> None:
+        self.turns.take(StoreReplied(shard, ids, replies), len(ids))
+
+    def _store_says(self, shard: int, body: tuple[Sequence[Any], int]) -> None:
+        events, watermark = body
+        self.turns.take(StoreEvents(shard, events, watermark), len(events))

@@ -1,0 +1,115 @@
+"""Campaigns in virtual time: the same bundle as a real run, the same digest every time."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from campaigns import document, simulated, write
+from click.testing import CliRunner
+
+from loadtest.bundle import read_rows
+from loadtest.cli import cli
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SMALL = {"nodes": 6, "storeShards": 2, "schedulerPartitions": 1, "controllerShards": 2}
+
+
+def test_a_campaign_runs_and_leaves_the_bundle_of_a_run(tmp_path: Path) -> None:
+    bundle, state, summary = simulated(document(SMALL), tmp_path)
+    assert (state.outcome, state.error, state.simulated) == ("complete", "", True)
+    assert (summary.stamp, summary.headline) == ("VALID", "PASS")
+    assert state.nodes_ready == 6 and state.settled
+    codes = Counter(row["code"] for row in read_rows(bundle / "samples-0.csv.gz"))
+    assert set(codes) == {"200", "201"}
+    owners = Counter(row["owner"] for row in read_rows(bundle / "pods.csv.gz"))
+    assert owners["ReplicaSet"] >= 15 and owners[""] >= 30
+    assert summary.pod_start is not None and 0.0005 < summary.pod_start.p50 < 0.1
+    found = json.loads((bundle / "summary.json").read_text())
+    assert found["simulated"] is True
+    assert found["simulation"]["digest"] == state.digest
+    for name in ("campaign.json", "versions.json", "nodes.csv", "series.csv", "allocation.csv"):
+        assert (bundle / name).stat().st_size > 50, name
+    counts = json.loads((bundle / "generator-0.json").read_text())["counts"]
+    assert counts["watch_events"] > 4 * len(summary.pods.created_s)
+
+
+def test_every_figure_is_marked_simulated(tmp_path: Path) -> None:
+    bundle, _, _ = simulated(document(SMALL, seconds=10), tmp_path)
+    page = (bundle / "report.html").read_text()
+    assert page.count("<figure>") == page.count(" Simulated.</figcaption>") > 5
+    for section in ("Service level objectives", "Requests", "Components", "From created to bound"):
+        assert f"<h2>{section} (simulated)</h2>" in page
+    junit = (bundle / "junit.xml").read_text()
+    assert junit.count("(simulated)") == junit.count("<testcase") + 1
+
+
+def test_the_same_seed_gives_the_same_digest_under_any_hash_seed(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.yaml", document(SMALL, seconds=10))
+    ours = CliRunner().invoke(cli, ["sim", str(path), "--seed", "9", "--out", str(tmp_path)])
+    assert ours.exit_code == 0, ours.output
+    command = [sys.executable, "-m", "loadtest", "sim", str(path), "--seed", "9"]
+    other = subprocess.run(
+        [*command, "--out", str(tmp_path)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "77"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert other.stdout.splitlines()[-1] == ours.output.splitlines()[-1]
+    third = CliRunner().invoke(cli, ["sim", str(path), "--seed", "10", "--out", str(tmp_path)])
+    assert third.output.splitlines()[-1] != ours.output.splitlines()[-1]
+
+
+def test_without_heartbeats_nothing_is_renewed(tmp_path: Path) -> None:
+    """Half a day; with heartbeats it would be 26,000 renewals, and nodes that fall silent."""
+    quiet = {"nodes": 6, "heartbeats": "off", "schedulerPartitions": 0, "storeShards": 1}
+    load = [{"scenario": "pods", "rate": "4/h", "lifetime": "2h"}]
+    bundle, state, summary = simulated(document(quiet, load, seconds=12 * 3600), tmp_path)
+    assert (summary.headline, state.nodes_ready) == ("PASS", 6)
+    assert 30 < len(summary.pods.created_s) < 70
+    assert summary.scheduling is not None and summary.scheduling.max < 0.01
+    assert state.steps < 5000
+    assert "off. Nodes register" in (bundle / "report.html").read_text()
+
+
+def test_heartbeats_go_through_the_cores(tmp_path: Path) -> None:
+    """30 nodes renew 30 Leases every ten seconds or a little later, in every shard's log."""
+    doc = document({"nodes": 30, "schedulerPartitions": 0}, [], seconds=100)
+    bundle, state, _ = simulated(doc, tmp_path)
+    assert state.nodes_ready == 30
+    lines = (bundle / "gauges.jsonl.gz").read_bytes()
+    assert lines
+    beats = 30 * 100 / 10.2
+    # Of a renewal are told: the API server, the store, the disk, the hollow nodes, the watchers.
+    assert 6 * beats < state.messages < 12 * beats + 30 * 60
+
+
+@pytest.mark.parametrize("resource", ["cpu", "memory"])
+def test_pods_wait_for_room(tmp_path: Path, resource: str) -> None:
+    """Two pods fill the node; the others start as those before them end."""
+    capacity = {"cpu": "2", "memory": "2Gi", "pods": "110"}
+    requests = {"cpu": "1", "memory": "1Mi"} if resource == "cpu" else {"memory": "1Gi"}
+    load = [
+        {
+            "scenario": "pods",
+            "arrivals": "constant",
+            "rate": 1,
+            "requests": requests,
+            "lifetime": "4s",
+        }
+    ]
+    cluster = {"nodes": 1, "nodeCapacity": capacity, "schedulerPartitions": 0}
+    _, _, summary = simulated(document(cluster, load, seconds=8), tmp_path)
+    waits = summary.pods.bound_s - summary.pods.created_s
+    assert np.nanmax(waits[:2]) < 0.01
+    assert 1.9 < waits[2] < 3.1
+    allocation = summary.allocation
+    assert allocation is not None
+    share = allocation.cpu_share if resource == "cpu" else allocation.memory_share
+    assert share.max() == 1.0 and share[0] == 0.0
