@@ -1,9 +1,13 @@
-"""What the simulator costs: seeds, core steps and messages a second on one core.
+"""What the simulator costs on one core, and where the time goes.
 
     python benchmarks/bench_sim.py [--seeds 40]
 
-A step is one call of a core; a message is one request, answer, watch event, record or report that
-a core was given. A step takes in a batch of messages. Memory is the peak of the process.
+A *step* is one call of a core's ``step``. A *message* is one thing that a core was given in a step:
+a request, an answer, a watch event, a disk's report, an object. Nothing else is counted: no heap
+entries, no frames, no retries within a core, nothing that checkers or clients without a core do.
+
+Three rows: whole clusters under faults with all checkers; the same with the digest only; and the
+kernel alone, which carries messages between programs whose cores do nothing.
 """
 
 import argparse
@@ -12,68 +16,170 @@ import pstats
 import resource
 import sys
 import time
+import tracemalloc
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from actors.clock import settle_gc
+from sim.connection import SECOND, Client, Handler, Reply, ServerStream
+from sim.cost import USER
+from sim.heap import Agenda
+from sim.kernel import Kernel
+from sim.network import Network
 from sim.run import Outcome, run_seed
+from sim.turns import Turns
 
 ROOMS = ("api", "store", "apiserver", "scheduler", "controllers", "hollow_node", "sim")
+ROOT = Path(__file__).resolve().parent.parent
+BAR = 150_000
+"""Steps or messages a second on one core that the project wants."""
 
 
-def measured(seeds: int) -> list[Outcome]:
+def row(name: str, seconds: float, counts: tuple[int, int]) -> None:
+    steps, messages = counts
+    rate = (steps + messages) / seconds
+    print(f"{name:34}{steps:>12,}{messages:>12,}{seconds:>9.2f}{rate:>12,.0f}{rate / BAR:>8.0%}")
+
+
+def clusters(seeds: int) -> list[Outcome]:
     run_seed(1)
     settle_gc()
-    begin, cpu = time.perf_counter(), time.process_time()
+    cpu = time.process_time()
     outcomes = [run_seed(seed) for seed in range(1, seeds + 1)]
-    wall_s, cpu_s = time.perf_counter() - begin, time.process_time() - cpu
+    cpu_s = time.process_time() - cpu
     steps = sum(one.steps for one in outcomes)
     messages = sum(one.messages for one in outcomes)
+    row(f"{seeds} clusters, faults, checkers", cpu_s, (steps, messages))
     virtual_s = sum(one.virtual_s for one in outcomes)
-    print(f"{seeds} seeds in {wall_s:.1f} s ({cpu_s:.1f} s of CPU); 60 s of CPU hold", end=" ")
-    print(f"{60 * seeds / cpu_s:.0f} seeds")
-    print(f"{'':14}{'a seed':>12}{'a CPU second':>16}")
-    for name, count in (
-        ("steps", steps),
-        ("messages", messages),
-        ("together", steps + messages),
-        ("heap entries", sum(one.entries for one in outcomes)),
-    ):
-        print(f"{name:14}{count / seeds:>12,.0f}{count / cpu_s:>16,.0f}")
-    print(f"virtual time runs {virtual_s / cpu_s:.0f} times as fast as CPU time")
-    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+    print(f"  a seed: {cpu_s / seeds:.3f} s of CPU; {virtual_s / seeds:.1f} virtual stimes")
     return outcomes
+
+
+class Idle:
+    """A core that answers all it is told at once."""
+
+    def step(self, events: Sequence[Any], now_ns: int) -> Sequence[Any]:
+        return events
+
+    def next_wakeup_ns(self) -> int | None:
+        return None
+
+    def check(self) -> None: ...
+
+
+class Server:
+    """A program that answers every call with its body, after a step."""
+
+    def __init__(self, kernel: Kernel, name: str) -> None:
+        self._kernel, self._name = kernel, name
+        self.turns = Turns(kernel, name, Idle(), self._answer, USER)
+
+    def start(self, listen: Callable[[Handler], None]) -> None:
+        listen(self)
+
+    def on_call(self, reply: Reply, body: Any) -> None:
+        self.turns.take((reply, body), 1)
+
+    def _answer(self, effect: tuple[Reply, Any]) -> None:
+        kernel = self._kernel
+        kernel.digest.add(kernel.agenda.now_ns, self._name, "reply", (effect[1],))
+        effect[0](effect[1])
+
+    def on_open(self, stream: ServerStream, body: Any) -> None: ...
+
+    def on_closed(self, stream: ServerStream) -> None: ...
+
+
+class Asker:
+    """A program that asks again for each answer, with as many calls open as it began with."""
+
+    def __init__(self, kernel: Kernel, network: Network, name: str, peer: str) -> None:
+        self._kernel, self._name = kernel, name
+        self._client = Client(network, name, peer)
+        self.turns = Turns(kernel, name, Idle(), self._ask, USER)
+
+    def _ask(self, body: Any) -> None:
+        kernel = self._kernel
+        kernel.digest.add(kernel.agenda.now_ns, self._name, "call", (body,))
+        self._client.send(body, partial(self._answered, body))
+
+    def _answered(self, body: Any, answer: Any) -> None:
+        self.turns.take(body, 1)
+
+
+def kernel_alone(in_flight: int, virtual_s: float) -> None:
+    kernel = Kernel(1, Agenda(0))
+    network = Network(kernel, (100, 100), 2000)
+    for number in range(4):
+        server = Server(kernel, f"server-{number}")
+        server.start(partial(network.listen, f"server-{number}"))
+        asker = Asker(kernel, network, f"asker-{number}", f"server-{number}")
+        for _ in range(in_flight):
+            asker.turns.take(b"x" * 300, 1)
+    cpu = time.process_time()
+    kernel.agenda.run(int(virtual_s * SECOND), lambda: False)
+    name = f"kernel alone, {in_flight} calls in flight"
+    row(name, time.process_time() - cpu, (kernel.steps, kernel.messages))
 
 
 def shares(seeds: int) -> None:
     """Where the time goes, by room; what a room calls in C counts for the room."""
     profile = cProfile.Profile()
     profile.enable()
-    for seed in range(1, seeds + 1):
-        run_seed(seed)
+    outcomes = [run_seed(seed) for seed in range(1, seeds + 1)]
     profile.disable()
-    root = Path(__file__).resolve().parent.parent
+    work = sum(one.steps + one.messages for one in outcomes)
     spent: dict[str, float] = {}
     for (file, _, _), (_, _, own_s, _, callers) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
         sources = {file: own_s}
         if file == "~":
             sources = {caller[0]: times[2] for caller, times in callers.items()}
         for source, seconds in sources.items():
-            path = Path(source)
-            room = path.relative_to(root).parts[0] if path.is_relative_to(root) else "others"
-            spent[room] = spent.get(room, 0.0) + seconds
+            name = room_of(Path(source))
+            spent[name] = spent.get(name, 0.0) + seconds
     total = sum(spent.values())
-    print("share of the time (profiled): ", end="")
-    print(", ".join(f"{room} {spent.get(room, 0) / total:.0%}" for room in (*ROOMS, "others")))
+    print(f"\n{'room (profiled, so slower)':34}{'share':>8}{'us a step or message':>24}")
+    for name, seconds in sorted(spent.items(), key=lambda one: -one[1]):
+        print(f"{name:34}{seconds / total:>8.0%}{1e6 * seconds / work:>24.2f}")
+
+
+def room_of(path: Path) -> str:
+    if not path.is_relative_to(ROOT):
+        return "others"
+    parts = path.relative_to(ROOT).parts
+    if parts[0] != "sim":
+        return parts[0] if parts[0] in ROOMS else "others"
+    return "sim: checkers" if parts[1] == "checkers" else "sim: kernel, shells, clients"
+
+
+def memory() -> None:
+    """Bytes that a run has live at its end, per object that exists and per write that was made."""
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    outcome = run_seed(2)
+    peak = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.stop()
+    writes = outcome.counts["writes acknowledged"]
+    print(f"\npeak of one cluster {peak / 1e6:.1f} MB for {writes:,} writes")
+    print(
+        f"peak of the process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB"
+    )
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=40)
     seeds = parser.parse_args().seeds
-    outcomes = measured(seeds)
+    print(f"{'':34}{'steps':>12}{'messages':>12}{'CPU s':>9}{'a second':>12}{'of bar':>8}")
+    outcomes = clusters(seeds)
+    kernel_alone(1, 20.0)
+    kernel_alone(100, 5.0)
     shares(min(seeds, 5))
+    memory()
     failed = [one.options.seed for one in outcomes if one.failure]
     if failed:
         print("seeds that failed:", failed)

@@ -7,21 +7,23 @@ virtual times. A ``hash()`` order or a clock read anywhere in a core changes it.
 from collections.abc import Sequence
 from hashlib import blake2b
 
+import msgpack
+
+_packed = msgpack.Packer(default=repr).pack
+
 
 class Digest:
     """Cost: about 1 µs for an effect, 1 ns for a byte."""
 
-    __slots__ = ("_hash",)
+    __slots__ = ("_hash", "_update")
 
     def __init__(self) -> None:
         self._hash = blake2b(digest_size=16)
+        self._update = self._hash.update
 
     def add(self, now_ns: int, who: str, what: str, parts: Sequence[object] = ()) -> None:
-        """``parts``: bytes are taken as they are, all else by ``repr`` (numbers, strings)."""
-        update = self._hash.update
-        update(f"{now_ns} {who} {what} ".encode())
-        for part in parts:
-            update(part if type(part) is bytes else repr(part).encode())
+        """``parts``: what a frame could carry; anything else counts by its ``repr``."""
+        self._update(_packed((now_ns, who, what, parts)))
 
     @property
     def hex(self) -> str:

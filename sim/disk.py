@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from api.streams import Stream
 from sim.heap import ARRIVAL
 from sim.kernel import Kernel
+from sim.processes import CUT_OFF, MOVED
 from store.journal import HEADER_BYTES, SECTOR, decoded_ops, decoded_records, encoded_log
 from store.messages import (
     Append,
@@ -69,6 +70,8 @@ class Disk:
         self.shard = shard
         self.slow_until_ns = 0
         self.full_until_ns = 0
+        self.snapshots = 0
+        """Complete ones so far."""
         self.on_append: Callable[[], None] | None = None
         """Called once, with the next append: faults wait here for a write to be under way."""
         self._kernel = kernel
@@ -226,6 +229,7 @@ class Disk:
         if order.last:
             self._snapshot = Snapshot(order.revision, self._leases, self._rows)
             self._rows = []
+            self.snapshots += 1
             while len(self._segments) > 1 and self._segments[0].max_revision < order.revision:
                 del self._segments[0]
         self._tell(SnapshotWritten(order.revision, self.log_bytes))
@@ -241,12 +245,25 @@ class Disk:
 
     # What can happen.
 
-    def died(self, machine: bool) -> None:
-        """The process is gone, perhaps with its machine."""
+    def died(self, how: str) -> None:
+        """The process is gone."""
         self._process += 1
+        if how == MOVED:
+            self._write_out()
+            return
         self._tear()
-        if machine:
+        if how == CUT_OFF:
             self._forget()
+
+    def _write_out(self) -> None:
+        """An orderly end: what is queued is written before the process goes, if it fits."""
+        groups = [*self._unwritten, *(one for one in self._queue if isinstance(one, Append))]
+        self._unwritten = []
+        segment = self._segments[-1]
+        if self._kernel.agenda.now_ns >= self.full_until_ns:
+            for group in groups:
+                segment.data += encoded_log(group.first_index, group.records)
+        segment.synced = len(segment.data)
 
     def _tear(self) -> None:
         """What was not written is gone. A write under way had come some way."""

@@ -11,9 +11,9 @@ from sim.connection import MS, SECOND, US
 from sim.disk import Disk
 from sim.heap import ARRIVAL
 from sim.kernel import Kernel
-from sim.network import Network
+from sim.network import DOUBLED, LATE, Network
 from sim.options import Options
-from sim.processes import Process
+from sim.processes import CUT_OFF, MOVED, Process
 
 ROLES = {
     "crash store": "store-",
@@ -23,6 +23,8 @@ ROLES = {
     "crash controllers": "controllers-",
     "crash hollow": "hollow-",
 }
+COMPONENTS = ("scheduler", "controllers-", "hollow-")
+"""Programs that have to bear it when a call is done twice or late."""
 
 
 class Faults:
@@ -50,6 +52,9 @@ class Faults:
             "slow link": partial(self._slow_link, 200 * MS),
             "stuck reader": partial(self._slow_link, 5 * SECOND),
             "clock jump": self._clock_jump,
+            "move store": self._move_store,
+            "doubled calls": partial(self._disturb, DOUBLED),
+            "late calls": partial(self._disturb, LATE),
         }
         span_ns = options.fault_seconds * SECOND
         for _ in range(options.faults_count):
@@ -91,7 +96,8 @@ class Faults:
         def lose() -> None:
             if self._kernel.agenda.now_ns + wait_ns < self._end_ns:
                 agenda = self._kernel.agenda
-                agenda.at(agenda.now_ns + wait_ns, ARRIVAL, process.crash, down_ns, True, notice_ns)
+                due_ns = agenda.now_ns + wait_ns
+                agenda.at(due_ns, ARRIVAL, process.end, down_ns, CUT_OFF, notice_ns)
 
         disk.on_append = lose
         return True
@@ -139,4 +145,26 @@ class Faults:
         process = self._processes[names[self._chance.below(len(names))]]
         process.skew_ns += (self._chance.below(4001) - 2000) * MS
         process.crash_after(0, 50 * MS)
+        return True
+
+    def _move_store(self) -> bool:
+        """A shard goes on elsewhere, with the files that its old place closed in order."""
+        stores = [name for name in self._processes if name.startswith("store-")]
+        process = self._processes[stores[self._chance.below(len(stores))]]
+        if process.shell is None:
+            return False
+        process.end((20 + self._chance.below(500)) * MS, MOVED, 0)
+        return True
+
+    def _disturb(self, how: str) -> bool:
+        """For a while calls of a component reach its API server twice or out of order, as they do
+        by HTTP through a proxy that retries, or over several connections."""
+        pairs = [
+            pair
+            for pair in self._network.pairs()
+            if pair[1].startswith("apiserver-") and pair[0].startswith(COMPONENTS)
+        ]
+        if not pairs:
+            return False
+        self._network.disturb(*pairs[self._chance.below(len(pairs))], self._until(3 * SECOND), how)
         return True

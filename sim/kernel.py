@@ -22,6 +22,8 @@ class Kernel:
     """Steps of cores so far."""
     messages: int = 0
     """Requests, answers, watch events and records that cores were given so far."""
+    pace_percent: int = 100
+    """What steps take, in percent of the cost profile."""
     sending_ns: int = 0
     """When the effects of the step under way leave its program: after its service time."""
 

@@ -2,8 +2,9 @@
 
 Each direction of a connection is a queue with a delay: frames arrive in order or not at all, as on
 TCP. What faults can do: make a link slow, hold everything back for a while (a partition shorter
-than the keep-alive), or break the connection, which loses what was under way. A frame can neither
-be doubled nor overtake another; a call that is asked again by its core is the way work is doubled.
+than the keep-alive), or break the connection, which loses what was under way. Frames of a stream
+can neither be doubled nor overtake another; calls of a component can, because a component may also
+reach its API server by HTTP, over several connections and proxies that ask again.
 """
 
 from collections.abc import Callable
@@ -27,6 +28,10 @@ from sim.connection import (
 from sim.heap import ARRIVAL
 from sim.kernel import Kernel
 
+DOUBLED, LATE = "doubled", "late"
+"""What is wrong with calls: some arrive a second time, or some are overtaken by later ones."""
+LATE_MS_MAX = 300
+
 
 class Network:
     """All connections of a world, and what is wrong with them."""
@@ -45,6 +50,8 @@ class Network:
         """(client, server) to the end of a partition."""
         self._slow: dict[tuple[str, str], tuple[int, int]] = {}
         """(client, server) to (end, extra delay of every frame to the client)."""
+        self._disturbed: dict[tuple[str, str], tuple[int, str]] = {}
+        """(client, server) to (end, what is wrong with its calls)."""
 
     @property
     def now_ns(self) -> int:
@@ -60,6 +67,8 @@ class Network:
 
     def write(self, link: Link, direction: Direction, frame: Frame) -> None:
         """Frames of one moment travel together."""
+        if self._disturbed and frame[0] == CALL and self._strays(link, frame):
+            return
         sent_ns = max(self._kernel.sending_ns, self._agenda.now_ns)
         if direction.sent_ns == sent_ns:
             direction.batch.append(frame)
@@ -71,6 +80,20 @@ class Network:
         arrives_ns = max(sent_ns + self._delay(link, direction), direction.arrives_ns + 1)
         direction.arrives_ns = arrives_ns
         self._agenda.at(arrives_ns, ARRIVAL, self._arrive, link, direction, direction.batch)
+
+    def _strays(self, link: Link, frame: Frame) -> bool:
+        """True: the call goes its own way, and only that."""
+        until_ns, how = self._disturbed.get((link.client.owner, link.server), (0, ""))
+        if until_ns <= self.now_ns or self._chance.below(3):
+            return False
+        delay_ns = (self._delay_us[0] + self._chance.below(LATE_MS_MAX * 1000)) * US
+        self.at(self.now_ns + delay_ns, self._stray_arrives, link, frame)
+        return how == LATE
+
+    def _stray_arrives(self, link: Link, frame: Frame) -> None:
+        handler = self._handlers.get(link.server)
+        if handler is not None and not link.broken:
+            handler.on_call(partial(self._reply, link, frame[1]), frame[2])
 
     def _delay(self, link: Link, direction: Direction) -> int:
         least, jitter = self._delay_us
@@ -199,7 +222,12 @@ class Network:
         """Every frame to the client takes so much longer: a slow or, with much, a stuck reader."""
         self._slow[client, server] = (until_ns, extra_ns)
 
+    def disturb(self, client: str, server: str, until_ns: int, how: str) -> None:
+        """Until then, a third of the calls arrive twice or late."""
+        self._disturbed[client, server] = (until_ns, how)
+
     def heal(self) -> None:
         """No partition and no slow link from now on; what is under way keeps its time."""
         self._blocked.clear()
         self._slow.clear()
+        self._disturbed.clear()

@@ -22,6 +22,9 @@ FAULTS: Final = (
     "slow link",
     "stuck reader",
     "clock jump",
+    "move store",
+    "doubled calls",
+    "late calls",
 )
 """Kinds of faults. A crash is that of a process, at a boundary of two effects; a power loss takes a
 shard's machine."""
@@ -48,8 +51,12 @@ class Options:
     retain_s: int
     """History that a shard keeps. Short: watches expire and have to list anew."""
     segment_bytes: int
+    snapshot_bytes: int
+    """A log longer than this, and twice as long as after the last snapshot, is worth one."""
     backlog_frames_max: int
     delay_us: tuple[int, int]
+    pace_percent: int
+    """Service times, in percent of the cost profile."""
     skew_ms_max: int
     """Clocks of programs differ by at most twice this."""
     fault_seconds: int
@@ -60,6 +67,12 @@ class Options:
     probes: int
     """Clients that hammer a few keys of the store, and as many that hammer ConfigMaps, for the
     checker of linearizability."""
+    keepers: int
+    """Clients of the shards with leases, transactions, reads in the past and compactions."""
+    mirrors: int
+    """Watches on shards that break off and go on."""
+    readers: int
+    """Watches with selectors that break off and go on at another API server."""
 
 
 def options_of(seed: int) -> Options:
@@ -90,11 +103,16 @@ def options_of(seed: int) -> Options:
         pod_delay_ms=(0, 200)[chance.below(2)],
         retain_s=(3, 300)[chance.below(2)],
         segment_bytes=(16 << 10, 64 << 20)[chance.below(2)],
+        snapshot_bytes=(64 << 10, 64 << 20)[chance.below(2)],
         backlog_frames_max=(50, 2000)[chance.below(2)],
         delay_us=(between(50, 300), between(50, 3000)),
+        pace_percent=(30, 100, 400)[chance.below(3)],
         skew_ms_max=(0, 20, 2000)[chance.below(3)],
         fault_seconds=between(10, 11),
         faults=tuple(faults),
         faults_count=between(4, 12) if faults else 0,
         probes=2,
+        keepers=between(0, 2),
+        mirrors=between(1, 3),
+        readers=between(1, 3),
     )

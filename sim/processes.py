@@ -10,6 +10,10 @@ from sim.kernel import Kernel
 from sim.network import Network
 from sim.turns import Turns
 
+KILLED, CUT_OFF, MOVED = "killed", "cut off", "moved"
+"""How a life ends: at once; at once and the cache of its disk with it; in order, with what is
+queued written out, to go on at another place with the same files."""
+
 
 class Shell(Protocol):
     """One life of a program."""
@@ -38,7 +42,7 @@ class Process:
         network: Network,
         name: str,
         boot: Callable[[int], Shell],
-        died: Callable[[bool], None] = lambda machine: None,
+        died: Callable[[str], None] = lambda how: None,
     ) -> None:
         self.name = name
         self.lives = 0
@@ -60,19 +64,19 @@ class Process:
             shell.turns.skew_ns = self.skew_ns
         shell.start(partial(self._network.listen, self.name))
 
-    def crash(self, restart_after_ns: int, machine: bool, notice_ns: int) -> None:
-        """End at once. ``machine``: it takes its disk's cache along."""
+    def end(self, restart_after_ns: int, how: str, notice_ns: int) -> None:
+        """Peers notice after ``notice_ns``."""
         shell = self.shell
         if shell is None:
             return
         kernel = self._kernel
-        kernel.digest.add(kernel.agenda.now_ns, self.name, "crash")
-        kernel.tell(self.name, "dies", "", "with its machine" if machine else "")
+        kernel.digest.add(kernel.agenda.now_ns, self.name, how)
+        kernel.tell(self.name, "ends", "", how)
         if shell.turns is not None:
             shell.turns.stop()
         self.shell = None
         self._network.kill(self.name, list(shell.clients), notice_ns)
-        self._died(machine)
+        self._died(how)
         for restarted in kernel.topics.restarted:
             restarted(self.name)
         kernel.agenda.at(kernel.agenda.now_ns + restart_after_ns, ARRIVAL, self.start)
@@ -81,10 +85,10 @@ class Process:
         """Die when so many more effects have been carried out, between two of them."""
         turns = self.shell.turns if self.shell is not None else None
         if turns is None:
-            self.crash(restart_after_ns, False, 0)
+            self.end(restart_after_ns, KILLED, 0)
             return
         turns.fuse = effects
-        turns.on_fuse = lambda: self.crash(restart_after_ns, False, 0)
+        turns.on_fuse = lambda: self.end(restart_after_ns, KILLED, 0)
 
     def spare(self) -> None:
         """Take back an order to die that has not been met yet."""

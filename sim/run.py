@@ -13,6 +13,8 @@ from sim.checkers.bindings import Bindings
 from sim.checkers.convergence import Convergence
 from sim.checkers.history import History
 from sim.checkers.identities import Identities
+from sim.checkers.leases import Leases
+from sim.checkers.store_reads import StoreReads
 from sim.checkers.store_watches import StoreWatches
 from sim.connection import SECOND
 from sim.faults import Faults
@@ -60,7 +62,7 @@ class Run:
         self.options = options
         self.undecided = 0
         """Histories of one key too tangled to be judged."""
-        self.kernel = Kernel(options.seed, agenda, story)
+        self.kernel = Kernel(options.seed, agenda, story, pace_percent=options.pace_percent)
         topics = self.kernel.topics
         self.history = History(topics, options.store_shards, lambda: agenda.now_ns)
         self.acknowledged = Acknowledged(topics, self.history)
@@ -69,7 +71,9 @@ class Run:
         self.bindings = Bindings(self.history)
         self.identities = Identities(self.history)
         self.convergence = Convergence(self.history)
-        self.world = World(self.kernel, options, makers)
+        self.store_reads = StoreReads(topics, self.history)
+        self.leases = Leases(self.history)
+        self.world = World(self.kernel, options, makers, (self.leases, self.store_reads))
         parts = (self.world.network, self.world.processes, self.world.disks)
         self.faults = Faults(self.kernel, options, parts)
 
@@ -99,12 +103,13 @@ class Run:
         if missing:
             raise Violation("convergence", "; ".join(missing[:10]))
         settled_ns = agenda.now_ns
-        owed = self.api_watches.owed(settled_ns)
-        while owed and agenda.now_ns < settled_ns + QUIET_NS:
-            agenda.run(agenda.now_ns + SECOND, _never)
-            owed = self.api_watches.owed(settled_ns)
-        if owed:
-            raise Violation("api watches", "; ".join(owed[:10]))
+        for name, watches in (("api", self.api_watches), ("store", self.store_watches)):
+            owed = watches.owed(settled_ns)
+            while owed and agenda.now_ns < settled_ns + QUIET_NS:
+                agenda.run(agenda.now_ns + SECOND, _never)
+                owed = watches.owed(settled_ns)
+            if owed:
+                raise Violation(f"{name} watches", "; ".join(owed[:10]))
 
     def _missing(self) -> list[str]:
         users = self.world.users
@@ -113,8 +118,9 @@ class Run:
         if not users.finished:
             return ["the users are not done"]
         down = [f"{p.name} is down" for p in self.world.processes.values() if p.shell is None]
-        if down or self.api_watches.unlisted():
-            return down + self.api_watches.unlisted()
+        down += self.api_watches.unlisted() + self.leases.missing()
+        if down:
+            return down
         options = self.options
         return list(self.convergence.missing(users.deployments, users.pods, options.nodes))
 
@@ -153,6 +159,10 @@ def run_options(options: Options, trace: str, makers: Makers) -> Outcome:
     outcome.counts = {
         "writes acknowledged": run.acknowledged.writes,
         "store events": run.store_watches.events,
+        "store reads": run.store_reads.reads,
+        "leased keys expired": run.leases.expired,
+        "leased keys revoked": run.leases.revoked,
+        "snapshots": sum(disk.snapshots for disk in run.world.disks),
         "watch events": run.api_watches.events,
         "pods created": run.identities.created("pods"),
         "pods bound": run.bindings.bound,

@@ -34,12 +34,16 @@ class Topics:
         default_factory=list
     )
     """(shard, request, reply): the answer has reached whoever asked."""
-    store_watch_opened: list[Callable[[str, int, int], None]] = field(default_factory=list)
-    """(API server, shard, start revision)."""
+    store_listed: list[Callable[[str, int, int], None]] = field(default_factory=list)
+    """(reader, shard, revision): it has a list, and may follow the shard from there."""
+    store_watch_opened: list[Callable[[str, int, bytes, int, bool], None]] = field(
+        default_factory=list
+    )
+    """(reader, shard, prefix, start revision, whether previous states are wanted)."""
     store_watched: list[Callable[[str, int, Sequence[Any], int], None]] = field(
         default_factory=list
     )
-    """(API server, shard, events, watermark)."""
+    """(reader, shard, events, watermark)."""
     watch_opened: list[Callable[[str, WatchSpec, int], None]] = field(default_factory=list)
     """(component, spec, revision)."""
     watched: list[Callable[[str, WatchSpec, Sequence[int], Sequence[int], Sequence[Any]], None]] = (

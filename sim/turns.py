@@ -94,7 +94,7 @@ class Turns:
         self._steps += 1
         if self._steps % self.check_every == 0:
             self.check()
-        cost_ns = self._cost.of(items)
+        cost_ns = self._cost.of(items) * kernel.pace_percent // 100
         self.busy_ns += cost_ns
         self._busy_until_ns = kernel.sending_ns = now_ns + cost_ns
         self._watch_idleness(bool(events) or bool(effects), now_ns)

@@ -14,15 +14,20 @@ from hollow_node.node_list import NodeShape
 from hollow_node.stages import general_stages
 from scheduler.leader import SchedulerCore
 from scheduler.partition import PartitionCore
+from sim.checkers.leases import Leases
+from sim.checkers.store_reads import StoreReads
 from sim.connection import MS, SECOND
 from sim.cost import CONTROLLERS, HOLLOW, SCHEDULER, USER
 from sim.disk import Disk
 from sim.heap import ARRIVAL
+from sim.keepers import Keeper
 from sim.kernel import Kernel
+from sim.mirrors import Mirror
 from sim.network import Network
 from sim.options import Options
 from sim.probes import ApiKeys, Log, Probe, StoreKeys
 from sim.processes import Process, Shell
+from sim.readers import Reader
 from sim.shells.apiserver import ApiServerShell
 from sim.shells.component import ComponentShell
 from sim.shells.partition import PartitionShell
@@ -51,7 +56,14 @@ class Makers:
 class World:
     """All programs of one run. ``processes`` by name, in the order of their start."""
 
-    def __init__(self, kernel: Kernel, options: Options, makers: Makers) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        options: Options,
+        makers: Makers,
+        checkers: tuple[Leases, StoreReads],
+    ) -> None:
+        """``checkers``: those that clients tell what they know."""
         self.kernel = kernel
         self.options = options
         self.network = Network(kernel, options.delay_us, options.backlog_frames_max)
@@ -76,21 +88,30 @@ class World:
             kernel.agenda.at(kernel.agenda.now_ns + late_ns, ARRIVAL, process.start)
         self._add("users", self._users, _ignore).start()
 
-        until_ns = kernel.agenda.now_ns + options.fault_seconds * SECOND
         self.store_log, self.api_log = Log(), Log()
-        self.probes = []
+        self._add_clients(checkers)
+
+    def _add_clients(self, checkers: tuple[Leases, StoreReads]) -> None:
+        """Who asks shards and API servers and is no program: it neither crashes nor has a core."""
+        kernel, network, options = self.kernel, self.network, self.options
+        until_ns = kernel.agenda.now_ns + options.fault_seconds * SECOND
+        # These go on through the liveness phase.
+        for_ever_ns = until_ns + 1000 * SECOND
         for number in range(options.probes):
             name = f"probe-{number}"
-            keys = StoreKeys(self.network, f"{name}-store", self._stores)
-            # These go on through the liveness phase.
-            for_ever_ns = until_ns + 1000 * SECOND
-            self.probes.append(Probe(kernel, f"{name}-store", keys, self.store_log, for_ever_ns))
-            maps = ApiKeys(self.network, f"{name}-api", self._servers)
-            self.probes.append(Probe(kernel, f"{name}-api", maps, self.api_log, until_ns))
+            keys = StoreKeys(network, f"{name}-store", self._stores)
+            Probe(kernel, f"{name}-store", keys, self.store_log, for_ever_ns)
+            maps = ApiKeys(network, f"{name}-api", self._servers)
+            Probe(kernel, f"{name}-api", maps, self.api_log, until_ns)
+        for number in range(options.keepers):
+            Keeper(kernel, network, f"keeper-{number}", self._stores, (*checkers, until_ns))
+        for number in range(options.mirrors):
+            store = (number % options.store_shards, self._stores[number % options.store_shards])
+            Mirror(kernel, network, f"mirror-{number}", store, until_ns)
+        for number in range(options.readers):
+            Reader(kernel, network, f"reader-{number}", self._servers, until_ns)
 
-    def _add(
-        self, name: str, boot: Callable[[int], Shell], died: Callable[[bool], None]
-    ) -> Process:
+    def _add(self, name: str, boot: Callable[[int], Shell], died: Callable[[str], None]) -> Process:
         process = Process(self.kernel, self.network, name, boot, died)
         self.processes[name] = process
         return process
@@ -122,6 +143,7 @@ class World:
             shard, options.durability, options.retain_s * SECOND, epoch_ns=self._born_ns
         )
         core = self._makers.store(settings, found)
+        core.snapshots.log_bytes_min = options.snapshot_bytes
         shell = StoreShell(self.kernel, name, core, disk)
         disk.attach(core.ledger.next_index, shell.disk_reports)
         return shell
@@ -166,5 +188,5 @@ class World:
         )
 
 
-def _ignore(machine: bool) -> None:
+def _ignore(how: str) -> None:
     """A program without a disk leaves nothing behind."""

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from store.keyspace import Keyspace
 from store.leases import Leases
 from store.messages import HEADER, VALUE, Record, WriteSnapshot
-from store.quota import Quota
 
 CHUNK_KEYS = 1000
 CHUNK_BYTES = 1 << 20
 LOG_BYTES_MIN = 64 << 20
-"""A shorter log is not worth a snapshot."""
+"""A shorter log is not worth a snapshot, unless ``Snapshots.log_bytes_min`` says so."""
 GROWTH = 2
 """The log must have grown by this factor since the last snapshot."""
 
@@ -26,20 +25,20 @@ class Snapshots:
 
     keyspace: Keyspace
     leases: Leases
-    quota: Quota
     revision: int = 0
     """Of the snapshot under way, 0 when there is none."""
     written_revision: int = 0
     """Of the newest complete snapshot."""
     log_bytes_kept: int = 0
     """Length of the log after it."""
+    log_bytes_min: int = LOG_BYTES_MIN
     _cursor: bytes | None = b""
 
     def due(self, log_bytes: int) -> bool:
         return (
             not self.revision
             and self.keyspace.compact_revision > self.written_revision
-            and log_bytes > max(LOG_BYTES_MIN, GROWTH * self.log_bytes_kept)
+            and log_bytes > max(self.log_bytes_min, GROWTH * self.log_bytes_kept)
         )
 
     def begin(self) -> WriteSnapshot:
@@ -75,5 +74,4 @@ class Snapshots:
             if size >= CHUNK_BYTES:
                 self._cursor = key + b"\x00"
                 break
-        alarm = first and self.quota.raised
-        return WriteSnapshot(self.revision, rows, leases, first, self._cursor is None, alarm)
+        return WriteSnapshot(self.revision, rows, leases, first, self._cursor is None)

@@ -124,8 +124,7 @@ class MaintenanceService:
         granted = [(*shard.core.leases.granted.items(),) for shard in self._shards.all]
         leases = [(lease, held.ttl_s) for part in granted for lease, held in part if held.ttl_s]
         add(encoded_header(SNAPSHOT_MAGIC, 0, revision))
-        alarm = any(shard.core.ledger.quota.raised for shard in self._shards.all)
-        add(encoded_record(1, revision, msgpack.packb((leases, alarm))))
+        add(encoded_record(1, revision, msgpack.packb(leases)))
         number = 2
         async for rows in self._rows(revision):
             add(encoded_record(number, revision, msgpack.packb(rows)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from api.calls import ADDED, DELETED, MODIFIED, WATCH_EVENT_NAMES, WatchSpec
-from api.selectors import FieldSelector, parse_field_selector
+from api.selectors import parse_field_selector, parse_label_selector
 from sim.checkers.history import Change, History, Object
 from sim.topics import Topics, Violation
 
@@ -19,16 +19,14 @@ NAME = "api watches"
 class Watch:
     """One watch of one component, over all its re-openings."""
 
-    selector: FieldSelector
+    spec: WatchSpec
     revision: int = 0
     """All changes up to it have been delivered; 0: a list is under way."""
     listed: dict[str, int] = field(default_factory=dict)
     """Path of an object to its revision, while a list is under way."""
 
     def sees(self, item: Object | None) -> bool:
-        return item is not None and (
-            not self.selector.requirements or self.selector.matches(_fields(item))
-        )
+        return item is not None and is_selected(self.spec, item)
 
     def due(self, change: Change) -> int | None:
         """The type of event that a change is to this watch, if it is one at all."""
@@ -54,12 +52,12 @@ class ApiWatches:
     def _restarted(self, name: str) -> None:
         for (component, watch), state in self._watches.items():
             if component == name:
-                self._watches[component, watch] = Watch(state.selector)
+                self._watches[component, watch] = Watch(state.spec)
 
     def _opened(self, name: str, spec: WatchSpec, revision: int) -> None:
         watch = self._watches.get((name, spec.resource))
         if watch is None:
-            watch = Watch(parse_field_selector(spec.field_selector))
+            watch = Watch(spec)
             self._watches[name, spec.resource] = watch
         if not revision:
             watch.revision, watch.listed = 0, {}
@@ -154,6 +152,19 @@ class ApiWatches:
 def _path(resource: str, encoded: bytes) -> str:
     meta = orjson.loads(encoded)["metadata"]
     return "/".join(part for part in (resource, meta.get("namespace"), meta["name"]) if part)
+
+
+def is_selected(spec: WatchSpec, item: Object) -> bool:
+    """Whether an object is in the collection, by what its JSON says."""
+    meta = item.json["metadata"] if spec.namespace or spec.label_selector else {}
+    if spec.namespace and meta.get("namespace", "") != spec.namespace:
+        return False
+    labels = parse_label_selector(spec.label_selector)
+    if spec.label_selector and not labels.matches(meta.get("labels") or {}):
+        return False
+    if not spec.field_selector:
+        return True
+    return parse_field_selector(spec.field_selector).matches(_fields(item))
 
 
 def _fields(item: Object) -> dict[str, str]:

@@ -87,6 +87,19 @@ class History:
         prefix = f"/registry/{resource}/".encode()
         return [self.objects[key].json for key in sorted(self.objects) if key.startswith(prefix)]
 
+    def state(self, shard: int, revision: int, start: bytes, end: bytes) -> dict[bytes, Change]:
+        """What is in [start, end) of a shard at a revision: the newest change of each key."""
+        state: dict[bytes, Change] = {}
+        for change in self.by_shard[shard]:
+            if change.revision > revision:
+                break
+            if start <= change.key < end:
+                if change.new is None:
+                    state.pop(change.key, None)
+                else:
+                    state[change.key] = change
+        return state
+
     def _persisted(self, shard: int, first_index: int, records: Sequence[LogRecord]) -> None:
         if first_index != len(self.logs[shard]) + 1:
             message = f"shard {shard} logs {first_index} behind {len(self.logs[shard])}"

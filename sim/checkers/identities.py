@@ -4,7 +4,8 @@ from api.calls import ADDED
 from sim.checkers.history import Change, History
 from sim.topics import Violation
 
-PROBE = b"/registry/probes/"
+NO_OBJECTS = (b"/registry/probes/", b"/registry/leased/", b"/registry/pair/")
+"""Keys of clients that ask the shards directly."""
 
 
 class Identities:
@@ -20,7 +21,7 @@ class Identities:
         return sum(key.startswith(prefix) for key, _ in self._key_of.values())
 
     def _changed(self, change: Change) -> None:
-        if change.kind != ADDED or change.new is None or change.key.startswith(PROBE):
+        if change.kind != ADDED or change.new is None or change.key.startswith(NO_OBJECTS):
             return
         uid = change.new.json["metadata"]["uid"]
         before = self._key_of.get(uid)

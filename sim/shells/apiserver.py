@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, assert_never
+from typing import Any, Final
 
+from api.storage import OK, RANGE
 from apiserver.core import ApiServerCore
 from apiserver.messages import (
     Answer,
@@ -20,8 +21,6 @@ from apiserver.messages import (
     StoreReplied,
     StoreStreamEnded,
     StreamBodies,
-    StreamBytes,
-    StreamOpened,
     StreamsBusy,
     StreamsClosed,
     StreamsDrained,
@@ -34,6 +33,8 @@ from sim.network import Network
 from sim.story import path_of_key
 from sim.topics import Violation
 from sim.turns import Turns
+
+REGISTRY: Final = b"/registry/"
 
 
 class Batch:
@@ -144,10 +145,8 @@ class ApiServerShell:
                 self._open_store_watch(shard, revision)
             case Crashed(trace=trace):
                 raise Violation("crash", f"a request crashed {self._name}: {trace}")
-            case StreamOpened() | StreamBytes():
-                raise AssertionError("nobody speaks HTTP here")
             case _:
-                assert_never(effect)
+                raise AssertionError(f"nobody speaks HTTP here, so what is {effect!r:.100}")
 
     def _answer(self, request_id: int, answer: Answer) -> None:
         entry = self._batches.pop(request_id, None)
@@ -188,15 +187,19 @@ class ApiServerShell:
         self, shard: int, ids: Sequence[int], requests: Sequence[Any], replies: Any
     ) -> None:
         if replies is not None:
-            for heard in self._kernel.topics.store_answered:
-                for request, reply in zip(requests, replies, strict=True):
+            topics = self._kernel.topics
+            for request, reply in zip(requests, replies, strict=True):
+                for heard in topics.store_answered:
                     heard(shard, request, reply)
+                if request[0] == RANGE and reply[0] == OK:
+                    for listed in topics.store_listed:
+                        listed(self._name, shard, max(reply[1], 1))
         self.turns.take(StoreReplied(shard, ids, replies), len(ids))
 
     def _open_store_watch(self, shard: int, revision: int) -> None:
         topics = self._kernel.topics
         for opened in topics.store_watch_opened:
-            opened(self._name, shard, revision)
+            opened(self._name, shard, REGISTRY, revision, False)
 
         def on_body(body: Any) -> None:
             events, watermark = body
@@ -214,7 +217,7 @@ class ApiServerShell:
         # A group that is loaded anew opens all its streams, also those that were not broken.
         client = self.clients[shard]
         client.forget(self._store_watches.get(shard, 0))
-        self._store_watches[shard] = client.open((b"/registry/", revision, False), on_body, on_end)
+        self._store_watches[shard] = client.open((REGISTRY, revision, False), on_body, on_end)
 
 
 def _end_of_watch(answer: Answer) -> str:

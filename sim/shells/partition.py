@@ -33,7 +33,8 @@ class PartitionShell:
         self.core.check()
         kernel.steps += 1
         kernel.messages += 1
-        kernel.sending_ns = now_ns + PARTITION.of(len(request.pods))
+        took_ns = PARTITION.of(len(request.pods)) * kernel.pace_percent // 100
+        kernel.sending_ns = now_ns + took_ns
         packed = msgpack.packb(answer_body(answer))
         kernel.digest.add(now_ns, self._name, "scores", (packed,))
         reply(packed)

@@ -1,0 +1,106 @@
+"""Many seeds over all cores; the first that breaks a promise ends the search and is told.
+
+python -m tests.sim.soak 1..10000      seeds, with a line of progress for each hundredth
+python -m tests.sim.soak --planted     every planted bug, with the seed that finds it
+"""
+
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from itertools import islice
+from multiprocessing import get_context
+
+from actors.clock import settle_gc
+from sim.run import Outcome, run_seed
+from tests.sim.planted import BUGS, first_find
+
+PLANTED_SEEDS_MAX = 200
+"""A planted bug that so many seeds do not find is a hole in the checkers."""
+
+
+def outcomes_of(seeds: Sequence[int]) -> Iterator[Outcome]:
+    """In order of completion, on every core. Closing the iterator drops what has not begun."""
+    workers = os.cpu_count() or 1
+    waiting = iter(seeds)
+    with ProcessPoolExecutor(workers, get_context("forkserver"), settle_gc) as pool:
+
+        def submitted(count: int) -> list[Future[Outcome]]:
+            return [pool.submit(run_seed, seed) for seed in islice(waiting, count)]
+
+        open_runs = submitted(4 * workers)
+        try:
+            while open_runs:
+                done, _ = wait(open_runs, return_when=FIRST_COMPLETED)
+                finished = [run for run in open_runs if run in done]
+                open_runs = [run for run in open_runs if run not in done]
+                open_runs += submitted(len(finished))
+                yield from (run.result() for run in finished)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def search(seeds: Sequence[int]) -> int:
+    """Exit code: 1 when a seed failed."""
+    begin = time.perf_counter()
+    done = 0
+    steps = messages = 0
+    struck: Counter[str] = Counter()
+    for outcome in outcomes_of(seeds):
+        done += 1
+        steps, messages = steps + outcome.steps, messages + outcome.messages
+        struck.update(dict.fromkeys(outcome.faults, 1))
+        if outcome.failure:
+            print(told(outcome), flush=True)
+            return 1
+        if done % max(len(seeds) // 100, 1) == 0:
+            wall_s = time.perf_counter() - begin
+            left_s = wall_s / done * (len(seeds) - done)
+            print(
+                f"{done} of {len(seeds)} seeds in {wall_s:.0f} s, about {left_s:.0f} s left; "
+                f"{steps:,} steps, {messages:,} messages",
+                flush=True,
+            )
+    print(f"{done} seeds kept every promise; seeds in which a fault struck:")
+    print(", ".join(f"{kind} {count}" for kind, count in sorted(struck.items())))
+    return 0
+
+
+def told(outcome: Outcome) -> str:
+    seed = outcome.options.seed
+    return (
+        f"seed {seed} FAILED, digest {outcome.digest}\n{outcome.failure}\n"
+        f"see it again: hollowfleet sim --seed {seed} --trace KEY\n"
+        "where KEY is part of an object's path (pods/default/bare-1) or a program (store-0)"
+    )
+
+
+def planted(names: Iterable[str]) -> int:
+    """The table of planted bugs, each found anew. Exit code: 1 when one is not found."""
+    holes = 0
+    print("| planted bug | found by seed | checker |\n|---|---|---|")
+    for name in names:
+        outcome = first_find(BUGS[name], range(1, PLANTED_SEEDS_MAX + 1))
+        if outcome is None or outcome.checker not in BUGS[name].checkers:
+            holes += 1
+            said = "nobody" if outcome is None else f"{outcome.checker}: {outcome.failure[:200]}"
+            print(f"| {name} | NOT FOUND by {', '.join(BUGS[name].checkers)} | {said} |")
+        else:
+            print(f"| {name} | {outcome.options.seed} | {outcome.checker} |", flush=True)
+    return 1 if holes else 0
+
+
+def main(words: Sequence[str]) -> int:
+    if list(words) == ["--planted"]:
+        return planted(BUGS)
+    first, dots, last = words[0].partition("..") if len(words) == 1 else ("", "", "")
+    if not (dots and first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
+        print(__doc__, file=sys.stderr)
+        return 2
+    return search(range(int(first), int(last) + 1))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
