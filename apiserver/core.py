@@ -16,7 +16,7 @@ from api.core import InvariantError
 from api.errors import ApiError, BadRequest, InternalError, ServiceUnavailable, TooManyRequests
 from api.storage import StoreReply, StoreRequest
 from apiserver.answers import answer_of_error
-from apiserver.bootstrap import bootstrap
+from apiserver.bootstrap import ROUND_NS, bootstrap, look_after, needs_care
 from apiserver.cache import CacheEvent, ResourceCache
 from apiserver.definitions import kept
 from apiserver.feed import Feed
@@ -51,6 +51,7 @@ from apiserver.watch import OpenedWatch
 
 _BOOTSTRAP = -1
 _DEFINITIONS = -2
+_CARE = -3
 """Ids of the server's own tasks; those of requests are not negative."""
 _REFUSED = (NOTHING_ASKED, 0)
 RETRY_NS = 100_000_000
@@ -102,6 +103,7 @@ class ApiServerCore:
         self._opened: list[StreamOpened] = []
         self._crashes: list[Crashed] = []
         self._started = False
+        self._care_due = False
         self._bootstrapping = False
         self._definitions_wait = False
         """The store did not answer: they are looked at again after a while."""
@@ -200,8 +202,10 @@ class ApiServerCore:
         if isinstance(verb, Answer):
             self._answer(request_id, verb)
             return
-        task = Task(request_id, verb)
-        self._tasks[request_id] = task
+        self._start(Task(request_id, verb))
+
+    def _start(self, task: Task) -> None:
+        self._tasks[task.id] = task
         self._resume(task, None)
 
     def _resume(self, task: Task, value: object) -> None:
@@ -246,7 +250,7 @@ class ApiServerCore:
             for cache in self._registry.caches.values():
                 cache.forget(self._registry.frontier(cache.kind))
             return
-        if task.id == _DEFINITIONS:
+        if task.id in (_DEFINITIONS, _CARE):
             return
         if isinstance(result, Answer):
             self._answer(task.id, result)
@@ -302,6 +306,9 @@ class ApiServerCore:
         if request_id == _DEFINITIONS:
             self._definitions_wait = True
             self._at(self._registry.now_ns + RETRY_NS, self._retry_definitions)
+            return
+        if request_id == _CARE:
+            self._care_in_next_round()
             return
         if request_id == _BOOTSTRAP:
             # Only a store that does not answer fails it: try again.
@@ -362,6 +369,8 @@ class ApiServerCore:
         self._streams.tell(resource, event, self._registry.now_ns)
         if event.type == DELETED:
             self._registry.custom.departed(resource)
+        if needs_care(resource, event):
+            self._care_in_next_round()
 
     def _advanced(self, group: int, frontier: int) -> None:
         self._registry.frontiers[group] = frontier
@@ -403,9 +412,7 @@ class ApiServerCore:
         if self._bootstrapping or not all(feed.ready for feed in self._feeds):
             return
         self._bootstrapping = True
-        task = Task(_BOOTSTRAP, bootstrap(self._registry))
-        self._tasks[task.id] = task
-        self._resume(task, None)
+        self._start(Task(_BOOTSTRAP, bootstrap(self._registry)))
 
     def _keep_definitions(self) -> None:
         """End watches of kinds that have changed, and see to definitions that have."""
@@ -415,13 +422,24 @@ class ApiServerCore:
             self._streams.expire(resource)
         custom.lost.clear()
         if custom.news and _DEFINITIONS not in self._tasks and not self._definitions_wait:
-            task = Task(_DEFINITIONS, kept(self._registry))
-            self._tasks[task.id] = task
-            self._resume(task, None)
+            self._start(Task(_DEFINITIONS, kept(self._registry)))
 
     def _retry_definitions(self) -> None:
         self._definitions_wait = False
         self._registry.custom.look_again()
+
+    def _care_in_next_round(self) -> None:
+        if not self._care_due:
+            self._care_due = True
+            now_ns = self._registry.now_ns
+            self._at(now_ns + ROUND_NS - now_ns % ROUND_NS, self._care)
+
+    def _care(self) -> None:
+        self._care_due = False
+        if _CARE in self._tasks:
+            self._care_in_next_round()
+        else:
+            self._start(Task(_CARE, look_after(self._registry)))
 
     def _at(self, due_ns: int, action: Callable[[], None]) -> None:
         self._sequence += 1

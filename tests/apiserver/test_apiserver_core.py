@@ -19,6 +19,7 @@ MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 CM = "/api/v1/namespaces/x/configmaps"
 PODS = "/api/v1/namespaces/x/pods"
+SERVICES = "/api/v1/namespaces/default/services"
 POD = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "nginx"}]}}
 
 
@@ -40,6 +41,27 @@ def test_bootstrap_happens_once_and_survives_a_restart(rig: Rig) -> None:
     assert before["items"] == after["items"]
     _, service = again.call("GET", "/api/v1/namespaces/default/services/kubernetes")
     assert service["spec"]["clusterIP"] == "10.96.0.1"
+
+
+def test_the_servers_own_objects_come_back_in_its_next_round(rig: Rig) -> None:
+    service, lease_space = f"{SERVICES}/kubernetes", "/api/v1/namespaces/kube-node-lease"
+    _, first = rig.call("GET", service)
+    assert rig.call("DELETE", service)[0] == 200
+    assert rig.call("DELETE", lease_space)[0] == 200
+    finalize = {"metadata": {"name": "kube-node-lease"}, "spec": {"finalizers": []}}
+    assert rig.call("PUT", f"{lease_space}/finalize", finalize)[0] == 200
+    assert rig.call("GET", service)[0] == rig.call("GET", lease_space)[0] == 404
+    rig.run(10)
+    _, again = rig.call("GET", service)
+    assert again["spec"] == first["spec"] and again["metadata"]["uid"] != first["metadata"]["uid"]
+    assert rig.call("GET", lease_space)[0] == 200
+    ports = {"spec": {"ports": [{"name": "https", "port": 8443}], "sessionAffinity": "ClientIP"}}
+    assert rig.call("PATCH", service, ports, content_type=MERGE)[0] == 200
+    rig.run(10)
+    _, restored = rig.call("GET", service)
+    assert restored["spec"]["ports"] == first["spec"]["ports"]
+    assert restored["spec"]["sessionAffinity"] == "ClientIP"
+    assert restored["metadata"]["uid"] == again["metadata"]["uid"]
 
 
 def test_same_seed_same_bytes() -> None:
