@@ -212,6 +212,13 @@ class NotFound(ApiError):
             text = f"{qualified_resource(resource)} {shown(name)} not found"
             super().__init__(text, _resource_details(resource, name))
 
+    @classmethod
+    def not_served(cls, why: str) -> "NotFound":
+        """A path that the real server has and this one has not."""
+        error = cls()
+        error.message = why
+        return error
+
 
 class MethodNotAllowed(ApiError):
     """The path exists, the method does not."""

@@ -32,6 +32,7 @@ from apiserver.negotiate import form_of
 _HEALTH = ("/healthz", "/livez", "/readyz")
 _VERSION = orjson.dumps(VERSION)
 _OPENAPI = "/openapi/v3"
+_OPENAPI_2 = "/openapi/v2"
 
 
 class Documents:
@@ -46,6 +47,8 @@ class Documents:
         if http.method not in ("GET", "HEAD"):
             raise MethodNotAllowed
         path = http.path.rstrip("/")
+        if not path:
+            return Answer(200, self._paths)
         if path == "/version":
             return Answer(200, _VERSION)
         if path in _HEALTH:
@@ -56,7 +59,20 @@ class Documents:
             return _with_etag(http, self._index)
         if path.startswith(_OPENAPI + "/"):
             return self._openapi_document(path.removeprefix(_OPENAPI + "/"), http)
+        if path == _OPENAPI_2:
+            # kubectl 1.29 and later goes on with v3 after a 404.
+            raise NotFound.not_served(f"OpenAPI v2 is not served here, see {_OPENAPI}")
         return self._legacy(path, http)
+
+    @cached_property
+    def _paths(self) -> bytes:
+        """All paths that answer. Source: apiserver/pkg/server/routes/index.go."""
+        paths = {"/api", "/apis", "/apis/", "/metrics", _OPENAPI, f"{_OPENAPI}/", "/version"}
+        paths.update(_HEALTH)
+        for place in (*_own_openapi().places, *self._openapi.places):
+            parts = place.split("/")
+            paths.update("/" + "/".join(parts[:end]) for end in range(2, len(parts) + 1))
+        return orjson.dumps({"paths": sorted(paths)})
 
     @cached_property
     def _index(self) -> bytes:

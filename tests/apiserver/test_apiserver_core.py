@@ -280,6 +280,18 @@ def test_what_is_not_there_says_so(rig: Rig) -> None:
     assert rig.call("GET", "/api/v1/componentstatuses")[0] == 404
     assert rig.call("GET", f"{PODS}/p/log")[0] == 404
     assert rig.ask("GET", "/nothing").code == 404
+    code, status = rig.call("GET", "/openapi/v2")
+    assert (code, status["reason"]) == (404, "NotFound")
+    assert status["message"] == "OpenAPI v2 is not served here, see /openapi/v3"
+
+
+def test_the_root_lists_paths_that_answer(rig: Rig) -> None:
+    code, answer = rig.call("GET", "/")
+    paths = answer["paths"]
+    assert code == 200 and paths == sorted(paths)
+    assert {"/api", "/api/v1", "/apis", "/apis/apps", "/apis/apps/v1", "/version"} < set(paths)
+    assert {rig.ask("GET", path).code for path in paths} == {200}
+    assert rig.ask("GET", "/", user=ALICE).code == 403
 
 
 def test_services_get_addresses_of_their_own(rig: Rig) -> None:
