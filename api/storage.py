@@ -25,7 +25,7 @@ PUT: Final = "put"
 """("put", key, header, value, expected, lease) -> (OK, revision) or (CONFLICT, mod_revision).
 expected: -1 unconditional, 0 must not exist, else the mod revision that must be current. A seventh
 argument adds flags: KEEP_VALUE and KEEP_LEASE take that part from the present record, which must
-exist; WANT_PREVIOUS makes the reply (OK, revision, what was replaced as an item with lease, or
+exist; WANT_PREVIOUS makes the reply (OK, revision, what was replaced as an item, or
 None)."""
 KEEP_VALUE: Final = 1
 KEEP_LEASE: Final = 2
@@ -34,7 +34,7 @@ DELETE: Final = "del"
 """("del", key, expected) -> (OK, revision, header, value of what was deleted);
 (CONFLICT, mod_revision) where 0 means absent."""
 DELETE_RANGE: Final = "delrange"
-"""("delrange", start, end, want_previous) -> (OK, revision, count, items with lease): everything in
+"""("delrange", start, end, want_previous) -> (OK, revision, count, items): everything in
 [start, end) at one revision, the items only if wanted. Nothing there: count 0, nothing written, and
 the revision is the last one."""
 GET: Final = "get"
@@ -42,12 +42,12 @@ GET: Final = "get"
 latest persisted."""
 RANGE: Final = "range"
 """("range", start, end, revision, limit, mode) -> (OK, at_revision, more, items) in key order;
-items are (key, create_revision, mod_revision, version, header, value); limit 0: all.
+items are (key, create_revision, mod_revision, version, header, value, lease); limit 0: all.
 mode: 0 whole records, 1 keys and headers only, 2 count only (items is then a number).
 end is exclusive, empty: no upper bound. ``more`` may also be set without a limit, when the reply
 reaches 24 MiB: go on behind the last key at ``at_revision``.
-mode 3 is for etcd's clients: (OK, current_revision, more, items with lease as 7th field, count),
-count being all keys of the range whatever the limit; see ORDER for a seventh argument.
+mode 3 is for etcd's clients: (OK, current_revision, more, items, count), count being all keys of
+the range whatever the limit; see ORDER for a seventh argument.
 Errors: (COMPACTED, compact_revision), (FUTURE, current_revision)."""
 TXN: Final = "txn"
 """("txn", compares, then, otherwise) -> (OK, revision, succeeded, replies). A compare is

@@ -92,7 +92,7 @@ class Feed:
             return
         assert reply[0] == OK, reply
         _, at_revision, more, items = reply
-        for key, created, revision, _version, header, value in items:
+        for key, created, revision, _version, header, value, _lease in items:
             cache = self._find(key)
             if cache is not None:
                 cache.load(Record(key, header, value, revision, created))

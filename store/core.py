@@ -231,31 +231,19 @@ class StoreCore:
         try:
             if type(request) not in (list, tuple) or not request or type(request[0]) is not str:
                 raise Malformed("a request is an array that begins with its name")
-            write = self._writes.get(request[0])
-            if write is not None:
-                self._write(call, place, request, write)
+            decide = self._writes.get(request[0])
+            if decide is None:
+                self._others.get(request[0], _unknown)(call, place, request)
                 return
-            other = self._others.get(request[0])
-            if other is None:
-                raise Malformed(f"unknown request {request[0]!r}")
-            other(call, place, request)
+            ledger = self.ledger
+            if len(ledger.pending.entries) >= PENDING_MAX:
+                raise Malformed("etcdserver: too many requests")
+            if ledger.quota.refuses(request):
+                self._refuse_space(call, place)
+            else:
+                ledger.add(call, place, decide(request))
         except Malformed as error:
             self.answers.give(call, place, (INVALID, str(error)))
-
-    def _write(
-        self,
-        call: int,
-        place: int,
-        request: StoreRequest,
-        write: Callable[[StoreRequest], Proposal],
-    ) -> None:
-        ledger = self.ledger
-        if len(ledger.pending.entries) >= PENDING_MAX:
-            raise Malformed("etcdserver: too many requests")
-        if ledger.quota.refuses(request):
-            self._refuse_space(call, place)
-        else:
-            ledger.add(call, place, write(request))
 
     def _get(self, call: int, place: int, request: StoreRequest) -> None:
         self.answers.give(call, place, self.reads.get(request, self.ledger.watermark))
@@ -410,3 +398,7 @@ class StoreCore:
             effects.append(Reply(answers.calls, answers.replies))
             answers.calls, answers.replies = [], []
         return effects
+
+
+def _unknown(call: int, place: int, request: StoreRequest) -> None:
+    raise Malformed(f"unknown request {request[0]!r}")

@@ -148,6 +148,16 @@ class Keyspace:
                 found += (self.at(key, revision) is not None) - (self.current(key) is not None)
         return found
 
+    def many_at(self, keys: Sequence[bytes], revision: int) -> list[Record]:
+        """The records of those of ``keys`` that exist at ``revision``; every key was here once.
+        Cost: 0.2 µs a key, and a search in the history of those that changed since."""
+        latest = self.latest
+        records = [latest[key] for key in keys]
+        if max(map(_mod_revision, records), default=0) > revision:
+            older = [self.at(record[KEY], revision) for record in records]
+            return [record for record in older if record is not None]
+        return [record for record in records if record[VERSION]]
+
     def changes_after(self, revision: int, limit: int) -> list[Change]:
         """Up to ``limit`` changes above ``revision`` in order; a transaction is not split, so
         there may be a few more."""
@@ -211,15 +221,10 @@ class Keyspace:
             raise InvariantError("changes out of order")
 
 
-def item(record: Record) -> tuple[object, ...]:
-    """A record as it goes to a reader: without the lease."""
-    return record[:6]
-
-
 def watch_event(change: Change, want_previous: bool) -> WatchEvent:
     """One change as watchers see it: a delete shows the last state."""
     record, previous = change
-    before = item(previous) if want_previous and previous is not None else None
+    before = previous if want_previous else None
     if record[VERSION]:
         key, create, mod, version, header, value, _ = record
         return (0, key, mod, create, version, header, value, before)

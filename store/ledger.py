@@ -96,12 +96,11 @@ class Ledger:
     def add(self, call: int | None, place: int, proposal: Proposal) -> None:
         """Log a proposal, or line it up behind what is logged."""
         reply, revision, writes, ops, then = proposal
-        index = self.next_index
+        index = self.next_index - 1
         if ops:
+            index = self.next_index
             self.next_index = index + 1
             self._records.append((revision, ops))
-        else:
-            index -= 1
         self.pending.add((index, revision, writes, call, place, reply, then))
 
     def promise(self, call: int, place: int, at_least: int) -> None:

@@ -83,16 +83,13 @@ class Proposer:
             current = before[MOD] if before is not None else 0
             if current != expected:
                 return ((CONFLICT, current), 0, (), (), None)
-        revision = self._clock.following()
-        reply: StoreReply = (OK, revision)
-        if len(request) > 6:
-            refusal = put_refusal(request[6], before)
-            if refusal:
-                return ((INVALID, refusal), 0, (), (), None)
-            if request[6] & WANT_PREVIOUS:
-                reply = (OK, revision, before)
+        flags = request[6] if len(request) > 6 else 0
+        refusal = put_refusal(flags, before) if flags else ""
+        if refusal:
+            return ((INVALID, refusal), 0, (), (), None)
+        revision = self._clock.issue()
         record, op = put_record(request, before, revision)
-        self._clock.issue()
+        reply = (OK, revision, before) if flags & WANT_PREVIOUS else (OK, revision)
         return (reply, revision, (record,), (op,), None)
 
     def delete(self, request: StoreRequest) -> Proposal:

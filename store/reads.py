@@ -8,7 +8,7 @@ from typing import Any
 from api.storage import COMPACTED, FUTURE, OK, ORDER, StoreReply, StoreRequest
 from store.forms import Malformed
 from store.keyspace import Keyspace
-from store.messages import CREATE, HEADER, KEY, MOD, VALUE, VERSION
+from store.messages import CREATE, HEADER, KEY, LEASE, MOD, VALUE, VERSION, Record
 
 WHOLE, KEYS_AND_HEADERS, COUNT, COUNTED = range(4)
 """Modes of a range; COUNTED is that of etcd's clients."""
@@ -53,30 +53,12 @@ class RangeRead:
         if self.mode == COUNTED and len(self.items) < self.limit and self.order is None:
             budget = min(budget, self.limit - len(self.items) + SPARE_KEYS)
         keys = keyspace.keys.between(self.start, self.end, budget)
-        latest = keyspace.latest
-        items = self.items
-        for key in keys:
-            record = latest[key]
-            if record[MOD] > self.revision:
-                older = keyspace.at(key, self.revision)
-                if older is None:
-                    continue
-                record = older
-            elif not record[VERSION]:
-                continue
-            if self.mode == COUNTED:
+        records = keyspace.many_at(keys, self.revision)
+        if self.mode == COUNTED:
+            for record in records:
                 self._count(record)
-                continue
-            if (self.limit and self.count == self.limit) or self.size >= RANGE_BYTES_MAX:
-                self.more = True
-                return True, len(keys)
-            self.count += 1
-            if self.mode == WHOLE:
-                items.append(record[:6])
-                self.size += len(key) + len(record[HEADER]) + len(record[VALUE])
-            elif self.mode == KEYS_AND_HEADERS:
-                items.append((*record[:5], b""))
-                self.size += len(key) + len(record[HEADER])
+        elif self._full(records):
+            return True, len(keys)
         if len(keys) < budget:
             return True, len(keys)
         self.start = keys[-1] + b"\x00"
@@ -87,6 +69,35 @@ class RangeRead:
         if self.mode == COUNTED:
             return self.order is None and bool(self.limit) and len(self.items) >= self.limit
         return self.mode == COUNT and not self.limit
+
+    def _full(self, records: list[Record]) -> bool:
+        """Take what may be in the answer; True when that is not all."""
+        if self.limit and self.count + len(records) > self.limit:
+            self.more = True
+            records = records[: self.limit - self.count]
+        if self.mode != COUNT:
+            records = self._within_size(records)
+        self.count += len(records)
+        if self.mode == WHOLE:
+            self.items += records
+        elif self.mode == KEYS_AND_HEADERS:
+            self.items += [(*record[:5], b"", record[LEASE]) for record in records]
+        return self.more
+
+    def _within_size(self, records: list[Record]) -> list[Record]:
+        """The records up to the one with which the reply has reached its greatest size."""
+        sizes = [len(record[KEY]) + len(record[HEADER]) for record in records]
+        if self.mode == WHOLE:
+            sizes = [size + len(record[VALUE]) for size, record in zip(sizes, records, strict=True)]
+        if self.size + sum(sizes) < RANGE_BYTES_MAX:
+            self.size += sum(sizes)
+            return records
+        for place, size in enumerate(sizes):
+            if self.size >= RANGE_BYTES_MAX:
+                self.more = True
+                return records[:place]
+            self.size += size
+        return records
 
     def _count(self, record: tuple[Any, ...]) -> None:
         """Take what may be in the answer and count all. The bound in bytes is not for these: their

@@ -95,21 +95,16 @@ def put_refusal(flags: int, before: Record | None) -> str:
 
 def put_record(request: StoreRequest, before: Record | None, revision: int) -> tuple[Record, Op]:
     """What a checked put makes of the record before it."""
-    _, key, header, value, _, lease = request[:6]
-    if before is None:
-        return (key, revision, revision, 1, header, value, lease), (
-            OP_PUT,
-            key,
-            header,
-            value,
-            lease,
-        )
-    if len(request) == 7:
-        if request[6] & KEEP_VALUE:
+    key, header, value, _, lease = request[1:6]
+    create, version = revision, 1
+    if before is not None:
+        create, version = before[CREATE], before[VERSION] + 1
+        flags = request[6] if len(request) > 6 else 0
+        if flags & KEEP_VALUE:
             header, value = before[HEADER], before[VALUE]
-        if request[6] & KEEP_LEASE:
+        if flags & KEEP_LEASE:
             lease = before[LEASE]
-    record = (key, before[CREATE], revision, before[VERSION] + 1, header, value, lease)
+    record = (key, create, revision, version, header, value, lease)
     return record, (OP_PUT, key, header, value, lease)
 
 

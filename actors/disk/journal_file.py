@@ -33,8 +33,8 @@ GROUP_BYTES_MAX: Final = 8 << 20
 
 INLINE_SYNC_S_MAX: Final = 0.001
 """A disk whose syncs take longer is not waited for on the caller's thread."""
-INLINE_BYTES_MAX: Final = 64 << 10
-"""Without sync, more than this is left to the thread."""
+INLINE_BYTES_MAX: Final = 256 << 10
+"""More than this is left to the thread."""
 SYNC_SHARE: Final = 0.2
 """Weight of the newest sync in the mean."""
 SYNC_BUCKETS_S: Final = tuple([0.001 * 2**power for power in range(14)])
@@ -118,7 +118,7 @@ class JournalFile:
             data = encoded_log(order.first_index, records)
         newest = max(revision for revision, _ in records)
         group = _Group(order.first_index, last_index, newest, data)
-        if self._handed == self._done and self._swift(len(records), len(data)):
+        if self._handed == self._done and self._swift(len(data)):
             return self._append_here(group)
         self._handed += 1
         self._queue.put(group)
@@ -128,10 +128,10 @@ class JournalFile:
         self._handed += 1
         self._queue.put(order)
 
-    def _swift(self, records: int, size: int) -> bool:
+    def _swift(self, size: int) -> bool:
         """Whether writing so much keeps the caller for less than a hand-over."""
-        if self._durability == "fsync":
-            return records == 1 and self._sync_s < INLINE_SYNC_S_MAX
+        if self._durability == "fsync" and self._sync_s >= INLINE_SYNC_S_MAX:
+            return False
         return size <= INLINE_BYTES_MAX
 
     @property

@@ -98,7 +98,7 @@ def test_requests_and_watches(tmp_path: Path, durability: Durability) -> None:
         await follower.until(2)
         assert follower.bodies[0] == [[], first[1]]
         assert [event[:2] for event in follower.events] == [[0, b"/b"], [1, b"/a"]]
-        assert follower.events[1][7] == [b"/a", first[1], first[1], 1, b"h", b"v"]
+        assert follower.events[1][7] == [b"/a", first[1], first[1], 1, b"h", b"v", 0]
         ((status, revision),) = await ask(client, ("promise", replies[1][1]))
         assert status == OK and follower.bodies[-1][1] >= revision >= replies[1][1]
         follower.stream.close()

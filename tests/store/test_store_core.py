@@ -114,7 +114,7 @@ def test_delete_shows_what_it_deleted() -> None:
     deleted = shard.one("del", A, created)
     assert deleted[0] == OK and deleted[2:] == (b"h", b"last")
     assert shard.one("del", A, -1) == (CONFLICT, 0)
-    before = (A, created, created, 1, b"h", b"last")
+    before = (A, created, created, 1, b"h", b"last", 0)
     assert shard.events(watcher)[1] == (1, A, deleted[1], created, 1, b"h", b"last", before)
 
 
@@ -129,7 +129,7 @@ def test_range_bounds_limit_modes_and_old_revisions() -> None:
     assert limited[:3] == (OK, third, True) and len(limited[3]) == 2
     assert shard.one(*everything(third, limit=3))[2] is False
     assert shard.one(*everything(mode=2))[1:] == (gone, False, 2)
-    assert shard.one(*everything(first, mode=1))[3] == [(A, first, first, 1, b"h", b"")]
+    assert shard.one(*everything(first, mode=1))[3] == [(A, first, first, 1, b"h", b"", 0)]
     inside = shard.one("range", A, B, 0, 0, 0)
     assert [item[0] for item in inside[3]] == [A]
     assert shard.one(*everything(gone + MAX_SHARDS)) == (FUTURE, gone)
