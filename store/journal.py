@@ -5,7 +5,9 @@ index of its first record, for a snapshot its revision) and a CRC-32 of these. T
 
     term u32 | index u64 | revision u64 | length u32 | payload crc u32 | head crc u32 | payload
 
-all little-endian, term 0 until there is more than one member. The head has a checksum of its own,
+all little-endian, term 0 until there is more than one member. The payload is msgpack: in a log the
+ops of the record; in a snapshot first ([[lease, ttl_s], ...], whether the alarm is raised), then
+chunks of rows, and an empty one at the end. The head has a checksum of its own,
 so a length can be trusted before it is followed, and a cut record is told from a damaged one:
 
 * A record that the file is too short for, with a sound head, or less than a head: a write was cut

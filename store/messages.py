@@ -174,6 +174,8 @@ class WriteSnapshot:
     """(lease, ttl_s), in the first chunk only."""
     first: bool
     last: bool
+    alarm: bool = False
+    """Whether the quota's alarm is raised, in the first chunk only."""
 
 
 StoreEffect = Append | Reply | SendWatchFrames | EndWatch | LeasesEnded | WriteSnapshot

@@ -35,12 +35,15 @@ class Recovered:
     """(lease, ttl_s) of the snapshot."""
     rows: Iterable[Sequence[Record]] = ()
     """The snapshot, in chunks."""
+    alarm: bool = False
+    """Whether the snapshot has the alarm raised; what the log says of it comes later."""
 
 
 def recovered_core(settings: StoreSettings, found: Recovered) -> StoreCore:
     """Rebuild a core. Its clock starts at what any earlier run can have told anybody; the time of
     leases starts anew with the first step."""
     core = StoreCore(settings)
+    core.ledger.quota.raised = found.alarm
     for lease, ttl_s in found.leases:
         core.leases.grant(lease, ttl_s, 0)
     for chunk in found.rows:

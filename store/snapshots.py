@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from store.keyspace import Keyspace
 from store.leases import Leases
 from store.messages import HEADER, VALUE, Record, WriteSnapshot
+from store.quota import Quota
 
 CHUNK_KEYS = 1000
 CHUNK_BYTES = 1 << 20
@@ -25,6 +26,7 @@ class Snapshots:
 
     keyspace: Keyspace
     leases: Leases
+    quota: Quota
     revision: int = 0
     """Of the snapshot under way, 0 when there is none."""
     written_revision: int = 0
@@ -74,4 +76,5 @@ class Snapshots:
             if size >= CHUNK_BYTES:
                 self._cursor = key + b"\x00"
                 break
-        return WriteSnapshot(self.revision, rows, leases, first, self._cursor is None)
+        alarm = first and self.quota.raised
+        return WriteSnapshot(self.revision, rows, leases, first, self._cursor is None, alarm)

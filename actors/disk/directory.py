@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from store.journal import (
     HEADER_BYTES,
@@ -105,16 +105,16 @@ class LogDirectory:
             raise DirectoryError(f"{self.path} has a snapshot and no log")
         if paths and not snapshots and _number(paths[0]) != 1:
             raise DirectoryError(f"{paths[0]} is the first log file, and there is no snapshot")
-        revision = 0
-        leases: Sequence[tuple[int, int]] = ()
-        rows: Iterator[Sequence[Record]] = iter(())
+        found = SnapshotContent(0, (), False, iter(()))
         if snapshots:
             self.snapshot = snapshots[-1]
-            revision = _number(self.snapshot)
-            leases, rows = read_snapshot(self.snapshot, self.shard)
+            found = read_snapshot(self.snapshot, self.shard)
         first_index = _number(paths[0]) if paths else 1
         size = sum(path.stat().st_size for path in paths)
-        return Recovered(first_index, self._records(paths), size, revision, leases, rows)
+        records = self._records(paths)
+        return Recovered(
+            first_index, records, size, found.revision, found.leases, found.rows, found.alarm
+        )
 
     def _records(self, paths: Sequence[Path]) -> Iterator[LogRecord]:
         expected = _number(paths[0]) if paths else 1
@@ -145,20 +145,33 @@ class LogDirectory:
                     os.fsync(file.fileno())
 
 
-def read_snapshot(
-    path: Path, shard: int
-) -> tuple[Sequence[tuple[int, int]], Iterator[Sequence[Record]]]:
-    """Leases and rows of a snapshot. It was renamed into place when complete, so any fault in it
-    is damage: JournalError."""
-    data = path.read_bytes()
-    if decoded_header(str(path), data[:HEADER_BYTES], SNAPSHOT_MAGIC) != (shard, _number(path)):
-        raise JournalError(str(path), 0, f"not a snapshot of shard {shard} of this revision")
+class SnapshotContent(NamedTuple):
+    revision: int
+    leases: Sequence[tuple[int, int]]
+    alarm: bool
+    rows: Iterator[Sequence[Record]]
+
+
+def read_snapshot(path: Path, shard: int) -> SnapshotContent:
+    """A snapshot of a shard. It was renamed into place when complete, so any fault in it is
+    damage: JournalError."""
+    content = decoded_snapshot(path, path.read_bytes(), shard)
+    if content.revision != _number(path):
+        raise JournalError(str(path), 0, f"not a snapshot of this revision: {content.revision}")
+    return content
+
+
+def decoded_snapshot(path: Path, data: bytes, shard: int) -> SnapshotContent:
+    """JournalError, also while the rows are read."""
+    header = decoded_header(str(path), data[:HEADER_BYTES], SNAPSHOT_MAGIC)
+    if header is None or header[0] != shard:
+        raise JournalError(str(path), 0, f"not a snapshot of shard {shard}")
     chunks = (decoded_ops(record.payload) for record in decoded_records(str(path), data, 1, False))
-    first = next(chunks, None)
+    first: Any = next(chunks, None)
     if first is None:
         raise JournalError(str(path), HEADER_BYTES, "empty snapshot")
-    leases: tuple[tuple[int, int], ...] = first  # type: ignore[assignment]
-    return leases, _rows(path, chunks)
+    leases, alarm = first
+    return SnapshotContent(header[1], leases, alarm, _rows(path, chunks))
 
 
 def _rows(path: Path, chunks: Iterator[tuple[tuple[object, ...], ...]]) -> Iterator[list[Record]]:

@@ -10,7 +10,7 @@ from store.messages import WriteSnapshot
 
 
 class SnapshotFile:
-    """The snapshot under way. The first record holds the leases, an empty one is the end."""
+    """The snapshot under way, in the format of store/journal.py."""
 
     def __init__(self, directory: LogDirectory) -> None:
         self._directory = directory
@@ -47,7 +47,7 @@ class SnapshotFile:
         self._file = os.open(self._path, flags, 0o600)
         self._chunks = 0
         write_all(self._file, encoded_header(SNAPSHOT_MAGIC, self._directory.shard, chunk.revision))
-        self._add(chunk, chunk.leases)
+        self._add(chunk, (chunk.leases, chunk.alarm))
 
     def _add(self, chunk: WriteSnapshot, content: object) -> None:
         self._chunks += 1

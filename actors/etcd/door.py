@@ -112,6 +112,9 @@ class Door:
                 ("grpc.max_send_message_length", -1),
                 ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
                 ("grpc.keepalive_permit_without_calls", 1),
+                # Left at gRPC's 1,000, calls that arrive together would be cancelled at random.
+                ("grpc.server.max_pending_requests", CALLS_MAX),
+                ("grpc.server.max_pending_requests_hard_limit", CALLS_MAX),
             ],
             maximum_concurrent_rpcs=CALLS_MAX,
         )

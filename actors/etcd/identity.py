@@ -31,9 +31,7 @@ def cluster_identity(directory: Path, shards: int) -> ClusterIdentity:
         if path.exists():
             found = ClusterIdentity(**json.loads(path.read_bytes()))
         else:
-            ids = secrets.randbits(63), secrets.randbits(63)
-            found = ClusterIdentity(*ids, time.time_ns(), shards)
-            _write(path, found)
+            found = new_identity(directory, shards, time.time_ns())
     except (OSError, ValueError, TypeError) as error:
         raise DirectoryError(f"cannot use {path}: {error}") from error
     if found.shards != shards:
@@ -41,6 +39,14 @@ def cluster_identity(directory: Path, shards: int) -> ClusterIdentity:
             f"{directory} was made for {found.shards} shards and cannot be opened with {shards}: "
             "its keys and revisions are bound to them"
         )
+    return found
+
+
+def new_identity(directory: Path, shards: int, created_ns: int) -> ClusterIdentity:
+    """Make a directory that of a new cluster. OSError."""
+    ids = secrets.randbits(63), secrets.randbits(63)
+    found = ClusterIdentity(*ids, created_ns, shards)
+    _write(directory / NAME, found)
     return found
 
 

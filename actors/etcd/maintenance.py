@@ -124,7 +124,8 @@ class MaintenanceService:
         granted = [(*shard.core.leases.granted.items(),) for shard in self._shards.all]
         leases = [(lease, held.ttl_s) for part in granted for lease, held in part if held.ttl_s]
         add(encoded_header(SNAPSHOT_MAGIC, 0, revision))
-        add(encoded_record(1, revision, msgpack.packb(leases)))
+        alarm = any(shard.core.ledger.quota.raised for shard in self._shards.all)
+        add(encoded_record(1, revision, msgpack.packb((leases, alarm))))
         number = 2
         async for rows in self._rows(revision):
             add(encoded_record(number, revision, msgpack.packb(rows)))

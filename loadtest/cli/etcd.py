@@ -41,6 +41,12 @@ from actors.plan import Durability
     help="Shards that keys are spread over; fixed for a directory. One counts revisions as etcd "
     "does; several take them from a clock and refuse a transaction over more than one.",
 )
+@click.option(
+    "--restore",
+    "snapshot",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="A file of `etcdctl snapshot save`: the data directory, which must be new, is made of it.",
+)
 @click.option("--metrics-listen", help="HOST:PORT where Prometheus may ask; left out: nowhere.")
 def etcd(
     listen: str,
@@ -48,6 +54,7 @@ def etcd(
     durability: str,
     quota_bytes: int,
     shards: int,
+    snapshot: Path | None,
     metrics_listen: str | None,
 ) -> None:
     """Serve etcd's v3 API from the store alone, without Ray, until interrupted."""
@@ -55,7 +62,7 @@ def etcd(
     import uvloop
 
     from actors.disk import DirectoryError
-    from actors.etcd import EtcdConfig
+    from actors.etcd import EtcdConfig, restore
     from actors.net import NetError
     from store.journal import JournalError
 
@@ -64,6 +71,9 @@ def etcd(
     durable = cast(Durability, durability)
     config = EtcdConfig(host, port, str(data), durable, quota_bytes, *metrics, shards)
     try:
+        if snapshot is not None:
+            revision = restore(snapshot, data, shards)
+            click.echo(f"restored {snapshot} at revision {revision} to {data}")
         uvloop.run(_serve(config))
     except (DirectoryError, JournalError, NetError) as error:
         raise click.ClickException(str(error)) from None

@@ -116,11 +116,11 @@ class ShardInMemory:
     def write_snapshot(self) -> Recovered:
         """Take a snapshot now, and drop what it covers from the log, as the shell does."""
         order: WriteSnapshot | None = self.core.snapshots.begin()
-        rows, leases, revision = [], order.leases, order.revision
+        rows, leases, revision, alarm = [], order.leases, order.revision, order.alarm
         while order is not None:
             rows.append(list(order.rows))
             order = self.core.snapshots.written(order.revision, 0)
-        self.snapshot = Recovered(snapshot_revision=revision, rows=rows, leases=leases)
+        self.snapshot = Recovered(snapshot_revision=revision, rows=rows, leases=leases, alarm=alarm)
         while self.log and self.log[0][0] <= revision:
             del self.log[0]
             self.first_index += 1
@@ -139,6 +139,7 @@ class ShardInMemory:
             self.snapshot.snapshot_revision,
             self.snapshot.leases,
             self.snapshot.rows,
+            self.snapshot.alarm,
         )
         again.core = recovered_core(self.settings, found)
         return again

@@ -49,3 +49,15 @@ def test_etcdctl_over_three_shards(tmp_path: Path) -> None:
             server.run("put", key, "4")
         assert server.run("del", "/k/", "--prefix") == "2\n\nexit 0"
         assert "is healthy" in server.run("endpoint", "health")
+
+
+def test_what_etcdctl_saved_is_restored(tmp_path: Path) -> None:
+    saved = tmp_path / "saved.db"
+    with ours(tmp_path) as server:
+        for key in ("/s/a", "/s/b"):
+            server.run("put", key, "1")
+        due = server.run("get", "/s/", "--prefix", "-w", "json")
+        assert "Snapshot saved" in server.run("snapshot", "save", str(saved))
+    with ours(tmp_path / "new", "--restore", str(saved)) as server:
+        assert server.run("get", "/s/", "--prefix", "-w", "json") == due
+        assert server.run("put", "/s/c", "1") == "OK\n\nexit 0"

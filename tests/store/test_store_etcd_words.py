@@ -183,6 +183,9 @@ def test_over_the_quota_only_what_frees_space_passes_until_the_alarm_is_cleared(
     assert again.one("txn", [], [("del", A, -1)], [])[:2] == (OK, 3)
     assert again.one("compact", 3) == (OK, 3)
     assert again.one(*put(B)) == refused
+    # A snapshot stands for the part of the log in which the alarm was raised.
+    again.write_snapshot()
+    assert not again.log and again.crash().one("alarm", 0) == (OK, True)
     assert again.one("alarm", 2) == (OK, False)
     assert again.one(*put(B)) == (OK, 4)
     assert again.crash().one("alarm", 0) == (OK, False)
