@@ -20,7 +20,8 @@ _STEP = re.compile(
     |\[(?P<slice>-?\d*:-?\d*)\]
     |\[(?P<all>\*)\]
     |\[(?P<quote>['"])(?P<quoted>.*?)(?P=quote)\]
-    |\[\?\(\s*@(?P<left>[^=!<>]*?)\s*(?P<operator>==|!=|<=|>=|<|>)?\s*(?P<right>[^)]*?)\s*\)\]
+    |\[\?\(\s*@(?P<left>[^=!<>()\s]*)\s*
+      (?:(?P<operator>==|!=|<=|>=|<|>)\s*(?P<right>[^)]*?)\s*)?\)\]
     |(?P<dot>\.)$""",
     re.VERBOSE,
 )
@@ -52,7 +53,8 @@ def parse_path(text: str) -> tuple[Step, ...] | None:
         elif found["quoted"] is not None:
             steps.append(Step("field", found["quoted"]))
         elif found["left"] is not None:
-            steps.append(Step("filter", found["left"], found["operator"] or "", found["right"]))
+            right = found["right"] or ""
+            steps.append(Step("filter", found["left"], found["operator"] or "", right))
         elif kind != "dot":
             steps.append(Step(kind, found[kind]))
     return tuple(steps)

@@ -299,6 +299,8 @@ def _conversion_faults(conversion: JsonObject) -> Iterator[Cause]:
         yield Cause.required(where, "exactly one of url or service is required")
     if not (webhook or {}).get("conversionReviewVersions"):
         yield Cause.required(f"{field}.conversionReviewVersions")
+    # Not of the real server: objects of several versions would be served unconverted.
+    yield Cause.forbidden(f"{field}.strategy", "this server converts by strategy None only")
 
 
 def _stored_faults(definition: JsonObject) -> Iterator[Cause]:
