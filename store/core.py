@@ -105,7 +105,7 @@ class StoreCore:
         self.ledger.quota.limit = settings.quota_bytes
         self.reads = self.ledger.reads
         self.watchers = Watchers()
-        self.snapshots = Snapshots(self.keyspace, self.leases)
+        self.snapshots = Snapshots(self.keyspace, self.leases, self.ledger.quota)
         self.log_bytes = 0
         self.compacted = 0
         """Changes freed so far, as they were compacted."""
