@@ -16,15 +16,16 @@ from api.core import JsonObject
 from api.streams import Stream
 from scheduler.engine import Engine
 from scheduler.explain import Pod, explain
+from scheduler.framework import PreemptionLimits
 from scheduler.leader import BATCH_MAX, NODES, PODS, SchedulerCore
 from scheduler.node_facts import node_facts
 from scheduler.node_table import NodeTable
 from scheduler.partition import PartitionCore, answer_body, request_from
-from scheduler.pod_shape import Shape, Shapes
+from scheduler.pod_shape import Shape
 from scheduler.pool import ScoringPool
 from scheduler.preemption import best_trials, enough_of, trials
 from scheduler.relations import HOSTNAME
-from scheduler.writes import SCHEDULER_NAME
+from scheduler.shapes import Shapes
 
 NODE_COUNT = 5000
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -102,7 +103,7 @@ def _preemption_case(pods: int) -> float:
         who = Pod(f"default/p{number}", 10)
         assert engine.choose(shape, 1, who) < 0
         found = explain(shape, table, who)
-        enough = enough_of(NODE_COUNT, starts.next_u64())
+        enough = enough_of(NODE_COUNT, starts.next_u64(), PreemptionLimits())
         best = best_trials(trials(shape, table, who, found, (), enough))[0]
         node = table.names[best.row]
         (victim,) = best.victims
@@ -189,7 +190,7 @@ def _pod(number: int, cpu: str, memory: str, **spec: object) -> JsonObject:
         "metadata": {"namespace": "default", "name": f"p{number}", "uid": f"p{number}"},
         "spec": {
             "containers": [{"name": "c", "image": "app:1", "resources": requests}],
-            "schedulerName": SCHEDULER_NAME,
+            "schedulerName": "default-scheduler",
             **spec,
         },
         "status": {"phase": "Pending"},

@@ -8,7 +8,6 @@ from scheduler.explain import Pod, filters_for, refusal_beside_nominees
 from scheduler.framework import Filter, Score
 from scheduler.node_table import NodeTable
 from scheduler.pod_shape import Shape
-from scheduler.profile import COUPLED_FILTERS, COUPLED_SCORES
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class Coupling:
         return any(p.stops is not None and p.stops(self.shape, self.table) for p in self.filters)
 
     def scores(self) -> Iterator[Score]:
-        for score in COUPLED_SCORES:
+        for score in self.shape.profile.coupled_scores:
             if score.applies(self.shape, self.table):
                 yield score
 
@@ -43,12 +42,15 @@ def coupling_of(shape: Shape, table: NodeTable, pod: Pod) -> Coupling | None:
     kept, carried = table.nominations.node_of, table.pod_counts.carried
     if shape.relations.plain and not (carried or kept or table.workloads.any):
         return None
-    filters = tuple(plugin for plugin in COUPLED_FILTERS if plugin.applies(shape, table))
+    filters = tuple(
+        plugin for plugin in shape.profile.coupled_filters if plugin.applies(shape, table)
+    )
     reserved = (
         table.nominations.reserved_rows(table.row_of, pod.name, pod.priority)
         if table.nominations.node_of
         else []
     )
-    if not (filters or reserved) and not any(s.applies(shape, table) for s in COUPLED_SCORES):
+    scores = shape.profile.coupled_scores
+    if not (filters or reserved) and not any(s.applies(shape, table) for s in scores):
         return None
     return Coupling(shape, table, pod, filters, reserved)

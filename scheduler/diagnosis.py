@@ -20,11 +20,13 @@ NO_VICTIMS = "No preemption victims found for incoming pod"
 NOT_HELPFUL = "Preemption is not helpful for scheduling"
 NO_NODES = "no nodes available to schedule pods"
 TERMINATING = "preemption: not eligible due to a terminating pod on the nominated node."
+NOT_TRIED = "not tried"
 NEVER = "preemption: not eligible due to preemptionPolicy=Never."
 
 
 def failure_message(explanation: Explanation, after: str) -> str:
-    """``after``: what came of preemption; empty when the pod was nominated."""
+    """``after``: what came of preemption; empty when the pod was nominated, NOT_TRIED when the
+    profile does without it."""
     nodes = explanation.nodes
     if not nodes:
         return NO_NODES
@@ -35,6 +37,8 @@ def failure_message(explanation: Explanation, after: str) -> str:
         names = f"[{node_affinity.NAME}]"
         counts[f"node(s) didn't satisfy plugin(s) {names}"] += explanation.outside
     sentence = _sentence(nodes, counts)
+    if after == NOT_TRIED:
+        return f"{sentence} {NO_CLAIMS}"
     return f"{sentence} {NO_CLAIMS}, {after}" if after else sentence
 
 

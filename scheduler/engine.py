@@ -16,8 +16,7 @@ from scheduler.explain import NOBODY, Pod
 from scheduler.framework import Score, normalised, share
 from scheduler.node_table import SINGLE_ROWS_MAX, IntArray, Mask, NodeTable
 from scheduler.pod_shape import Shape
-from scheduler.profile import NODE_FILTERS, NODE_SCORES
-from scheduler.sampling import NodeSampler
+from scheduler.sampling import ALL, NodeSampler
 from scheduler.tie import FIRST
 
 NOWHERE = -1
@@ -30,11 +29,6 @@ VIEW_CELLS_MAX = 1 << 25
 VIEWS_MAX = 4096
 SHARES_MAX = 64
 """Normalised levels of one static view kept."""
-
-_STATIC_FILTERS = tuple(plugin for plugin in NODE_FILTERS if plugin.static)
-_DYNAMIC_FILTERS = tuple(plugin for plugin in NODE_FILTERS if not plugin.static)
-_STATIC_SCORES = tuple(plugin for plugin in NODE_SCORES if plugin.static)
-_DYNAMIC_SCORES = tuple(plugin for plugin in NODE_SCORES if not plugin.static)
 
 Scores = npt.NDArray[np.int32]
 
@@ -56,8 +50,8 @@ class StaticView:
         self.images_matter = any(name in table.images for name in shape.key.images)
         self.admitted: Mask = table.alive[rows].copy()
         """[row]: passes the static filters."""
-        for plugin in _STATIC_FILTERS:
-            if plugin.applies(shape, table):
+        for plugin in shape.profile.node_filters:
+            if plugin.static and plugin.applies(shape, table):
                 self.admitted &= plugin.passes(shape, table, rows)
         self.fixed: Scores = np.zeros(table.rows, np.int32)
         """[row]: weighted static scores that need no normalising."""
@@ -65,8 +59,8 @@ class StaticView:
         """Scores that are shares of the maximum over the feasible nodes, raw, [row]."""
         self.constant = 0
         """Part of ``fixed`` that stands for such scores where they are 0 on all nodes."""
-        for score in _STATIC_SCORES:
-            if not score.applies(shape, table):
+        for score in shape.profile.node_scores:
+            if not (score.static and score.applies(shape, table)):
                 continue
             raw = score.raw(shape, table, rows)
             if score.normalise == "as is":
@@ -143,8 +137,11 @@ class ShapeView:
     def __init__(self, shape: Shape, table: NodeTable, static: StaticView) -> None:
         self.shape = shape
         self.static = static
-        self._filters = [plugin for plugin in _DYNAMIC_FILTERS if plugin.applies(shape, table)]
-        self._scores = [plugin for plugin in _DYNAMIC_SCORES if plugin.applies(shape, table)]
+        profile = shape.profile
+        self._filters = [
+            p for p in profile.node_filters if not p.static and p.applies(shape, table)
+        ]
+        self._scores = [s for s in profile.node_scores if not s.static and s.applies(shape, table)]
         self._row_filters = [p.passes_row for p in self._filters if p.passes_row is not None]
         self._row_scores = [(s.raw_row, s.weight) for s in self._scores if s.raw_row is not None]
         assert len(self._row_filters) == len(self._filters)
@@ -279,10 +276,10 @@ class ShapeView:
 class Engine:
     """Views of the shapes seen lately over one node table."""
 
-    def __init__(self, table: NodeTable, sampler: NodeSampler | None = None) -> None:
+    def __init__(self, table: NodeTable) -> None:
         self.table = table
-        self._sampler = sampler
-        """None: every node is scored."""
+        self.sampler = NodeSampler(table)
+        """For profiles that do not score every node."""
         self._views: OrderedDict[int, ShapeView] = OrderedDict()
         self._static: OrderedDict[int, StaticView] = OrderedDict()
 
@@ -291,7 +288,7 @@ class Engine:
         if not self.table.rows:
             return NOWHERE
         coupling = coupling_of(shape, self.table, pod)
-        if coupling is None and self._sampler is not None:
+        if coupling is None and shape.profile.percentage_of_nodes_to_score != ALL:
             coupling = Coupling(shape, self.table, pod, (), [])
         if coupling is not None:
             return self._choose_coupled(shape, coupling, salt)
@@ -317,8 +314,9 @@ class Engine:
             feasible &= plugin.passes(shape, table, slice(0, table.rows))
         for row in coupling.reserved:
             feasible[row] = coupling.admits(row)
-        if self._sampler is not None:
-            feasible = self._sampler.take(feasible)
+        percentage = shape.profile.percentage_of_nodes_to_score
+        if percentage != ALL:
+            feasible = self.sampler.take(feasible, percentage)
         scores = tuple(coupling.scores())
         if not scores:
             total = np.where(feasible, view.totals_over(feasible), NOWHERE)
@@ -340,7 +338,8 @@ class Engine:
 
     def is_coupled(self, shape: Shape, pod: Pod = NOBODY) -> bool:
         """Whether nodes cannot be looked at one by one for it at present."""
-        return self._sampler is not None or coupling_of(shape, self.table, pod) is not None
+        sampled = shape.profile.percentage_of_nodes_to_score != ALL
+        return sampled or coupling_of(shape, self.table, pod) is not None
 
     def has_view(self, shape: Shape) -> bool:
         return shape.number in self._views

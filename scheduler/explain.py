@@ -13,7 +13,6 @@ from scheduler.framework import Filter, Reason, Score, normalised
 from scheduler.node_table import IntArray, NodeTable
 from scheduler.plugins import node_affinity
 from scheduler.pod_shape import Shape
-from scheduler.profile import FILTERS, SCORES
 
 UNSCHEDULABLE = "Unschedulable"
 HOPELESS = "UnschedulableAndUnresolvable"
@@ -121,7 +120,7 @@ NOBODY = Pod("", 1 << 40)
 
 def filters_for(shape: Shape, table: NodeTable) -> tuple[Filter, ...]:
     """Those that PreFilter does not skip."""
-    return tuple(plugin for plugin in FILTERS if plugin.applies(shape, table))
+    return tuple(plugin for plugin in shape.profile.filters if plugin.applies(shape, table))
 
 
 def refusal(shape: Shape, table: NodeTable, row: int, filters: Sequence[Filter]) -> Refusal | None:
@@ -158,15 +157,12 @@ def refusal_beside_nominees(
 
 def stopped(shape: Shape, table: NodeTable) -> Stopped | None:
     """The first PreFilter plugin that refuses the pod whatever the node."""
-    for plugin in STOPPING:
+    for plugin in shape.profile.stopping:
         assert plugin.stops is not None
         reason = plugin.stops(shape, table)
         if reason:
             return Stopped(plugin.name, reason)
     return None
-
-
-STOPPING = tuple(plugin for plugin in FILTERS if plugin.stops is not None)
 
 
 def explain(shape: Shape, table: NodeTable, pod: Pod = NOBODY) -> Explanation:
@@ -215,7 +211,7 @@ def explain(shape: Shape, table: NodeTable, pod: Pod = NOBODY) -> Explanation:
 def _score(shape: Shape, table: NodeTable, result: Explanation) -> None:
     rows = result.feasible
     result.total = np.zeros(len(rows), np.int64)
-    for plugin in SCORES:
+    for plugin in shape.profile.scores:
         if plugin.applies(shape, table):
             raw = plugin.raw(shape, table, rows)
             if plugin.shares is not None:

@@ -9,12 +9,14 @@ Source: pkg/scheduler/framework/interface.go; the vector form is our own.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, cast
 
 import numpy as np
 
 from scheduler.node_table import FloatArray, IntArray, Mask, NodeTable, Rows
 from scheduler.pod_shape import Shape
+from scheduler.relations import SYSTEM_DEFAULTS, SpreadDefaults
 
 SCORE_MAX = 100
 """Source: framework.MaxNodeScore."""
@@ -63,6 +65,53 @@ class Score(NamedTuple):
     """Coupled ones only: its own normalisation of the raw scores of these rows."""
     at_once: Callable[[Shape, NodeTable, IntArray], IntArray] | None = None
     """Coupled ones only: ``shares`` of ``raw`` in one go, where that is cheaper."""
+
+
+class PreemptionLimits(NamedTuple):
+    """How many nodes are tried. Source: apis/config/v1/defaults.go, DefaultPreemptionArgs."""
+
+    percentage: int = 10
+    at_least: int = 100
+
+
+PREEMPTION_LIMITS = PreemptionLimits()
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """The plugins that decide for the pods of one scheduler name, in the order in which they run.
+    Each group that the engine treats alike is picked out once."""
+
+    name: str
+    filters: tuple[Filter, ...]
+    scores: tuple[Score, ...]
+    percentage_of_nodes_to_score: int = 100
+    """See scheduler.sampling."""
+    preemption: PreemptionLimits | None = PREEMPTION_LIMITS
+    """None: the profile does without DefaultPreemption."""
+    spread_defaults: SpreadDefaults = SYSTEM_DEFAULTS
+    """For PodTopologySpread."""
+    node_filters: tuple[Filter, ...] = field(init=False)
+    node_scores: tuple[Score, ...] = field(init=False)
+    """Those that look at each node by itself."""
+    coupled_filters: tuple[Filter, ...] = field(init=False)
+    coupled_scores: tuple[Score, ...] = field(init=False)
+    stopping: tuple[Filter, ...] = field(init=False)
+    """Those that may refuse a pod whatever the node."""
+    levels: tuple[Score, ...] = field(init=False)
+    """Of ``node_scores``, those that are normalised over all feasible nodes."""
+
+    def __post_init__(self) -> None:
+        groups: dict[str, tuple[Filter, ...] | tuple[Score, ...]] = {
+            "node_filters": tuple(p for p in self.filters if not p.coupled),
+            "node_scores": tuple(p for p in self.scores if not p.coupled),
+            "coupled_filters": tuple(p for p in self.filters if p.coupled),
+            "coupled_scores": tuple(p for p in self.scores if p.coupled),
+            "stopping": tuple(p for p in self.filters if p.stops is not None),
+            "levels": tuple(p for p in self.scores if not p.coupled and p.normalise != "as is"),
+        }
+        for name, group in groups.items():
+            object.__setattr__(self, name, group)
 
 
 def always(_shape: Shape, _table: NodeTable) -> bool:

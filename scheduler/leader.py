@@ -28,7 +28,8 @@ from api.calls import (
 from api.core import JsonObject
 from api.quantity import QuantityError
 from api.streams import Stream
-from scheduler import sampling, surroundings
+from scheduler import surroundings
+from scheduler.configuration import DEFAULT, Configuration
 from scheduler.diagnosis import failure_message, unsupported_message
 from scheduler.engine import NOWHERE, Engine
 from scheduler.explain import Pod, explain, filters_for, refusal_beside_nominees
@@ -41,7 +42,6 @@ from scheduler.pod_shape import Shape
 from scheduler.pool import ScoringPool
 from scheduler.preemptor import Plan, Preemptor
 from scheduler.queue import SchedulingQueue
-from scheduler.sampling import NodeSampler
 from scheduler.surroundings import Surroundings
 from scheduler.writes import (
     binding,
@@ -123,16 +123,13 @@ class SchedulerCore:
     """A Component with two more events and one more effect when it has partitions."""
 
     def __init__(
-        self, seed: int, partitions: int = 0, percentage_of_nodes_to_score: int = sampling.ALL
+        self, seed: int, partitions: int = 0, configuration: Configuration = DEFAULT
     ) -> None:
         self.table = NodeTable()
-        self.queue = SchedulingQueue()
-        sampler = None
-        if percentage_of_nodes_to_score != sampling.ALL:
-            sampler = NodeSampler(self.table, percentage_of_nodes_to_score)
-        self._engine = Engine(self.table, sampler)
+        self.queue = SchedulingQueue(configuration.backoff)
+        self._engine = Engine(self.table)
         self._pool = ScoringPool(self.table, self._engine, partitions) if partitions else None
-        self._book = PodBook(self.table, self.queue)
+        self._book = PodBook(self.table, self.queue, configuration.profiles)
         self._preemptor = Preemptor(self.table, self._book)
         self._surroundings = Surroundings(self.table)
         self._ties = Stream(seed, "scheduler/ties")
@@ -442,7 +439,8 @@ class SchedulerCore:
                 self._write(nomination_cleared(self._id("write"), records[other].reference))
         for victim in plan.victims:
             reference = records[victim].reference
-            self._write(disruption_condition(self._id("write"), reference, now_ns))
+            request = self._id("write")
+            self._write(disruption_condition(request, reference, record.reference, now_ns))
             self._write(eviction(self._id("evict", victim), reference))
             self._write(
                 preempted_event(self._id("write"), reference, record.reference, plan.node, now_ns)

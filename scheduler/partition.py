@@ -15,8 +15,10 @@ from api.core import InvariantError
 from scheduler.engine import Engine
 from scheduler.node_facts import NodeFacts, Taint
 from scheduler.node_table import IntArray, NodeTable
-from scheduler.pod_shape import Port, ShapeKey, Shapes, key_from_wire
+from scheduler.pod_shape import Port, ShapeKey, key_from_wire
+from scheduler.profile import DEFAULTS, Profiles
 from scheduler.rating import Levels, groups_of_view
+from scheduler.shapes import Shapes
 from scheduler.tie import FIRST, tie_ranks
 
 STALE = "stale"
@@ -81,10 +83,10 @@ class Scored:
 class PartitionCore:
     """A core without timers."""
 
-    def __init__(self) -> None:
+    def __init__(self, profiles: Profiles = DEFAULTS) -> None:
         self._table = NodeTable()
         self._engine = Engine(self._table)
-        self._shapes = Shapes()
+        self._shapes = Shapes(profiles)
         self._ports: dict[int, Sequence[Port]] = {}
         self._sequence = 0
         self._stale = True

@@ -15,9 +15,11 @@ from api.selectors import SelectorError
 from api.times import parse_time
 from scheduler.node_table import NodeTable
 from scheduler.placed import NOT_STARTED, Nominee
-from scheduler.pod_shape import Shape, Shapes
+from scheduler.pod_shape import Shape
+from scheduler.profile import SCHEDULER_NAME, Profiles
 from scheduler.queue import SchedulingQueue
-from scheduler.writes import SCHEDULER_NAME, PodReference
+from scheduler.shapes import Shapes
+from scheduler.writes import PodReference
 
 FINISHED = ("Succeeded", "Failed")
 
@@ -57,11 +59,12 @@ class PodRecord:
 class PodBook:
     """Keeps records, queue and node table in step."""
 
-    def __init__(self, table: NodeTable, queue: SchedulingQueue) -> None:
+    def __init__(self, table: NodeTable, queue: SchedulingQueue, profiles: Profiles) -> None:
         self.table = table
         self.queue = queue
         self.records: dict[str, PodRecord] = {}
-        self._shapes = Shapes()
+        self._profiles = profiles
+        self._shapes = Shapes(profiles)
         self._nothing = self._shapes.of_pod({"spec": {"containers": []}})
         self.room_made = False
         """A pod left a node since the caller last cleared this."""
@@ -80,7 +83,7 @@ class PodBook:
             self._see_placed(key, record, pod)
         elif record is not None and record.stage is not Stage.PENDING:
             pass
-        elif "deletionTimestamp" in meta or _foreign(pod):
+        elif "deletionTimestamp" in meta or self._is_foreign(pod):
             self.forget(key)
         else:
             self._see_pending(key, record, pod)
@@ -196,7 +199,11 @@ class PodBook:
         started = status.get("startTime")
         return PodRecord(
             reference=PodReference(
-                meta["namespace"], meta["name"], meta["uid"], meta.get("generation", 0)
+                meta["namespace"],
+                meta["name"],
+                meta["uid"],
+                meta.get("generation", 0),
+                spec.get("schedulerName", SCHEDULER_NAME),
             ),
             shape=shape,
             problem=problem,
@@ -217,14 +224,12 @@ class PodBook:
         record.node = ""
         self.room_made = True
 
+    def _is_foreign(self, pod: JsonObject) -> bool:
+        """Left to another scheduler."""
+        return pod["spec"].get("schedulerName", SCHEDULER_NAME) not in self._profiles
+
 
 def _taken(shape: Shape) -> tuple[object, ...]:
     """What of a placed pod others wait for."""
     key = shape.key
     return (key.requests, key.counted, key.ports, shape.relations.labels)
-
-
-def _foreign(pod: JsonObject) -> bool:
-    """Left to another scheduler."""
-    name = pod["spec"].get("schedulerName", SCHEDULER_NAME)
-    return bool(name != SCHEDULER_NAME)

@@ -1,21 +1,16 @@
 """The shape of a pod: everything of it that decides where it may go. Pods of one shape are
 filtered and scored once."""
 
-from collections import OrderedDict
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from api.core import JsonObject
-from scheduler.relations import NOBODY, Relations, RelationsIndex, relations_key
-from scheduler.resources import (
-    CPU,
-    MEMORY,
-    in_reason_order,
-    pod_requests,
-)
+from scheduler.relations import Relations
+from scheduler.resources import in_reason_order, pod_requests
 
-SHAPES_MAX = 65536
-"""Shapes remembered. A forgotten one gets a new number and is scored anew: only slower."""
+if TYPE_CHECKING:
+    # A profile is made of plugins, which look at shapes.
+    from scheduler.framework import Profile
 
 
 class Requirement(NamedTuple):
@@ -68,6 +63,8 @@ class ShapeKey(NamedTuple):
     node_name: str
     images: tuple[str, ...]
     """One per container, init containers first, tags made explicit."""
+    profile: str
+    """Whose plugins decide: the scheduler name."""
     unsupported: tuple[str, ...]
     """Plugins that this scheduler lacks and without which the pod might be put wrongly."""
 
@@ -83,56 +80,10 @@ class Shape:
     cpu: int
     memory: int
     relations: Relations
+    profile: "Profile"
 
 
-class Shapes:
-    """Gives equal pods the same shape."""
-
-    def __init__(self) -> None:
-        self._shapes: OrderedDict[ShapeKey, Shape] = OrderedDict()
-        """Without relations."""
-        self._related: OrderedDict[tuple[int, int], Shape] = OrderedDict()
-        self._relations = RelationsIndex()
-        self._alone = self._relations.of_key(NOBODY)
-        self._places: OrderedDict[tuple[object, ...], int] = OrderedDict()
-        self._next = 0
-
-    def of_pod(self, pod: JsonObject) -> Shape:
-        """Raises QuantityError and SelectorError for a quantity or a selector that is none."""
-        shape = self.of_key(shape_key(pod["spec"]))
-        relations = self._relations.of_key(relations_key(pod))
-        related = self._related.get((shape.number, relations.number))
-        if related is None:
-            related = replace(shape, relations=relations)
-            self._related[shape.number, relations.number] = related
-            _trim(self._related)
-        return related
-
-    def of_key(self, key: ShapeKey) -> Shape:
-        shape = self._shapes.get(key)
-        if shape is None:
-            place_key = key[key._fields.index("tolerations") : -1]
-            place = self._places.get(place_key)
-            if place is None:
-                place = self._places[place_key] = self._fresh()
-                _trim(self._places)
-            amounts = dict(key.requests)
-            cpu, memory = amounts.get(CPU, 0), amounts.get(MEMORY, 0)
-            shape = self._shapes[key] = Shape(self._fresh(), place, key, cpu, memory, self._alone)
-            _trim(self._shapes)
-        return shape
-
-    def _fresh(self) -> int:
-        self._next += 1
-        return self._next
-
-
-def _trim(cache: OrderedDict[Any, Any]) -> None:
-    if len(cache) > SHAPES_MAX:
-        cache.popitem(last=False)
-
-
-def shape_key(spec: JsonObject) -> ShapeKey:
+def shape_key(spec: JsonObject, profile: str) -> ShapeKey:
     """Cost: about 15 µs for a pod of one container."""
     requests = pod_requests(spec)
     affinity = spec.get("affinity") or {}
@@ -160,6 +111,7 @@ def shape_key(spec: JsonObject) -> ShapeKey:
         ),
         node_name=spec.get("nodeName", ""),
         images=_images(spec),
+        profile=profile,
         unsupported=_unsupported(spec),
     )
 
@@ -167,7 +119,7 @@ def shape_key(spec: JsonObject) -> ShapeKey:
 def key_from_wire(body: list[Any]) -> ShapeKey:
     """The inverse of what a serialiser without tuples makes of a ShapeKey."""
     requests, scored, counted, ports, tolerations, selector, required, *rest = body
-    preferred, node_name, images, unsupported = rest
+    preferred, node_name, images, profile, unsupported = rest
     return ShapeKey(
         requests=tuple((name, amount) for name, amount in requests),
         scored=(scored[0], scored[1]),
@@ -179,6 +131,7 @@ def key_from_wire(body: list[Any]) -> ShapeKey:
         preferred=tuple((weight, _term_from_wire(t)) for weight, t in preferred),
         node_name=node_name,
         images=tuple(images),
+        profile=profile,
         unsupported=tuple(unsupported),
     )
 

@@ -20,7 +20,7 @@ from scheduler.explain import (
     hopeless_rows,
     refusal_beside_nominees,
 )
-from scheduler.framework import Filter
+from scheduler.framework import Filter, PreemptionLimits
 from scheduler.node_table import NodeTable
 from scheduler.placed import Placed
 from scheduler.pod_shape import Shape
@@ -97,10 +97,9 @@ class Enough(NamedTuple):
 ALL = Enough(1 << 60, 0)
 
 
-def enough_of(nodes: int, start: int) -> Enough:
-    """As many as kube-scheduler looks for.
-    Source: apis/config/v1/defaults.go, SetDefaults_DefaultPreemptionArgs."""
-    return Enough(max(nodes // 10, 100), start)
+def enough_of(nodes: int, start: int, limits: PreemptionLimits) -> Enough:
+    """As many as kube-scheduler looks for."""
+    return Enough(max(nodes * limits.percentage // 100, limits.at_least), start)
 
 
 class TrialMemory:

@@ -7,7 +7,7 @@ Source: framework/preemption/preemption.go (PodEligibleToPreemptOthers) and exec
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scheduler.diagnosis import NEVER, TERMINATING, fruitless_preemption
+from scheduler.diagnosis import NEVER, NOT_TRIED, TERMINATING, fruitless_preemption
 from scheduler.explain import HOPELESS, Explanation, Pod
 from scheduler.node_table import NodeTable
 from scheduler.placed import Nominee
@@ -53,7 +53,10 @@ class Preemptor:
             return Plan(NEVER)
         if self._waits_for_victims(pod, explanation):
             return Plan(TERMINATING)
-        enough = enough_of(explanation.nodes, start)
+        limits = record.shape.profile.preemption
+        if limits is None:
+            return Plan(NOT_TRIED)
+        enough = enough_of(explanation.nodes, start, limits)
         tried = trials(record.shape, self._table, pod, explanation, budgets, enough)
         best = best_trials(tried)
         if not best:

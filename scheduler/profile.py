@@ -1,6 +1,9 @@
-"""The plugins of the default profile in the order in which Kubernetes runs them.
+"""The default profile: Kubernetes' default plugins in the order in which it runs them.
 Source: pkg/scheduler/apis/config/v1/default_plugins.go, v1.36. Absent: see LACKING."""
 
+from collections.abc import Mapping
+
+from scheduler.framework import Profile
 from scheduler.plugins import (
     balanced_allocation,
     image_locality,
@@ -41,11 +44,11 @@ SCORES = (
     balanced_allocation.SCORE,
     image_locality.SCORE,
 )
-NODE_FILTERS = tuple(plugin for plugin in FILTERS if not plugin.coupled)
-NODE_SCORES = tuple(plugin for plugin in SCORES if not plugin.coupled)
-"""Those that look at each node by itself."""
-COUPLED_FILTERS = tuple(plugin for plugin in FILTERS if plugin.coupled)
-COUPLED_SCORES = tuple(plugin for plugin in SCORES if plugin.coupled)
+SCHEDULER_NAME = "default-scheduler"
+DEFAULT = Profile(SCHEDULER_NAME, FILTERS, SCORES)
+Profiles = Mapping[str, Profile]
+"""By scheduler name; the first is never missing."""
+DEFAULTS: Profiles = {SCHEDULER_NAME: DEFAULT}
 
 LACKING = (
     "DynamicResources",

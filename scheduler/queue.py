@@ -13,6 +13,7 @@ help moves every unschedulable pod; hints per plugin are absent.
 from dataclasses import dataclass
 from enum import Enum
 from heapq import heappop, heappush
+from typing import NamedTuple
 
 from api.core import InvariantError
 
@@ -20,6 +21,16 @@ SECOND_NS = 1_000_000_000
 BACKOFF_FIRST_NS = 1 * SECOND_NS
 BACKOFF_MAX_NS = 10 * SECOND_NS
 FLUSH_AFTER_NS = 300 * SECOND_NS
+
+
+class Backoff(NamedTuple):
+    """A failed pod waits so long, twice as long each time. Source: apis/config/v1/defaults.go."""
+
+    first_ns: int = BACKOFF_FIRST_NS
+    most_ns: int = BACKOFF_MAX_NS
+
+
+BACKOFF = Backoff()
 
 
 class Place(Enum):
@@ -48,7 +59,8 @@ class SchedulingQueue:
     """Pods are known by NAMESPACE/NAME. Every operation costs O(log n) at most, but for
     ``something_changed``, which is O(unschedulable)."""
 
-    def __init__(self) -> None:
+    def __init__(self, backoff: Backoff = BACKOFF) -> None:
+        self._backoff = backoff
         self._pods: dict[str, Waiting] = {}
         self._active: list[tuple[int, int, str]] = []
         """(-priority, ticket, pod)."""
@@ -150,7 +162,7 @@ class SchedulingQueue:
     def _set_backoff(self, waiting: Waiting, now_ns: int) -> None:
         doublings = min(max(waiting.attempts - 1, 0), 10)
         waiting.failed_ns = now_ns
-        waiting.ready_ns = now_ns + min(BACKOFF_FIRST_NS << doublings, BACKOFF_MAX_NS)
+        waiting.ready_ns = now_ns + min(self._backoff.first_ns << doublings, self._backoff.most_ns)
         waiting.ticket = self._next()
 
     def _back_off(self, pod: str, waiting: Waiting) -> None:

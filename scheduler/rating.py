@@ -15,11 +15,9 @@ from scheduler.engine import NOWHERE, ShapeView
 from scheduler.framework import share
 from scheduler.node_table import IntArray, NodeTable
 from scheduler.pod_shape import Shape
-from scheduler.profile import NODE_FILTERS, NODE_SCORES
 
-LEVELS = tuple(score for score in NODE_SCORES if score.normalise != "as is")
 Levels = tuple[int, ...]
-"""Raw scores of one node, parallel to LEVELS; 0 where a plugin has nothing to say."""
+"""Raw scores of one node, parallel to ``Profile.levels``; 0 where a plugin has nothing to say."""
 
 
 class Rating(NamedTuple):
@@ -33,19 +31,20 @@ class Rating(NamedTuple):
 def rate(shape: Shape, table: NodeTable, rows: IntArray) -> Rating:
     """Rate some rows, each once; those without a node and those not feasible are left out."""
     rows = rows[table.alive[rows]]
-    for plugin in NODE_FILTERS:
+    for plugin in shape.profile.node_filters:
         if len(rows) and plugin.applies(shape, table):
             rows = rows[plugin.passes(shape, table, rows)]
     bases = np.zeros(len(rows), np.int64)
-    levels = np.zeros((len(LEVELS), len(rows)), np.int64)
+    normalised = shape.profile.levels
+    levels = np.zeros((len(normalised), len(rows)), np.int64)
     if len(rows):
-        for score in NODE_SCORES:
+        for score in shape.profile.node_scores:
             if score.applies(shape, table):
                 raw = score.raw(shape, table, rows)
                 if score.normalise == "as is":
                     bases += raw * score.weight
                 else:
-                    levels[LEVELS.index(score)] = raw
+                    levels[normalised.index(score)] = raw
     return Rating(rows, bases, levels)
 
 
@@ -57,7 +56,7 @@ def groups_of_view(view: ShapeView) -> Iterator[tuple[Levels, IntArray, IntArray
         if not feasible.all():
             rows, bases = rows[feasible], bases[feasible]
         if len(rows):
-            levels = tuple(by_plugin.get(score.name, 0) for score in LEVELS)
+            levels = tuple(by_plugin.get(score.name, 0) for score in view.shape.profile.levels)
             yield levels, rows, bases.astype(np.int64) - view.static.constant
 
 
@@ -65,6 +64,6 @@ def weighted_levels(levels: Levels, maxima: Levels, shape: Shape, table: NodeTab
     """What the levels add to the base, once the maxima over all feasible nodes are known."""
     return sum(
         share(level, maximum, score.normalise) * score.weight
-        for score, level, maximum in zip(LEVELS, levels, maxima, strict=True)
+        for score, level, maximum in zip(shape.profile.levels, levels, maxima, strict=True)
         if score.applies(shape, table)
     )

@@ -16,6 +16,7 @@ from api.selectors import LabelSelector, Requirement, label_selector_of
 RELATIONS_MAX = 65536
 """Remembered. A forgotten one gets a new number: only slower."""
 HOSTNAME = "kubernetes.io/hostname"
+ZONE = "topology.kubernetes.io/zone"
 
 Namespaces = Mapping[str, Mapping[str, str]]
 """Labels of the namespaces that exist."""
@@ -65,6 +66,28 @@ class SpreadConstraint(NamedTuple):
     honours_affinity: bool
     """Nodes that the pod's node affinity excludes do not count as domains."""
     honours_taints: bool
+
+
+class DefaultConstraint(NamedTuple):
+    """For pods without constraints of their own, where something selects them."""
+
+    topology_key: str
+    max_skew: int
+    hard: bool = False
+
+
+class SpreadDefaults(NamedTuple):
+    """PodTopologySpreadArgs. ``everywhere``: as with constraints of its own, only nodes that have
+    every topology key count; so it is with a list, not with the system's."""
+
+    constraints: tuple[DefaultConstraint, ...]
+    everywhere: bool
+
+
+SYSTEM_DEFAULTS = SpreadDefaults(
+    (DefaultConstraint(HOSTNAME, 3), DefaultConstraint(ZONE, 5)), everywhere=False
+)
+"""Source: plugins/podtopologyspread/plugin.go, systemDefaultConstraints."""
 
 
 class Owner(NamedTuple):

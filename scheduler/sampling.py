@@ -33,25 +33,24 @@ def nodes_to_find(nodes: int, percentage: int) -> int:
 class NodeSampler:
     """Where the search goes on, from pod to pod."""
 
-    def __init__(self, table: NodeTable, percentage: int) -> None:
-        assert 0 <= percentage <= 100, percentage
+    def __init__(self, table: NodeTable) -> None:
         self._table = table
-        self._percentage = percentage
         self._walk: IntArray = np.zeros(0, np.int64)
         self._version = -1
         self._start = 0
         self.looked_at = 0
         """Nodes filtered for the last pod."""
 
-    def take(self, feasible: Mask) -> Mask:
+    def take(self, feasible: Mask, percentage: int) -> Mask:
         """[row]: those of the feasible rows that the search finds."""
+        assert 0 <= percentage <= 100, percentage
         walk = self._walk_now()
         if not len(walk):
             return feasible
         self._start %= len(walk)
         turned = np.concatenate((walk[self._start :], walk[: self._start]))
         found = feasible[turned]
-        enough = nodes_to_find(len(walk), self._percentage)
+        enough = nodes_to_find(len(walk), percentage)
         reached = int(np.searchsorted(np.cumsum(found), enough)) + 1
         self.looked_at = min(reached, len(walk))
         self._start += self.looked_at

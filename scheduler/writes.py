@@ -10,8 +10,7 @@ from api.calls import STRATEGIC_PATCH, ApiRequest
 from api.core import JsonObject
 from api.times import micro_time, rfc3339
 from scheduler.diagnosis import note
-
-SCHEDULER_NAME = "default-scheduler"
+from scheduler.profile import SCHEDULER_NAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +21,8 @@ class PodReference:
     name: str
     uid: str
     generation: int = 0
+    scheduler: str = SCHEDULER_NAME
+    """The scheduler name it asks for: who reports about it."""
 
 
 def binding(request_id: int, pod: PodReference, node: str) -> ApiRequest:
@@ -79,13 +80,15 @@ def nomination_cleared(request_id: int, pod: PodReference) -> ApiRequest:
     return _status_patch(request_id, pod, {"nominatedNodeName": None})
 
 
-def disruption_condition(request_id: int, pod: PodReference, now_ns: int) -> ApiRequest:
+def disruption_condition(
+    request_id: int, pod: PodReference, by: PodReference, now_ns: int
+) -> ApiRequest:
     """Say on a victim why it goes. Source: framework/preemption/executor.go."""
     condition = {
         "type": "DisruptionTarget",
         "status": "True",
         "reason": "PreemptionByScheduler",
-        "message": f"{SCHEDULER_NAME}: preempting to accommodate a higher priority pod",
+        "message": f"{by.scheduler}: preempting to accommodate a higher priority pod",
         "lastTransitionTime": rfc3339(now_ns),
     }
     return _status_patch(request_id, pod, {"conditions": [condition]})
@@ -151,8 +154,8 @@ def _event(
         "action": action,
         "message": message,
         "eventTime": micro_time(now_ns),
-        "reportingComponent": SCHEDULER_NAME,
-        "reportingInstance": SCHEDULER_NAME,
+        "reportingComponent": pod.scheduler,
+        "reportingInstance": pod.scheduler,
     }
     return ApiRequest(
         id=request_id,

@@ -3,11 +3,15 @@ memory closer together.
 Source: plugins/noderesources/balanced_allocation.go, v1.36; worked by hand in
 tests/golden/scheduler/FORMAT.md."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from scheduler.framework import SCORE_MAX, Score, narrow
 from scheduler.node_table import FloatArray, IntArray, NodeTable, Rows
+from scheduler.plugins.resource_scoring import balance
 from scheduler.pod_shape import Shape
+from scheduler.resources import CPU, MEMORY
 
 HALF = SCORE_MAX // 2
 CPU_COLUMN, MEMORY_COLUMN = 0, 1
@@ -72,6 +76,25 @@ def balance_gain_row(shape: Shape, table: NodeTable, row: int) -> int:
     after = min((cpu_used + shape.cpu) / cpu, 1.0) - min((memory_used + shape.memory) / memory, 1.0)
     gain = int((1.0 - abs(after) / 2) * SCORE_MAX) - int((1.0 - abs(before) / 2) * SCORE_MAX)
     return HALF + (HALF + gain) // 2
+
+
+def score_over(resources: Sequence[str]) -> Score:
+    """NodeResourcesBalancedAllocationArgs.resources."""
+    if tuple(resources) == (CPU, MEMORY):
+        return SCORE
+
+    def raw(shape: Shape, table: NodeTable, rows: Rows) -> IntArray:
+        gain = balance(shape, table, rows, resources, True)
+        gain -= balance(shape, table, rows, resources, False)
+        return HALF + (HALF + gain) // 2
+
+    def raw_row(shape: Shape, table: NodeTable, row: int) -> int:
+        return int(raw(shape, table, slice(row, row + 1))[0])
+
+    def asks(shape: Shape, _table: NodeTable) -> bool:
+        return any(name in resources for name, _ in shape.key.requests)
+
+    return SCORE._replace(applies=asks, raw=raw, raw_row=raw_row)
 
 
 SCORE = Score(

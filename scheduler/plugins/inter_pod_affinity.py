@@ -2,7 +2,8 @@
 or far from them.
 Source: plugins/interpodaffinity/filtering.go and scoring.go, v1.36."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,16 +17,24 @@ NAME = "InterPodAffinity"
 AFFINITY = "node(s) didn't match pod affinity rules"
 ANTI_AFFINITY = "node(s) didn't match pod anti-affinity rules"
 ANTI_AFFINITY_OF_OTHERS = "node(s) didn't satisfy existing pods anti-affinity rules"
-HARD_AFFINITY_WEIGHT = 1
-"""What a placed pod's required affinity is worth to a pod that it means.
-Source: apis/config/v1/defaults.go."""
+
+
+class Weights(NamedTuple):
+    """InterPodAffinityArgs. Source of the defaults: apis/config/v1/defaults.go."""
+
+    hard: int = 1
+    """What a placed pod's required affinity is worth to a pod that it means."""
+    own_only: bool = False
+    """ignorePreferredTermsOfExistingPods: a pod without preferences has no scores."""
 
 
 class State:
     """What is worked out once for a pod's Relations, as long as no Node changes and no placed pod
     carries a term that none carried before."""
 
-    __slots__ = ("admissions", "anti", "anti_of_others", "itself", "near", "version", "weighted")
+    __slots__ = (
+        "admissions", "anti", "anti_of_others", "itself", "near", "of_others", "own", "version",
+    )  # fmt: skip
 
     def __init__(self, shape: Shape, table: NodeTable) -> None:
         self.version = _version(table)
@@ -40,19 +49,20 @@ class State:
         self.itself = all(term.names(relations, counts.namespaces) for term in key.required)
         self.anti = [tally(NamedByAll((term,)), term.topology_key) for term in key.anti]
         self.anti_of_others: list[Tally] = []
-        self.weighted = [
+        self.own = [
             (weight, tally(NamedByAll((term,)), term.topology_key))
             for weight, term in key.preferred
         ]
+        """Preferences of the pod, and what each is worth ..."""
+        self.of_others: list[tuple[int, Tally]] = []
+        """... and those of placed pods that mean it; REQUIRED for a required one."""
         for carried in counts.carried:
             if carried.term.means(relations, counts.namespaces):
                 found = tally(carried, carried.term.topology_key)
                 if carried.weight == ANTI:
                     self.anti_of_others.append(found)
-                elif carried.weight == REQUIRED:
-                    self.weighted.append((HARD_AFFINITY_WEIGHT, found))
                 else:
-                    self.weighted.append((carried.weight, found))
+                    self.of_others.append((carried.weight, found))
         self.admissions = [
             Admission(tally.column, len(tally.values))
             for tally in (*self.near, *self.anti, *self.anti_of_others)
@@ -142,20 +152,42 @@ def reasons(shape: Shape, table: NodeTable, rows: IntArray) -> Sequence[Reason]:
 # Score
 
 
-def has_opinions(shape: Shape, table: NodeTable) -> bool:
-    if not shape.relations.key.preferred and not table.pod_counts.carried:
-        return False
-    return any(_any(tally) for _, tally in state_of(shape, table).weighted)
+def weighted(shape: Shape, table: NodeTable, weights: Weights) -> Iterator[tuple[int, Tally]]:
+    """What a pod of each tally adds to the nodes of its domain."""
+    state = state_of(shape, table)
+    yield from state.own
+    for weight, tally in state.of_others:
+        if weight != REQUIRED:
+            yield weight, tally
+        elif weights.hard:
+            yield weights.hard, tally
 
 
-def raw(shape: Shape, table: NodeTable, rows: Rows) -> IntArray:
-    total = np.zeros(len(table.alive), np.int64)[rows]
-    for weight, tally in state_of(shape, table).weighted:
-        tally.catch_up()
-        gains = tally.values * weight
-        gains[0] = 0
-        total += gains[tally.column[rows]]
-    return total
+def score_with(weights: Weights) -> Score:
+    def has_opinions(shape: Shape, table: NodeTable) -> bool:
+        if not shape.relations.key.preferred and (weights.own_only or not table.pod_counts.carried):
+            return False
+        return any(_any(tally) for _, tally in weighted(shape, table, weights))
+
+    def raw(shape: Shape, table: NodeTable, rows: Rows) -> IntArray:
+        total = np.zeros(len(table.alive), np.int64)[rows]
+        for weight, tally in weighted(shape, table, weights):
+            tally.catch_up()
+            gains = tally.values * weight
+            gains[0] = 0
+            total += gains[tally.column[rows]]
+        return total
+
+    return Score(
+        name=NAME,
+        weight=2,
+        static=False,
+        coupled=True,
+        normalise="as is",
+        applies=has_opinions,
+        raw=raw,
+        shares=shares,
+    )
 
 
 def shares(_shape: Shape, _table: NodeTable, _rows: IntArray, raw: IntArray) -> IntArray:
@@ -174,13 +206,4 @@ FILTER = Filter(
     passes=passes,
     reasons=reasons,
 )
-SCORE = Score(
-    name=NAME,
-    weight=2,
-    static=False,
-    coupled=True,
-    normalise="as is",
-    applies=has_opinions,
-    raw=raw,
-    shares=shares,
-)
+SCORE = score_with(Weights())

@@ -1,14 +1,19 @@
 """NodeAffinity: nodeSelector, required and preferred node affinity.
 Source: plugins/nodeaffinity/node_affinity.go, v1.36."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 
-from scheduler.framework import Filter, Score, one_reason
+from scheduler.framework import Filter, Reason, Score, always, one_reason
 from scheduler.node_selector import NODE_NAME_FIELD, matches_any, matches_labels, matches_term
 from scheduler.node_table import IntArray, Mask, NodeTable, Rows
 from scheduler.pod_shape import Shape, Term
 
 NAME = "NodeAffinity"
+MISMATCH = "node(s) didn't match Pod's node affinity/selector"
+ENFORCED = "node(s) didn't match scheduler-enforced node affinity"
 CONFLICT = "pod affinity terms conflict"
 """PreFilter's refusal when the terms name no node in common."""
 
@@ -63,12 +68,49 @@ def preference(shape: Shape, table: NodeTable, rows: Rows) -> IntArray:
     return result
 
 
+class AddedAffinity(NamedTuple):
+    """NodeAffinityArgs.addedAffinity: holds for every pod of a profile, beside its own."""
+
+    required: tuple[Term, ...] | None
+    preferred: tuple[tuple[int, Term], ...]
+
+
+def filter_with(added: AddedAffinity) -> Filter:
+    """The filter of a profile with an added affinity, which is looked at first."""
+    terms = added.required
+    if terms is None:
+        return FILTER
+
+    def passes_both(shape: Shape, table: NodeTable, rows: Rows) -> Mask:
+        return matches_any(table, rows, terms) & passes(shape, table, rows)
+
+    def reasons(shape: Shape, table: NodeTable, rows: IntArray) -> Sequence[Reason]:
+        enforced = ~matches_any(table, rows, terms)
+        found = (Reason(ENFORCED, enforced, enforced), Reason(MISMATCH, ~enforced, ~enforced))
+        return [reason for reason in found if reason.rows.any()]
+
+    return FILTER._replace(applies=always, passes=passes_both, reasons=reasons)
+
+
+def score_with(added: AddedAffinity) -> Score:
+    if not added.preferred:
+        return SCORE
+
+    def both(shape: Shape, table: NodeTable, rows: Rows) -> IntArray:
+        result = preference(shape, table, rows)
+        for weight, term in added.preferred:
+            result += weight * matches_term(table, rows, term)
+        return result
+
+    return SCORE._replace(applies=always, raw=both)
+
+
 FILTER = Filter(
     name=NAME,
     static=True,
     applies=has_requirements,
     passes=passes,
-    reasons=one_reason("node(s) didn't match Pod's node affinity/selector", hopeless=True),
+    reasons=one_reason(MISMATCH, hopeless=True),
     stops=stops,
 )
 SCORE = Score(

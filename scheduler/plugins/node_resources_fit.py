@@ -1,12 +1,14 @@
 """NodeResourcesFit: what a pod requests must be free; emptier nodes score higher.
 Source: plugins/noderesources/fit.go and least_allocated.go, v1.36."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from scheduler.framework import SCORE_MAX, Filter, Reason, Score, always, narrow
 from scheduler.node_table import FloatArray, IntArray, Mask, NodeTable, Rows
+from scheduler.plugins.resource_scoring import Strategy, Weighted
 from scheduler.pod_shape import Shape
 
 NAME = "NodeResourcesFit"
@@ -109,6 +111,41 @@ def least_allocated_row(shape: Shape, table: NodeTable, row: int) -> int:
         if left > 0:
             total += left * SCORE_MAX // capacity
     return total // kinds if kinds else 0
+
+
+def filter_without(ignored: Collection[str], groups: Collection[str]) -> Filter:
+    """NodeResourcesFitArgs.ignoredResources and ignoredResourceGroups: extended resources that
+    somebody else counts."""
+    if not ignored and not groups:
+        return FILTER
+
+    def seen(shape: Shape) -> Shape:
+        kept = tuple(
+            (name, amount)
+            for name, amount in shape.key.requests
+            if name not in ignored and name.partition("/")[0] not in groups
+        )
+        return replace(shape, key=shape.key._replace(requests=kept))
+
+    return FILTER._replace(
+        passes=lambda shape, table, rows: passes(seen(shape), table, rows),
+        passes_row=lambda shape, table, row: passes_row(seen(shape), table, row),
+        reasons=lambda shape, table, rows: shortages(seen(shape), table, rows),
+    )
+
+
+def score_by(
+    resources: Sequence[Weighted], strategy: Strategy, mean: Callable[..., IntArray]
+) -> Score:
+    """Any strategy over any resources. ``mean``: one of resource_scoring's."""
+
+    def raw(shape: Shape, table: NodeTable, rows: Rows) -> IntArray:
+        return mean(shape, table, rows, resources, strategy)
+
+    def raw_row(shape: Shape, table: NodeTable, row: int) -> int:
+        return int(raw(shape, table, slice(row, row + 1))[0])
+
+    return SCORE._replace(raw=raw, raw_row=raw_row)
 
 
 FILTER = Filter(

@@ -14,16 +14,12 @@ from scheduler.node_table import IntArray, Mask, NodeTable, Rows
 from scheduler.plugins import node_affinity, taint_toleration
 from scheduler.pod_counts import Selected
 from scheduler.pod_shape import Shape
-from scheduler.relations import HOSTNAME, SpreadConstraint
+from scheduler.relations import HOSTNAME, DefaultConstraint, SpreadConstraint
 from scheduler.tallies import Admission, RowCounts, Tally
 
 NAME = "PodTopologySpread"
 MISSING = "node(s) didn't match pod topology spread constraints (missing required label)"
 SKEWED = "node(s) didn't match pod topology spread constraints"
-ZONE = "topology.kubernetes.io/zone"
-SYSTEM_DEFAULTS = ((HOSTNAME, 3), (ZONE, 5))
-"""(topology key, max skew) of pods without constraints, where something selects them.
-Source: plugins/podtopologyspread/plugin.go, systemDefaultConstraints."""
 FEWEST_UNKNOWN = (1 << 31) - 1
 
 
@@ -66,9 +62,9 @@ class State:
 
     def __init__(self, shape: Shape, table: NodeTable) -> None:
         self.version = _version(table)
-        own = shape.relations.key.spread
-        constraints = own or _defaults(shape, table)
-        self.everywhere = bool(own)
+        own, defaults = shape.relations.key.spread, shape.profile.spread_defaults
+        constraints = own or _defaults(shape, table, defaults.constraints)
+        self.everywhere = bool(own) or defaults.everywhere
         """Nodes must have every topology key to be counted and scored."""
         hard, soft = ([c for c in constraints if c.hard is kind] for kind in (True, False))
         self.hard = _parts(shape, table, hard, True)
@@ -79,13 +75,15 @@ def _version(table: NodeTable) -> tuple[int, int, int]:
     return (table.static_version, table.workloads.version, table.pod_counts.epoch)
 
 
-def _defaults(shape: Shape, table: NodeTable) -> list[SpreadConstraint]:
+def _defaults(
+    shape: Shape, table: NodeTable, defaults: Sequence[DefaultConstraint]
+) -> list[SpreadConstraint]:
     selector: LabelSelector = table.workloads.default_selector(shape.relations)
     if selector.empty:
         return []
     return [
-        SpreadConstraint(key, False, skew, 1, selector, True, False)
-        for key, skew in SYSTEM_DEFAULTS
+        SpreadConstraint(d.topology_key, d.hard, d.max_skew, 1, selector, True, False)
+        for d in defaults
     ]
 
 
@@ -123,7 +121,10 @@ def state_of(shape: Shape, table: NodeTable) -> State:
 
 
 def has_hard(shape: Shape, table: NodeTable) -> bool:
-    return any(one.hard for one in shape.relations.key.spread)
+    if shape.relations.key.spread:
+        return any(one.hard for one in shape.relations.key.spread)
+    defaults = shape.profile.spread_defaults.constraints
+    return any(one.hard for one in defaults) and bool(state_of(shape, table).hard)
 
 
 def passes(shape: Shape, table: NodeTable, rows: Rows) -> Mask:

@@ -22,7 +22,8 @@ from scheduler.node_facts import node_facts
 from scheduler.node_table import NodeTable
 from scheduler.placed import Nominee
 from scheduler.plugins import node_affinity
-from scheduler.pod_shape import Shape, Shapes
+from scheduler.pod_shape import Shape
+from scheduler.shapes import Shapes
 from scheduler.preemption import (
     Budget,
     Trial,

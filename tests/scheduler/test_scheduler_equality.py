@@ -13,9 +13,9 @@ from scheduler.explain import choose, explain
 from scheduler.node_facts import node_facts
 from scheduler.node_table import NodeTable
 from scheduler.partition import PartitionCore, answer_body, request_from
-from scheduler.pod_shape import Shapes
 from scheduler.pool import ScoringPool
 from scheduler.rating import groups_of_view, rate
+from scheduler.shapes import Shapes
 
 TAINTS = ("a=1:PreferNoSchedule", "b=1:PreferNoSchedule", "c=1:NoSchedule")
 ZONES = ("z0", "z1", "z2")

@@ -18,8 +18,9 @@ from scheduler.plugins import (
     taint_toleration,
 )
 from scheduler.plugins.taint_toleration import tolerates
-from scheduler.pod_shape import Shape, Shapes, Toleration
+from scheduler.pod_shape import Shape, Toleration
 from scheduler.resources import pod_requests
+from scheduler.shapes import Shapes
 
 ALL = slice(0, 64)
 

@@ -1,13 +1,16 @@
 """percentageOfNodesToScore: the published table, and the walk through the zones."""
 
+from dataclasses import replace
+
 import pytest
 from scheduler_objects import node, pod
 
 from scheduler.engine import Engine
 from scheduler.node_facts import node_facts
 from scheduler.node_table import NodeTable
-from scheduler.pod_shape import Shapes
-from scheduler.sampling import ADAPTIVE, NodeSampler, nodes_to_find
+from scheduler.profile import DEFAULT
+from scheduler.sampling import ADAPTIVE, nodes_to_find
+from scheduler.shapes import Shapes
 from scheduler.tie import FIRST
 
 
@@ -24,14 +27,15 @@ def test_the_work_for_a_pod_is_not_monotone_in_nodes(nodes: int, sought: int) ->
 
 
 def test_an_empty_cluster_of_a_thousand_nodes() -> None:
-    table, shapes = NodeTable(), Shapes()
+    profile = replace(DEFAULT, percentage_of_nodes_to_score=ADAPTIVE)
+    table, shapes = NodeTable(), Shapes({profile.name: profile})
     zone = "topology.kubernetes.io/zone"
     for number in range(1000):
         # Two nodes of zone z0, then all of z1: the walk alternates as long as it can.
         labels = {zone: "z0" if number < 400 else "z1"}
         table.put_node(node_facts(node(f"n{number}", labels=labels)))
-    sampler = NodeSampler(table, ADAPTIVE)
-    engine = Engine(table, sampler)
+    engine = Engine(table)
+    sampler = engine.sampler
     shape = shapes.of_pod(pod("p"))
     assert engine.choose(shape, FIRST) == 0 and sampler.looked_at == 420
     # 210 of each zone are behind; the next search begins with the 211th of z0.
