@@ -16,9 +16,9 @@ from actors.lives import Life, Lives
 from actors.plan import ClusterPlan, ProcessSample, Security
 from actors.processes import (
     await_exit,
+    belongs_to,
     cpu_seconds,
     descendants,
-    environment_names,
     pss_bytes,
     start_ticks,
 )
@@ -254,7 +254,7 @@ class RayCluster:
         if self._private is None:
             return found
         for pid in descendants(os.getpid()):
-            if environment_names(pid, self._private):
+            if belongs_to(pid, self._private):
                 with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                     found[pid] = start_ticks(pid)
         return found
