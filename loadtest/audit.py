@@ -2,7 +2,8 @@
 logs of the shards after the cluster stopped.
 
 An object counts as kept when a shard has its key, or remembers its deletion. Deletions are
-forgotten with the history, so what the load asked to delete, or was seen to go, is left out.
+forgotten with the history: if some of it was, what the load asked to delete, or was seen to go, is
+left out.
 """
 
 from collections.abc import Iterator
@@ -30,22 +31,28 @@ class Audit:
 def audit(bundle: Path, cluster: Path, shards: int) -> Audit:
     """``cluster``: where the shards kept their logs. JournalError, DirectoryError for a log that
     cannot be read."""
-    acknowledged = sorted(set(_acknowledged(bundle)) - set(_deleted(bundle)))
+    acknowledged = set(_acknowledged(bundle))
     known: set[bytes] = set()
+    whole = True
     for shard in range(shards):
-        known |= keys_of(cluster / f"store-{shard}", shard)
-    missing = [key for key in acknowledged if key.encode() not in known]
+        keys, of_all_times = keys_of(cluster / f"store-{shard}", shard)
+        known |= keys
+        whole = whole and of_all_times
+    if not whole:
+        acknowledged -= set(_deleted(bundle))
+    missing = sorted(key for key in acknowledged if key.encode() not in known)
     return Audit(len(acknowledged), len(missing), tuple(missing[:NAMED_MAX]))
 
 
-def keys_of(path: Path, shard: int) -> set[bytes]:
-    """Every key that a shard's directory has, deleted ones as long as their history is kept."""
+def keys_of(path: Path, shard: int) -> tuple[set[bytes], bool]:
+    """Every key that a shard's directory has, deleted ones as long as their history is kept, and
+    whether all of it is."""
     directory = LogDirectory.open(str(path), shard)
     try:
         core = recovered_core(StoreSettings(shard), directory.recovered())
     finally:
         directory.close()
-    return set(core.keyspace.latest)
+    return set(core.keyspace.latest), core.keyspace.kept_after == 0
 
 
 def _rows(bundle: Path, verb: str) -> Iterator[dict[str, str]]:

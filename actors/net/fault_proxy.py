@@ -138,18 +138,18 @@ class _Proxy:
         self.held_s = 0.0
 
     def listen(self, name: str, resolve: Resolve) -> None:
-        async def arrived(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.current_task()
-            assert task is not None
-            self._served[task] = None
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            # The far side is away, or went away amid: our caller hears a reset.
             try:
-                with contextlib.closing(writer.transport):
-                    # The far side is away, or went away amid: our caller hears a reset.
-                    with contextlib.suppress(OSError, LookupError):
-                        await self._pass(reader, writer, split_address(await resolve(name)))
-                    writer.transport.abort()
+                with contextlib.suppress(OSError, LookupError):
+                    await self._pass(reader, writer, split_address(await resolve(name)))
             finally:
-                del self._served[task]
+                writer.transport.abort()
+
+        def arrived(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = self._loop.create_task(serve(reader, writer))
+            self._served[task] = None
+            task.add_done_callback(self._served.pop)
 
         self._listening = self._loop.create_task(asyncio.start_server(arrived, HOST, 0))
 

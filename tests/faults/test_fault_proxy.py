@@ -1,32 +1,19 @@
 """A bad network between programs: its arithmetic, one connection over it, and a whole cluster."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
-import uvloop
 
 from actors.local import LocalCluster
 from actors.net import FrameClient, FrameOptions, FrameServer, PeerLost, ServerStream
 from actors.net.fault_proxy import RETRANSMIT_S, FaultyNames, Line, Partitions
-from actors.net.transport import FrameTransport
 from actors.plan import ClusterPlan, NetworkFaults, NodeSpec, Security
-from api.calls import DELETED, WatchSpec
-from api.core import JsonObject
 from api.streams import Stream
+from tests.faults.followed_pods import Pods, deploy, run
 
-PATIENCE_S = 60.0
 SECURITY = Security("cluster-a", "right-token", "/nonexistent")
 BRISK = FrameOptions(back_off_s=(0.005, 0.02))
-
-
-def run(coroutine: Any) -> None:
-    async def bounded() -> None:
-        await asyncio.wait_for(coroutine, PATIENCE_S)
-
-    uvloop.run(bounded())
 
 
 def line_of(faults: NetworkFaults, name: str = "line") -> Line:
@@ -104,50 +91,6 @@ def test_connections_that_are_cut_lose_calls_and_come_back() -> None:
     run(scenario())
 
 
-class Pods:
-    """Follows all pods; to which nodes each was ever bound."""
-
-    def __init__(self, client: FrameClient) -> None:
-        self.nodes: dict[str, set[str]] = {}
-        self.running: set[str] = set()
-        self._news = asyncio.Event()
-        self._watch = FrameTransport(client).watch(WatchSpec("pods", "pods"), 0, self)
-
-    def items(self, types: Any, revisions: Any, objects: list[JsonObject]) -> None:
-        for kind, item in zip(types, objects, strict=True):
-            assert kind != DELETED
-            name = item["metadata"]["name"]
-            self.nodes.setdefault(name, set()).add(item["spec"].get("nodeName", ""))
-            if item["status"].get("phase") == "Running":
-                self.running.add(name)
-        self._news.set()
-
-    def synced(self, revision: int) -> None: ...
-
-    def bookmark(self, revision: int) -> None: ...
-
-    def ended(self, reason: str) -> None:
-        raise AssertionError(f"the watch ended: {reason}")
-
-    async def until_running(self, count: int) -> None:
-        while len(self.running) < count:
-            self._news.clear()
-            await self._news.wait()
-
-
-DEPLOYMENT = {
-    "metadata": {"name": "web"},
-    "spec": {
-        "replicas": 30,
-        "selector": {"matchLabels": {"app": "web"}},
-        "template": {
-            "metadata": {"labels": {"app": "web"}},
-            "spec": {"containers": [{"name": "app", "image": "app:1"}]},
-        },
-    },
-}
-
-
 def test_a_cluster_works_over_a_bad_network(tmp_path: Path) -> None:
     faults = NetworkFaults(
         delay_s=0.001,
@@ -165,10 +108,7 @@ def test_a_cluster_works_over_a_bad_network(tmp_path: Path) -> None:
             # The test itself is on a sound network.
             client = FrameClient("apiserver-0", cluster.security, cluster.resolve, "tester")
             pods = Pods(client)
-            resource, namespace = "apps/deployments", "default"
-            row = ["create", resource, namespace, "", "", "", orjson.dumps(DEPLOYMENT), "", False]
-            ((code, _, answer),) = await client.call(["api", [row]])
-            assert code == 201, answer
+            await deploy(client, "web")
             await pods.until_running(30)
             assert len(pods.nodes) == 30, "no pod was made twice"
             assert all(len(nodes - {""}) == 1 for nodes in pods.nodes.values()), "nor bound twice"

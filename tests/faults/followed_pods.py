@@ -1,0 +1,79 @@
+"""A Deployment, and the fate of its pods as a watch tells it."""
+
+import asyncio
+from typing import Any
+
+import orjson
+import uvloop
+
+from actors.net import FrameClient
+from actors.net.transport import FrameTransport
+from api.calls import DELETED, WatchSpec
+from api.core import JsonObject
+
+PATIENCE_S = 60.0
+REPLICAS = 30
+DEPLOYMENT = {
+    "spec": {
+        "replicas": REPLICAS,
+        "selector": {"matchLabels": {"app": "web"}},
+        "template": {
+            "metadata": {"labels": {"app": "web"}},
+            "spec": {"containers": [{"name": "app", "image": "app:1"}]},
+        },
+    },
+}
+
+
+def run(coroutine: Any) -> None:
+    async def bounded() -> None:
+        await asyncio.wait_for(coroutine, PATIENCE_S)
+
+    uvloop.run(bounded())
+
+
+async def deploy(client: FrameClient, name: str) -> None:
+    """Until it is there: an answer that was lost on the way is none."""
+    body = orjson.dumps({**DEPLOYMENT, "metadata": {"name": name}})
+    row = ["create", "apps/deployments", "default", "", "", "", body, "", False]
+    code = 503
+    while code == 503:
+        ((code, _, answer),) = await client.call(["api", [row]])
+    assert code in (201, 409), answer
+
+
+class Pods:
+    """Follows all pods; to which nodes each was ever bound."""
+
+    def __init__(self, client: FrameClient) -> None:
+        self.nodes: dict[str, set[str]] = {}
+        self.running: set[str] = set()
+        self._news = asyncio.Event()
+        self._transport = FrameTransport(client)
+        self._open()
+
+    def _open(self) -> None:
+        self._watch = self._transport.watch(WatchSpec("pods", "pods"), 0, self)
+
+    def items(self, types: Any, revisions: Any, objects: list[JsonObject]) -> None:
+        for kind, item in zip(types, objects, strict=True):
+            assert kind != DELETED
+            name = item["metadata"]["name"]
+            self.nodes.setdefault(name, set()).add(item["spec"].get("nodeName", ""))
+            if item["status"].get("phase") == "Running":
+                self.running.add(name)
+        self._news.set()
+
+    def synced(self, revision: int) -> None: ...
+
+    def bookmark(self, revision: int) -> None: ...
+
+    def ended(self, reason: str) -> None:
+        # The API server's own connections may be cut: then it cannot serve the list just now.
+        assert reason == "unavailable", f"the watch ended: {reason}"
+        asyncio.get_running_loop().call_soon(self._open)
+
+    async def until_running(self, count: int) -> None:
+        while len(self.running) < count:
+            self._news.clear()
+            await self._news.wait()
