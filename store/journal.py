@@ -36,6 +36,7 @@ SECTOR: Final = 512
 
 _HEADER = Struct("<8sIIQ")
 _HEAD = Struct("<IQQII")
+_HEAD_AND_CRC = Struct("<IQQIII")
 _CRC = Struct("<I")
 HEADER_BYTES: Final = _HEADER.size + _CRC.size
 HEAD_BYTES: Final = _HEAD.size + _CRC.size
@@ -54,7 +55,7 @@ class JournalError(Exception):
 class JournalRecord(NamedTuple):
     log_index: int
     revision: int
-    payload: bytes
+    payload: memoryview
     end: int
     """Offset behind the record."""
 
@@ -81,9 +82,9 @@ def decoded_header(name: str, data: bytes, magic: bytes) -> tuple[int, int] | No
     return shard, number
 
 
-def encoded_record(index: int, revision: int, payload: bytes) -> bytes:
+def encoded_record(index: int, revision: int, payload: bytes | memoryview) -> bytes:
     head = _HEAD.pack(TERM, index, revision, len(payload), crc32(payload))
-    return head + _CRC.pack(crc32(head)) + payload
+    return b"".join((head, _CRC.pack(crc32(head)), payload))
 
 
 def encoded_log(first_index: int, records: Sequence[LogRecord]) -> bytes:
@@ -100,7 +101,7 @@ def encoded_log(first_index: int, records: Sequence[LogRecord]) -> bytes:
     return b"".join(parts)
 
 
-def decoded_ops(payload: bytes) -> tuple[tuple[object, ...], ...]:
+def decoded_ops(payload: bytes | memoryview) -> tuple[tuple[object, ...], ...]:
     ops: tuple[tuple[object, ...], ...] = msgpack.unpackb(payload, use_list=False)
     return ops
 
@@ -110,27 +111,29 @@ def decoded_records(
 ) -> Iterator[JournalRecord]:
     """The records of a file behind its header. Stops in front of a cut record if the file is the
     ``newest``, whose end is then the ``end`` of the last record. Raises JournalError."""
+    view = memoryview(data)
+    size = len(data)
     offset = HEADER_BYTES
     expected = first_index
-    while offset < len(data):
-        head = data[offset : offset + HEAD_BYTES]
-        if len(head) == HEAD_BYTES:
-            whole = _CRC.unpack_from(head, _HEAD.size)[0] == crc32(head[: _HEAD.size])
-        else:
-            whole = False
+    while offset < size:
+        start = offset + HEAD_BYTES
+        whole = start <= size
+        if whole:
+            fields = _HEAD_AND_CRC.unpack_from(data, offset)
+            whole = crc32(view[offset : start - _CRC.size]) == fields[-1]
         if not whole:
-            cut = len(head) < HEAD_BYTES or _never_written(data, offset, offset + HEAD_BYTES)
+            cut = start > size or _never_written(data, offset, start)
             if newest and cut:
                 return
             raise JournalError(name, offset, "cut record" if cut else "damaged record head")
-        term, index, revision, length, crc = _HEAD.unpack_from(head)
+        term, index, revision, length, crc, _ = fields
         if term != TERM or index != expected:
             reason = f"record {index} of term {term} where record {expected} of term 0 belongs"
             raise JournalError(name, offset, reason)
-        end = offset + HEAD_BYTES + length
-        payload = data[offset + HEAD_BYTES : end]
-        if len(payload) < length or crc32(payload) != crc:
-            cut = len(payload) < length or _never_written(data, offset + HEAD_BYTES, end)
+        end = start + length
+        payload = view[start:end]
+        if end > size or crc32(payload) != crc:
+            cut = end > size or _never_written(data, start, end)
             if newest and cut:
                 return
             raise JournalError(name, offset, "cut record" if cut else "damaged payload")

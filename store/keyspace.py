@@ -4,7 +4,7 @@ Worked example. put a, put b, put a, delete b at revisions 10, 20, 30, 40 leave
 
     latest   a -> version 2 (30)      b -> tombstone (40)
     history  a -> [version 1 (10)]    b -> [version 1 (20)]
-    changes  (10 a, none) (20 b, none) (30 a, 10 a) (40 b, 20 b)
+    changes  a (10)  b (20)  a (30)  b (40)
 
 A read at 35 takes a from ``latest`` (30 <= 35) and b from ``history``. Compaction to 35 drops the
 changes up to 30 and with each of them the version that it replaced: a's history is gone, b still
@@ -12,7 +12,7 @@ has its version of 20, which is what b was at 35. Compaction to 41 removes b alt
 tombstone is kept, because a watch may begin with the change of the compacted revision.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from operator import itemgetter
 
@@ -26,10 +26,6 @@ Change = tuple[Record, Record | None]
 RECORD_BYTES = 64
 """What the quota counts for a version besides key, header and value."""
 _mod_revision = itemgetter(MOD)
-
-
-def _change_revision(change: Change) -> int:
-    return change[0][MOD]
 
 
 def size_of(record: Record) -> int:
@@ -63,7 +59,8 @@ class Keyspace:
         """Every key of ``latest``, tombstones too."""
         self.dead = SortedKeys()
         """The keys of the tombstones in ``latest``."""
-        self.changes: list[Change] = []
+        self.changes: list[Record] = []
+        """Every version written since, in order; what one replaced is found in ``history``."""
         self.compact_revision = 0
         """Nothing older can be read."""
         self.kept_after = 0
@@ -102,7 +99,7 @@ class Keyspace:
                     self.live -= 1
             changes.append((record, previous))
         self.size += size
-        self.changes += changes
+        self.changes += records
         return changes
 
     def compact(self, revision: int) -> None:
@@ -138,11 +135,11 @@ class Keyspace:
         """How many keys in [start, end) existed at ``revision``; None if more has changed since
         than there are keys to look at. Cost: that of SortedKeys.count, and the changes since."""
         known = self.keys.count(start, end)
-        since = bisect_right(self.changes, revision, key=_change_revision)
+        since = bisect_right(self.changes, revision, key=_mod_revision)
         if len(self.changes) - since > known:
             return None
         found = known - self.dead.count(start, end)
-        changed = dict.fromkeys([change[0][KEY] for change in self.changes[since:]])
+        changed = dict.fromkeys([record[KEY] for record in self.changes[since:]])
         for key in changed:
             if start <= key and (not end or key < end):
                 found += (self.at(key, revision) is not None) - (self.current(key) is not None)
@@ -162,19 +159,28 @@ class Keyspace:
         """Up to ``limit`` changes above ``revision`` in order; a transaction is not split, so
         there may be a few more."""
         changes = self.changes
-        start = bisect_right(changes, revision, key=_change_revision)
+        start = bisect_right(changes, revision, key=_mod_revision)
         stop = start + limit
-        while stop < len(changes) and changes[stop][0][MOD] == changes[stop - 1][0][MOD]:
+        while stop < len(changes) and changes[stop][MOD] == changes[stop - 1][MOD]:
             stop += 1
-        return changes[start:stop]
+        return [(record, self._replaced_by(record)) for record in changes[start:stop]]
+
+    def _replaced_by(self, record: Record) -> Record | None:
+        """The version of a key that existed when ``record``, whose change is kept, was written."""
+        versions = self.history.get(record[KEY])
+        if versions is None:
+            return None
+        place = bisect_left(versions, record[MOD], key=_mod_revision)
+        before = versions[place - 1] if place else None
+        return before if before is not None and before[VERSION] else None
 
     def trim(self, revision: int, limit: int) -> bool:
         """Free at most ``limit`` changes up to ``revision`` and the versions they replaced.
         True when there are no more."""
         assert revision <= self.compact_revision
-        stop = min(limit, bisect_right(self.changes, revision, key=_change_revision))
+        stop = min(limit, bisect_right(self.changes, revision, key=_mod_revision))
         replaced: dict[bytes, int] = {}
-        for record, _ in self.changes[:stop]:
+        for record in self.changes[:stop]:
             key = record[KEY]
             versions = self.history.get(key)
             count = replaced.get(key, 0)
@@ -190,7 +196,7 @@ class Keyspace:
             del versions[:count]
             if not versions:
                 del self.history[key]
-        for record, _ in self.changes[:stop]:
+        for record in self.changes[:stop]:
             if not record[VERSION] and self.latest.get(record[KEY]) is record:
                 del self.latest[record[KEY]]
                 self.keys.remove(record[KEY])
@@ -216,7 +222,7 @@ class Keyspace:
         kept = [*self.latest.values(), *[old for row in self.history.values() for old in row]]
         if sum(map(size_of, kept)) != self.size:
             raise InvariantError(f"the versions kept are not {self.size} bytes")
-        order = [change[0][MOD] for change in self.changes]
+        order = [record[MOD] for record in self.changes]
         if order != sorted(order):
             raise InvariantError("changes out of order")
 

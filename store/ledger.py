@@ -196,7 +196,7 @@ class Ledger:
         if indexes != sorted(indexes) or (indexes and indexes[-1] >= self.next_index):
             raise InvariantError(f"pending entries out of order: {indexes}")
         changes = self._keyspace.changes
-        if changes and changes[-1][0][MOD] > self.watermark:
+        if changes and changes[-1][MOD] > self.watermark:
             raise InvariantError("a change is visible above the watermark")
         if self.watermark > self._clock.last:
             raise InvariantError("the watermark is ahead of the clock")

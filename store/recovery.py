@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from store.core import StoreCore, StoreSettings
-from store.keyspace import tombstone
+from store.keyspace import Keyspace, tombstone
 from store.messages import (
     CREATE,
     KEY,
@@ -20,6 +20,9 @@ from store.messages import (
     Op,
     Record,
 )
+
+BATCH = 1000
+"""Puts that are applied together, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +55,45 @@ def recovered_core(settings: StoreSettings, found: Recovered) -> StoreCore:
             core.leases.attach(record[KEY], 0, record[LEASE])
     core.keyspace.compact_revision = core.keyspace.kept_after = found.snapshot_revision
     core.clock.recover(found.snapshot_revision)
+    core.resume(_replay_log(core, found), found.log_bytes)
+    return core
+
+
+def _replay_log(core: StoreCore, found: Recovered) -> int:
+    """Do the log's records again; returns the index of the last. Puts of different keys that
+    follow each other are applied together."""
     index = found.first_index - 1
+    newest = 0
+    puts: dict[bytes, Record] = {}
     for revision, ops in found.records:
         index += 1
-        core.clock.recover(revision)
-        _replay(core, revision, ops, found.snapshot_revision)
-    core.resume(index, found.log_bytes)
-    return core
+        newest = max(newest, revision)
+        if len(ops) == 1 and ops[0][0] == OP_PUT and revision > found.snapshot_revision:
+            key = ops[0][1]
+            if key in puts or len(puts) >= BATCH:
+                _apply(core, puts)
+            puts[key] = _put_again(core.keyspace, revision, ops[0])
+        else:
+            _apply(core, puts)
+            _replay(core, revision, ops, found.snapshot_revision)
+    _apply(core, puts)
+    core.clock.recover(newest)
+    return index
+
+
+def _apply(core: StoreCore, puts: dict[bytes, Record]) -> None:
+    for record, before in core.keyspace.apply(tuple(puts.values())):
+        if record[LEASE] or before is not None:
+            core.leases.attach(record[KEY], before[LEASE] if before else 0, record[LEASE])
+    puts.clear()
+
+
+def _put_again(keyspace: Keyspace, revision: int, op: Op) -> Record:
+    _, key, header, value, lease = op
+    before = keyspace.current(key)
+    if before is None:
+        return (key, revision, revision, 1, header, value, lease)
+    return (key, before[CREATE], revision, before[VERSION] + 1, header, value, lease)
 
 
 def _replay(core: StoreCore, revision: int, ops: Sequence[Op], snapshot_revision: int) -> None:
@@ -72,11 +107,7 @@ def _replay(core: StoreCore, revision: int, ops: Sequence[Op], snapshot_revision
         if revision == snapshot_revision and op[0] in (OP_PUT, OP_DELETE):
             continue
         if op[0] == OP_PUT:
-            _, key, header, value, lease = op
-            before = keyspace.current(key)
-            create = before[CREATE] if before is not None else revision
-            version = before[VERSION] + 1 if before is not None else 1
-            record = (key, create, revision, version, header, value, lease)
+            record = _put_again(keyspace, revision, op)
         elif op[0] == OP_DELETE:
             record = tombstone(op[1], revision)
         else:

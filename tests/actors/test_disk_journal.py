@@ -9,7 +9,7 @@ from queue import Queue
 import pytest
 
 from actors.disk import DirectoryError, DirectoryInUse, JournalFile, LogDirectory, journal_file
-from actors.disk.journal_file import DiskEvent
+from actors.disk.journal_file import INLINE_BYTES_MAX, DiskEvent
 from actors.plan import Durability
 from store.core import StoreCore, StoreSettings
 from store.journal import JournalError
@@ -84,7 +84,8 @@ def test_a_swift_disk_is_waited_for_when_nothing_else_is_under_way(tmp_path: Pat
     disk.journal._sync_s = 0.0
     order = Append(3, records(3, 1))
     assert disk.journal.append(order) == Persisted(3, disk.journal.log_bytes)
-    assert disk.journal.append(Append(4, records(4, 2))) is None
+    large = records(4, 2, INLINE_BYTES_MAX // 2)
+    assert disk.journal.append(Append(4, large)) is None
     disk.wait_for(5)
     disk.journal.delivered()
     disk.journal._sync_s = 1.0
@@ -207,7 +208,7 @@ def test_snapshot_replaces_the_log_behind_it(
         step(RequestsArrived((number + 1,), ((request,),)))
         step(disk.reports.get(timeout=TIMEOUT_S))
     files_before = len(list(tmp_path.glob("log-*")))
-    revision = core.keyspace.changes[59][0][2]
+    revision = core.keyspace.changes[59][2]
     step(RequestsArrived((999,), ((("compact", revision),),)))
     step(disk.reports.get(timeout=TIMEOUT_S))
     disk.journal.write_snapshot(core.snapshots.begin())
