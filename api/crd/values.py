@@ -7,13 +7,12 @@ apiextensions-apiserver/pkg/apiserver/validation/validation.go and ratcheting.go
 tests/golden/api/patches.jsonl, smp-crd-415.
 """
 
-import re
 from collections.abc import Iterator
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 from api.core import JsonObject
+from api.crd.expressions import matches
 from api.crd.formats import fits_format
 from api.crd.schema import Node
 from api.errors import Cause
@@ -155,7 +154,7 @@ def _scalars(node: Node, value: Any, path: str) -> Iterator[Cause]:
             yield Cause.invalid(
                 path, value, f"{path} in body should be at least {least} chars long"
             )
-        if pattern and not _matches(pattern, value):
+        if pattern and not matches(pattern, value):
             yield Cause.invalid(path, value, f"{path} in body should match '{pattern}'")
         if raw.get("format") and not fits_format(raw["format"], value):
             cause = Cause.invalid(
@@ -197,7 +196,7 @@ def _list(node: Node, value: list[Any], old: Any, path: str) -> Iterator[Cause]:
     if node.items is not None:
         before = _items_before(node, old)
         for index, item in enumerate(value):
-            past = before.get(_identity(node, item), ABSENT) if before else ABSENT
+            past = before.get(identity(node, item), ABSENT) if before else ABSENT
             yield from _judge(node.items, item, past, f"{path}[{index}]")
     least, most = node.raw.get("minItems"), node.raw.get("maxItems")
     if least is not None and len(value) < least:
@@ -210,10 +209,11 @@ def _items_before(node: Node, old: Any) -> dict[str, Any]:
     """Old items of a list that is a map, by key; only they can be told apart."""
     if node.list_type != "map" or not isinstance(old, list):
         return {}
-    return {_identity(node, item): item for item in old if isinstance(item, dict)}
+    return {identity(node, item): item for item in old if isinstance(item, dict)}
 
 
-def _identity(node: Node, item: Any) -> str:
+def identity(node: Node, item: Any) -> str:
+    """The keys of an item of a list that is a map, as one text."""
     found = item if isinstance(item, dict) else {}
     return json_text([found.get(key) for key in node.keys])
 
@@ -241,17 +241,3 @@ def _object(node: Node, value: JsonObject, old: Any, path: str) -> Iterator[Caus
     for name in raw.get("required") or ():
         if name not in value:
             yield Cause.required(f"{prefix}{name}")
-
-
-@lru_cache(maxsize=1024)
-def compiled(pattern: str) -> re.Pattern[str] | None:
-    """A pattern of Go's regexp; None for one that Python does not read."""
-    try:
-        return re.compile(pattern)
-    except re.error:
-        return None
-
-
-def _matches(pattern: str, text: str) -> bool:
-    found = compiled(pattern)
-    return found is None or found.search(text) is not None

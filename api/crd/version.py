@@ -20,6 +20,7 @@ from api.crd.columns import printer_of
 from api.crd.lists import duplicates, embedded_faults
 from api.crd.paths import PathError, find_all, go_text, parse_path, simple_path, value_at
 from api.crd.prune import prune, set_defaults
+from api.crd.rules import broken_rules, has_rules
 from api.crd.schema import Node
 from api.crd.values import ABSENT, wrong_values
 from api.errors import Cause
@@ -65,6 +66,10 @@ class CustomVersion:
     @cached_property
     def node(self) -> Node:
         return Node(self.schema)
+
+    @cached_property
+    def _has_rules(self) -> bool:
+        return has_rules(self.node)
 
     @cached_property
     def atom(self) -> Atom:
@@ -165,7 +170,7 @@ class CustomVersion:
         causes += self._scale_faults(obj, True)
         causes += embedded_faults(self.node, obj)
         causes += duplicates(self.node, obj)
-        return causes
+        return self._with_rules(causes, obj, ABSENT)
 
     def validate_update(self, kind: Kind, new: JsonObject, old: JsonObject) -> list[Cause]:
         causes = _type_faults(kind, new)
@@ -178,7 +183,7 @@ class CustomVersion:
         causes += embedded_faults(self.node, new)
         if not any(True for _ in duplicates(self.node, old)):
             causes += duplicates(self.node, new)
-        return causes
+        return self._with_rules(causes, new, old)
 
     def validate_status(self, kind: Kind, new: JsonObject, old: JsonObject) -> list[Cause]:
         causes = _type_faults(kind, new)
@@ -192,7 +197,13 @@ class CustomVersion:
         causes += self._scale_faults(new, False)
         if not any(True for _ in duplicates(self.node, old)):
             causes += duplicates(self.node, new)
-        return causes
+        return self._with_rules(causes, new, old)
+
+    def _with_rules(self, causes: list[Cause], new: JsonObject, old: Any) -> list[Cause]:
+        """The causes with those of the schema's own rules, which see the whole object."""
+        if not self._has_rules:
+            return causes
+        return [*causes, *broken_rules(self.node, new, old, causes)]
 
     def _scale_faults(self, obj: JsonObject, whole: bool) -> list[Cause]:
         """``whole``: the wish is judged too, not the status alone."""

@@ -10,9 +10,11 @@ from typing import Any
 import orjson
 
 from api.core import JsonObject
+from api.crd.expressions import ExpressionError, matches
 from api.crd.prune import prune_value
+from api.crd.rules import rule_faults
 from api.crd.schema import RESOURCE_FIELDS, Node
-from api.crd.values import compiled, wrong_values
+from api.crd.values import wrong_values
 from api.errors import Cause
 
 _ROOT, _ITEM, _FIELD = "at the root", "for specified array items", "for specified object fields"
@@ -157,9 +159,12 @@ def _junctor_faults(raw: JsonObject, field: str, outside: bool) -> Iterator[Caus
     if isinstance(raw.get("not"), dict):
         yield from _nested(raw["not"], f"{field}.not")
     pattern = raw.get("pattern")
-    if pattern and compiled(pattern) is None:
-        text = "must be a valid regular expression, but isn't: error parsing regexp"
-        yield Cause.invalid(f"{field}.pattern", pattern, text)
+    if pattern:
+        try:
+            matches(pattern, "")
+        except ExpressionError as error:
+            text = f"must be a valid regular expression, but isn't: {error}"
+            yield Cause.invalid(f"{field}.pattern", pattern, text)
 
 
 def _nested(raw: JsonObject, field: str) -> Iterator[Cause]:
@@ -262,6 +267,7 @@ def _keywords(raw: JsonObject, field: str, no_default: str, root: bool) -> Itera
     if raw.get("x-kubernetes-preserve-unknown-fields") is False:
         where = f"{field}.x-kubernetes-preserve-unknown-fields"
         yield Cause.invalid(where, False, "must be true or undefined")
+    yield from rule_faults(raw, field)
     yield from _merge_faults(raw, field)
 
 

@@ -373,3 +373,8 @@ def test_simple_paths_read_and_write() -> None:
     assert value["status"] == {"replicas": 3}
     with pytest.raises(PathError):
         put_at(value, simple_path(".spec.replicas.x"), 3)
+
+
+def test_a_pattern_takes_linear_time() -> None:
+    schema = obj(a={**TEXT, "pattern": "^(a+)+$"})
+    assert [field for field, _ in faults(schema, {"a": "a" * 5000 + "b"})] == ["a"]
