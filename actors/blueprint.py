@@ -69,7 +69,11 @@ def parts_of(plan: ClusterPlan, security: Security) -> list[Part]:
         Part(name, _store_config(plan, security, shard, str(directory / name)), 0)
         for shard, name in enumerate(stores)
     ]
-    parts += [Part(name, PartitionConfig(name, security), 0) for name in partitions]
+    configured = plan.scheduler_configuration
+    parts += [
+        Part(name, PartitionConfig(name, security, configuration=configured), 0)
+        for name in partitions
+    ]
     api = ApiServerConfig(
         API_SERVER, stores, security, plan.seed, plan.shard_by, https_port=plan.https_port
     )
@@ -87,7 +91,9 @@ def parts_of(plan: ClusterPlan, security: Security) -> list[Part]:
         parts.append(Part(name, config, 2))
     for index in range(plan.schedulers):
         name = f"{SCHEDULER}-{index}" if index else SCHEDULER
-        scheduler = SchedulerConfig(API_SERVER, partitions, security, plan.seed, name)
+        scheduler = SchedulerConfig(
+            API_SERVER, partitions, security, plan.seed, name, configured
+        )
         parts.append(Part(name, scheduler, 2))
     if plan.nodes or plan.node_list_csv:
         parts += [_hollow_part(plan, security, index) for index in range(plan.hollow_actors)]

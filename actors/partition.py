@@ -6,14 +6,16 @@ from typing import Any
 
 from actors.net import FrameServer, PeerError, ServerStream
 from actors.plan import PartitionConfig
+from actors.plugins import scheduler_configuration
 from actors.program import Resolve
 from scheduler.partition import PartitionCore, answer_body, request_from
+from scheduler.profile import Profiles
 
 
 async def start(config: PartitionConfig, resolve: Resolve) -> "Partition":
     """Serve an empty partition; the leader fills it. PortInUse. ``resolve`` is not needed: a
     partition calls nobody."""
-    partition = Partition()
+    partition = Partition(scheduler_configuration(config.configuration).profiles)
     await partition.listen(config)
     return partition
 
@@ -21,8 +23,8 @@ async def start(config: PartitionConfig, resolve: Resolve) -> "Partition":
 class Partition:
     """A running partition."""
 
-    def __init__(self) -> None:
-        self.core = PartitionCore()
+    def __init__(self, profiles: Profiles) -> None:
+        self.core = PartitionCore(profiles)
         self._server: FrameServer | None = None
         self._requests = self._pods = 0
         self._busy_ns = 0

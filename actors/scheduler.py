@@ -15,6 +15,7 @@ from actors.clock import WallClock
 from actors.component import ComponentRunner, FrameTransport, run_component
 from actors.net import FrameClient, NetError
 from actors.plan import SchedulerConfig
+from actors.plugins import scheduler_configuration
 from actors.program import Resolve
 from api.calls import Calls, ComponentEvent, WatchSpec
 from scheduler.election import ElectedScheduler
@@ -35,7 +36,9 @@ RESIGN_S = 2.0
 
 async def start(config: SchedulerConfig, resolve: Resolve) -> "Scheduler":
     """Start scheduling. The API server and the partitions may come up later."""
-    inner = SchedulerCore(config.seed, len(config.partitions))
+    inner = SchedulerCore(
+        config.seed, len(config.partitions), scheduler_configuration(config.configuration)
+    )
     core = ElectedScheduler(inner, config.name, first=config.name == SCHEDULER)
     clients = [FrameClient(name, config.security, resolve, NAME) for name in config.partitions]
     pooled = PooledCore(core, clients)

@@ -105,6 +105,10 @@ class Section:
             raise self.error(key, "must be a text" if value is not None else "is required")
         return value
 
+    def path(self, key: str) -> str:
+        """Path of a file, empty when absent."""
+        return "" if self.raw(key) is None else self.text(key)
+
     def choice(self, key: str, known: Sequence[str], default: str | None = None) -> str:
         value = self.text(key, default)
         if value not in known:

@@ -45,6 +45,8 @@ class ClusterKnobs:
     durability: Durability
     store_engine: StoreEngine
     schedulers: int
+    scheduler_config: str
+    """Path of a KubeSchedulerConfiguration, relative to the campaign file; may be empty."""
     scheduler_partitions: int
     controller_shards: int
     hollow_actors: int
@@ -226,8 +228,7 @@ def _check_arrivals(source: str, phases: tuple[Phase, ...]) -> None:
 
 
 def _cluster(section: Section) -> ClusterKnobs:
-    node_list = section.text("nodeList", "") if section.has("nodeList") else ""
-    section.raw("nodeList")
+    node_list = section.path("nodeList")
     capacity = {"cpu": "32", "memory": "256Gi", "pods": "110"}
     knobs = ClusterKnobs(
         nodes=section.integer("nodes", 0 if node_list else 100, 0 if node_list else 1, 2_000_000),
@@ -240,6 +241,7 @@ def _cluster(section: Section) -> ClusterKnobs:
         ),
         store_engine=cast(StoreEngine, section.choice("storeEngine", ("own", "etcd"), "own")),
         schedulers=section.integer("schedulers", 1, 1, 8),
+        scheduler_config=section.path("schedulerConfig"),
         scheduler_partitions=section.integer("schedulerPartitions", 2, 0, 64),
         controller_shards=section.integer("controllerShards", 2, 1, 64),
         hollow_actors=section.integer("hollowActors", 1, 1, 1000),

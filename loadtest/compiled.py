@@ -11,9 +11,10 @@ from typing import TypeVar
 
 from actors.blueprint import parts_of
 from actors.plan import ClusterPlan, NodeSpec, Security
+from actors.plugins import scheduler_configuration
 from loadtest.campaign import Campaign, PodLoad
 from loadtest.faults import Kill, compile_kills, describe_network
-from loadtest.fields import SECOND_NS, CampaignError
+from loadtest.fields import SECOND_NS, CampaignError, load_yaml
 from loadtest.schedule import Arrival, compile_schedule
 from loadtest.trace import TracePod, read_nodes, read_openb
 
@@ -62,6 +63,19 @@ def _read(read: Callable[[Path], T], path: Path, field: str) -> T:
         raise CampaignError(f"{field}: {error}{hint}") from None
 
 
+def _scheduler_configuration(directory: Path, name: str) -> str:
+    if not name:
+        return ""
+    return _read(read_scheduler_configuration, directory / name, "spec.cluster.schedulerConfig")
+
+
+def read_scheduler_configuration(path: Path) -> str:
+    """The file as JSON, checked. Errors: CampaignError that names the file and the field."""
+    text = json.dumps(load_yaml(path))
+    scheduler_configuration(text, str(path))
+    return text
+
+
 def _cluster_plan(campaign: Campaign, directory: Path) -> tuple[ClusterPlan, int]:
     knobs = campaign.cluster
     node_list = directory / knobs.node_list if knobs.node_list else None
@@ -87,6 +101,7 @@ def _cluster_plan(campaign: Campaign, directory: Path) -> tuple[ClusterPlan, int
         node_transport=knobs.node_transport,
         controller_profile=knobs.controller_profile,
         schedulers=knobs.schedulers,
+        scheduler_configuration=_scheduler_configuration(directory, knobs.scheduler_config),
         network=campaign.faults.network,
     )
     return plan, nodes

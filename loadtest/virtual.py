@@ -14,6 +14,7 @@ from pathlib import Path
 from actors.clock import settle_gc
 from actors.hollow import all_shapes
 from actors.plan import SOUND_NETWORK, ProcessSample
+from actors.plugins import scheduler_configuration
 from api.calls import MERGE_PATCH, WATCH_EVENT_NAMES
 from api.core import JsonObject
 from loadtest.allocation import write_nodes
@@ -69,6 +70,7 @@ def virtual_plan(compiled: Compiled) -> VirtualPlan:
         shard_by=knobs.shard_by,
         durability=knobs.durability,
         partitions=knobs.scheduler_partitions,
+        scheduler=scheduler_configuration(compiled.cluster.scheduler_configuration),
         controller_shards=knobs.controller_shards,
         hollow_actors=knobs.hollow_actors,
         profile=knobs.controller_profile,

@@ -13,6 +13,7 @@ import click
 
 from actors.plan import ClusterPlan, Durability
 from loadtest.cli.verdict import BadInput
+from loadtest.compiled import read_scheduler_configuration
 from loadtest.fields import CampaignError
 from loadtest.standing import (
     Standing,
@@ -57,6 +58,11 @@ START_TIMEOUT_S = 600.0
     default="fsync",
     show_default=True,
 )
+@click.option(
+    "--scheduler-config",
+    type=click.Path(path_type=Path),
+    help="A KubeSchedulerConfiguration file.",
+)
 def up(
     nodes: int,
     node_list: Path | None,
@@ -64,12 +70,14 @@ def up(
     https_port: int,
     seed: int,
     durability: str,
+    scheduler_config: Path | None,
 ) -> None:
     """Start a cluster that stays until `hollowfleet down`."""
     directory = state_directory(dict(os.environ))
     try:
         rows = len(read_nodes(node_list)) if node_list else 0
         check_kubeconfig(kubeconfig)
+        configured = read_scheduler_configuration(scheduler_config) if scheduler_config else ""
     except (StandingError, CampaignError) as error:
         raise BadInput(str(error)) from None
     try:
@@ -81,6 +89,7 @@ def up(
             seed=seed,
             https_port=https_port,
             durability=cast(Durability, durability),
+            scheduler_configuration=configured,
         )
         standing = _start(directory, nodes, plan, kubeconfig.resolve())
     except StandingError as error:

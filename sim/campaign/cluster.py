@@ -44,10 +44,11 @@ class VirtualCluster:
         core = ApiServerCore(sharding, plan.seed, "apiserver-0", IN_FLIGHT_MAX, plan.bookmark_ns)
         self.api = ApiServerProgram(kernel, self.wires, "apiserver-0", core, self.stores)
         self.partitions = [
-            Partition(kernel, self.wires, PartitionCore()) for _ in range(plan.partitions)
+            Partition(kernel, self.wires, PartitionCore(plan.scheduler.profiles))
+            for _ in range(plan.partitions)
         ]
         self.components = [self._controllers(number) for number in range(plan.controller_shards)]
-        scheduler = SchedulerCore(plan.seed, plan.partitions)
+        scheduler = SchedulerCore(plan.seed, plan.partitions, plan.scheduler)
         self.components.append(self.component("scheduler", scheduler, SCHEDULER))
         self.components += [self._hollow(number) for number in range(plan.hollow_actors)]
 

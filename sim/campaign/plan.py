@@ -7,6 +7,8 @@ from apiserver.shards import ShardBy
 from apiserver.streams import BOOKMARK_NS
 from controllers.limits import ControllerLimits, Profile, limits_of
 from hollow_node.node_list import NodeShape
+from scheduler.configuration import DEFAULT as DEFAULT_SCHEDULER
+from scheduler.configuration import Configuration
 from sim.connection import SECOND, US
 from store.core import StoreSettings
 
@@ -38,6 +40,7 @@ class VirtualPlan:
     """0: heartbeats are off. No Lease is renewed, neither a node's nor a controller's; no node
     reports its status again and none is given up for silent; idle watches hear no bookmarks."""
     pod_delay_ms: int
+    scheduler: Configuration = DEFAULT_SCHEDULER
 
     @property
     def quiet(self) -> bool:

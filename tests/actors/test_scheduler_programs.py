@@ -17,7 +17,8 @@ from tests.actors.following import Followed
 class Programs:
     """Started programs by name; the order of their end is the reverse."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, configuration: str = "") -> None:
+        self.configuration = configuration
         self.security: Security = create_security(str(directory / "security"))
         self.directory = directory
         self.running: dict[str, Running] = {}
@@ -35,10 +36,12 @@ class Programs:
             self.running[name] = await apiserver.start(config, self.resolve)
         elif name == "scheduler":
             names = ("partition-0", "partition-1")
-            config = SchedulerConfig("apiserver-0", names, self.security, 1)
+            config = SchedulerConfig(
+                "apiserver-0", names, self.security, 1, configuration=self.configuration
+            )
             self.running[name] = await scheduler.start(config, self.resolve)
         else:
-            config = PartitionConfig(name, self.security)
+            config = PartitionConfig(name, self.security, configuration=self.configuration)
             self.running[name] = await partition.start(config, self.resolve)
 
     async def stop(self) -> None:
