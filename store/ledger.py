@@ -109,7 +109,7 @@ class Ledger:
         revision = self._clock.push(at_least)
         if revision > self._ceiling_ordered:
             self._raise_ceiling()
-        self.add(call, place, ((OK, revision), revision, (), (), Promised()))
+        self.add(call, place, Proposal((OK, revision), revision, then=Promised()))
 
     def tick(self, ahead: int) -> None:
         """Let the watermark follow the clock while nothing is written, and keep the ceiling at

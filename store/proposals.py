@@ -4,6 +4,8 @@ A proposal is made against the state as it will be when all pending entries are 
 decision taken here still holds when its record comes out of the disk.
 """
 
+from typing import NamedTuple
+
 from api.storage import (
     CONFLICT,
     INVALID,
@@ -51,8 +53,15 @@ from store.transactions import (
     put_refusal,
 )
 
-Proposal = tuple[StoreReply, int, tuple[Record, ...], tuple[Op, ...], Then | None]
-"""(reply, revision, writes, ops, then). Without ops nothing is logged."""
+
+class Proposal(NamedTuple):
+    """What a write will do. Without ops nothing is logged."""
+
+    reply: StoreReply
+    revision: int = 0
+    writes: tuple[Record, ...] = ()
+    ops: tuple[Op, ...] = ()
+    then: Then | None = None
 
 
 class Proposer:
@@ -77,31 +86,31 @@ class Proposer:
         key, expected = checked_put(request)
         lease = request[5]
         if lease and not self._lease_lives(lease):
-            return ((NOT_FOUND,), 0, (), (), None)
+            return Proposal((NOT_FOUND,))
         before = self.visible(key)
         if expected >= 0:
             current = before[MOD] if before is not None else 0
             if current != expected:
-                return ((CONFLICT, current), 0, (), (), None)
+                return Proposal((CONFLICT, current))
         flags = request[6] if len(request) > 6 else 0
         refusal = put_refusal(flags, before) if flags else ""
         if refusal:
-            return ((INVALID, refusal), 0, (), (), None)
+            return Proposal((INVALID, refusal))
         revision = self._clock.issue()
         record, op = put_record(request, before, revision)
         reply = (OK, revision, before) if flags & WANT_PREVIOUS else (OK, revision)
-        return (reply, revision, (record,), (op,), None)
+        return Proposal(reply, revision, (record,), (op,))
 
     def delete(self, request: StoreRequest) -> Proposal:
         key, expected = checked_delete(request)
         before = self.visible(key)
         if before is None:
-            return ((CONFLICT, 0), 0, (), (), None)
+            return Proposal((CONFLICT, 0))
         if expected >= 0 and before[MOD] != expected:
-            return ((CONFLICT, before[MOD]), 0, (), (), None)
+            return Proposal((CONFLICT, before[MOD]))
         revision = self._clock.issue()
         reply = (OK, revision, before[HEADER], before[VALUE])
-        return (reply, revision, (tombstone(key, revision),), ((OP_DELETE, key),), None)
+        return Proposal(reply, revision, (tombstone(key, revision),), ((OP_DELETE, key),))
 
     def delete_range(self, request: StoreRequest) -> Proposal:
         checked_delete_range(request)
@@ -109,12 +118,12 @@ class Proposer:
         tentative = Tentative(self._keyspace, self._pending)
         found = tentative.between(start, end)
         if not found:
-            return ((OK, self._clock.last, 0, []), 0, (), (), None)
+            return Proposal((OK, self._clock.last, 0, []))
         revision = self._clock.issue()
         reply = (OK, revision, len(found), found if want_previous else [])
         writes = tuple([tombstone(record[KEY], revision) for record in found])
         ops = tuple([(OP_DELETE, record[KEY]) for record in found])
-        return (reply, revision, writes, ops, None)
+        return Proposal(reply, revision, writes, ops)
 
     def transaction(self, request: StoreRequest) -> Proposal:
         """Decide the branch and its writes now; its reads are due when it is applied. All writes
@@ -122,32 +131,27 @@ class Proposer:
         compares, then, otherwise = checked_transaction(request)
         for lease in [nested[5] for nested in (*then, *otherwise) if nested[0] == PUT]:
             if lease and not self._lease_lives(lease):
-                return ((NOT_FOUND,), 0, (), (), None)
+                return Proposal((NOT_FOUND,))
         tentative = Tentative(self._keyspace, self._pending)
         outcomes = [holds(tentative, compare) for compare in compares]
         succeeded = all(outcomes)
         branch = Branch(tentative, self._clock.following(), self._clock.last)
         refusal = branch.run(then if succeeded else otherwise)
         if refusal:
-            return ((INVALID, refusal), 0, (), (), None)
+            return Proposal((INVALID, refusal))
         revision = self._clock.issue() if branch.ops else 0
         answer = (OK, self._clock.last, succeeded, branch.replies)
         plan = TransactionReads(tuple(branch.reads), branch.replies, succeeded)
-        return (answer, revision, tuple(branch.writes), tuple(branch.ops), plan)
+        return Proposal(answer, revision, tuple(branch.writes), tuple(branch.ops), plan)
 
     def alarm(self, raised: bool) -> Proposal:
         op = (OP_ALARM, raised)
-        return ((OK, raised), self._clock.mark(), (), (op,), AlarmSet(raised))
+        return Proposal((OK, raised), self._clock.mark(), (), (op,), AlarmSet(raised))
 
     def compact(self, revision: int) -> Proposal:
         """A revision that exists and is not compacted."""
-        return (
-            (OK, revision),
-            self._clock.mark(),
-            (),
-            ((OP_COMPACT, revision),),
-            Compacted(revision),
-        )
+        op = (OP_COMPACT, revision)
+        return Proposal((OK, revision), self._clock.mark(), (), (op,), Compacted(revision))
 
     def grant(self, request: StoreRequest) -> Proposal:
         lease, ttl_s = integers(request, 2)
@@ -158,18 +162,19 @@ class Proposer:
         revision = self._clock.mark()
         lease = lease or revision
         op = (OP_GRANT, lease, ttl_s)
-        return ((OK, lease), revision, (), (op,), LeaseGranted(lease, ttl_s))
+        return Proposal((OK, lease), revision, (), (op,), LeaseGranted(lease, ttl_s))
 
     def adopt(self, lease: int) -> Proposal:
         if self._lease_lives(lease):
-            return ((OK, lease), 0, (), (), None)
+            return Proposal((OK, lease))
         op = (OP_GRANT, lease, ADOPTED_TTL_S)
-        return ((OK, lease), self._clock.mark(), (), (op,), LeaseGranted(lease, ADOPTED_TTL_S))
+        granted = LeaseGranted(lease, ADOPTED_TTL_S)
+        return Proposal((OK, lease), self._clock.mark(), (), (op,), granted)
 
     def revoke(self, lease: int) -> Proposal:
         """Delete what hangs on the lease, and the lease, at one revision."""
         if not self._lease_lives(lease):
-            return ((NOT_FOUND,), 0, (), (), None)
+            return Proposal((NOT_FOUND,))
         held = self._leases.granted.get(lease)
         keys = dict(held.keys) if held is not None else {}
         keys.update(
@@ -184,7 +189,7 @@ class Proposer:
         writes: list[Record] = [tombstone(key, revision) for key in gone]
         ops: list[Op] = [(OP_DELETE, key) for key in gone]
         ops.append((OP_REVOKE, lease))
-        return ((OK, revision), revision, tuple(writes), tuple(ops), LeaseRevoked(lease))
+        return Proposal((OK, revision), revision, tuple(writes), tuple(ops), LeaseRevoked(lease))
 
     def _lease_lives(self, lease: int) -> bool:
         word = self._pending.leases.get(lease)
