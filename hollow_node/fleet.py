@@ -4,6 +4,7 @@ Source: pkg/kubelet/nodelease and kubelet_node_status.go, Kubernetes v1.36.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import orjson
@@ -18,6 +19,7 @@ from hollow_node.node_rows import ABSENT, DEREGISTERED, NO_LEASE, NOT_READY, REA
 from hollow_node.outbox import Outbox
 
 SECOND = 1_000_000_000
+LEASES = "coordination.k8s.io/leases"
 QUANTUM_NS = SECOND // 10
 """Leases due within one quantum travel together; a tenth of a second of a ten-second period."""
 RETRY_NS = SECOND
@@ -29,7 +31,19 @@ REGISTRATIONS_PER_STEP_MAX = 500
 
 
 class Fleet:
-    """Registers each node (Node, Lease, Ready status), then renews and reports for it."""
+    """Registers each node (Node, Lease, Ready status), then renews and reports for it.
+
+    | state | asks | answer and next state |
+    |---|---|---|
+    | ABSENT | create Node | 2xx, or 409 and a get: NO_LEASE |
+    | NO_LEASE | create Lease | 2xx, or 409 and a get: NOT_READY |
+    | NOT_READY | patch status with Ready | 200: READY; 404: DEREGISTERED |
+    | READY, Lease due | update Lease | 200: READY; else a get; its 404: NO_LEASE |
+    | READY, status due | patch status | 200: READY; 404: DEREGISTERED |
+    | DEREGISTERED | nothing | also entered when others delete the Node |
+
+    After any other answer the same is asked again ``RETRY_NS`` later.
+    """
 
     def __init__(
         self, shapes: Sequence[NodeShape], outbox: Outbox, stream: Stream, period_ns: int
@@ -84,71 +98,62 @@ class Fleet:
                 rows.due_ns[row] = min(rows.due_ns[row], rows.status_due_ns[row])
         rows.unwell[row] = unwell
 
+    # Node
+
     def _register(self, row: int, now_ns: int) -> None:
         body = documents.node_object(self.rows.shapes[row], row, rfc3339(now_ns))
+        self._outbox.call(partial(self._registered, row), "create", "nodes", body=body)
 
-        def registered(reply: ApiReply, now_ns: int) -> None:
-            if reply.code in (200, 201):
-                self.rows.uids[row] = orjson.loads(reply.body)["metadata"]["uid"]
-                self.rows.enter(row, NO_LEASE, now_ns)
-            elif reply.code == 409:
-                self._find_node(row)
-            else:
-                self.rows.due_ns[row] = now_ns + RETRY_NS
+    def _registered(self, row: int, reply: ApiReply, now_ns: int) -> None:
+        if reply.code == 409:
+            # The Node is there already: a kubelet that restarts takes it over.
+            name = self.rows.names[row]
+            self._outbox.call(partial(self._registered, row), "get", "nodes", name=name)
+        elif reply.code in (200, 201):
+            self.rows.uids[row] = orjson.loads(reply.body)["metadata"]["uid"]
+            self.rows.enter(row, NO_LEASE, now_ns)
+        else:
+            self.rows.due_ns[row] = now_ns + RETRY_NS
 
-        self._outbox.call(registered, "create", "nodes", body=body)
-
-    def _find_node(self, row: int) -> None:
-        """The Node is there already: a kubelet that restarts takes it over."""
-
-        def found(reply: ApiReply, now_ns: int) -> None:
-            if reply.code == 200:
-                self.rows.uids[row] = orjson.loads(reply.body)["metadata"]["uid"]
-                self.rows.enter(row, NO_LEASE, now_ns)
-            else:
-                self.rows.due_ns[row] = now_ns + RETRY_NS
-
-        self._outbox.call(found, "get", "nodes", name=self.rows.names[row])
+    # Lease
 
     def _create_lease(self, row: int, now_ns: int) -> None:
         rows = self.rows
         body = documents.lease_object(rows.names[row], rows.uids[row], micro_time(now_ns))
-
-        def created(reply: ApiReply, now_ns: int) -> None:
-            if reply.code in (200, 201):
-                self._lease_written(row, reply.revision, now_ns)
-            elif reply.code == 409:
-                self._find_lease(row)
-            else:
-                self.rows.due_ns[row] = now_ns + RETRY_NS
-
         self._outbox.call(
-            created, "create", "coordination.k8s.io/leases", documents.LEASE_NAMESPACE, body=body
+            partial(self._lease_created, row),
+            "create",
+            LEASES,
+            documents.LEASE_NAMESPACE,
+            body=body,
         )
+
+    def _lease_created(self, row: int, reply: ApiReply, now_ns: int) -> None:
+        if reply.code in (200, 201):
+            self._lease_written(row, reply.revision, now_ns)
+        elif reply.code == 409:
+            self._find_lease(row)
+        else:
+            self.rows.due_ns[row] = now_ns + RETRY_NS
 
     def _find_lease(self, row: int) -> None:
-        def found(reply: ApiReply, now_ns: int) -> None:
-            rows = self.rows
-            if rows.state[row] == DEREGISTERED:
-                return
-            if reply.code == 200:
-                rows.lease_revision[row] = reply.revision
-                rows.lease_due_ns[row] = now_ns
-                rows.due_ns[row] = now_ns
-                if rows.state[row] == NO_LEASE:
-                    rows.enter(row, NOT_READY, now_ns)
-            elif reply.code == 404:
-                rows.enter(row, NO_LEASE, now_ns)
-            else:
-                rows.due_ns[row] = now_ns + RETRY_NS
+        name, found = self.rows.names[row], partial(self._lease_found, row)
+        self._outbox.call(found, "get", LEASES, documents.LEASE_NAMESPACE, name)
 
-        self._outbox.call(
-            found,
-            "get",
-            "coordination.k8s.io/leases",
-            documents.LEASE_NAMESPACE,
-            self.rows.names[row],
-        )
+    def _lease_found(self, row: int, reply: ApiReply, now_ns: int) -> None:
+        rows = self.rows
+        if rows.state[row] == DEREGISTERED:
+            return
+        if reply.code == 200:
+            rows.lease_revision[row] = reply.revision
+            rows.lease_due_ns[row] = now_ns
+            rows.due_ns[row] = now_ns
+            if rows.state[row] == NO_LEASE:
+                rows.enter(row, NOT_READY, now_ns)
+        elif reply.code == 404:
+            rows.enter(row, NO_LEASE, now_ns)
+        else:
+            rows.due_ns[row] = now_ns + RETRY_NS
 
     def _renew(self, row: int, now_ns: int) -> None:
         rows = self.rows
@@ -156,22 +161,21 @@ class Fleet:
         body = documents.lease_renewal(
             name, rows.uids[row], int(rows.lease_revision[row]), micro_time(now_ns)
         )
-
-        def renewed(reply: ApiReply, now_ns: int) -> None:
-            if reply.code == 200:
-                self._lease_written(row, reply.revision, now_ns)
-            else:
-                self._find_lease(row)
-
         self._outbox.call(
-            renewed,
+            partial(self._renewed, row),
             "update",
-            "coordination.k8s.io/leases",
+            LEASES,
             documents.LEASE_NAMESPACE,
             name,
             body=body,
             quiet=True,
         )
+
+    def _renewed(self, row: int, reply: ApiReply, now_ns: int) -> None:
+        if reply.code == 200:
+            self._lease_written(row, reply.revision, now_ns)
+        else:
+            self._find_lease(row)
 
     def _lease_written(self, row: int, revision: int, now_ns: int) -> None:
         rows = self.rows
@@ -191,6 +195,8 @@ class Fleet:
         else:
             rows.due_ns[row] = now_ns
 
+    # Status
+
     def _report(self, row: int, now_ns: int, ready: bool) -> None:
         """Patch the node's status: Ready the first time, heartbeats after that."""
         now = rfc3339(now_ns)
@@ -198,27 +204,27 @@ class Fleet:
             documents.node_conditions(True, now) if ready else documents.heartbeat_conditions(now)
         )
 
-        def reported(reply: ApiReply, now_ns: int) -> None:
-            rows = self.rows
-            if reply.code == 200:
-                first = rows.state[row] != READY
-                rows.state[row] = READY
-                wait = self._stream.below(STATUS_PERIOD_NS) if first else STATUS_PERIOD_NS
-                due_ns = now_ns + max(wait, QUANTUM_NS)
-                rows.status_due_ns[row] = due_ns if self._period_ns else rows.NEVER
-                rows.due_ns[row] = min(rows.lease_due_ns[row], rows.status_due_ns[row])
-            elif reply.code == 404:
-                rows.enter(row, DEREGISTERED, rows.NEVER)
-            else:
-                rows.due_ns[row] = now_ns + RETRY_NS
-                if rows.state[row] == READY:
-                    rows.status_due_ns[row] = now_ns + RETRY_NS
-
         self._outbox.call(
-            reported,
+            partial(self._reported, row),
             "patch",
             "nodes",
             name=self.rows.names[row],
             subresource="status",
             body={"status": {"conditions": conditions}},
         )
+
+    def _reported(self, row: int, reply: ApiReply, now_ns: int) -> None:
+        rows = self.rows
+        if reply.code == 200:
+            first = rows.state[row] != READY
+            rows.state[row] = READY
+            wait = self._stream.below(STATUS_PERIOD_NS) if first else STATUS_PERIOD_NS
+            due_ns = now_ns + max(wait, QUANTUM_NS)
+            rows.status_due_ns[row] = due_ns if self._period_ns else rows.NEVER
+            rows.due_ns[row] = min(rows.lease_due_ns[row], rows.status_due_ns[row])
+        elif reply.code == 404:
+            rows.enter(row, DEREGISTERED, rows.NEVER)
+        else:
+            rows.due_ns[row] = now_ns + RETRY_NS
+            if rows.state[row] == READY:
+                rows.status_due_ns[row] = now_ns + RETRY_NS
