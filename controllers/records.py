@@ -158,18 +158,8 @@ class RowReader:
             return self._pod(item, revision)
         if resource == NODES:
             return _node_of(item, revision)
-        meta = item["metadata"]
-        return Row(
-            resource,
-            meta.get("namespace", ""),
-            meta["name"],
-            meta.get("uid", ""),
-            revision,
-            owners_of(meta),
-            tuple(meta.get("finalizers") or ()),
-            meta.get("deletionTimestamp") or "",
-            item if resource in _WHOLE else None,
-        )
+        whole = item if resource in _WHOLE else None
+        return Row(*_head_of(resource, item["metadata"], revision), whole)
 
     def _pod(self, item: JsonObject, revision: int) -> Pod:
         meta = item["metadata"]
@@ -178,20 +168,13 @@ class RowReader:
         ready, ready_since_ns = _readiness(status)
         statuses = status.get("containerStatuses") or ()
         return Pod(
-            PODS,
-            meta.get("namespace", ""),
-            meta["name"],
-            meta.get("uid", ""),
-            revision,
-            owners_of(meta),
-            tuple(meta.get("finalizers") or ()),
-            meta.get("deletionTimestamp") or "",
+            *_head_of(PODS, meta, revision),
             self._shared_labels(meta.get("labels")),
             spec.get("nodeName") or "",
             status.get("phase") or "Pending",
             ready,
             ready_since_ns,
-            parse_time(meta["creationTimestamp"]) if meta.get("creationTimestamp") else 0,
+            _created_ns(meta),
             max((entry.get("restartCount") or 0 for entry in statuses), default=0),
             _cost_of(meta.get("annotations")),
             meta.get("generation") or 0,
@@ -210,6 +193,27 @@ class RowReader:
         if len(self._tolerations) > _SHARED_MAX:
             self._tolerations.clear()
         return self._tolerations.setdefault(found, found)
+
+
+_Head = tuple[str, str, str, str, int, tuple[Owner, ...], tuple[str, ...], str]
+"""The fields that all rows begin with."""
+
+
+def _head_of(resource: str, meta: JsonObject, revision: int) -> _Head:
+    return (
+        resource,
+        meta.get("namespace", ""),
+        meta["name"],
+        meta.get("uid", ""),
+        revision,
+        owners_of(meta),
+        tuple(meta.get("finalizers") or ()),
+        meta.get("deletionTimestamp") or "",
+    )
+
+
+def _created_ns(meta: JsonObject) -> int:
+    return parse_time(meta["creationTimestamp"]) if meta.get("creationTimestamp") else 0
 
 
 def owners_of(meta: JsonObject) -> tuple[Owner, ...]:
@@ -280,15 +284,8 @@ def _node_of(item: JsonObject, revision: int) -> Node:
     region = labels.get("topology.kubernetes.io/region", "")
     zone = labels.get("topology.kubernetes.io/zone", "")
     return Node(
-        NODES,
-        "",
-        meta["name"],
-        meta.get("uid", ""),
-        revision,
-        owners_of(meta),
-        tuple(meta.get("finalizers") or ()),
-        meta.get("deletionTimestamp") or "",
-        parse_time(meta["creationTimestamp"]) if meta.get("creationTimestamp") else 0,
+        *_head_of(NODES, meta, revision),
+        _created_ns(meta),
         f"{region}:{zone}" if region or zone else "",
         labels.get("kubernetes.io/os", ""),
         labels.get("kubernetes.io/arch", ""),
