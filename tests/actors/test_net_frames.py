@@ -238,9 +238,10 @@ def test_a_client_finds_a_server_that_moved() -> None:
 
         client = FrameClient("echo", SECURITY, resolve, "tester", BRISK)
         assert await client.call(1) == 1
+        held = client.send("hold")
         where = ""
         await first.stop()
-        await noticed(client)
+        await lost(held)
         waiting = client.send(2)
         second = await serve(Echo())
         assert second.address != first.address
@@ -260,8 +261,9 @@ def test_a_call_times_out_with_and_without_a_connection() -> None:
         with pytest.raises(CallTimeout):
             await client.call("hold", timeout_s=0.02)
         assert await client.call("alive") == "alive"
+        held = client.send("hold")
         await server.stop()
-        await noticed(client)
+        await lost(held)
         with pytest.raises(CallTimeout, match="not reachable"):
             await client.call("late", timeout_s=0.1)
         with pytest.raises(CallTimeout):
@@ -323,42 +325,46 @@ def test_a_reader_that_falls_behind_is_told_from_the_backlog_and_drains_again() 
         server = await serve(handler, options)
         _, port = split_address(server.address)
         with socket.create_connection(("127.0.0.1", port)) as raw:
-            raw.sendall(encode(Frame(HELLO, 0, HELLO_BODY)))
-            await welcomed(server)
+            await shake_hands(raw)
             raw.sendall(encode(Frame(OPEN, 1, "follow")))
             await handler.until(lambda: len(handler.streams) == 1)
             stream, sent = handler.streams[0], 0
             while stream.send(bytes(1 << 16)):
                 sent += 1
                 assert sent < 1000, "the backlog has no bound"
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # Frames are written once a turn.
             assert stream.backlog_bytes <= (1 << 20) + (1 << 17)
             assert server.gauges()["frame_slow_readers_total"] == 1
             drained = asyncio.Event()
             stream.when_drained(drained.set)
-            raw.setblocking(False)
-            while not drained.is_set():
-                try:
-                    assert raw.recv(1 << 20)
-                except BlockingIOError:
-                    pass
-                await asyncio.sleep(0)
+            reading = asyncio.create_task(read_on(raw))
+            await drained.wait()
             assert stream.send("more")
+            reading.cancel()
         await handler.until(lambda: handler.closed == [1])
         await server.stop()
 
     run(scenario())
 
 
-async def welcomed(server: FrameServer) -> None:
-    while not any(peer.identity for peer in server.peers):
-        await asyncio.sleep(0)
+async def shake_hands(raw: socket.socket) -> None:
+    """Say HELLO and hear WELCOME; ``raw`` is left as asyncio wants it."""
+    raw.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(raw, encode(Frame(HELLO, 0, HELLO_BODY)))
+    (frame,) = FrameDecoder().feed(await loop.sock_recv(raw, 1 << 16))
+    assert frame.kind == WELCOME
 
 
-async def noticed(client: FrameClient) -> None:
-    """Until the client has seen that its connection is gone."""
-    while client.connected:
-        await asyncio.sleep(0)
+async def read_on(raw: socket.socket) -> None:
+    while await asyncio.get_running_loop().sock_recv(raw, 1 << 20):
+        pass
+
+
+async def lost(call: "asyncio.Future[Any]") -> None:
+    """Until the client has seen that the connection of a pending call is gone."""
+    with pytest.raises(PeerLost):
+        await call
 
 
 def test_a_dead_peer_is_noticed_by_its_silence() -> None:
@@ -367,9 +373,7 @@ def test_a_dead_peer_is_noticed_by_its_silence() -> None:
         client = client_of(server, options=replace(BRISK, keepalive_s=0.02))
         await client.connect()
         with socket.create_connection(("127.0.0.1", server.port)) as raw:
-            raw.sendall(encode(Frame(HELLO, 0, HELLO_BODY)))
-            while len(server.peers) < 2:
-                await asyncio.sleep(0)
+            await shake_hands(raw)
             mute = list(server.peers)[1]
             await mute.gone
         assert client.connected and await client.call("alive") == "alive"
