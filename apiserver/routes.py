@@ -201,7 +201,7 @@ def _start_of(request: Request, target: Target) -> Start:
     if verb in ("update", "patch") and not target.name:
         raise MethodNotAllowed
     if kind.namespaced and not target.namespace and verb not in ("list", "watch"):
-        raise MethodNotAllowed
+        raise MethodNotAllowed if kind.custom is None else NotFound
     return start
 
 

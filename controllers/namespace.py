@@ -1,7 +1,8 @@
 """Ends deleted namespaces: empties them, says what is left, and lets them go.
 
-Every kind is emptied by one deletecollection; what the API still lists afterwards keeps the
-namespace, and the removal of its last watched object brings the next look.
+Every kind, those of definitions included, is emptied by one deletecollection; what the API still
+lists afterwards keeps the namespace, and the removal of its last watched object brings the next
+look.
 
 Source: pkg/controller/namespace/deletion/namespaced_resources_deleter.go, status_condition_utils.go
 (v1.36); texts as recorded in tests/golden/controllers.
@@ -13,6 +14,7 @@ from api.calls import ApiReply, ApiRequest
 from api.core import JsonObject
 from api.kinds import SERVED, kind_of
 from api.times import parse_time, rfc3339
+from api.validation.definitions import is_true
 from controllers.events import EventRecorder
 from controllers.records import NAMESPACES, PODS
 from controllers.sync import DONE, FAILED, Sync, again, body_of, ok, update
@@ -20,6 +22,7 @@ from controllers.view import Change, View
 
 SECOND = 1_000_000_000
 FINALIZER = "kubernetes"
+DEFINITIONS = "apiextensions.k8s.io/customresourcedefinitions"
 LOOK_AGAIN_NS = 5 * SECOND
 """Objects with finalizers may end without our seeing it."""
 # Pods go first: theirs is the only grace period.
@@ -73,16 +76,20 @@ class NamespaceController:
         due = parse_time(item["metadata"]["deletionTimestamp"]) + self._grace_ns
         if due > now_ns:
             return again(due)
-        replies = yield [_empty(resource, key) for resource in NAMESPACED]
+        defined = (yield [_list(DEFINITIONS, "")])[0]
+        if not ok(defined) and defined.code != 404:
+            return FAILED
+        resources = (*NAMESPACED, *_custom_resources(defined))
+        replies = yield [_empty(resource, key) for resource in resources]
         problems = [
             f"{resource}: {body_of(reply).get('message', 'no answer')}"
-            for resource, reply in zip(NAMESPACED, replies, strict=True)
+            for resource, reply in zip(resources, replies, strict=True)
             if not ok(reply) and reply.code != 404
         ]
-        listed = yield [_list(resource, key) for resource in NAMESPACED]
+        listed = yield [_list(resource, key) for resource in resources]
         if not all(ok(reply) or reply.code == 404 for reply in listed):
             return FAILED
-        left = _left_of(listed)
+        left = _left_of(resources, listed)
         status = _status_of(item, problems, left, now_ns)
         if status != item.get("status"):
             reply = (yield [update(NAMESPACES, {**item, "status": status}, "status")])[0]
@@ -108,14 +115,24 @@ def _list(resource: str, namespace: str) -> ApiRequest:
     return ApiRequest(0, "list", resource, namespace)
 
 
-def _left_of(listed: Sequence[ApiReply]) -> dict[str, list[JsonObject]]:
+def _custom_resources(defined: ApiReply) -> list[str]:
+    """The namespaced resources of definitions that are served."""
+    found = []
+    for definition in body_of(defined).get("items") or () if ok(defined) else ():
+        spec = definition["spec"]
+        if spec["scope"] == "Namespaced" and is_true(definition, "Established"):
+            found.append(f"{spec['group']}/{spec['names']['plural']}")
+    return found
+
+
+def _left_of(resources: Sequence[str], listed: Sequence[ApiReply]) -> dict[str, list[JsonObject]]:
     """Objects that the API still has, by resource name as in discovery."""
     left = {}
-    for resource, reply in zip(NAMESPACED, listed, strict=True):
+    for resource, reply in zip(resources, listed, strict=True):
         items = body_of(reply).get("items") if ok(reply) else None
         if items:
-            kind = kind_of(resource)
-            left[f"{kind.resource}.{kind.group}" if kind.group else kind.resource] = items
+            group, slash, plural = resource.rpartition("/")
+            left[f"{plural}.{group}" if slash else resource] = items
     return left
 
 

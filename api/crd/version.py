@@ -93,11 +93,12 @@ class CustomVersion:
         meta = obj.get("metadata")
         unknown: list[str] = []
         error = None
-        if meta is not None:
-            wrapped: JsonObject = {"metadata": meta}
-            found = check_structure(_META_HOLDER, wrapped)
-            unknown, error = list(found.unknown), found.error
-            obj["metadata"] = wrapped.get("metadata") or {}
+        if isinstance(meta, dict):
+            found = check_structure(OBJECT_META, meta)
+            unknown = [text.replace('"', '"metadata.', 1) for text in found.unknown]
+            error = found.error
+        elif meta is not None:
+            error = "metadata: expected a map"
         dropped = [f'unknown field "{path}"' for path in prune(self.node, obj)]
         return sorted([*unknown, *dropped]), error
 
@@ -230,7 +231,6 @@ class CustomVersion:
 
 _STATUS = of_paths(("f:status",))
 _OF_STATUS_WRITES = of_paths(("f:metadata",), ("f:spec",))
-_META_HOLDER = "apimachinery.pkg.apis.meta.v1.PartialObjectMetadata"
 
 
 def _type_faults(kind: Kind, obj: JsonObject) -> list[Cause]:

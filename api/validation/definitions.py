@@ -128,7 +128,7 @@ def _version_faults(versions: Sequence[JsonObject]) -> Iterator[Cause]:
         yield Cause.invalid(field, list(versions), "must contain unique version names")
     if sum(bool(version["storage"]) for version in versions) != 1:
         text = "must have exactly one version marked as storage version"
-        yield Cause.invalid(field, list(versions), text)
+        yield Cause.invalid(field, list(versions) or None, text)
     if versions and wrong_with_dns_1035(names[0]):
         yield Cause.invalid("spec.version", names[0], ",".join(wrong_with_dns_1035(names[0])))
 
@@ -307,7 +307,7 @@ def _stored_faults(definition: JsonObject) -> Iterator[Cause]:
     field, stored = "status.storedVersions", definition["status"]["storedVersions"] or []
     names = [version["name"] for version in definition["spec"].get("versions") or ()]
     if not stored:
-        yield Cause.invalid(field, stored, "must have at least one stored version")
+        yield Cause.invalid(field, None, "must have at least one stored version")
     for index, name in enumerate(stored):
         if name not in names:
             text = (

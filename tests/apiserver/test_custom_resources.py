@@ -295,3 +295,58 @@ def test_a_definition_of_a_protected_group_needs_an_approval() -> None:
     stored = rig.call("GET", f"{DEFINITIONS}/widgets.example.k8s.io")[1]
     found = condition(stored, "KubernetesAPIApprovalPolicyConformant")
     assert found[:2] == ("False", "UnapprovedAnnotation")
+
+
+def test_paths_and_metadata_that_are_wrong_are_told_as_of_custom_resources() -> None:
+    rig = Rig()
+    defined(rig)
+    assert rig.call("POST", ALL, widget("a", {"size": 1}))[0] == 404
+    assert rig.call("GET", f"{WIDGETS}/a/other")[0] == 404
+    odd = widget("a", {"size": 1})
+    odd["metadata"] |= {"labels": {"x": 1}}
+    code, refused = rig.call("POST", WIDGETS, odd)
+    assert code == 400
+    assert "cannot unmarshal number into Go struct field ObjectMeta.labels" in refused["message"]
+    odd["metadata"] = {"name": "a", "odd": 1}
+    code, refused = rig.call("POST", f"{WIDGETS}?fieldValidation=Strict", odd)
+    assert code == 400 and 'unknown field "metadata.odd"' in refused["message"]
+    made = rig.call("POST", WIDGETS, {**odd, "kind": "Gadget"})[1]
+    assert made["details"]["causes"] == [
+        {
+            "reason": "FieldValueInvalid",
+            "message": 'Invalid value: "Gadget": must be Widget',
+            "field": "kind",
+        }
+    ]
+
+
+def test_a_generated_name_a_dry_run_and_a_collection_that_is_deleted() -> None:
+    rig = Rig()
+    defined(rig)
+    body = widget("", {"size": 1})
+    body["metadata"] = {"generateName": "w-", "labels": {"x": "y"}}
+    made = rig.call("POST", WIDGETS, body)[1]
+    assert made["metadata"]["name"].startswith("w-")
+    code, dry = rig.call("POST", f"{WIDGETS}?dryRun=All", widget("dry", {"size": 1}))
+    assert code == 201 and dry["spec"]["color"] == "red"
+    created(rig, "kept", {"size": 1})
+    code, gone = rig.call("DELETE", f"{WIDGETS}?labelSelector=x%3Dy")
+    assert code == 200 and len(gone["items"]) == 1
+    assert [one["metadata"]["name"] for one in rig.call("GET", ALL)[1]["items"]] == ["kept"]
+
+
+def test_rules_of_a_schema_hold_on_every_write() -> None:
+    rig = Rig()
+    rule = {"rule": "self.size <= oldSelf.size", "message": "size never grows"}
+    defined(rig, version("v1", True, {**SPEC, "x-kubernetes-validations": [rule]}))
+    created(rig, "a", {"size": 3})
+    assert rig.call("PATCH", f"{WIDGETS}/a", {"spec": {"size": 2}}, content_type=MERGE)[0] == 200
+    code, refused = rig.call("PATCH", f"{WIDGETS}/a", {"spec": {"size": 5}}, content_type=MERGE)
+    assert code == 422
+    assert refused["details"]["causes"] == [
+        {
+            "reason": "FieldValueInvalid",
+            "message": 'Invalid value: "object": size never grows',
+            "field": "spec",
+        }
+    ]
