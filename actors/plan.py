@@ -31,6 +31,8 @@ class StoreConfig:
     port: int = 0
     retain_revisions_s: float = 300.0
     """History kept for watches and exact reads; older versions are compacted."""
+    take_from: str = ""
+    """Program that holds the shard and is to hand it over to the new ``directory``; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,6 @@ class PartitionConfig:
     security: Security
     host: str = "127.0.0.1"
     port: int = 0
-    configuration: str = ""
-    """That of the scheduler, whose plugins score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +79,6 @@ class SchedulerConfig:
     seed: int
     name: str = "scheduler"
     """Holder of the Lease while it leads."""
-    configuration: str = ""
-    """A KubeSchedulerConfiguration as JSON; empty: the default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +165,6 @@ class ClusterPlan:
     store_engine: StoreEngine = "own"
     """etcd: each shard is a real one, and shards are by kind: nothing orders their revisions."""
     scheduler_partitions: int = 2
-    scheduler_configuration: str = ""
-    """A KubeSchedulerConfiguration as JSON; empty: the default."""
     controller_shards: int = 2
     hollow_actors: int = 1
     https_port: int = 0

@@ -1,8 +1,12 @@
 """The program of one store shard: frames in, the shard's answers out."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+from actors.handover import Sender, receive
 from actors.net import FrameServer, PeerError, ServerStream, send_to_all
 from actors.plan import StoreConfig
 from actors.program import Resolve
@@ -11,15 +15,19 @@ from store.core import StoreSettings
 
 
 async def start(config: StoreConfig, resolve: Resolve) -> "Store":
-    """Recover the shard's directory and serve it. DirectoryError, JournalError for a directory that
-    cannot be used; PortInUse. ``resolve`` is not needed: a shard calls nobody."""
+    """Recover the shard's directory, or take it over first, and serve it. DirectoryError,
+    JournalError for a directory that cannot be used; ConnectionError when its owner was lost while
+    he handed it over; PortInUse. ``resolve`` is only asked for that owner."""
+    if config.take_from:
+        await receive(config, resolve)
     settings = StoreSettings(
         shard=config.shard,
         durability=config.durability,
         retain_ns=int(config.retain_revisions_s * 1e9),
         epoch_ns=config.security.created_ns,
     )
-    store = Store(await open_shard(config.directory, settings, send_frames))
+    shard = await open_shard(config.directory, settings, send_frames)
+    store = Store(shard, Path(config.directory))
     try:
         await store.listen(config)
     except BaseException:
@@ -60,8 +68,11 @@ def send_frames(
 class Store:
     """The frame port of a running shard."""
 
-    def __init__(self, shard: Shard) -> None:
+    def __init__(self, shard: Shard, directory: Path) -> None:
         self._shard = shard
+        self._directory = directory
+        self._sender: Sender | None = None
+        self._sending: asyncio.Task[None] | None = None
         self._server: FrameServer | None = None
         self._watchers: dict[ServerStream, int] = {}
 
@@ -78,6 +89,8 @@ class Store:
         return gauges | (self._server.gauges() if self._server is not None else {})
 
     async def stop(self) -> None:
+        if self._sending is not None:
+            self._sending.cancel()
         if self._server is not None:
             await self._server.stop()
         await self._shard.stop()
@@ -85,6 +98,10 @@ class Store:
     # The frame server's handler.
 
     def on_call(self, reply: Callable[[object], None], body: Any, peer: str) -> None:
+        if body == ["handover"] and self._sender is not None:
+            self._sender.called.set()
+            reply(True)
+            return
         if type(body) is not list or len(body) != 2 or body[0] != "store":
             reply(PeerError('a call to a store is ("store", [request, ...])'))
             return
@@ -99,13 +116,38 @@ class Store:
                 sink = FrameSink(stream, self._ended)
                 form = "previous" if want_previous else ""
                 self._watchers[stream] = self._shard.open_watch(sink, (prefix, None), start, form)
+            case ["handover", str(to)]:
+                self._hand_over(stream, to)
             case _:
                 stream.end('invalid: open ("watch", prefix, start_revision, want_previous)')
 
     def on_closed(self, stream: ServerStream) -> None:
+        if self._sender is not None and self._sender.stream is stream:
+            assert self._sending is not None
+            self._sending.cancel()
         watcher = self._watchers.pop(stream, None)
         if watcher is not None:
             self._shard.close_watch(watcher)
+
+    def _hand_over(self, stream: ServerStream, to: str) -> None:
+        if self._sender is not None or self._shard.core.settings.durability == "none":
+            stream.end("invalid: already being handed over, or nothing of the shard is on a disk")
+            return
+        self._sender = sender = Sender(stream, self._directory)
+        self._sending = asyncio.get_running_loop().create_task(sender.run(to, self._shard.stop))
+        self._sending.add_done_callback(partial(self._handed_over, sender))
+
+    def _handed_over(self, sender: Sender, task: "asyncio.Task[None]") -> None:
+        """The port closes, so that clients ask where the shard is; or, if the new owner was lost
+        after the shard had stopped, this program ends and is started again."""
+        if not task.cancelled() and task.exception() is None:
+            assert self._server is not None
+            sender.stream.end("handed over")
+            self._closing = asyncio.get_running_loop().create_task(self._server.stop())
+        elif sender.frozen:
+            raise RuntimeError("the new owner of the shard was lost when it had to take over")
+        else:
+            self._sender = None
 
     def _ended(self, stream: ServerStream) -> None:
         del self._watchers[stream]

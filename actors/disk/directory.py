@@ -4,6 +4,7 @@ lock                            held (flock) by the one process that may use the
 log-<first index>               log files, 20 digits; the last one is appended to
 snapshot-<revision>             the state at that revision
 snapshot.tmp                    a snapshot under way, worthless after a crash
+handed-over                     names the new owner of the shard: this directory is of the past
 """
 
 import fcntl
@@ -26,6 +27,7 @@ from store.messages import LogRecord, Record
 from store.recovery import Recovered
 
 SNAPSHOT_TMP: Final = "snapshot.tmp"
+HANDED_OVER: Final = "handed-over"
 
 
 class DirectoryError(Exception):
@@ -74,6 +76,10 @@ class LogDirectory:
             raise DirectoryInUse(
                 f"{directory} is in use by process {holder}: a shard's directory has one owner"
             ) from None
+        if (directory / HANDED_OVER).exists():
+            to = (directory / HANDED_OVER).read_text(encoding="utf-8").strip()
+            os.close(lock)
+            raise DirectoryError(f"{directory} was handed over: its shard is now {to}")
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
         return cls(directory, shard, lock)
