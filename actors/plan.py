@@ -68,6 +68,8 @@ class PartitionConfig:
     security: Security
     host: str = "127.0.0.1"
     port: int = 0
+    configuration: str = ""
+    """That of the scheduler, whose plugins score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ class SchedulerConfig:
     seed: int
     name: str = "scheduler"
     """Holder of the Lease while it leads."""
+    configuration: str = ""
+    """A KubeSchedulerConfiguration as JSON; empty: the default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +169,8 @@ class ClusterPlan:
     store_engine: StoreEngine = "own"
     """etcd: each shard is a real one, and shards are by kind: nothing orders their revisions."""
     scheduler_partitions: int = 2
+    scheduler_configuration: str = ""
+    """A KubeSchedulerConfiguration as JSON; empty: the default."""
     controller_shards: int = 2
     hollow_actors: int = 1
     https_port: int = 0
