@@ -2,6 +2,7 @@
 counter by deltas.
 """
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from scheduler.pod_counts import Counter, IntArray, Mask
 
 if TYPE_CHECKING:
-    from scheduler.node_table import NodeTable
+    from scheduler.node_table import NodeTable, Rows
 
 
 class Tally:
@@ -102,6 +103,17 @@ class Admission:
             self._starts = np.searchsorted(ordered, numbers).astype(np.int64)
         begin, end = self._starts.item(number), self._starts.item(number + 1)
         return self._rows[begin:end]
+
+
+def admitted(
+    conditions: Iterable[tuple[Admission, Mask]], table: "NodeTable", rows: "Rows"
+) -> Mask:
+    """Which rows lie, for each condition, in a domain of which it holds."""
+    result: Mask | None = None
+    for admission, holds in conditions:
+        found = admission.follow(holds)[rows]
+        result = found.copy() if result is None else np.logical_and(result, found, result)
+    return np.ones(len(table.alive), np.bool_)[rows] if result is None else result
 
 
 class RowCounts:

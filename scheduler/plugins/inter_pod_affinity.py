@@ -11,7 +11,7 @@ from scheduler.framework import SCORE_MAX, Filter, Reason, Score
 from scheduler.node_table import IntArray, Mask, NodeTable, Rows
 from scheduler.pod_counts import ANTI, REQUIRED, Carried, NamedByAll
 from scheduler.pod_shape import Shape
-from scheduler.tallies import Admission, Tally
+from scheduler.tallies import Admission, Tally, admitted
 
 NAME = "InterPodAffinity"
 AFFINITY = "node(s) didn't match pod affinity rules"
@@ -103,12 +103,8 @@ def concerned(shape: Shape, table: NodeTable) -> bool:
 
 def passes(shape: Shape, table: NodeTable, rows: Rows) -> Mask:
     state = state_of(shape, table)
-    result: Mask | None = None
     answers = (*_near(state), *(_free(tally) for tally in (*state.anti, *state.anti_of_others)))
-    for admission, holds in zip(state.admissions, answers, strict=True):
-        admitted = admission.follow(holds)[rows]
-        result = admitted.copy() if result is None else np.logical_and(result, admitted, result)
-    return np.ones(len(table.alive), np.bool_)[rows] if result is None else result
+    return admitted(zip(state.admissions, answers, strict=True), table, rows)
 
 
 def _near(state: State) -> list[Mask]:

@@ -15,7 +15,7 @@ from scheduler.plugins import node_affinity, taint_toleration
 from scheduler.pod_counts import Selected
 from scheduler.pod_shape import Shape
 from scheduler.relations import HOSTNAME, DefaultConstraint, SpreadConstraint
-from scheduler.tallies import Admission, RowCounts, Tally
+from scheduler.tallies import Admission, RowCounts, Tally, admitted
 
 NAME = "PodTopologySpread"
 MISSING = "node(s) didn't match pod topology spread constraints (missing required label)"
@@ -128,11 +128,8 @@ def has_hard(shape: Shape, table: NodeTable) -> bool:
 
 
 def passes(shape: Shape, table: NodeTable, rows: Rows) -> Mask:
-    result: Mask | None = None
-    for part in state_of(shape, table).hard:
-        admitted = part.admission.follow(part.allowed())[rows]
-        result = admitted.copy() if result is None else np.logical_and(result, admitted, result)
-    return np.ones(len(table.alive), np.bool_)[rows] if result is None else result
+    hard = state_of(shape, table).hard
+    return admitted(((part.admission, part.allowed()) for part in hard), table, rows)
 
 
 def reasons(shape: Shape, table: NodeTable, rows: IntArray) -> Sequence[Reason]:
