@@ -16,6 +16,7 @@ from actors.net import FrameClient, FrameServer, NetError, PeerError, ServerStre
 from actors.net.client import ClientStream
 from actors.net.exchange import Exchange
 from actors.net.https import HttpsBounds, HttpsServer, serve_https
+from actors.net.websocket import WebSocket
 from actors.plan import ApiServerConfig
 from actors.program import Resolve
 from actors.security import read_tokens, server_ssl_context, service_account_key
@@ -35,7 +36,10 @@ from apiserver.messages import (
     FrameWatch,
     HttpArrived,
     HttpRequest,
+    MessagesArrived,
     OpenStoreWatch,
+    SendMessages,
+    SessionOpened,
     StoreCall,
     StoreEvents,
     StoreReplied,
@@ -132,6 +136,8 @@ class ApiServer:
         self._batches: dict[int, tuple[Batch, int]] = {}
         self._asked: dict[int, Exchange] = {}
         self._http_watches: dict[int, Exchange] = {}
+        """Bodies that stay open, and the exchanges of the sessions."""
+        self._sessions: dict[int, WebSocket] = {}
         self._frame_watches: dict[int, ServerStream] = {}
         self._ids: dict[ServerStream, int] = {}
         self._http: list[HttpRequest] = []
@@ -216,6 +222,7 @@ class ApiServer:
     def gone(self, request_id: int) -> None:
         self._asked.pop(request_id, None)
         self._http_watches.pop(request_id, None)
+        self._sessions.pop(request_id, None)
         self._take(StreamsClosed((request_id,)))
 
     # The frame server's handler.
@@ -292,6 +299,11 @@ class ApiServer:
                     self._send_chunk(stream, chunk)
             case StreamOpened(stream, content_type):
                 self._opened(stream, content_type)
+            case SessionOpened(stream, protocol):
+                self._session_opened(stream, protocol)
+            case SendMessages(streams, messages):
+                for stream, batch in zip(streams, messages, strict=True):
+                    self._send_messages(stream, batch)
             case EndStreams(streams, reasons):
                 for stream, reason in zip(streams, reasons, strict=True):
                     self._end(stream, reason)
@@ -326,6 +338,26 @@ class ApiServer:
         self._http_watches[stream] = exchange
         open_stream(exchange, content_type)
 
+    def _session_opened(self, stream: int, protocol: str) -> None:
+        exchange = self._asked.pop(stream, None)
+        if exchange is None or exchange.gone:
+            self._take(StreamsClosed((stream,)))
+            return
+
+        def on_messages(messages: Sequence[bytes]) -> None:
+            self._take(MessagesArrived(stream, messages))
+
+        self._http_watches[stream] = exchange
+        self._sessions[stream] = WebSocket(exchange, protocol, on_messages)
+
+    def _send_messages(self, stream: int, messages: Sequence[bytes]) -> None:
+        session = self._sessions.get(stream)
+        if session is None:
+            return
+        session.send(messages)
+        if self._http_watches[stream].backlog_bytes > BACKLOG_BYTES_MAX:
+            self._http_watches[stream].abort()
+
     def _send_chunk(self, stream: int, chunk: bytes) -> None:
         watch = self._http_watches.get(stream)
         if watch is None:
@@ -359,7 +391,10 @@ class ApiServer:
 
     def _end(self, stream: int, reason: str) -> None:
         watch = self._http_watches.pop(stream, None)
-        if watch is not None:
+        session = self._sessions.pop(stream, None)
+        if session is not None:
+            session.close()
+        elif watch is not None:
             watch.end()
         to = self._frame_watches.pop(stream, None)
         if to is not None:

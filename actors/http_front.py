@@ -10,8 +10,10 @@ from typing import Protocol
 import orjson
 
 from actors.net.exchange import Exchange
-from api.errors import RequestEntityTooLarge, Unauthorized
-from apiserver.messages import Answer, HttpRequest, User
+from actors.net.websocket import refusal_of, subprotocols_of
+from api.errors import BadRequest, RequestEntityTooLarge, Unauthorized
+from apiserver.answers import answer_of_error
+from apiserver.messages import Answer, HttpRequest, Upgrade, User
 
 _PLAIN = b"content-type: application/json\r\ncache-control: no-cache, private\r\n"
 
@@ -45,7 +47,7 @@ class HttpFront:
         self.refused = 0
 
     def handle(self, exchange: Exchange) -> None:
-        user = self._user_of(exchange.headers)
+        user = _user_of_certificate(exchange) or self._user_of(exchange.headers)
         if user is None:
             self.refused += 1
             send_answer(exchange, self._unauthorized)
@@ -53,7 +55,16 @@ class HttpFront:
         if exchange.oversized:
             send_answer(exchange, self._too_large)
             return
+        upgrade = exchange.headers.get(b"upgrade", b"").decode("latin1").strip().lower()
+        if upgrade == "websocket":
+            refusal = refusal_of(exchange.headers)
+            if refusal:
+                send_answer(exchange, answer_of_error(BadRequest(refusal)))
+                return
         request = self._request(exchange, user)
+        if upgrade:
+            wish = Upgrade(upgrade, subprotocols_of(exchange.listed))
+            request = request._replace(upgrade=wish)
         exchange.on_gone = partial(self._desk.gone, request.id)
         self._desk.ask(request, exchange)
 
@@ -80,6 +91,18 @@ class HttpFront:
         if scheme.lower() != b"bearer":
             return None
         return self._desk.user_of(token.strip())
+
+
+def _user_of_certificate(exchange: Exchange) -> User | None:
+    """Whom a verified client certificate names: CN is the user, each O a group.
+
+    Source: CommonNameUserConversion, apiserver/pkg/authentication/request/x509/x509.go."""
+    if exchange.certificate is None:
+        return None
+    words = [pair for part in exchange.certificate["subject"] for pair in part]
+    names = [value for key, value in words if key == "commonName"]
+    groups = [value for key, value in words if key == "organizationName"]
+    return User(names[-1], (*groups, "system:authenticated")) if names else None
 
 
 def _impersonated(exchange: Exchange) -> User | None:

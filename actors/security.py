@@ -2,7 +2,7 @@
 
 A security directory (mode 0700) holds, each with mode 0600:
 
-    ca.crt                         the cluster's certificate authority; its key is thrown away
+    ca.crt, ca.key                 the cluster's certificate authority
     apiserver.crt, apiserver.key   what its servers show, ECDSA P-256
     tokens.csv                     token,user,uid,"group,group": the format of kube-apiserver's
                                    --token-auth-file
@@ -85,6 +85,7 @@ def create_security(
     authority, authority_key = _authority(identity["cluster_id"])
     certificate, key = _server_certificate(hosts, authority, authority_key)
     _write_private(home / "ca.crt", _pem(authority))
+    _write_private(home / "ca.key", _pem_key(authority_key))
     _write_private(home / "apiserver.crt", _pem(certificate) + _pem(authority))
     _write_private(home / "apiserver.key", _pem_key(key))
     _write_private(home / "tokens.csv", _tokens_csv())
@@ -170,13 +171,42 @@ def write_kubeconfig(security: Security, server_url: str, path: str) -> None:
     _write_private(Path(path), yaml.safe_dump(document, sort_keys=False).encode())
 
 
+def client_certificate(
+    security: Security, user: str, groups: Sequence[str] = (), valid_for: timedelta = VALID_FOR
+) -> tuple[bytes, bytes]:
+    """A certificate that stands for a user of the cluster, and its key, in PEM."""
+    home = Path(security.directory)
+    try:
+        authority = x509.load_pem_x509_certificate((home / "ca.crt").read_bytes())
+        signer = serialization.load_pem_private_key((home / "ca.key").read_bytes(), None)
+    except FileNotFoundError as missing:
+        raise SecurityError(f"{missing.filename} is missing") from None
+    assert isinstance(signer, ec.EllipticCurvePrivateKey)
+    key = ec.generate_private_key(ec.SECP256R1())
+    organizations = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, one) for one in groups]
+    name = x509.Name([*organizations, x509.NameAttribute(NameOID.COMMON_NAME, user)])
+    builder = (
+        _certificate(name, authority.subject, key.public_key(), valid_for)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(signs_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
+        )
+    )
+    return _pem(builder.sign(signer, hashes.SHA256())), _pem_key(key)
+
+
 def server_ssl_context(security: Security, alpn: Sequence[str] = ("http/1.1",)) -> ssl.SSLContext:
-    """What our servers speak: TLS 1.2 or later with the cluster's certificate."""
+    """What our servers speak: TLS 1.2 or later with the cluster's certificate. A client may show
+    one of the cluster's; the handshake fails with any other, and with an expired one."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(list(alpn))
     home = Path(security.directory)
     context.load_cert_chain(home / "apiserver.crt", home / "apiserver.key")
+    context.load_verify_locations(home / "ca.crt")
+    context.verify_mode = ssl.CERT_OPTIONAL
     return context
 
 
@@ -226,7 +256,10 @@ def _server_certificate(
 
 
 def _certificate(
-    subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey
+    subject: x509.Name,
+    issuer: x509.Name,
+    public_key: ec.EllipticCurvePublicKey,
+    valid_for: timedelta = VALID_FOR,
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
@@ -236,7 +269,7 @@ def _certificate(
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now + VALID_FROM)
-        .not_valid_after(now + VALID_FOR)
+        .not_valid_after(now + valid_for)
     )
 
 

@@ -36,13 +36,26 @@ Served = Mapping[str, Sequence[str]]
 _UNSERVED_SUBRESOURCES = (
     "attach",
     "ephemeralcontainers",
-    "exec",
     "portforward",
     "proxy",
     "resize",
 )
+REVIEWS = (
+    *(f"authentication.k8s.io/{name}" for name in ("selfsubjectreviews", "tokenreviews")),
+    *(
+        f"authorization.k8s.io/{name}"
+        for name in (
+            "localsubjectaccessreviews",
+            "selfsubjectaccessreviews",
+            "selfsubjectrulesreviews",
+            "subjectaccessreviews",
+        )
+    ),
+)
+"""Resources that are answered and not stored."""
 SPINE: Served = {
     "bindings": (),
+    **dict.fromkeys(REVIEWS, ()),
     **{
         key: tuple(
             sub.name for sub in kind_of(key).subresources if sub.name not in _UNSERVED_SUBRESOURCES

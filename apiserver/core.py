@@ -29,6 +29,7 @@ from apiserver.messages import (
     Effect,
     Event,
     HttpArrived,
+    MessagesArrived,
     OpenStoreWatch,
     StoreEvents,
     StoreReplied,
@@ -44,6 +45,7 @@ from apiserver.metrics import NOTHING_ASKED, Asked, Metrics
 from apiserver.outbox import Outbox
 from apiserver.registry import AnyVerb, FreshAsk, Registry, RevisionAsk, StoreAsk
 from apiserver.routes import verb_of_call, verb_of_http, verb_of_watch
+from apiserver.sessions import OpenedLog, OpenedSession, Sessions
 from apiserver.shards import Sharding
 from apiserver.streams import BOOKMARK_NS, Streams
 from apiserver.untrusted import TOO_DEEP
@@ -87,6 +89,7 @@ class ApiServerCore:
         self._in_flight_max = in_flight_max
         self._outbox = Outbox(sharding.count)
         self._streams = Streams(self._registry, bookmark_ns)
+        self._sessions = Sessions()
         self._feeds = [
             Feed(shards, self._outbox, self._find, self._happened, partial(self._advanced, group))
             for group, shards in enumerate(sharding.groups)
@@ -142,11 +145,9 @@ class ApiServerCore:
         return self._effects(now_ns)
 
     def next_wakeup_ns(self) -> int | None:
-        due = self._timers[0][0] if self._timers else None
-        stream_due = self._streams.next_wakeup_ns()
-        if due is None or stream_due is None:
-            return due if stream_due is None else stream_due
-        return min(due, stream_due)
+        own = self._timers[0][0] if self._timers else None
+        dues = (own, self._streams.next_wakeup_ns(), self._sessions.next_wakeup_ns())
+        return min((due for due in dues if due is not None), default=None)
 
     def _take(self, event: Event, now_ns: int) -> None:
         match event:
@@ -168,6 +169,8 @@ class ApiServerCore:
             case StreamsClosed(streams):
                 for stream in streams:
                     self._close(stream)
+            case MessagesArrived(stream, messages):
+                self._sessions.said(stream, messages)
             case StreamsBusy(streams):
                 self._streams.busy.update(dict.fromkeys(streams))
             case StreamsDrained(streams):
@@ -243,7 +246,7 @@ class ApiServerCore:
             case _:
                 assert_never(ask)
 
-    def _done(self, task: Task, result: Answer | OpenedWatch) -> None:
+    def _done(self, task: Task, result: Answer | OpenedWatch | OpenedSession) -> None:
         del self._tasks[task.id]
         if task.id == _BOOTSTRAP:
             self.ready = True
@@ -254,6 +257,10 @@ class ApiServerCore:
             return
         if isinstance(result, Answer):
             self._answer(task.id, result)
+            return
+        if not isinstance(result, OpenedWatch):
+            self._count(task.id, 200 if isinstance(result, OpenedLog) else 101)
+            self._sessions.open(result, self._registry.now_ns)
             return
         self._count(task.id, 200)
         if not result.over_frames:
@@ -345,6 +352,7 @@ class ApiServerCore:
             task.closed = True
             task.verb.close()
         self._streams.close(stream)
+        self._sessions.close(stream)
 
     # The store
 
@@ -371,6 +379,8 @@ class ApiServerCore:
             self._registry.custom.departed(resource)
         if needs_care(resource, event):
             self._care_in_next_round()
+        if resource == "pods" and len(self._sessions):
+            self._sessions.happened(event)
 
     def _advanced(self, group: int, frontier: int) -> None:
         self._registry.frontiers[group] = frontier
@@ -462,6 +472,7 @@ class ApiServerCore:
         effects.extend(self._opened)
         self._opened = []
         effects.extend(self._streams.effects(now_ns))
+        effects.extend(self._sessions.effects(now_ns))
         return effects
 
     def gauges(self) -> dict[str, float]:
@@ -470,6 +481,7 @@ class ApiServerCore:
         return {
             "requests_in_flight": float(len(self._tasks)),
             "watchers": float(len(self._streams)),
+            "sessions": float(len(self._sessions)),
             "store_calls_in_flight": float(len(self._outbox)),
             "objects": float(sum(len(cache.records) for cache in caches)),
             "pod_specs": float(len(self._registry.pod_specs)),

@@ -20,6 +20,15 @@ class User(NamedTuple):
     uid: str = ""
 
 
+class Upgrade(NamedTuple):
+    """What a request wants its connection to become."""
+
+    protocol: str
+    """The header Upgrade in lower case, as "websocket"."""
+    subprotocols: tuple[str, ...] = ()
+    """Offered, best first."""
+
+
 class HttpRequest(NamedTuple):
     """One request as it came over HTTP, headers already looked up by lower-case name."""
 
@@ -36,6 +45,7 @@ class HttpRequest(NamedTuple):
     """Whom the headers Impersonate-User and Impersonate-Group name."""
     if_none_match: str = ""
     host: str = ""
+    upgrade: Upgrade | None = None
 
 
 class FrameCall(NamedTuple):
@@ -127,6 +137,14 @@ class StreamsClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class MessagesArrived:
+    """Binary messages of one session's client, in order."""
+
+    stream: int
+    messages: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class StreamsBusy:
     """Much is unsent on these streams: go on with an initial state only once they are drained."""
 
@@ -148,6 +166,7 @@ Event = (
     | StoreEvents
     | StoreStreamEnded
     | StreamsClosed
+    | MessagesArrived
     | StreamsBusy
     | StreamsDrained
 )
@@ -191,6 +210,22 @@ class StreamOpened:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionOpened:
+    """An upgrade to a WebSocket was accepted, with this one of the subprotocols."""
+
+    stream: int
+    protocol: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendMessages:
+    """Sessions: send these binary messages. Two parallel sequences."""
+
+    streams: Sequence[int]
+    messages: Sequence[Sequence[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
 class StreamBytes:
     """HTTP watches: append these bytes to the bodies. Two parallel sequences."""
 
@@ -228,6 +263,8 @@ Effect = (
     | OpenStoreWatch
     | Answers
     | StreamOpened
+    | SessionOpened
+    | SendMessages
     | StreamBytes
     | StreamBodies
     | EndStreams

@@ -17,11 +17,12 @@ from apiserver.customs import CustomKinds
 from apiserver.documents import Documents
 from apiserver.expiry import TTL_S, Leases
 from apiserver.identity import Identities
-from apiserver.messages import Answer, User
+from apiserver.messages import Answer, Upgrade, User
 from apiserver.metrics import NOTHING_ASKED
 from apiserver.negotiate import OBJECT, Form
 from apiserver.podspecs import PodSpecs
 from apiserver.services import Addresses
+from apiserver.sessions import OpenedSession
 from apiserver.shards import Sharding
 from apiserver.watch import OpenedWatch
 
@@ -51,7 +52,7 @@ class RevisionAsk(NamedTuple):
 
 Ask = StoreAsk | FreshAsk | RevisionAsk
 Verb = Generator[Ask, Any, Answer]
-AnyVerb = Generator[Ask, Any, Answer | OpenedWatch]
+AnyVerb = Generator[Ask, Any, Answer | OpenedWatch | OpenedSession]
 
 
 class Request:
@@ -68,8 +69,10 @@ class Request:
         "options",
         "over_frames",
         "patch",
+        "query",
         "quiet",
         "subresource",
+        "upgrade",
         "user",
         "user_agent",
         "verb",
@@ -84,6 +87,8 @@ class Request:
         self.name = ""
         self.subresource = ""
         self.options: Mapping[str, str] = {}
+        self.query = ""
+        """The options as they were sent, for those that may come several times."""
         self.content_type = ""
         self.form: Form = OBJECT
         self.patch: Callable[[JsonObject], JsonObject] | None = None
@@ -91,6 +96,7 @@ class Request:
         self.body = b""
         self.user_agent = ""
         self.over_frames = False
+        self.upgrade: Upgrade | None = None
         self.quiet = False
 
 

@@ -33,6 +33,7 @@ from apiserver.verbs.apply import patch_or_apply
 from apiserver.verbs.create import create
 from apiserver.verbs.customscale import get_custom_scale, set_custom_scale
 from apiserver.verbs.delete import delete, delete_collection
+from apiserver.verbs.exec import run_command
 from apiserver.verbs.logs import read_log
 from apiserver.verbs.read import get, list_objects
 from apiserver.verbs.subresources import bind, evict, get_scale, set_scale
@@ -115,7 +116,8 @@ def verb_of_http(registry: Registry, http: HttpRequest) -> AnyVerb | Answer:
     request = Request(http.id, http.impersonate or http.user, verb, kind)
     request.namespace, request.name = target.namespace, target.name
     request.subresource = target.subresource
-    request.options = query
+    request.options, request.query = query, http.query
+    request.upgrade = http.upgrade
     request.content_type = http.content_type
     request.body = http.body
     request.user_agent = http.user_agent
@@ -221,6 +223,7 @@ _OWN: dict[tuple[str, str], dict[str, Start]] = {
     ("namespaces", "finalize"): {"update": update},
     ("pods", "binding"): {"create": bind},
     ("pods", "eviction"): {"create": evict},
+    ("pods", "exec"): {"get": run_command, "create": run_command},
     ("pods", "log"): {"get": read_log},
     ("serviceaccounts", "token"): {"create": request_token},
 }

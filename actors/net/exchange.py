@@ -3,7 +3,8 @@
 A request is handed on when its body is complete; its answer, if it is there at once, leaves in one
 write, without a task, a future or a queue between. Requests on one connection are answered in
 order, one at a time. An answer may instead be a stream, as for a watch: what it is given goes out
-as it comes, and its owner hears when the reader falls behind, catches up or leaves.
+as it comes, and its owner hears when the reader falls behind, catches up or leaves. Or the
+connection leaves HTTP (``switch``), and bytes go both ways as they are.
 
 Bounds: size of head and body, the time that each may take, one pipelined read.
 """
@@ -11,11 +12,12 @@ Bounds: size of head and body, the time that each may take, one pipelined read.
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final, Protocol, cast
+from typing import Any, Final, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+
+from actors.net.https_host import Host
 
 Header = tuple[bytes, bytes]
 
@@ -29,49 +31,6 @@ STREAM_HIGH_BYTES: Final = 1 << 20
 _STATUS_LINES: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 }
-
-
-@dataclass(frozen=True, slots=True)
-class HttpsBounds:
-    """What a client may take from us before its request is complete."""
-
-    head_s: float = 10.0
-    """From the first byte (or from the connection) to the end of the headers."""
-    body_s: float = 60.0
-    """From the end of the headers to the end of the body. Source: --request-timeout of
-    kube-apiserver is 60 s for all of a request."""
-    handshake_s: float = 10.0
-    idle_s: float = 120.0
-    """A connection without a request."""
-    head_bytes_max: int = 64 * 1024
-    body_bytes_max: int = 3 * 1024 * 1024
-    """Source: DefaultMaxRequestBodyBytes, apiserver/pkg/server/config.go."""
-    dropped_bytes_max: int = 32 * 1024 * 1024
-    """A body over ``body_bytes_max`` is read and dropped up to here, so that its sender hears why;
-    beyond it the connection is closed."""
-    connections_max: int = 20_000
-    backlog: int = 2048
-
-
-class Host(Protocol):
-    """The server that a connection belongs to."""
-
-    bounds: HttpsBounds
-    date: bytes
-    """The value of the Date header now."""
-    refused: int
-    requests: int
-    last_chunk: bytes
-    """What some stream was given last, and how that is framed: many get the same."""
-    last_framed: bytes
-    handle: "Callable[[Exchange], None]"
-
-    def time(self) -> float: ...
-    def opened(self, connection: "Connection") -> bool:
-        """Whether there is room for it."""
-        ...
-
-    def closed(self, connection: "Connection") -> None: ...
 
 
 class Exchange:
@@ -125,6 +84,17 @@ class Exchange:
         if chunk and not self.gone:
             self._connection.write(chunk)
 
+    def switch(self, headers: bytes, on_data: Callable[[bytes], None]) -> None:
+        """Leave HTTP with a 101, if the client asked for it: from here on ``write`` sends bytes as
+        they are, and ``on_data`` gets what comes."""
+        if not self.gone:
+            self._connection.switch(self, headers, on_data)
+
+    @property
+    def certificate(self) -> dict[str, Any] | None:
+        """What the client showed and the handshake verified, as ``ssl`` words it."""
+        return self._connection.certificate
+
     def await_room(self, then: Callable[[], None]) -> None:
         """Call back once, in a later turn, when there is room for more."""
         self.on_drained = then
@@ -161,13 +131,16 @@ class Connection(asyncio.Protocol):
         "_host",
         "_listed",
         "_loop",
+        "_on_data",
         "_parser",
         "_reading_head",
         "_rest",
         "_served",
+        "_tail",
         "_target",
         "_transport",
         "_waiting",
+        "certificate",
         "deadline",
         "stopping",
     )
@@ -194,6 +167,11 @@ class Connection(asyncio.Protocol):
         self._full = False
         self._rest = _NOTHING
         """What of a large body is still to be sent."""
+        self._on_data: Callable[[bytes], None] | None = None
+        """Where bytes go once the connection has left HTTP."""
+        self._tail = b""
+        """What came behind a request to leave HTTP."""
+        self.certificate: dict[str, Any] | None = None
         self.stopping = False
         self.deadline = host.time() + host.bounds.head_s
         """When what we are waiting for from the client is overdue."""
@@ -216,11 +194,15 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports have the methods of asyncio.Transport without its name.
         self._transport = cast(asyncio.Transport, transport)
+        self.certificate = transport.get_extra_info("peercert") or None
         if not self._host.opened(self):
             self._host.refused += 1
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
+        if self._on_data is not None:
+            self._on_data(data)
+            return
         if self._dropped:
             return
         if self._reading_head:
@@ -229,18 +211,23 @@ class Connection(asyncio.Protocol):
             self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except HttpParserUpgrade:
-            # No other protocol is spoken here: the request is answered as it is, and is the last.
-            self._dropped = True
-            for exchange in (self._current, *self._waiting):
-                if exchange is not None:
-                    exchange.keep_alive = False
+        except HttpParserUpgrade as upgrade:
+            self._last_of_http(data[upgrade.args[0] :])
             return
         except HttpParserError as error:
             self._refuse(400, b"400 Bad Request: %b" % str(error).encode(errors="replace"))
             return
         if self._reading_head and self._head_bytes > self._host.bounds.head_bytes_max:
             self._refuse(431, HEAD_TOO_LARGE)
+
+    def _last_of_http(self, tail: bytes) -> None:
+        """Nothing is read until the request is answered, or taken up as what it asks for."""
+        self._dropped = True
+        if self._on_data is not None:
+            self._on_data(tail)
+        elif self._transport is not None and not self._transport.is_closing():
+            self._tail = tail
+            self._transport.pause_reading()
 
     def eof_received(self) -> None:
         """The transport closes itself."""
@@ -298,7 +285,8 @@ class Connection(asyncio.Protocol):
         exchange = self._exchange = Exchange(self, self._parser.get_method(), self._target)
         exchange.listed = self._listed
         headers = exchange.headers = dict(self._listed)
-        exchange.keep_alive = self._parser.should_keep_alive()
+        # An answer to a request to leave HTTP that is not 101 is the last.
+        exchange.keep_alive = self._parser.should_keep_alive() and not self._parser.should_upgrade()
         self._body, self._body_bytes = [], 0
         if self._head_bytes > bounds.head_bytes_max and (
             sum(len(name) + len(value) for name, value in self._listed) + len(self._target)
@@ -402,6 +390,20 @@ class Connection(asyncio.Protocol):
         self._send(self._head(exchange, code, headers, tail))
         if self._transport is not None:
             self._transport.set_write_buffer_limits(STREAM_HIGH_BYTES)
+            if self._dropped:
+                self._transport.resume_reading()
+
+    def switch(self, exchange: Exchange, headers: bytes, on_data: Callable[[bytes], None]) -> None:
+        assert exchange is self._current
+        self._chunked = exchange.keep_alive = False
+        self._on_data = on_data
+        self._send(b"HTTP/1.1 101 Switching Protocols\r\n%b\r\n" % headers)
+        tail, self._tail = self._tail, b""
+        if self._transport is not None:
+            self._transport.set_write_buffer_limits(STREAM_HIGH_BYTES)
+            self._transport.resume_reading()
+        if tail:
+            on_data(tail)
 
     def write(self, chunk: bytes) -> None:
         if not self._chunked:

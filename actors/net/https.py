@@ -14,7 +14,8 @@ from email.utils import formatdate
 from typing import Final
 
 from actors.net.errors import NetError, PortInUse
-from actors.net.exchange import Connection, Exchange, HttpsBounds
+from actors.net.exchange import Connection, Exchange
+from actors.net.https_host import HttpsBounds
 
 DATE_PERIOD_S: Final = 1.0
 __all__ = ["HttpsBounds", "HttpsServer", "serve_https"]

@@ -32,7 +32,7 @@ def test_every_file_is_private_and_every_secret_is_new(tmp_path: Path) -> None:
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o700
     names = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert names == [
-        *("apiserver.crt", "apiserver.key", "ca.crt", "cluster.json"),
+        *("apiserver.crt", "apiserver.key", "ca.crt", "ca.key", "cluster.json"),
         *("service-account.key", "tokens.csv"),
     ]
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "a").iterdir()} == {0o600}

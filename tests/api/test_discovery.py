@@ -124,7 +124,8 @@ def test_the_core_group() -> None:
         "kind": "Eviction",
         "verbs": ["create"],
     }
-    assert "pods/exec" not in rows
+    assert rows["pods/exec"]["verbs"] == ["create", "get"]
+    assert "pods/attach" not in rows
     assert "storageVersionHash" not in rows["bindings"]
 
 

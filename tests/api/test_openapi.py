@@ -95,7 +95,7 @@ def test_subresources_tell_the_kind_of_their_body(openapi: OpenApi) -> None:
         "kind": "Eviction",
     }
     assert eviction["post"]["operationId"] == "createCoreV1NamespacedPodEviction"
-    assert "/api/v1/namespaces/{namespace}/pods/{name}/exec" not in paths
+    assert "/api/v1/namespaces/{namespace}/pods/{name}/attach" not in paths
     assert paths["/api/v1/pods"]["get"]["operationId"] == "listCoreV1PodForAllNamespaces"
     assert list(paths["/api/v1/namespaces/{namespace}/bindings"]) == ["post", "parameters"]
 

@@ -24,6 +24,8 @@ from apiserver.messages import (
     HttpArrived,
     HttpRequest,
     OpenStoreWatch,
+    SendMessages,
+    SessionOpened,
     StoreCall,
     StoreEvents,
     StoreReplied,
@@ -32,6 +34,7 @@ from apiserver.messages import (
     StreamBytes,
     StreamOpened,
     StreamsClosed,
+    Upgrade,
     User,
     WatchesArrived,
 )
@@ -84,6 +87,19 @@ class HttpStream:
 
 
 @dataclass
+class Session:
+    """What the client of a command has got so far."""
+
+    protocol: str
+    messages: list[bytes] = field(default_factory=list)
+    ended: str | None = None
+
+    def of(self, channel: int) -> bytes:
+        """Everything of one channel."""
+        return b"".join(one[1:] for one in self.messages if one[0] == channel)
+
+
+@dataclass
 class FrameStream:
     """What a frame watch has got so far."""
 
@@ -110,6 +126,7 @@ class Rig:
         self.answers: dict[int, Answer] = {}
         self.http: dict[int, HttpStream] = {}
         self.frames: dict[int, FrameStream] = {}
+        self.sessions: dict[int, Session] = {}
         self.held: set[int] = set()
         """Shards whose watch frames the test holds back."""
         self.late: dict[int, list[StoreEvents]] = {}
@@ -154,12 +171,18 @@ class Rig:
             case StreamBytes(streams, chunks):
                 for stream, chunk in zip(streams, chunks, strict=True):
                     self.http[stream].data += chunk
+            case SessionOpened(stream, protocol):
+                self.sessions[stream] = Session(protocol)
+            case SendMessages(streams, messages):
+                for stream, batch in zip(streams, messages, strict=True):
+                    self.sessions[stream].messages += batch
             case StreamBodies(streams, bodies):
                 for stream, body in zip(streams, bodies, strict=True):
                     self.frames[stream].bodies.append(body)
             case EndStreams(streams, reasons):
                 for stream, reason in zip(streams, reasons, strict=True):
-                    (self.http.get(stream) or self.frames[stream]).ended = reason
+                    many = (self.http, self.sessions, self.frames)
+                    next(of[stream] for of in many if stream in of).ended = reason
             case _:
                 raise AssertionError(effect)
 
@@ -226,6 +249,7 @@ class Rig:
         content_type: str = "",
         accept: str = "",
         user: User = ADMIN,
+        upgrade: Upgrade | None = None,
     ) -> int:
         """Send an HTTP request; return its id."""
         self._next += 1
@@ -233,7 +257,7 @@ class Rig:
         bare, _, query = path.partition("?")
         request = HttpRequest(
             self._next, user, method, bare, query, raw, content_type, accept, "golden/1.0"
-        )
+        )._replace(upgrade=upgrade)
         self.step([HttpArrived([request])])
         return request.id
 

@@ -127,18 +127,3 @@ def test_reviews_answer_from_the_same_table(rig: Rig) -> None:
     _, mine = rig.call("POST", rules, {"spec": {"namespace": "x"}})
     every = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
     assert mine["status"]["resourceRules"][0] == every
-
-
-def test_logs_of_hollow_containers_are_empty_and_errors_are_told(rig: Rig) -> None:
-    pods = "/api/v1/namespaces/x/pods"
-    two = [{"name": "a", "image": "i"}, {"name": "b", "image": "i"}]
-    rig.call("POST", pods, {**POD, "spec": {"containers": two, "nodeName": "n"}})
-    rig.call("POST", pods, {**POD, "metadata": {"name": "q"}})
-    assert rig.ask("GET", f"{pods}/p/log?container=a") == (
-        *(200, b"", 0, "text/plain; charset=utf-8", ()),
-    )
-    assert b"choose one of: [a b]" in rig.ask("GET", f"{pods}/p/log").body
-    assert rig.call("GET", f"{pods}/p/log?container=z")[0] == 400
-    assert b"does not have a host assigned" in rig.ask("GET", f"{pods}/q/log").body
-    assert rig.call("GET", f"{pods}/none/log")[0] == 404
-    assert rig.call("POST", f"{pods}/p/exec?command=ls")[0] == 501

@@ -1,0 +1,57 @@
+"""kr8s, unmodified."""
+
+import pytest
+
+from tests.clients.programs import Cluster
+
+kr8s = pytest.importorskip("kr8s", reason="run `make venv`")
+
+pytestmark = pytest.mark.filterwarnings("ignore:Kubernetes version .* is not supported")
+"""It knows versions up to 1.35."""
+
+
+@pytest.fixture
+def api(cluster: Cluster) -> object:
+    return kr8s.api(kubeconfig=str(cluster.kubeconfig))
+
+
+def test_get_create_patch_scale_watch_exec_and_wait(api: object, namespace: str) -> None:
+    """51"""
+    from kr8s.objects import ConfigMap, Deployment, Pod
+
+    labels = {"app": "web"}
+    spec = {"containers": [{"name": "c", "image": "busybox"}]}
+    place = {"namespace": namespace}
+    Deployment(
+        {
+            "metadata": {"name": "d", **place},
+            "spec": {
+                "replicas": 1,
+                "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}, "spec": spec},
+            },
+        },
+        api=api,
+    ).create()
+    deployment = Deployment.get("d", namespace=namespace, api=api)
+    deployment.wait("condition=Available", timeout=20)
+    deployment.scale(3)
+    assert deployment.replicas == 3
+    deployment.patch({"metadata": {"labels": {"a": "b"}}})
+    assert deployment.labels["a"] == "b"
+    pod = Pod({"metadata": {"name": "lone", **place}, "spec": spec}, api=api)
+    pod.create()
+    pod.wait("condition=Ready", timeout=20)
+    done = pod.exec(["echo", "hi"])
+    assert (done.stdout, done.returncode) == (b"hi\n", 0)
+    assert any("no process runs" in line for line in pod.logs())
+    settings = ConfigMap({"metadata": {"name": "s", **place}, "data": {"a": "b"}}, api=api)
+    settings.create()
+    for kind, event in api.watch("configmaps", namespace=namespace):  # type: ignore[attr-defined]
+        if event.name == "s":
+            assert kind == "ADDED"
+            break
+    names = [one.name for one in api.get("pods", "lone", namespace=namespace)]  # type: ignore[attr-defined]
+    assert names == ["lone"]
+    pod.delete()
+    pod.wait("delete", timeout=20)

@@ -1,0 +1,156 @@
+"""Rollouts, deletions, drains and waits by an unmodified kubectl. Numbers: acceptance checks."""
+
+import json
+
+import pytest
+
+from tests.clients.conftest import Text
+from tests.clients.manifests import BUDGET, DEPLOYMENT, POD, SETTINGS
+from tests.clients.programs import Client
+
+pytestmark = pytest.mark.kubectl
+ROLLED_OUT = ("rollout", "status", "deployment/web", "--timeout=30s")
+
+
+def test_rollout_restart_history_undo_pause_and_set_image(here: Client, said: Text) -> None:
+    """21, 22"""
+    here("create", "-f", "-", stdin=DEPLOYMENT)
+    here(*ROLLED_OUT)
+    here("set", "image", "deployment/web", "web=nginx:2")
+    here(*ROLLED_OUT)
+    image = "jsonpath={.spec.template.spec.containers[0].image}"
+    assert said("get", "deployment", "web", "-o", image) == "nginx:2"
+    assert [
+        line.split()[0] for line in said("rollout", "history", "deployment/web").split("\n")[1:4]
+    ] == [*("REVISION", "1", "2")]
+    here("rollout", "undo", "deployment/web")
+    here(*ROLLED_OUT)
+    assert said("get", "deployment", "web", "-o", image) == "nginx:1"
+    here("rollout", "pause", "deployment/web")
+    refused = here("rollout", "restart", "deployment/web", check=False)
+    assert "can't restart paused deployment" in refused.stderr
+    here("rollout", "resume", "deployment/web")
+    here("rollout", "restart", "deployment/web")
+    here(*ROLLED_OUT)
+    annotations = "jsonpath={.spec.template.metadata.annotations}"
+    assert "kubectl.kubernetes.io/restartedAt" in said(
+        "get", "deployment", "web", "-o", annotations
+    )
+
+
+def test_delete_waits_for_a_graceful_pod_or_does_not(here: Client, said: Text) -> None:
+    """27, 28"""
+    here("create", "-f", "-", stdin=POD)
+    here("wait", "pod/lone", "--for=condition=Ready", "--timeout=20s")
+    assert said("delete", "pod", "lone", "--wait", "--timeout=20s").startswith('pod "lone" deleted')
+    assert "NotFound" in here("get", "pod", "lone", check=False).stderr
+    here("create", "-f", "-", stdin=POD)
+    forced = here("delete", "pod", "lone", "--force")
+    assert "Immediate deletion does not wait" in forced.stderr
+    assert "NotFound" in here("get", "pod", "lone", check=False).stderr
+
+
+@pytest.mark.parametrize("how", ["background", "foreground", "orphan"])
+def test_delete_with_dependents(here: Client, said: Text, how: str) -> None:
+    """29"""
+    here("create", "-f", "-", stdin=DEPLOYMENT)
+    here(*ROLLED_OUT)
+    here("delete", "deployment", "web", f"--cascade={how}", "--timeout=30s")
+    assert "NotFound" in here("get", "deployment", "web", check=False).stderr
+    if how == "orphan":
+        left = json.loads(said("get", "replicasets", "-o", "json"))["items"]
+        assert len(left) == 1 and "ownerReferences" not in left[0]["metadata"]
+        assert len(said("get", "pods", "-o", "name").split()) == 2
+    else:
+        here("wait", "replicasets,pods", "--all", "--for=delete", "--timeout=30s")
+        assert said("get", "replicasets,pods", "-o", "name") == ""
+
+
+def test_delete_of_a_namespace_empties_it(kubectl: Client) -> None:
+    """30"""
+    kubectl("create", "namespace", "doomed")
+    kubectl("wait", "--for=create", "serviceaccount/default", "-n", "doomed", "--timeout=20s")
+    kubectl("create", "-n", "doomed", "-f", "-", stdin=DEPLOYMENT + "---" + SETTINGS)
+    kubectl("delete", "namespace", "doomed", "--timeout=30s")
+    assert "NotFound" in kubectl("get", "namespace", "doomed", check=False).stderr
+    gone = kubectl("get", "pods,configmaps,deployments", "-n", "doomed", "-o", "name")
+    assert gone.stdout == ""
+
+
+def test_a_finalizer_holds_a_deletion(here: Client, said: Text) -> None:
+    """31"""
+    held = SETTINGS.replace("{name: settings}", "{name: settings, finalizers: [test.io/hold]}")
+    here("create", "-f", "-", stdin=held)
+    refused = here("delete", "configmap", "settings", "--timeout=1s", check=False)
+    assert "timed out waiting for the condition" in refused.stderr
+    assert said("get", "configmap", "settings", "-o", "jsonpath={.metadata.deletionTimestamp}")
+    here("patch", "configmap", "settings", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+    here("wait", "configmap/settings", "--for=delete", "--timeout=10s")
+
+
+SEEN = {
+    "observedGeneration": 1,
+    "disruptionsAllowed": 0,
+    "currentHealthy": 1,
+    "desiredHealthy": 1,
+    "expectedPods": 1,
+}
+
+
+def pinned(node: str, name: str) -> str:
+    """A pod on one node whether or not new pods may go there."""
+    app = POD.replace("name: lone, labels: {app: lone}", f"name: {name}, labels: {{app: web}}")
+    return app.replace("spec:\n", f"spec:\n  nodeName: {node}\n")
+
+
+def test_drain_waits_for_a_budget_and_then_goes_on(
+    kubectl: Client, here: Client, said: Text, namespace: str
+) -> None:
+    """32"""
+    node = kubectl("get", "nodes", "-o", "jsonpath={.items[1].metadata.name}").stdout
+    here("create", "-f", "-", stdin=f"{pinned(node, 'kept')}---{BUDGET}")
+    # The word of the disruption controller.
+    seen = ("patch", "poddisruptionbudget", "all", "--subresource=status", "--type=merge", "-p")
+    here(*seen, json.dumps({"status": SEEN}))
+    here("wait", "pod/kept", "--for=condition=Ready", "--timeout=20s")
+    drain = ("drain", node, "--force", "--pod-selector=app=web", "--timeout=2s")
+    try:
+        refused = kubectl(*drain, check=False)
+        assert refused.returncode == 1
+        told = refused.stdout + refused.stderr
+        assert "Cannot evict pod as it would violate the pod's disruption budget" in told
+        assert said("get", "pod", "kept", "-o", "name") == "pod/kept\n"
+        here("delete", "poddisruptionbudget", "all")
+        done = kubectl(*drain[:-1], "--timeout=30s")
+        assert f"node/{node} drained" in done.stdout
+        assert "NotFound" in here("get", "pod", "kept", check=False).stderr
+    finally:
+        kubectl("uncordon", node)
+
+
+def test_drain_without_evictions(kubectl: Client, here: Client) -> None:
+    """33"""
+    node = kubectl("get", "nodes", "-o", "jsonpath={.items[2].metadata.name}").stdout
+    here("create", "-f", "-", stdin=f"{pinned(node, 'gone')}---{BUDGET}")
+    here("wait", "pod/gone", "--for=condition=Ready", "--timeout=20s")
+    try:
+        selector = "--pod-selector=app=web"
+        done = kubectl("drain", node, "--force", "--disable-eviction", selector, "--timeout=30s")
+        assert f"node/{node} drained" in done.stdout
+        assert "NotFound" in here("get", "pod", "gone", check=False).stderr
+    finally:
+        kubectl("uncordon", node)
+
+
+def test_wait_for_each_thing(here: Client) -> None:
+    """43"""
+    never = here("wait", "pod/lone", "--for=create", "--timeout=1s", check=False)
+    assert "timed out" in never.stderr
+    here("create", "-f", "-", stdin=POD)
+    for what in ("create", "condition=Ready", "jsonpath={.status.phase}=Running"):
+        met = here("wait", "pod/lone", f"--for={what}", "--timeout=20s")
+        assert met.stdout == "pod/lone condition met\n"
+    late = here("wait", "pod/lone", "--for=condition=Unheard", "--timeout=1s", check=False)
+    assert late.returncode == 1
+    here("delete", "pod", "lone", "--wait=false")
+    here("wait", "pod/lone", "--for=delete", "--timeout=20s")

@@ -1,0 +1,59 @@
+"""lightkube, unmodified."""
+
+import pytest
+
+from tests.clients.programs import Cluster
+
+lightkube = pytest.importorskip("lightkube", reason="run `make venv`")
+
+
+@pytest.fixture(scope="module")
+def api(cluster: Cluster) -> object:
+    return lightkube.Client(
+        config=lightkube.KubeConfig.from_file(str(cluster.kubeconfig)), field_manager="lightkube"
+    )
+
+
+def test_pages_apply_replace_scale_wait_log_and_a_generic_resource(
+    api: object, namespace: str
+) -> None:
+    """52"""
+    from lightkube.generic_resource import create_namespaced_resource
+    from lightkube.models.meta_v1 import ObjectMeta
+    from lightkube.resources.apps_v1 import Deployment
+    from lightkube.resources.core_v1 import ConfigMap, Pod
+
+    client: lightkube.Client = api  # type: ignore[assignment]
+    for number in range(5):
+        made = ConfigMap(metadata=ObjectMeta(name=f"c{number}", namespace=namespace), data={})
+        client.create(made)
+    names = [one.metadata.name for one in client.list(ConfigMap, namespace=namespace, chunk_size=2)]
+    assert {f"c{number}" for number in range(5)} <= set(names)
+    own = ConfigMap(
+        apiVersion="v1",
+        kind="ConfigMap",
+        metadata=ObjectMeta(name="own", namespace=namespace),
+        data={"k": "v"},
+    )
+    assert client.apply(own, force=True).data == {"k": "v"}
+    own = client.get(ConfigMap, "own", namespace=namespace)
+    own.data["k"] = "w"
+    assert client.replace(own).data == {"k": "w"}
+    labels = {"app": "web"}
+    template = {
+        "metadata": {"labels": labels},
+        "spec": {"containers": [{"name": "c", "image": "i"}]},
+    }
+    spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
+    meta = {"name": "d", "namespace": namespace}
+    client.create(Deployment.from_dict({"metadata": meta, "spec": spec}))
+    client.wait(Deployment, "d", for_conditions=["Available"], namespace=namespace)
+    scale = Deployment.Scale.from_dict({"metadata": meta, "spec": {"replicas": 2}})
+    client.replace(scale, "d")
+    assert client.get(Deployment.Scale, "d", namespace=namespace).spec.replicas == 2
+    pod = next(iter(client.list(Pod, namespace=namespace, labels=labels)))
+    lines = list(client.log(pod.metadata.name, namespace=namespace))
+    assert "no process runs" in lines[-1]
+    Generic = create_namespaced_resource("apps", "v1", "ReplicaSet", "replicasets")
+    [owned] = client.list(Generic, namespace=namespace)
+    assert owned.metadata.ownerReferences[0].name == "d"
