@@ -21,6 +21,8 @@ from apiserver.messages import (
     FrameCall,
     FrameWatch,
     OpenStoreWatch,
+    SendMessages,
+    SessionOpened,
     StoreCall,
     StoreEvents,
     StoreReplied,
@@ -233,7 +235,7 @@ class ApiServerProgram:
                 raise Violation("watches", f"{self.name} ended watches: {', '.join(reasons)}")
             case Crashed(trace=trace):
                 raise Violation("crash", f"a request crashed {self.name}: {trace}")
-            case StreamOpened() | StreamBytes():
+            case StreamOpened() | StreamBytes() | SessionOpened() | SendMessages():
                 raise AssertionError("nobody speaks HTTP here")
             case _:
                 assert_never(effect)
