@@ -127,6 +127,14 @@ def offset_of(value: bytes) -> int:
     return value.index(_MARK) + len(_MARK)
 
 
+def header_of(record: Record) -> bytes:
+    """The header from which a record was made."""
+    labels = None if record.labels is None else dict(record.labels)
+    content = (record.offset, record.namespace, record.name, record.uid, labels)
+    header: bytes = msgpack.packb((*content, record.fields, record.flags))
+    return header
+
+
 def encode(kind: Kind, obj: JsonObject) -> tuple[bytes, bytes, int]:
     """``obj`` as (header, value, offset of the resourceVersion's digits). Its metadata is put in
     order and its resourceVersion emptied in place."""

@@ -4,6 +4,7 @@ The files are those of a real run. Every time in them is virtual, and the "CPU s
 processes.csv.gz are service times by the cost profile of the simulation (sim/cost.py).
 """
 
+import gc
 import gzip
 import json
 import time
@@ -43,6 +44,8 @@ from sim.topics import Violation
 SAMPLES = 500
 """Rows of the series of a long campaign; a short one has one a second."""
 MS_NS = 1_000_000
+GC_THRESHOLDS = (200_000, 50, 100)
+"""One process holds the caches of all programs, and cores leave no cycles behind."""
 
 
 def check_virtual_time(campaign: Campaign, source: str) -> None:
@@ -223,6 +226,7 @@ class VirtualCampaign:
         names = [namespace_of(index, count) for index in range(count)]
         run.boot([namespace_body(name).encode() for name in names])
         settle_gc()
+        gc.set_threshold(*GC_THRESHOLDS)
         state.boot_s = round((run.now_ns - began_ns) / SECOND_NS, 3)
         self._display.message(
             f"{witness.nodes_ready} nodes Ready after {state.boot_s:.1f} virtual seconds"
