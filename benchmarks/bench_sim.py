@@ -121,7 +121,7 @@ def kernel_alone(in_flight: int, virtual_s: float) -> None:
         for _ in range(in_flight):
             asker.turns.take(b"x" * 300, 1)
     cpu = time.process_time()
-    kernel.agenda.run(int(virtual_s * SECOND), lambda: False)
+    kernel.agenda.run(int(virtual_s * SECOND))
     name = f"kernel alone, {in_flight} calls in flight"
     row(name, time.process_time() - cpu, (kernel.steps, kernel.messages))
 

@@ -26,15 +26,13 @@ class Agenda:
         when = time_ns if time_ns > self.now_ns else self.now_ns
         heapq.heappush(self._heap, (when, priority, self._sequence, action, args))
 
-    def run(self, until_ns: int, stop: Callable[[], bool]) -> None:
-        """Let everything up to ``until_ns`` happen, or until ``stop`` says so."""
-        heap = self._heap
-        while heap and heap[0][0] <= until_ns and not stop():
-            entry = heapq.heappop(heap)
-            self.now_ns = entry[0]
-            entry[3](*entry[4])
-        if not stop():
-            self.now_ns = max(self.now_ns, until_ns)
+    def run(self, until_ns: int) -> None:
+        """Let everything up to ``until_ns`` happen."""
+        heap, pop = self._heap, heapq.heappop
+        while heap and heap[0][0] <= until_ns:
+            self.now_ns, _, _, action, args = pop(heap)
+            action(*args)
+        self.now_ns = max(self.now_ns, until_ns)
 
     @property
     def entries(self) -> int:

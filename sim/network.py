@@ -31,6 +31,8 @@ from sim.kernel import Kernel
 DOUBLED, LATE = "doubled", "late"
 """What is wrong with calls: some arrive a second time, or some are overtaken by later ones."""
 LATE_MS_MAX = 300
+DIE = (1 << 20) - 1
+"""Greatest number that jitter is made of: far above any jitter in microseconds."""
 
 
 class Network:
@@ -43,6 +45,7 @@ class Network:
         self._agenda = kernel.agenda
         self._delay_us = delay_us
         self._chance: Stream = kernel.stream("network")
+        self._dice: list[int] = []
         self._handlers: dict[str, Handler] = {}
         self._links: dict[int, Link] = {}
         self._next_link = 0
@@ -97,7 +100,11 @@ class Network:
 
     def _delay(self, link: Link, direction: Direction) -> int:
         least, jitter = self._delay_us
-        delay_ns = (least + self._chance.below(jitter)) * US
+        if not self._dice:
+            # One number of the stream is enough for three.
+            drawn = self._chance.next_u64()
+            self._dice += [drawn & DIE, drawn >> 20 & DIE, drawn >> 40 & DIE]
+        delay_ns = (least + self._dice.pop() % jitter) * US
         if self._blocked or self._slow:
             pair = (link.client.owner, link.server)
             blocked_ns = self._blocked.get(pair, 0)

@@ -80,7 +80,7 @@ class Run:
     def go(self) -> None:
         """Raises Violation, or an error of a core."""
         agenda, options = self.kernel.agenda, self.options
-        agenda.run(START_NS + options.fault_seconds * SECOND, _never)
+        agenda.run(START_NS + options.fault_seconds * SECOND)
         self._calm()
         for log in (self.world.store_log, self.world.api_log):
             for key, operations in log.operations().items():
@@ -98,7 +98,7 @@ class Run:
         deadline_ns = agenda.now_ns + CALM_S_MAX * SECOND
         missing = [""]
         while missing and agenda.now_ns < deadline_ns:
-            agenda.run(agenda.now_ns + SECOND, _never)
+            agenda.run(agenda.now_ns + SECOND)
             missing = self._missing()
         if missing:
             raise Violation("convergence", "; ".join(missing[:10]))
@@ -106,7 +106,7 @@ class Run:
         for name, watches in (("api", self.api_watches), ("store", self.store_watches)):
             owed = watches.owed(settled_ns)
             while owed and agenda.now_ns < settled_ns + QUIET_NS:
-                agenda.run(agenda.now_ns + SECOND, _never)
+                agenda.run(agenda.now_ns + SECOND)
                 owed = watches.owed(settled_ns)
             if owed:
                 raise Violation(f"{name} watches", "; ".join(owed[:10]))
@@ -123,10 +123,6 @@ class Run:
             return down
         options = self.options
         return list(self.convergence.missing(users.deployments, users.pods, options.nodes))
-
-
-def _never() -> bool:
-    return False
 
 
 def run_seed(seed: int, trace: str = "", makers: Makers | None = None) -> Outcome:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from api.calls import ApiReply, ApiRequest, WatchSpec
+from api.calls import WatchSpec
 from api.core import JsonObject
 from api.storage import StoreReply, StoreRequest
 from store.messages import LogRecord
@@ -52,8 +52,6 @@ class Topics:
     """(component, spec, types, revisions, objects)."""
     synced: list[Callable[[str, WatchSpec, int], None]] = field(default_factory=list)
     """(component, spec, revision)."""
-    answered: list[Callable[[str, ApiRequest, ApiReply], None]] = field(default_factory=list)
-    """(component, request, reply)."""
     restarted: list[Callable[[str], None]] = field(default_factory=list)
     """(program): it lost all it knew."""
 

@@ -38,6 +38,8 @@ from store.recovery import Recovered, recovered_core
 
 IN_FLIGHT_MAX: Final = 4096
 LEASE_PERIOD_NS: Final = 10 * SECOND
+CALM_PROBES_NS: Final = 20 * SECOND
+"""How long the shards are probed in the liveness phase; most runs have ended by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +97,10 @@ class World:
         """Who asks shards and API servers and is no program: it neither crashes nor has a core."""
         kernel, network, options = self.kernel, self.network, self.options
         until_ns = kernel.agenda.now_ns + options.fault_seconds * SECOND
-        # These go on through the liveness phase.
-        for_ever_ns = until_ns + 1000 * SECOND
         for number in range(options.probes):
             name = f"probe-{number}"
             keys = StoreKeys(network, f"{name}-store", self._stores)
-            Probe(kernel, f"{name}-store", keys, self.store_log, for_ever_ns)
+            Probe(kernel, f"{name}-store", keys, self.store_log, until_ns + CALM_PROBES_NS)
             maps = ApiKeys(network, f"{name}-api", self._servers)
             Probe(kernel, f"{name}-api", maps, self.api_log, until_ns)
         for number in range(options.keepers):

@@ -9,7 +9,10 @@ import click
 from actors.clock import settle_gc
 from loadtest.cli.simulate import simulate
 from loadtest.cli.verdict import ERROR
-from sim.run import Outcome, run_seed
+from sim.options import options_of
+from sim.overrides import OptionError, changed
+from sim.run import Outcome, run_options
+from sim.world import Makers
 
 SEED_MAX = (1 << 64) - 1
 
@@ -44,7 +47,8 @@ def _range(context: click.Context, parameter: click.Parameter, text: str | None)
     "overrides",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Change a value of CAMPAIGN, as in `hollowfleet run`. May be repeated.",
+    help="Change a value of CAMPAIGN, as in `hollowfleet run`; without one an option of the seed's "
+    "run: nodes=12, store_shards=4, faults=reset,partition and so on. May be repeated.",
 )
 @click.option(
     "--out",
@@ -74,21 +78,25 @@ def sim(
         if seeds is not None or trace:
             raise click.UsageError("a campaign takes --seed, --set and --out only")
         simulate(campaign, overrides, seed, out)
-    if overrides:
-        raise click.UsageError("--set changes a campaign: name its file")
-    _run_seeds(seed, seeds, trace)
+    _run_seeds(seed, seeds, trace, overrides)
 
 
-def _run_seeds(seed: int | None, seeds: range | None, trace: str) -> None:
+def _run_seeds(
+    seed: int | None, seeds: range | None, trace: str, overrides: tuple[str, ...]
+) -> None:
     if (seed is None) == (seeds is None):
         raise click.UsageError("give either --seed N or --seeds N..M")
     if trace and seeds is not None:
         raise click.UsageError("--trace goes with --seed: a story is one of one run")
+    numbers = seeds if seeds is not None else (seed or 0,)
+    try:
+        runs = [changed(options_of(number), overrides) for number in numbers]
+    except OptionError as error:
+        raise click.BadParameter(str(error), param_hint="--set") from None
     settle_gc()
     failed = 0
-    for number in seeds if seeds is not None else (seed,):
-        assert number is not None
-        outcome = run_seed(number, trace)
+    for options in runs:
+        outcome = run_options(options, trace, Makers())
         failed += bool(outcome.failure)
         if seeds is None:
             _print_whole(outcome)

@@ -138,7 +138,7 @@ class VirtualRun:
         self.kernel.agenda.at(self.now_ns + tick_ns, ARRIVAL, self._tick, tick_ns)
 
     def _run(self, until_ns: int) -> None:
-        self.kernel.agenda.run(until_ns, _never)
+        self.kernel.agenda.run(until_ns)
 
     def _until(self, happened: Callable[[], bool]) -> None:
         """Whatever is waited for here comes within seconds, or there is a bug."""
@@ -147,7 +147,3 @@ class VirtualRun:
                 return
             self._run(self.now_ns + SECOND // 100)
         raise VirtualError("the virtual cluster does not answer")
-
-
-def _never() -> bool:
-    return False

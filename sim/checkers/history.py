@@ -6,6 +6,7 @@ no shard ever logs a change at or below a watermark that it has told.
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import orjson
@@ -48,6 +49,7 @@ class Change(NamedTuple):
     """Virtual time at which it was known to be on disk."""
 
 
+@lru_cache(maxsize=4096)
 def resource_of(key: bytes) -> str:
     """``/registry/apps/deployments/default/web`` is of ``apps/deployments``."""
     parts = key.decode().split("/")
@@ -80,6 +82,8 @@ class History:
     def after(self, resource: str, revision: int) -> int:
         """Position in ``by_resource`` of the first change after ``revision``."""
         changes = self.by_resource.get(resource, ())
+        if changes and changes[-1].revision <= revision:
+            return len(changes)
         return bisect_right(changes, revision, key=_revision)
 
     def live(self, resource: str) -> list[JsonObject]:
@@ -127,7 +131,7 @@ class History:
         self.logs[shard].append(_word(record))
         revision, ops = record
         for op in ops:
-            if op[0] in (OP_PUT, OP_DELETE):
+            if op[0] == OP_PUT or op[0] == OP_DELETE:
                 if revision <= self.told[shard]:
                     message = f"shard {shard} logs {op[1]!r} at {revision}, below what it has told"
                     raise Violation("watermarks", message)

@@ -129,12 +129,15 @@ class ApiServerShell:
                     requests, partial(self._store_replied, shard, ids, requests)
                 )
             case Answers(ids, answers):
+                said = [(answer.code, answer.revision, answer.body) for answer in answers]
+                digest.add(now_ns, self._name, "answers", (ids, said))
                 for request_id, answer in zip(ids, answers, strict=True):
-                    digest.add(now_ns, self._name, "answer", (request_id, answer.code, answer.body))
                     self._answer(request_id, answer)
             case StreamBodies(streams, bodies):
+                # Of items their types and revisions.
+                heads = [body[:3] for body in bodies]
+                digest.add(now_ns, self._name, "bodies", (streams, heads))
                 for stream, body in zip(streams, bodies, strict=True):
-                    digest.add(now_ns, self._name, "body", (stream, body[0], body[1]))
                     self._send_body(stream, body)
             case EndStreams(streams, reasons):
                 digest.add(now_ns, self._name, "end", (streams, reasons))

@@ -93,9 +93,9 @@ class ComponentShell:
                 batch.append(request)
             self._in_flight += len(batch)
             now_ns, digest = self.kernel.agenda.now_ns, self.kernel.digest
-            for request in batch:
-                digest.add(now_ns, self.name, "call", request)
-                if self.kernel.story is not None:
+            digest.add(now_ns, self.name, "calls", batch)
+            if self.kernel.story is not None:
+                for request in batch:
                     self.kernel.tell(self.name, request.verb, path_of_request(request))
             words = [request[1:] for request in batch]
             self.api.send(words, partial(self._done, batch), CALL_TIMEOUT_NS)
@@ -113,9 +113,6 @@ class ComponentShell:
             for request, reply in zip(batch, replies, strict=True):
                 note = f"{reply.code} to {request.verb}"
                 self.kernel.tell(self.name, "is told", path_of_request(request), note)
-        for answered in self.kernel.topics.answered:
-            for request, reply in zip(batch, replies, strict=True):
-                answered(self.name, request, reply)
         self._replies += replies
         self.turns.items += len(replies)
         self.turns.wake()

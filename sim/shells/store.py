@@ -10,7 +10,6 @@ from sim.kernel import Kernel
 from sim.story import path_of_key
 from sim.turns import Turns
 from store.core import StoreCore
-from store.journal import encoded_log
 from store.messages import (
     OP_DELETE,
     OP_PUT,
@@ -90,7 +89,7 @@ class StoreShell:
                 for call, answers in zip(calls, replies, strict=True):
                     self._reply_to.pop(call)(answers)
             case Append(first_index=first_index, records=records):
-                digest.add(now_ns, self._name, "append", (encoded_log(first_index, records),))
+                digest.add(now_ns, self._name, "append", (first_index, records))
                 self._tell_records(effect)
                 self._disk.append(effect)
             case SendWatchFrames(watchers=watchers, events=events, watermark=watermark):

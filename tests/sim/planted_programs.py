@@ -11,6 +11,7 @@ from apiserver.core import ApiServerCore
 from apiserver.messages import Effect, Event, StoreCall, StreamBodies
 from controllers.core import ControllersCore
 from controllers.expectations import Expectations
+from controllers.limits import ControllerLimits
 from hollow_node.core import HollowNodes
 from scheduler.leader import SchedulerCore
 from scheduler.pod_book import PodRecord
@@ -118,9 +119,11 @@ class RunsAway(SchedulerCore):
 class NeverCollects(ControllersCore):
     """The garbage collector's keys are dropped, so what has lost its owner stays."""
 
-    def __init__(self, *words: Any) -> None:
-        names = [lane.controller.name for lane in ControllersCore(*words)._lanes]
-        super().__init__(*words[:3], [name for name in names if "garbage" not in name])
+    def __init__(self, holder: str, shards: int, limits: ControllerLimits) -> None:
+        lanes = ControllersCore(holder, shards, limits)._lanes
+        names = [lane.controller.name for lane in lanes]
+        only = [name for name in names if "garbage" not in name]
+        super().__init__(holder, shards, limits, only)
 
 
 class ReadsClock(SchedulerCore):

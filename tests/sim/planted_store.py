@@ -19,7 +19,7 @@ from store.messages import (
     StoreEvent,
     WriteSnapshot,
 )
-from store.pending import Answers, Call
+from store.pending import Answers
 from store.recovery import Recovered, recovered_core
 
 Put = Callable[[Any], Any]
@@ -161,7 +161,7 @@ class CutsLists(Answers):
 
     __slots__ = ()
 
-    def give(self, call: Call, place: int, reply: StoreReply) -> None:
+    def give(self, call: int, place: int, reply: StoreReply) -> None:
         if len(reply) == 4 and type(reply[3]) is list and len(reply[3]) > 20:
             reply = (*reply[:3], reply[3][:-1])
         super().give(call, place, reply)

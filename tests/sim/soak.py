@@ -8,47 +8,49 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from functools import partial
 from itertools import islice
 from multiprocessing import get_context
+from typing import TypeVar
 
 from actors.clock import settle_gc
 from sim.run import Outcome, run_seed
-from tests.sim.planted import BUGS, first_find
+from tests.sim.planted import BUGS, search
 
 PLANTED_SEEDS_MAX = 200
 """A planted bug that so many seeds do not find is a hole in the checkers."""
+T = TypeVar("T")
 
 
-def outcomes_of(seeds: Sequence[int]) -> Iterator[Outcome]:
-    """In order of completion, on every core. Closing the iterator drops what has not begun."""
+def side_by_side(tasks: Iterable[Callable[[], T]]) -> Iterator[T]:
+    """Results in order of completion, on every core. Closing the iterator drops the rest."""
     workers = os.cpu_count() or 1
-    waiting = iter(seeds)
+    waiting = iter(tasks)
     with ProcessPoolExecutor(workers, get_context("forkserver"), settle_gc) as pool:
 
-        def submitted(count: int) -> list[Future[Outcome]]:
-            return [pool.submit(run_seed, seed) for seed in islice(waiting, count)]
+        def submitted(count: int) -> list[Future[T]]:
+            return [pool.submit(task) for task in islice(waiting, count)]
 
-        open_runs = submitted(4 * workers)
+        under_way = submitted(2 * workers)
         try:
-            while open_runs:
-                done, _ = wait(open_runs, return_when=FIRST_COMPLETED)
-                finished = [run for run in open_runs if run in done]
-                open_runs = [run for run in open_runs if run not in done]
-                open_runs += submitted(len(finished))
-                yield from (run.result() for run in finished)
+            while under_way:
+                done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+                finished = [one for one in under_way if one in done]
+                under_way = [one for one in under_way if one not in done]
+                under_way += submitted(len(finished))
+                yield from (one.result() for one in finished)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def search(seeds: Sequence[int]) -> int:
+def run_all(seeds: Sequence[int]) -> int:
     """Exit code: 1 when a seed failed."""
     begin = time.perf_counter()
-    done = 0
-    steps = messages = 0
+    done = steps = messages = 0
     struck: Counter[str] = Counter()
-    for outcome in outcomes_of(seeds):
+    for outcome in side_by_side(partial(run_seed, seed) for seed in seeds):
         done += 1
         steps, messages = steps + outcome.steps, messages + outcome.messages
         struck.update(dict.fromkeys(outcome.faults, 1))
@@ -77,12 +79,11 @@ def told(outcome: Outcome) -> str:
     )
 
 
-def planted(names: Iterable[str]) -> int:
+def find_all() -> int:
     """The table of planted bugs, each found anew. Exit code: 1 when one is not found."""
     holes = 0
     print("| planted bug | found by seed | checker |\n|---|---|---|")
-    for name in names:
-        outcome = first_find(BUGS[name], range(1, PLANTED_SEEDS_MAX + 1))
+    for name, outcome in side_by_side(partial(named_search, name) for name in BUGS):
         if outcome is None or outcome.checker not in BUGS[name].checkers:
             holes += 1
             said = "nobody" if outcome is None else f"{outcome.checker}: {outcome.failure[:200]}"
@@ -92,14 +93,18 @@ def planted(names: Iterable[str]) -> int:
     return 1 if holes else 0
 
 
+def named_search(name: str) -> tuple[str, Outcome | None]:
+    return name, search(name, 1, PLANTED_SEEDS_MAX)
+
+
 def main(words: Sequence[str]) -> int:
     if list(words) == ["--planted"]:
-        return planted(BUGS)
+        return find_all()
     first, dots, last = words[0].partition("..") if len(words) == 1 else ("", "", "")
     if not (dots and first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
         print(__doc__, file=sys.stderr)
         return 2
-    return search(range(int(first), int(last) + 1))
+    return run_all(range(int(first), int(last) + 1))
 
 
 if __name__ == "__main__":

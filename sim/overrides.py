@@ -1,0 +1,93 @@
+"""Options of a run that somebody sets instead of leaving them to the seed, as ``KEY=VALUE``."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from sim.options import FAULTS, Options
+
+NUMBERS: Final = {
+    "store_shards": (1, 64),
+    "api_servers": (1, 16),
+    "partitions": (0, 16),
+    "controllers": (1, 16),
+    "hollow_actors": (1, 16),
+    "nodes": (1, 1000),
+    "deployments": (0, 200),
+    "replicas_max": (1, 200),
+    "bare_pods": (0, 1000),
+    "fault_seconds": (1, 600),
+    "faults_count": (0, 1000),
+    "pace_percent": (1, 10_000),
+    "skew_ms_max": (0, 10_000),
+    "retain_s": (1, 3600),
+}
+"""Least and greatest value of each."""
+WORDS: Final = {"durability": ("fsync", "buffered"), "shard_by": ("kind", "hash")}
+PODS_PER_NODE: Final = 9
+"""Of which there is always room for on a node, whatever they request: see sim.workload."""
+FAULTS_COUNT: Final = 8
+"""How many strike, when kinds are named and the seed wants no faults."""
+
+
+class OptionError(ValueError):
+    """What is wrong with an option, in a sentence."""
+
+
+def changed(options: Options, texts: Sequence[str]) -> Options:
+    """The options with each ``KEY=VALUE`` of ``texts`` applied. OptionError."""
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise OptionError(f"{text!r} is not KEY=VALUE")
+        options = replace(options, **_parsed(key, value))
+    named = [text.partition("=")[0] for text in texts]
+    if "faults" in named and "faults_count" not in named:
+        count = options.faults_count or FAULTS_COUNT
+        options = replace(options, faults_count=count if options.faults else 0)
+    _check(options)
+    return options
+
+
+def _parsed(key: str, value: str) -> dict[str, Any]:
+    if key == "faults":
+        kinds = tuple(kind.strip() for kind in value.split(",") if kind.strip())
+        for kind in kinds:
+            if kind not in FAULTS:
+                raise OptionError(f"unknown fault {kind!r}{_nearest(kind, FAULTS)}")
+        return {key: kinds}
+    if key in WORDS:
+        if value not in WORDS[key]:
+            raise OptionError(f"{key} is {' or '.join(WORDS[key])}, not {value!r}")
+        return {key: value}
+    if key not in NUMBERS:
+        known = ("faults", *WORDS, *NUMBERS)
+        raise OptionError(f"unknown option {key!r}{_nearest(key, known)}")
+    low, high = NUMBERS[key]
+    if not value.isdecimal() or not low <= int(value) <= high:
+        raise OptionError(f"{key} is a number from {low} to {high}, not {value!r}")
+    return {key: int(value)}
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    hint = f", perhaps you mean {close[0]!r}" if close else ""
+    return f"{hint}; there are {', '.join(known)}"
+
+
+def _check(options: Options) -> None:
+    """Topologies that cannot be, and faults that nothing could be promised under."""
+    if options.hollow_actors > options.nodes:
+        message = f"{options.hollow_actors} hollow_actors cannot share {options.nodes} nodes"
+        raise OptionError(message)
+    pods = options.deployments * options.replicas_max + options.bare_pods
+    if pods > options.nodes * PODS_PER_NODE:
+        raise OptionError(f"{pods} pods may find no room on {options.nodes} nodes: raise nodes")
+    if options.faults_count and not options.faults:
+        raise OptionError("faults_count wants faults, and there is none to choose from")
+    if "power loss" in options.faults and options.durability == "buffered":
+        message = "durability buffered may lose what it acknowledged in a power loss"
+        raise OptionError(f"{message}: choose fsync, or other faults")
+    if options.faults == ("crash partition",) and not options.partitions:
+        raise OptionError("there is no partition to crash: raise partitions")
