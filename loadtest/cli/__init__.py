@@ -12,6 +12,7 @@ import click
 
 from loadtest.cli.clusters import down, up
 from loadtest.cli.etcd import etcd
+from loadtest.cli.explain import explain
 from loadtest.cli.report import report
 from loadtest.cli.run import run
 from loadtest.cli.sim import sim
@@ -59,7 +60,7 @@ def cli() -> None:
     """
 
 
-for command in (run, report, sim, up, down, etcd):
+for command in (run, report, sim, up, down, etcd, explain):
     cli.add_command(command)
 
 
