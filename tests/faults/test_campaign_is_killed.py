@@ -1,4 +1,4 @@
-"""One program of each kind is killed amid a small campaign."""
+"""One program of each kind is killed amid a small campaign, over a network that cuts lines."""
 
 from pathlib import Path
 
@@ -12,6 +12,7 @@ kind: Campaign
 metadata: {name: killed}
 spec:
   settle: 30s
+  faults: {network: {delay: 1ms, jitter: 1ms, cutEvery: 10s}}
   namespaces: 2
   cluster: {nodes: 100, storeShards: 2, schedulerPartitions: 2, controllerShards: 2}
   phases:

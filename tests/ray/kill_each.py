@@ -32,7 +32,7 @@ LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 
 
 def main(directory: str) -> None:
-    plan = ClusterPlan(directory, nodes=(NodeSpec(NODES),), lease_period_s=2.0)
+    plan = ClusterPlan(directory, nodes=(NodeSpec(NODES),), lease_period_s=1.0)
     cluster = RayCluster.start(plan, lambda text: print(text, flush=True))
     try:
         client = PatientClient(cluster)
