@@ -198,7 +198,7 @@ class Shard:
             self._loop.call_soon_threadsafe(self._disk_told, event)
 
     def _disk_told(self, event: DiskEvent) -> None:
-        self.journal.delivered()
+        self.journal.delivered(event)
         self._take(event)
 
     def _take(self, event: StoreEvent) -> None:

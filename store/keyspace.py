@@ -23,6 +23,8 @@ from store.sorted_keys import SortedKeys
 Change = tuple[Record, Record | None]
 """What was written and what it replaced; None when the key was absent."""
 
+TRIMMED_MAX = 1 << 16
+"""So many freed changes are taken out of their list at once: that moves all behind them."""
 RECORD_BYTES = 64
 """What the quota counts for a version besides key, header and value."""
 _mod_revision = itemgetter(MOD)
@@ -41,6 +43,7 @@ class Keyspace:
     """Multi-version index of one shard. One writer: ``apply``, in order of revision."""
 
     __slots__ = (
+        "_trimmed",
         "changes",
         "compact_revision",
         "dead",
@@ -61,6 +64,8 @@ class Keyspace:
         """The keys of the tombstones in ``latest``."""
         self.changes: list[Record] = []
         """Every version written since, in order; what one replaced is found in ``history``."""
+        self._trimmed = 0
+        """How many of them, at the front, are freed but for their place in the list."""
         self.compact_revision = 0
         """Nothing older can be read."""
         self.kept_after = 0
@@ -176,11 +181,14 @@ class Keyspace:
 
     def trim(self, revision: int, limit: int) -> bool:
         """Free at most ``limit`` changes up to ``revision`` and the versions they replaced.
-        True when there are no more."""
+        True when there are no more. Cost: that of ``limit``, however many changes there are."""
         assert revision <= self.compact_revision
-        stop = min(limit, bisect_right(self.changes, revision, key=_mod_revision))
+        start = self._trimmed
+        behind = bisect_right(self.changes, revision, start, key=_mod_revision)
+        stop = min(start + limit, behind)
+        freed = self.changes[start:stop]
         replaced: dict[bytes, int] = {}
-        for record in self.changes[:stop]:
+        for record in freed:
             key = record[KEY]
             versions = self.history.get(key)
             count = replaced.get(key, 0)
@@ -196,14 +204,17 @@ class Keyspace:
             del versions[:count]
             if not versions:
                 del self.history[key]
-        for record in self.changes[:stop]:
+        for record in freed:
             if not record[VERSION] and self.latest.get(record[KEY]) is record:
                 del self.latest[record[KEY]]
                 self.keys.remove(record[KEY])
                 self.dead.remove(record[KEY])
                 self.size -= size_of(record)
-        del self.changes[:stop]
-        return stop < limit
+        self._trimmed = stop
+        if stop == behind or stop >= TRIMMED_MAX:
+            del self.changes[:stop]
+            self._trimmed = 0
+        return stop == behind
 
     def check(self) -> None:
         """Raise InvariantError if the index contradicts itself. Cost: linear."""

@@ -1,14 +1,14 @@
 """The log as files: appends gathered into one write and one sync, from a thread of its own.
 
 While the disk is busy with one group the next one gathers, so the number of syncs follows the disk
-and not the number of writes.
+and not the number of writes. Snapshots have another thread, so that no append waits behind one.
 """
 
 import os
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from threading import Thread
 from time import perf_counter
 from typing import Final, NamedTuple
@@ -66,7 +66,7 @@ class SyncTimes:
 
 
 class JournalFile:
-    """Carries out Append and WriteSnapshot. ``report`` is called on the writer's thread; an
+    """Carries out Append and WriteSnapshot. ``report`` is called on the writing threads; an
     exception is the last report: a bug, after which nothing is written any more.
 
     When the disk refuses a write, the file is cut back to its last good length and everything
@@ -91,7 +91,7 @@ class JournalFile:
         self._report = report
         self._broken = ""
         self._handed = 0
-        """Orders given to the thread, and those whose end was delivered."""
+        """Appends given to the thread, and those whose end was delivered."""
         self._done = 0
         self._finishing: deque[int] = deque()
         """Orders that end with each report under way."""
@@ -101,11 +101,16 @@ class JournalFile:
         """A sliding mean of what a sync takes."""
         self._file = -1
         self._snapshot = SnapshotFile(directory)
-        self._queue: SimpleQueue[_Group | WriteSnapshot | None] = SimpleQueue()
+        self._queue: SimpleQueue[_Group | None] = SimpleQueue()
+        self._snapshots: SimpleQueue[WriteSnapshot | None] = SimpleQueue()
         if durability != "none":
             self._continue()
-        self._thread = Thread(target=self._run, name="journal", daemon=True)
-        self._thread.start()
+        self._threads = [
+            Thread(target=self._run, args=(work,), name=name, daemon=True)
+            for name, work in (("journal", self._write_groups), ("snapshot", self._write_snapshots))
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def append(self, order: Append) -> DiskEvent | None:
         """Encode and queue, or, if the thread is idle and the disk swift enough to be waited for,
@@ -125,8 +130,7 @@ class JournalFile:
         return None
 
     def write_snapshot(self, order: WriteSnapshot) -> None:
-        self._handed += 1
-        self._queue.put(order)
+        self._snapshots.put(order)
 
     def _swift(self, size: int) -> bool:
         """Whether writing so much keeps the caller for less than a hand-over."""
@@ -139,20 +143,21 @@ class JournalFile:
         return self._directory.log_bytes
 
     def stop(self) -> None:
-        """Write what is queued, end the thread, close the files. Blocks for as long as that takes.
+        """Write what is queued, end the threads, close the files. Blocks for as long as that takes.
         Idempotent."""
-        if self._thread.is_alive():
-            self._queue.put(None)
-            self._thread.join()
+        self._queue.put(None)
+        self._snapshots.put(None)
+        for thread in self._threads:
+            thread.join()
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
         self._snapshot.abandon()
 
-    def _run(self) -> None:
-        """The thread's supervisor: what nobody foresaw is reported, and ends it."""
+    def _run(self, work: Callable[[], None]) -> None:
+        """A thread's supervisor: what nobody foresaw is reported, and ends it."""
         try:
-            self._carry_out_orders()
+            work()
         except Exception as error:
             self._report(error)
 
@@ -164,31 +169,30 @@ class JournalFile:
             self._report(error)
             raise
 
-    def _carry_out_orders(self) -> None:
-        while True:
-            order = self._queue.get()
+    def _write_groups(self) -> None:
+        order = self._queue.get()
+        while order is not None:
             groups: list[_Group] = []
             size = 0
-            while isinstance(order, _Group):
+            while order is not None:
                 groups.append(order)
                 size += len(order.data)
-                if size > GROUP_BYTES_MAX:
+                if size > GROUP_BYTES_MAX or self._queue.empty():
                     break
-                try:
-                    order = self._queue.get_nowait()
-                except Empty:
-                    break
-            if groups:
-                self._finished(len(groups), self._append(groups))
-            if isinstance(order, WriteSnapshot):
-                self._finished(1, self._write_snapshot(order))
-            elif order is None:
-                return
+                order = self._queue.get()
+            self._finished(len(groups), self._append(groups))
+            if order is not None:
+                order = self._queue.get()
 
-    def delivered(self) -> None:
+    def _write_snapshots(self) -> None:
+        while (order := self._snapshots.get()) is not None:
+            self._report(self._write_snapshot(order))
+
+    def delivered(self, event: DiskEvent) -> None:
         """To be called with each report where the orders come from: only then is it sure that a
         later write is not reported before an earlier one."""
-        self._done += self._finishing.popleft()
+        if isinstance(event, Persisted | AppendFailed):
+            self._done += self._finishing.popleft()
 
     def _finished(self, orders: int, event: DiskEvent | None) -> None:
         self._unreported += orders

@@ -79,15 +79,15 @@ def test_a_swift_disk_is_waited_for_when_nothing_else_is_under_way(tmp_path: Pat
     disk.journal._sync_s = 0.0
     assert disk.journal.append(Append(2, records(2, 1))) is None, "a report is under way"
     disk.wait_for(2)
-    disk.journal.delivered()
-    disk.journal.delivered()
+    disk.journal.delivered(Persisted(0))
+    disk.journal.delivered(Persisted(0))
     disk.journal._sync_s = 0.0
     order = Append(3, records(3, 1))
     assert disk.journal.append(order) == Persisted(3, disk.journal.log_bytes)
     large = records(4, 2, INLINE_BYTES_MAX // 2)
     assert disk.journal.append(Append(4, large)) is None
     disk.wait_for(5)
-    disk.journal.delivered()
+    disk.journal.delivered(Persisted(0))
     disk.journal._sync_s = 1.0
     assert disk.journal.append(Append(6, records(6, 1))) is None
     disk.wait_for(6)

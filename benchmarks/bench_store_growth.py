@@ -1,0 +1,145 @@
+"""Whether a shard stays as fast and as small a key as it grows, and how long it ever falls silent.
+
+    python -m benchmarks.bench_store_growth [--keys 10000 100000 1000000] [--seconds 2] [--full]
+
+For each number of keys (48 bytes, values of 1,024; fsync) a fresh shard is filled: resident bytes a
+key, then overwrites with 100 in flight: rate, server CPU a put. Then, with that many keys, the
+longest time between two acknowledgements: undisturbed, and while history is compacted and a
+snapshot of everything is written. ``--full`` adds 5,000,000 keys.
+"""
+
+import argparse
+import asyncio
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from benchmarks.bench_store_load import (
+    Case,
+    FrameLoader,
+    Result,
+    fill_by_frames,
+    key,
+    load_by_frames,
+)
+from benchmarks.bench_store_servers import Shards, resident_bytes
+
+FLAT = 1.25
+SILENCE_S_MAX = 0.05
+RETAIN_S = 2.0
+IN_FLIGHT = 100
+VALUE = bytes(1024)
+
+
+def grown(directory: Path, keys: int, seconds: float) -> tuple[float, Result]:
+    """Resident bytes a key, and the overwrites."""
+    server = Shards(directory / f"grown-{keys}", "fsync")
+    server.start()
+    empty = resident_bytes(server.pids)
+    fill_by_frames(server, keys, len(VALUE))
+    each = (resident_bytes(server.pids) - empty) / keys
+    result = load_by_frames(server, Case("put", "put", IN_FLIGHT, 10, keys=keys), seconds, 0)
+    server.stop()
+    return each, result
+
+
+def longest_silences(directory: Path, keys: int, seconds: float) -> tuple[float, float, float]:
+    """Longest seconds between acknowledgements: undisturbed, then until a snapshot is written and
+    what it covers is gone; and how long that took."""
+    quiet = Shards(directory / "silence", "fsync", retain_s=3600.0)
+    quiet.start()
+    fill_by_frames(quiet, keys, len(VALUE))
+    undisturbed = uvloop.run(_silence(quiet, keys, lambda elapsed, _: elapsed >= seconds))[0]
+    quiet.stop()
+    server = Shards(directory / "silence", "fsync", retain_s=RETAIN_S)
+    server.start()
+    log_bytes = server.gauges()["log_bytes"]
+
+    def written(elapsed: float, gauges: dict[str, float]) -> bool:
+        done = gauges["log_bytes"] < log_bytes / 2 and gauges["changes_kept"] < keys / 2
+        return (done and elapsed >= seconds) or elapsed > 300
+
+    disturbed, took = uvloop.run(_silence(server, keys, written))
+    server.stop()
+    return undisturbed, disturbed, took
+
+
+async def _silence(server: Shards, keys: int, enough: Any) -> tuple[float, float]:
+    """Overwrite keys until it is enough; the longest silence, and how long it took."""
+    loader = FrameLoader(server, 10)
+    await loader.connect()
+    loop = asyncio.get_running_loop()
+    longest = 0.0
+    begun = last = time.perf_counter()
+    number = 0
+    running = True
+
+    async def lane() -> None:
+        nonlocal longest, last, number
+        while running:
+            number += 1
+            reply = await loader.ask(("put", key(number * 7919 % keys), b"", VALUE, -1, 0))
+            assert reply[0] == 0, reply
+            now = time.perf_counter()
+            longest = max(longest, now - last)
+            last = now
+
+    lanes = [loop.create_task(lane()) for _ in range(IN_FLIGHT)]
+    while not enough(time.perf_counter() - begun, await loop.run_in_executor(None, server.gauges)):
+        await asyncio.sleep(0.1)
+    running = False
+    await asyncio.gather(*lanes)
+    await loader.close()
+    return longest, time.perf_counter() - begun
+
+
+def show_growth(directory: Path, sizes: Sequence[int], seconds: float) -> None:
+    print(f"{'keys':>10}{'bytes a key':>13}{'puts/s':>9}{'server µs':>11}{'p99 ms':>8}")
+    costs: list[tuple[float, float]] = []
+    for keys in sizes:
+        each, result = grown(directory, keys, seconds)
+        costs.append((each, result.server_us))
+        rate = result.count / result.seconds
+        print(
+            f"{keys:>10,}{each:>13,.0f}{rate:>9,.0f}{result.server_us:>11.1f}"
+            f"{result.p99_s * 1e3:>8.1f}",
+            flush=True,
+        )
+    for name, column in (("bytes a key", 0), ("CPU a put", 1)):
+        # Ten thousand keys are small beside what any process takes.
+        values = [cost[column] for cost in costs if column or cost is not costs[0]]
+        spread = max(values) / min(values)
+        print(
+            f"{name}: greatest / smallest {spread:.2f}; flat: {'yes' if spread <= FLAT else 'NO'}"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--keys", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--silence", action="store_true", help="only the second half")
+    chosen = parser.parse_args()
+    sizes = [*chosen.keys, *([5_000_000] if chosen.full else [])]
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
+        directory = Path(name)
+        if not chosen.silence:
+            show_growth(directory, sizes, chosen.seconds)
+        keys = chosen.keys[-1]
+        undisturbed, disturbed, took = longest_silences(directory, keys, chosen.seconds)
+        held = disturbed <= max(SILENCE_S_MAX, undisturbed)
+        print(
+            f"longest silence with {keys:,} keys and {IN_FLIGHT} writers: undisturbed"
+            f" {undisturbed * 1e3:.0f} ms, {disturbed * 1e3:.0f} ms while compacting and writing a snapshot, which"
+            f" took {took:.1f} s; at most {SILENCE_S_MAX * 1e3:.0f} ms or as undisturbed:"
+            f" {'yes' if held else 'NO'}"
+        )
+
+
+if __name__ == "__main__":
+    main()
