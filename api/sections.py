@@ -105,7 +105,7 @@ class Section:
             raise self.error(key, "must be a text" if value is not None else "is required")
         return value
 
-    def path(self, key: str) -> str:
+    def file(self, key: str) -> str:
         """Path of a file, empty when absent."""
         return "" if self.raw(key) is None else self.text(key)
 

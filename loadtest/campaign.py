@@ -228,7 +228,7 @@ def _check_arrivals(source: str, phases: tuple[Phase, ...]) -> None:
 
 
 def _cluster(section: Section) -> ClusterKnobs:
-    node_list = section.path("nodeList")
+    node_list = section.file("nodeList")
     capacity = {"cpu": "32", "memory": "256Gi", "pods": "110"}
     knobs = ClusterKnobs(
         nodes=section.integer("nodes", 0 if node_list else 100, 0 if node_list else 1, 2_000_000),
@@ -241,7 +241,7 @@ def _cluster(section: Section) -> ClusterKnobs:
         ),
         store_engine=cast(StoreEngine, section.choice("storeEngine", ("own", "etcd"), "own")),
         schedulers=section.integer("schedulers", 1, 1, 8),
-        scheduler_config=section.path("schedulerConfig"),
+        scheduler_config=section.file("schedulerConfig"),
         scheduler_partitions=section.integer("schedulerPartitions", 2, 0, 64),
         controller_shards=section.integer("controllerShards", 2, 1, 64),
         hollow_actors=section.integer("hollowActors", 1, 1, 1000),
