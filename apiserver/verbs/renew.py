@@ -95,7 +95,7 @@ def _same_object(old: JsonObject, new: JsonObject, record: Record, request: Requ
         and new.get("name") == request.name
         and new.get("namespace") == request.namespace
         and new.get("uid", record.uid) == record.uid
-        and new.get("ownerReferences") == old.get("ownerReferences")
+        and orjson.dumps(new.get("ownerReferences")) == orjson.dumps(old.get("ownerReferences"))
     )
 
 

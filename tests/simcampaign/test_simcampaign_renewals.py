@@ -43,7 +43,7 @@ class Server:
 
     def run(self, seconds: float) -> None:
         self.now_ns += int(seconds * 1e9)
-        self.kernel.agenda.run(self.now_ns, lambda: False)
+        self.kernel.agenda.run(self.now_ns)
 
     def ask(self, verb: str, body: bytes = b"", content_type: str = "") -> tuple[int, Any]:
         name = "" if verb == "create" else "n1"
@@ -141,9 +141,14 @@ def test_every_odd_update_between_two_renewals(part: str) -> None:
 
 def test_what_only_python_finds_equal_is_refused() -> None:
     server = Server()
-    created = server.ask("create", orjson.dumps(lease("", renewTime=moment(0))))[1]
+    first = lease("", renewTime=moment(0))
+    first["metadata"]["ownerReferences"][0]["controller"] = True
+    created = server.ask("create", orjson.dumps(first))[1]
     sent = lease(created["metadata"]["resourceVersion"], renewTime=moment(1))
     sent["spec"]["leaseDurationSeconds"] = 40.0
+    assert server.ask("update", orjson.dumps(sent))[0] == 400
+    sent["spec"]["leaseDurationSeconds"] = 40
+    sent["metadata"]["ownerReferences"][0]["controller"] = 1
     assert server.ask("update", orjson.dumps(sent))[0] == 400
 
 
