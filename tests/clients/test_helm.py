@@ -2,15 +2,16 @@
 
 import io
 import json
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from tests.clients.programs import ROOT, Client, Cluster, absent, client_of
+from tests.clients.programs import Client, Cluster, absent, client_of
 
-FOLDER = ROOT / ".venv" / "helm"
+FOLDER = Path(sys.prefix) / "helm"
 CHART = """apiVersion: v2
 name: shop
 version: 0.1.0
