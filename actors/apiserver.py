@@ -54,6 +54,7 @@ from apiserver.messages import (
     WatchesArrived,
 )
 from apiserver.shards import Sharding
+from apiserver.tasks import Limits
 
 _LOG = structlog.get_logger("apiserver")
 
@@ -69,6 +70,14 @@ _CALL_TYPES = frozenset(
     (str, str, str, str, str, str, body, str, bool) for body in (bytes, type(None))
 )
 """Types of the nine words of a call."""
+
+
+def _limits(config: ApiServerConfig) -> Limits:
+    return Limits(
+        config.requests_in_flight_max,
+        config.max_requests_inflight,
+        config.max_mutating_requests_inflight,
+    )
 
 
 async def start(config: ApiServerConfig, resolve: Resolve) -> "ApiServer":
@@ -122,9 +131,7 @@ class ApiServer:
         self._config = config
         self._now_ns = WallClock()
         sharding = Sharding(config.shard_by, len(config.stores))
-        self._core = ApiServerCore(
-            sharding, config.seed, config.name, config.requests_in_flight_max
-        )
+        self._core = ApiServerCore(sharding, config.seed, config.name, _limits(config))
         self._stores = [
             FrameClient(name, config.security, resolve, config.name) for name in config.stores
         ]

@@ -60,6 +60,9 @@ class ApiServerConfig:
     https_port: int = 0
     frame_port: int = 0
     requests_in_flight_max: int = 4096
+    max_requests_inflight: int = 400
+    max_mutating_requests_inflight: int = 200
+    """For who is not in system:masters, by kube-apiserver's names and defaults."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,8 @@ from functools import partial
 from typing import assert_never
 
 from api.calls import DELETED
-from api.core import InvariantError
 from api.errors import ApiError, BadRequest, InternalError, ServiceUnavailable, TooManyRequests
-from api.storage import StoreReply, StoreRequest
+from api.storage import StoreReply
 from apiserver.answers import answer_of_error
 from apiserver.bootstrap import ROUND_NS, bootstrap, look_after, needs_care
 from apiserver.cache import CacheEvent, ResourceCache
@@ -48,6 +47,7 @@ from apiserver.routes import verb_of_call, verb_of_http, verb_of_watch
 from apiserver.sessions import OpenedLog, OpenedSession, Sessions
 from apiserver.shards import Sharding
 from apiserver.streams import BOOKMARK_NS, Streams
+from apiserver.tasks import TOO_MANY, Limits, Task, Tasks, counted_as
 from apiserver.untrusted import TOO_DEEP
 from apiserver.watch import OpenedWatch
 
@@ -60,20 +60,6 @@ RETRY_NS = 100_000_000
 """Pause before a shard that failed while loading is loaded again, or its stream opened again."""
 
 
-class Task:
-    """One request under way."""
-
-    __slots__ = ("closed", "id", "sent", "sent_ns", "verb")
-
-    def __init__(self, task_id: int, verb: AnyVerb) -> None:
-        self.id = task_id
-        self.verb = verb
-        self.closed = False
-        self.sent: StoreRequest = ()
-        """What it last asked the store, and when."""
-        self.sent_ns = 0
-
-
 class ApiServerCore:
     """The machine. ``ready``: loaded and bootstrapped, requests are answered."""
 
@@ -82,11 +68,10 @@ class ApiServerCore:
         sharding: Sharding,
         seed: int,
         name: str,
-        in_flight_max: int,
+        limits: Limits,
         bookmark_ns: int = BOOKMARK_NS,
     ) -> None:
         self._registry = Registry(sharding, seed, name)
-        self._in_flight_max = in_flight_max
         self._outbox = Outbox(sharding.count)
         self._streams = Streams(self._registry, bookmark_ns)
         self._sessions = Sessions()
@@ -99,7 +84,7 @@ class ApiServerCore:
         self._registry.custom.horizon_of = self._horizon_of
         self._under_way: dict[int, tuple[Asked, int]] = {}
         """What each request that has no answer yet is about, and when it was taken up."""
-        self._tasks: dict[int, Task] = {}
+        self._tasks = Tasks(limits)
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
         self._sequence = 0
         self._answered: tuple[list[int], list[Answer]] = ([], [])
@@ -153,7 +138,8 @@ class ApiServerCore:
         match event:
             case HttpArrived(requests):
                 for request in requests:
-                    self._begin(request.id, partial(verb_of_http, self._registry, request))
+                    start = partial(verb_of_http, self._registry, request)
+                    self._begin(request.id, start, request.impersonate or request.user)
             case CallsArrived(calls):
                 for call in calls:
                     self._begin(call.id, partial(verb_of_call, self._registry, call))
@@ -181,10 +167,13 @@ class ApiServerCore:
 
     # Requests
 
-    def _begin(self, request_id: int, start: Callable[[], AnyVerb | Answer]) -> None:
+    def _begin(
+        self, request_id: int, start: Callable[[], AnyVerb | Answer], user: User | None = None
+    ) -> None:
+        """``user``: who asks over HTTP, where limits hold."""
         registry = self._registry
         registry.asked = NOTHING_ASKED
-        if len(self._tasks) >= self._in_flight_max:
+        if self._tasks.full:
             self._answer(
                 request_id,
                 answer_of_error(TooManyRequests("too many requests, please try again later", 1)),
@@ -205,10 +194,15 @@ class ApiServerCore:
         if isinstance(verb, Answer):
             self._answer(request_id, verb)
             return
-        self._start(Task(request_id, verb))
+        counted = counted_as(registry.asked) if user is not None else ""
+        if not self._tasks.has_room(counted, user):
+            verb.close()
+            self._answer(request_id, TOO_MANY)
+            return
+        self._start(Task(request_id, verb, counted))
 
     def _start(self, task: Task) -> None:
-        self._tasks[task.id] = task
+        self._tasks.add(task)
         self._resume(task, None)
 
     def _resume(self, task: Task, value: object) -> None:
@@ -221,18 +215,18 @@ class ApiServerCore:
             self._done(task, end.value)
             return
         except ApiError as error:
-            del self._tasks[task.id]
+            self._tasks.pop(task.id)
             self._refuse(task.id, error)
             return
         except RecursionError:
             # What a client nests deeper than we follow is his fault.
-            del self._tasks[task.id]
+            self._tasks.pop(task.id)
             self._refuse(task.id, BadRequest(TOO_DEEP))
             return
         except Exception as bug:
             # The supervisor of requests: a bug that one of them meets must not take the answers
             # of its neighbours with it. kube-apiserver does the same (WithPanicRecovery).
-            del self._tasks[task.id]
+            self._tasks.pop(task.id)
             self._crashed(task.id, bug)
             return
         match ask:
@@ -247,7 +241,7 @@ class ApiServerCore:
                 assert_never(ask)
 
     def _done(self, task: Task, result: Answer | OpenedWatch | OpenedSession) -> None:
-        del self._tasks[task.id]
+        self._tasks.pop(task.id)
         if task.id == _BOOTSTRAP:
             self.ready = True
             for cache in self._registry.caches.values():
@@ -292,7 +286,7 @@ class ApiServerCore:
         if not task.closed:
             task.closed = True
             task.verb.close()
-            del self._tasks[task.id]
+            self._tasks.pop(task.id)
             self._refuse(task.id, ServiceUnavailable(message, 1))
 
     def _wait_for_revision(self, task: Task, group: int, revision: int, wait_ns: int) -> None:
@@ -347,7 +341,7 @@ class ApiServerCore:
 
     def _close(self, stream: int) -> None:
         self._under_way.pop(stream, None)
-        task = self._tasks.pop(stream, None)
+        task = self._tasks.pop(stream)
         if task is not None:
             task.closed = True
             task.verb.close()
@@ -494,5 +488,4 @@ class ApiServerCore:
         for feed in self._feeds:
             feed.check()
         self._streams.check()
-        if len(self._tasks) > self._in_flight_max + 2:
-            raise InvariantError("more requests in flight than allowed")
+        self._tasks.check()

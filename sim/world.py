@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from apiserver.core import ApiServerCore
 from apiserver.shards import Sharding
+from apiserver.tasks import Limits
 from controllers.core import ControllersCore
 from controllers.limits import limits_of
 from hollow_node.core import HollowNodes
@@ -47,7 +48,7 @@ class Makers:
     """What makes each core and disk. Tests plant bugs here; a run of the product has none."""
 
     store: Callable[[StoreSettings, Recovered], StoreCore] = recovered_core
-    api_server: Callable[[Sharding, int, str, int], ApiServerCore] = ApiServerCore
+    api_server: Callable[[Sharding, int, str, Limits], ApiServerCore] = ApiServerCore
     scheduler: Callable[[int, int], SchedulerCore] = SchedulerCore
     partition: Callable[[], PartitionCore] = PartitionCore
     controllers: Callable[..., ControllersCore] = ControllersCore
@@ -154,7 +155,7 @@ class World:
     def _api_server(self, name: str, life: int) -> Shell:
         options = self.options
         sharding = Sharding(options.shard_by, options.store_shards)
-        core = self._makers.api_server(sharding, options.seed, name, IN_FLIGHT_MAX)
+        core = self._makers.api_server(sharding, options.seed, name, Limits(IN_FLIGHT_MAX))
         return ApiServerShell(self.kernel, self.network, name, core, self._stores)
 
     def _controllers(self, name: str, number: int, life: int) -> Shell:

@@ -4,6 +4,7 @@ from typing import Any
 
 from apiserver.core import ApiServerCore
 from apiserver.shards import Sharding
+from apiserver.tasks import Limits
 from controllers.core import ControllersCore
 from hollow_node.core import HollowNodes
 from hollow_node.stages import general_stages
@@ -41,7 +42,9 @@ class VirtualCluster:
             for shard in range(plan.store_shards)
         ]
         sharding = Sharding(plan.shard_by, plan.store_shards)
-        core = ApiServerCore(sharding, plan.seed, "apiserver-0", IN_FLIGHT_MAX, plan.bookmark_ns)
+        core = ApiServerCore(
+            sharding, plan.seed, "apiserver-0", Limits(IN_FLIGHT_MAX), plan.bookmark_ns
+        )
         self.api = ApiServerProgram(kernel, self.wires, "apiserver-0", core, self.stores)
         self.partitions = [
             Partition(kernel, self.wires, PartitionCore(plan.scheduler.profiles))

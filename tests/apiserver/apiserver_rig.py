@@ -39,6 +39,7 @@ from apiserver.messages import (
     WatchesArrived,
 )
 from apiserver.shards import ShardBy, Sharding
+from apiserver.tasks import Limits
 from store.core import StoreCore, StoreSettings
 
 ADMIN = User("admin", ("system:masters", "system:authenticated"))
@@ -116,12 +117,13 @@ class Rig:
         shard_by: ShardBy = "kind",
         stores: list[Shard] | None = None,
         first_id: int = 0,
+        limits: Limits | None = None,
     ) -> None:
         """``first_id``: where the numbers of calls begin; two rigs on the same shards differ."""
         self.now_ns = START_NS
         self.stores = stores or [Shard(number) for number in range(shards)]
         self.core = ApiServerCore(
-            Sharding(shard_by, len(self.stores)), seed=7, name="test", in_flight_max=1000
+            Sharding(shard_by, len(self.stores)), 7, "test", limits or Limits(1000)
         )
         self.answers: dict[int, Answer] = {}
         self.http: dict[int, HttpStream] = {}

@@ -14,6 +14,7 @@ from apiserver.messages import (
     StoreStreamEnded,
 )
 from apiserver.shards import Sharding
+from apiserver.tasks import Limits
 
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
@@ -260,7 +261,7 @@ def test_a_store_that_does_not_answer_is_said_so() -> None:
 
 
 def test_requests_beyond_the_bound_are_sent_away() -> None:
-    core = ApiServerCore(Sharding("kind", 1), 1, "small", in_flight_max=2)
+    core = ApiServerCore(Sharding("kind", 1), 1, "small", Limits(2))
     core.step([], 1)
     requests = [HttpRequest(n, ADMIN, "GET", "/api/v1/nodes", "", b"") for n in range(4)]
     [answers] = [

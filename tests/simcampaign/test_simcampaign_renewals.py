@@ -15,6 +15,7 @@ from api.calls import ApiRequest
 from api.core import JsonObject
 from apiserver.core import ApiServerCore
 from apiserver.shards import Sharding
+from apiserver.tasks import Limits
 from sim.campaign.plan import FRAME_NS, SYNC_NS
 from sim.campaign.servers import ApiServerProgram, StoreProgram, Wires
 from sim.heap import Agenda
@@ -33,7 +34,7 @@ class Server:
         wires = Wires(self.kernel, FRAME_NS)
         core = StoreCore(StoreSettings(0, epoch_ns=START_NS))
         store = StoreProgram(self.kernel, wires, "store-0", core, SYNC_NS["none"])
-        api = ApiServerCore(Sharding("kind", 1), 1, "apiserver-0", 100)
+        api = ApiServerCore(Sharding("kind", 1), 1, "apiserver-0", Limits(100))
         self.api = ApiServerProgram(self.kernel, wires, "apiserver-0", api, [store])
         self.wires = wires
         self.now_ns = START_NS
