@@ -10,6 +10,7 @@ import pytest
 
 from actors.disk import DirectoryError, DirectoryInUse, JournalFile, LogDirectory, journal_file
 from actors.disk.journal_file import INLINE_BYTES_MAX, DiskEvent
+from actors.disk.snapshot_file import PIECE_BYTES, remove_in_pieces
 from actors.plan import Durability
 from store.core import StoreCore, StoreSettings
 from store.journal import JournalError
@@ -216,6 +217,7 @@ def test_snapshot_replaces_the_log_behind_it(
         step(disk.reports.get(timeout=TIMEOUT_S))
     assert len(list(tmp_path.glob("log-*"))) < files_before
     disk.close()
+    assert not list(tmp_path.glob("gone-*"))
 
     directory = LogDirectory.open(str(tmp_path), 0)
     again = recovered_core(core.settings, directory.recovered())
@@ -300,3 +302,14 @@ def test_a_failed_sync_refuses_everything_from_then_on(tmp_path: Path) -> None:
     disk.close()
     os.close(reading)
     os.close(writing)
+
+
+def test_what_a_snapshot_covers_is_removed_in_pieces_and_after_a_crash(tmp_path: Path) -> None:
+    large = tmp_path / "large"
+    with large.open("wb") as file:
+        file.truncate(2 * PIECE_BYTES + 1)
+    remove_in_pieces(large)
+    left = tmp_path / "gone-log-00000000000000000001"
+    left.write_bytes(b"half removed")
+    Disk(tmp_path).close()
+    assert not large.exists() and not left.exists()

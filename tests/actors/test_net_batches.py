@@ -1,0 +1,118 @@
+"""Calls, answers and items that share a frame arrive as if each had its own."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from loopback import BRISK, Echo, client_of, run, serve
+
+from actors.net import PeerError, send_to_all
+from actors.net.client import CALLS_BYTES_MAX
+from api.frames import FrameError
+
+
+def test_calls_of_one_turn_with_different_times_and_streams_between_keep_their_numbers() -> None:
+    async def scenario() -> None:
+        handler = Echo()
+        server = await serve(handler)
+        client = client_of(server)
+        await client.connect()
+        got: list[Any] = []
+        calls = [client.send(number) for number in range(3)]
+        stream = client.open("follow", got.append, got.append)
+        calls += [client.send(3, timeout_s=5), client.send(4, timeout_s=6)]
+        stream.close()
+        calls += [client.send(bytes(CALLS_BYTES_MAX)), client.send(bytes(CALLS_BYTES_MAX))]
+        answers = await asyncio.gather(*calls)
+        assert answers[:5] == [0, 1, 2, 3, 4]
+        assert [len(answer) for answer in answers[5:]] == [CALLS_BYTES_MAX] * 2
+        assert handler.closed == [stream.id] and got == []
+        await client.close()
+        await server.stop()
+
+    run(scenario())
+
+
+def test_a_call_that_cannot_be_packed_harms_no_other_of_its_turn() -> None:
+    async def scenario() -> None:
+        server = await serve(Echo(), replace(BRISK, frame_bytes_max=1 << 20))
+        client = client_of(server, options=replace(BRISK, frame_bytes_max=1 << 20))
+        await client.connect()
+        first = client.send("first")
+        with pytest.raises(FrameError, match="packed"):
+            client.send(object())
+        with pytest.raises(FrameError, match="over the limit"):
+            client.send(bytes(1 << 20))
+        assert list(await asyncio.gather(first, client.send("last"))) == ["first", "last"]
+        await client.close()
+        await server.stop()
+
+    run(scenario())
+
+
+def test_answers_that_do_not_fit_together_come_one_by_one() -> None:
+    async def scenario() -> None:
+        handler = Echo()
+        server = await serve(handler, replace(BRISK, frame_bytes_max=1000))
+        client = client_of(server)
+        calls = [client.send("hold") for _ in range(4)]
+        await handler.until(lambda: len(handler.held) == 4)
+        for reply, body in zip(handler.held, (bytes(600), bytes(700), bytes(2000), 7), strict=True):
+            reply(body)
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        assert answers[:2] == [bytes(600), bytes(700)] and answers[3] == 7
+        assert isinstance(answers[2], PeerError) and "over the limit" in str(answers[2])
+        await client.close()
+        await server.stop()
+
+    run(scenario())
+
+
+def test_one_item_for_many_streams_reaches_each_and_names_those_left_out() -> None:
+    async def scenario() -> None:
+        handler = Echo()
+        server = await serve(handler)
+        clients = [client_of(server), client_of(server)]
+        got: dict[int, list[Any]] = {number: [] for number in range(5)}
+        seen = asyncio.Event()
+
+        def take(number: int, body: Any) -> None:
+            got[number].append(body)
+            seen.set()
+
+        def follow(number: int) -> None:
+            clients[number % 2].open(
+                number, lambda body: take(number, body), lambda reason: take(number, reason)
+            )
+
+        for number in range(5):
+            follow(number)
+            await handler.until(lambda expected=number + 1: len(handler.streams) == expected)
+        handler.streams[3].end("over")
+        assert send_to_all(handler.streams, ["news", 1]) == [handler.streams[3]]
+        assert send_to_all([], ["nobody"]) == []
+        while not all(got.values()):
+            seen.clear()
+            await seen.wait()
+        assert got == {number: ["over"] if number == 3 else [["news", 1]] for number in got}
+        for client in clients:
+            await client.close()
+        await server.stop()
+
+    run(scenario())
+
+
+def test_answers_given_before_a_stop_are_sent() -> None:
+    async def scenario() -> None:
+        handler = Echo()
+        server = await serve(handler)
+        client = client_of(server)
+        call = client.send("hold")
+        await handler.until(lambda: len(handler.held) == 1)
+        handler.held[0]("answered")
+        await server.stop()
+        assert await call == "answered"
+        await client.close()
+
+    run(scenario())

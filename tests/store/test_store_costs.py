@@ -1,0 +1,164 @@
+"""What the core's work grows with, told by counting steps, orders and visits, never by a clock."""
+
+import pytest
+from shard_in_memory import SECOND, ShardInMemory
+
+from api.storage import OK
+from store.core import TRIM_PER_STEP, StoreSettings
+from store.keyspace import TRIMMED_MAX, Keyspace
+from store.messages import Record, Reply, RequestsArrived, SendWatchFrames
+from store.reads import RANGE_BYTES_MAX, WHOLE, RangeRead
+from store.sorted_keys import BLOCK_KEYS
+
+KEY = b"/registry/pods/default/a"
+
+
+def key(number: int) -> bytes:
+    return b"/registry/pods/default/%06d" % number
+
+
+def filled(keys: int) -> ShardInMemory:
+    shard = ShardInMemory(check=False)
+    for first in range(0, keys, 1000):
+        shard.do(*[("put", key(n), b"", b"v", -1, 0) for n in range(first, first + 1000)])
+    return shard
+
+
+def steps_of(shard: ShardInMemory, *request: object) -> int:
+    """How many steps the core takes to answer."""
+    call = shard.ask(request)
+    steps = 1
+    while call not in shard.replies:
+        shard.step()
+        steps += 1
+    assert shard.replies[call][0][0] == OK
+    return steps
+
+
+def test_a_range_costs_what_it_returns_however_many_keys_there_are() -> None:
+    few, many = filled(10_000), filled(30_000)
+    span = (key(1500), key(9500), 0)
+    for limit in (0, 3000):
+        request = ("range", *span, limit, 0)
+        assert steps_of(few, *request) == steps_of(many, *request) <= 4
+    visits = []
+    for shard in (few, many):
+        read = RangeRead(*span[:2], shard.core.ledger.watermark, 500, WHOLE)
+        complete, visited = read.advance(shard.core.keyspace, 1000)
+        assert complete and len(read.items) == 500 and read.more
+        visits.append(visited)
+    assert visits[0] == visits[1]
+
+
+def test_a_range_at_an_old_revision_shows_the_old_versions_in_the_same_chunks() -> None:
+    shard = filled(3000)
+    revision = shard.core.ledger.watermark
+    shard.do(("put", key(7), b"", b"new", -1, 0), ("del", key(8), -1))
+    shard.do(("put", key(3500), b"", b"new", -1, 0))
+    read = shard.one("range", key(0), b"", revision, 0, 0)
+    assert [item[0] for item in read[3]] == [key(n) for n in range(3000)]
+    assert {item[5] for item in read[3]} == {b"v"}
+
+
+def test_a_reply_ends_with_the_record_that_fills_it() -> None:
+    shard = ShardInMemory(check=False)
+    size = 1 << 20
+    count = RANGE_BYTES_MAX // size + 3
+    for number in range(count):
+        shard.do(("put", key(number), b"", bytes(size), -1, 0))
+    _, revision, more, items = shard.one("range", key(0), b"", 0, 0, 0)
+    assert more and sum(len(item[5]) for item in items[:-1]) < RANGE_BYTES_MAX
+    assert sum(len(item[0]) + len(item[5]) for item in items) >= RANGE_BYTES_MAX
+    rest = shard.one("range", items[-1][0] + b"\0", b"", revision, 0, 0)
+    assert not rest[2] and len(items) + len(rest[3]) == count
+    keys_only = shard.one("range", key(0), b"", 0, 0, 1)
+    assert not keys_only[2] and len(keys_only[3]) == count
+
+
+def test_a_change_is_ordered_once_for_all_who_watch_the_same_keys() -> None:
+    shard = ShardInMemory()
+    same = [shard.watch(KEY) for _ in range(50)]
+    with_previous = [shard.watch(KEY, want_previous=True) for _ in range(3)]
+    others = [shard.watch(b"/registry/nodes/") for _ in range(5)]
+    shard.effects.clear()
+    shard.do(("put", KEY, b"", b"1", -1, 0), ("put", KEY, b"", b"2", -1, 0))
+    orders = [effect for effect in shard.effects if isinstance(effect, SendWatchFrames)]
+    assert [list(order.watchers) for order in orders] == [same, with_previous]
+    assert all(len(shard.events(watcher)) == 2 for watcher in (*same, *with_previous))
+    assert not any(shard.events(watcher) for watcher in others)
+    shard.close_watch(same[0])
+    shard.effects.clear()
+    shard.do(("put", KEY, b"", b"3", -1, 0))
+    orders = [effect for effect in shard.effects if isinstance(effect, SendWatchFrames)]
+    assert [list(order.watchers) for order in orders] == [same[1:], with_previous]
+
+
+def test_idle_watchers_hear_the_watermark_by_one_order() -> None:
+    shard = ShardInMemory(StoreSettings(shard=3, retain_ns=0, watermark_period_ns=SECOND))
+    watchers = [shard.watch(b"/registry/%d/" % number) for number in range(20)]
+    shard.now_ns += SECOND
+    shard.settle()
+    shard.persist()
+    shard.effects.clear()
+    shard.now_ns += SECOND
+    shard.settle()
+    orders = [effect for effect in shard.effects if isinstance(effect, SendWatchFrames)]
+    assert [list(order.watchers) for order in orders] == [watchers]
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_who_begins_after_the_present_is_told_what_comes_after_that(closed: bool) -> None:
+    shard = ShardInMemory()
+    present = shard.one("put", KEY, b"", b"0", -1, 0)[1]
+    start = present + 64 * 2
+    shard.now_ns -= SECOND  # So that revisions go on in single steps.
+    ahead = shard.watch(KEY, start)
+    assert shard.core.clock.last >= start, "what is written from now on comes after it"
+    if closed:
+        shard.close_watch(ahead)
+    revisions = [shard.one("put", KEY, b"", b"%d" % n, -1, 0)[1] for n in range(3)]
+    assert [event[2] for event in shard.events(ahead)] == ([] if closed else revisions)
+
+
+def test_compaction_frees_a_bounded_number_in_a_step_and_answers_meanwhile() -> None:
+    shard = ShardInMemory(check=False)
+    for first in range(0, 2000, 1000):
+        shard.do(*[("put", KEY, b"", b"%d" % n, -1, 0) for n in range(first, first + 1000)])
+    (newest,) = shard.do(("put", KEY, b"", b"last", -1, 0))
+    shard.ask(("compact", newest[1]))
+    shard.persist()
+    keyspace = shard.core.keyspace
+    steps = 1
+    while len(keyspace.history[KEY]) > 1:
+        kept = len(keyspace.history[KEY])
+        effects = shard.core.step(
+            [RequestsArrived((10_000 + steps,), ((("get", KEY, 0),),))], shard.now_ns
+        )
+        assert any(isinstance(effect, Reply) for effect in effects)
+        assert kept - len(keyspace.history[KEY]) <= TRIM_PER_STEP
+        steps += 1
+    assert steps >= 2000 // TRIM_PER_STEP
+    shard.settle()
+    keyspace.check()
+    assert len(keyspace.changes) == 1
+
+
+def test_freed_changes_leave_their_list_in_large_pieces() -> None:
+    """Cutting the front off a list moves all the rest: not by every step."""
+    keyspace = Keyspace()
+    total = TRIMMED_MAX + 1000
+    records: list[Record] = [(b"/k", 1, n + 1, n + 1, b"", b"", 0) for n in range(total)]
+    keyspace.apply(records)
+    keyspace.compact(total)
+    lengths: list[int] = []
+    while not keyspace.trim(total - 1, TRIM_PER_STEP):
+        lengths.append(len(keyspace.changes))
+    assert len(set(lengths)) == 2, "cut once, and at the end"
+    assert len(keyspace.changes) == len(keyspace.history[b"/k"]) == 1
+    keyspace.check()
+
+
+def test_an_insert_moves_one_block_whatever_the_number_of_keys() -> None:
+    shard = filled(10_000)
+    blocks = shard.core.keyspace.keys._blocks
+    assert max(map(len, blocks)) < 2 * BLOCK_KEYS
