@@ -53,7 +53,7 @@ class Watchers:
     for each distinct length of prefix, a comparison for each distinct other range, and one event
     for those that match, however many they are."""
 
-    __slots__ = ("_ahead", "_by_span", "_lengths", "_ranges", "_replaying", "all")
+    __slots__ = ("_ahead", "_by_span", "_lengths", "_prefixes", "_ranges", "_replaying", "all")
 
     def __init__(self) -> None:
         self.all: dict[int, Watcher] = {}
@@ -61,9 +61,11 @@ class Watchers:
         """Those that begin after the present."""
         self._by_span: dict[_Span, _Groups] = {}
         """Synced watchers of the same keys."""
+        self._prefixes: dict[int, int] = {}
+        """Number of prefixes of each length."""
         self._lengths: list[int] = []
         """Of the prefixes in it."""
-        self._ranges: list[tuple[bytes, bytes]] = []
+        self._ranges: dict[tuple[bytes, bytes], None] = {}
         """The spans in it that are no prefix and no single key."""
         self._replaying: dict[int, Watcher] = {}
 
@@ -101,7 +103,7 @@ class Watchers:
             del groups[watcher.form]
         if not groups:
             del self._by_span[span]
-            self._survey()
+            self._survey(span, -1)
         return True
 
     def notify(self, changes: Sequence[Change], watermark: int) -> list[SendWatchFrames]:
@@ -189,16 +191,25 @@ class Watchers:
         groups = self._by_span.get(span)
         if groups is None:
             groups = self._by_span[span] = {}
-            self._survey()
+            self._survey(span, 1)
         groups.setdefault(watcher.form, {})[watcher.number] = watcher
 
-    def _survey(self) -> None:
-        """A span came or went."""
-        spans = self._by_span
-        self._lengths = sorted({len(start) for start, end in spans if end is None})
-        self._ranges = [
-            (start, end) for start, end in spans if end is not None and end != start + b"\x00"
-        ]
+    def _survey(self, span: _Span, by: int) -> None:
+        """A span came (1) or went (-1)."""
+        start, end = span
+        if end is None:
+            length = len(start)
+            count = self._prefixes.get(length, 0) + by
+            self._prefixes[length] = count
+            if not count:
+                del self._prefixes[length]
+            if count <= 1:
+                self._lengths = sorted(self._prefixes)
+        elif end != start + b"\x00":
+            if by == 1:
+                self._ranges[start, end] = None
+            else:
+                del self._ranges[start, end]
 
 
 def _within(key: bytes, start: bytes, end: bytes) -> bool:

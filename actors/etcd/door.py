@@ -189,6 +189,7 @@ class Door:
             "calls": sum(self._handled.values()),
             "watch_streams": len(streams),
             "responses_unread": sum(stream.unread for stream in streams),
+            "unread_bytes": sum(stream.unread_bytes for stream in streams),
             "received_bytes": self._received_bytes,
             "sent_bytes": self._sent_bytes
             + sum(stream.sent_bytes for stream in tuple(self._streams)),

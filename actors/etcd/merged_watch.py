@@ -34,7 +34,7 @@ class MergedWatch:
         self._close: list[Callable[[], None]] = []
         self._open = True
 
-    def follow(self, shards: Sequence[Shard], span: tuple[bytes, bytes]) -> None:
+    def follow(self, shards: Sequence[Shard], span: tuple[bytes, bytes | None]) -> None:
         for place, shard in zip(self._places, shards, strict=True):
             start = self._merger.watermarks[place]
             number = shard.open_watch(ShardSink(self, place), span, start, "raw")

@@ -40,6 +40,7 @@ from store.etcd.spread import (
     joined_delete,
     joined_range,
     leases_of,
+    prefix_of,
     shard_of,
     shard_of_transaction,
     shards_of_span,
@@ -130,12 +131,13 @@ class Shards:
     def open_watch(self, sink: WatchSink, span: tuple[bytes, bytes], after: int) -> Close:
         """Follow the raw changes of a span above revision ``after``."""
         places = shards_of_span(*span, self._count)
+        followed = prefix_of(*span)
         if len(places) == 1 and (self._count == 1 or after <= self.revision):
             shard = self.all[places[0]]
-            return partial(shard.close_watch, shard.open_watch(sink, span, after, "raw"))
+            return partial(shard.close_watch, shard.open_watch(sink, followed, after, "raw"))
         start = max(1, min(after, self.revision))
         watch = MergedWatch(sink, self.nudge, dict.fromkeys(places, start), after)
-        watch.follow([self.all[place] for place in places], span)
+        watch.follow([self.all[place] for place in places], followed)
         return watch.close
 
     def nudge(self, place: int, at_least: int) -> None:

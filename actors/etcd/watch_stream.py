@@ -36,6 +36,7 @@ class WatchStream:
         self.sent_bytes = 0
         self._queue: deque[bytes] = deque()
         self._filled = asyncio.Event()
+        self._room = asyncio.Event()
         self._watches: dict[int, Watch] = {}
         self._next_id = 0
         self._finished = False
@@ -62,6 +63,7 @@ class WatchStream:
                 self.unread_bytes -= len(response)
                 self.sent_bytes += len(response)
                 if self.unread_bytes <= RESUME_BYTES:
+                    self._room.set()
                     for watch in self._watches.values():
                         watch.resume()
             if reader.done():
@@ -107,6 +109,10 @@ class WatchStream:
     async def _read(self, requests: AsyncIterator[bytes]) -> None:
         try:
             async for data in requests:
+                # Who asks and never reads the answers is not heard any more.
+                while self.unread_bytes > UNREAD_BYTES_MAX:
+                    self._room.clear()
+                    await self._room.wait()
                 message = decoded("WatchRequest", data)
                 if "create_request" in message:
                     await self._create(message["create_request"])

@@ -34,6 +34,15 @@ def shards_of_span(start: bytes, end: bytes, shards: int) -> Sequence[int]:
     return range(shards)
 
 
+def prefix_of(start: bytes, end: bytes) -> tuple[bytes, bytes | None]:
+    """A span as a watch of the store takes it: one of a whole prefix without an end, because such
+    watches are found by the prefix and not one by one."""
+    stem = start.rstrip(b"\xff")
+    if stem and end == stem[:-1] + bytes((stem[-1] + 1,)) and stem == start:
+        return start, None
+    return start, end
+
+
 def shard_of_transaction(request: StoreRequest, shards: int) -> int:
     """The one shard that has all keys of a transaction. EtcdError if there is none."""
     _, compares, then, otherwise = request

@@ -14,7 +14,7 @@ from actors.shard import open_shard
 from api.storage import LEASES, REVOKE
 from store.core import StoreSettings
 from store.etcd.errors import UNIMPLEMENTED, EtcdError
-from store.etcd.spread import home_of, shard_of
+from store.etcd.spread import home_of, prefix_of, shard_of
 
 SHARDS = 3
 KEYS = [b"/k/%03d" % number for number in range(60)]
@@ -26,6 +26,13 @@ def keys_on(shard: int, count: int) -> list[bytes]:
 
 def put_operation(key: bytes, value: bytes = b"t") -> dict[str, Any]:
     return {"request_put": {"key": key, "value": value}}
+
+
+def test_a_span_that_is_a_prefix() -> None:
+    assert prefix_of(b"/a/", b"/a0") == (b"/a/", None)
+    assert prefix_of(b"a\xfe", b"a\xff") == (b"a\xfe", None)
+    for span in ((b"/a/", b"/a1"), (b"/a", b"/a\0"), (b"/a/", b""), (b"a\xff", b"b"), (b"\0", b"")):
+        assert prefix_of(*span) == span
 
 
 def test_revisions_rise_from_write_to_write_whatever_the_shard(tmp_path: Path) -> None:
