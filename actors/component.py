@@ -82,14 +82,15 @@ class ComponentRunner:
         self._events: list[ComponentEvent] = []
         self._replies: list[ApiReply] = []
         self._running = False
-        self._watches = [_Watch(self, spec) for spec in core.watches]
+        self._specs: Sequence[WatchSpec] = core.watches
+        self._watches = {spec.name: _Watch(self, spec) for spec in self._specs}
         self._outbox = Outbox(transport, options.outbox, self._on_replies, self.wake)
         self._events_total = 0
 
     def start(self) -> None:
         """Open the watches and take the first step."""
         self._running = True
-        for watch in self._watches:
+        for watch in self._watches.values():
             watch.open()
         self.wake()
 
@@ -103,9 +104,9 @@ class ComponentRunner:
             "component_steps_total": self._turns.steps,
             "component_events_total": self._events_total,
             "component_failed": float(self.failure is not None),
-            "watches_open": sum(watch.opened is not None for watch in self._watches),
-            "watches_synced": sum(watch.revision > 0 for watch in self._watches),
-            "watch_reopenings_total": sum(watch.reopenings for watch in self._watches),
+            "watches_open": sum(watch.opened is not None for watch in self._watches.values()),
+            "watches_synced": sum(watch.revision > 0 for watch in self._watches.values()),
+            "watch_reopenings_total": sum(watch.reopenings for watch in self._watches.values()),
             **self._outbox.gauges(),
             **self.transport.gauges(),
         }
@@ -134,7 +135,7 @@ class ComponentRunner:
 
     def _halt(self) -> None:
         self._running = False
-        for watch in self._watches:
+        for watch in self._watches.values():
             watch.close()
         self._outbox.close()
         self._turns.stop()
@@ -162,10 +163,24 @@ class ComponentRunner:
             if every and self._turns.steps % every == 0:
                 self.core.check()
             self._outbox.put(effects)
+            self._follow(self.core.watches)
             return self.core.next_wakeup_ns()
         except Exception as error:  # the supervisor of the core
             self.fail(error)
             return None
+
+    def _follow(self, specs: Sequence[WatchSpec]) -> None:
+        """Open what the core wants to follow from now on, close what it no longer follows."""
+        if specs is self._specs or specs == self._specs or not self._running:
+            return
+        self._specs = specs
+        named = {spec.name: spec for spec in specs}
+        for name in [name for name in self._watches if name not in named]:
+            self._watches.pop(name).close()
+        for name, spec in named.items():
+            if name not in self._watches:
+                self._watches[name] = _Watch(self, spec)
+                self._watches[name].open()
 
 
 class _Watch:

@@ -7,7 +7,7 @@ that follows does not work on an older picture than its predecessor wrote.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 from zlib import crc32
@@ -27,6 +27,7 @@ from api.calls import (
 from api.core import InvariantError, JsonObject
 from api.leadership import NAMESPACE as LEASE_NAMESPACE
 from api.leadership import Leadership
+from controllers.customs import DEFINITIONS, CustomResources
 from controllers.deployment import DeploymentController
 from controllers.events import EventRecorder
 from controllers.garbage_collector import GarbageCollector
@@ -66,6 +67,15 @@ LEASE_PREFIX = "hollowfleet-controllers-"
 """Of the Leases of shards. The first choice of a process is the shard that its name ends with."""
 _WRITES = ("create", "update", "patch")
 _WRITTEN_THROUGH = (DEPLOYMENTS, REPLICA_SETS, NAMESPACES)
+
+
+def _watches_of(customs: Iterable[str]) -> tuple[WatchSpec, ...]:
+    """What there is from the start, the definitions, and what they make."""
+    return (
+        *(WatchSpec(resource, resource) for resource in WATCHED),
+        WatchSpec(DEFINITIONS, DEFINITIONS, optional=True),
+        *(WatchSpec(resource, resource, optional=True) for resource in customs),
+    )
 
 
 class Controller(Protocol):
@@ -133,6 +143,8 @@ class ControllersCore:
         self._limits = limits
         self._shards = shards
         self._view = View(WATCHED)
+        self._customs = CustomResources()
+        self._watches = _watches_of(())
         digits = holder[len(holder.rstrip("0123456789")) :]
         leases = [f"{LEASE_PREFIX}{shard}" for shard in range(shards)]
         self._leadership = Leadership(holder, leases, limits.leases, int(digits or "0") % shards)
@@ -163,13 +175,17 @@ class ControllersCore:
             (DeploymentController(view), limits.workers),
             (ReplicaSetController(view, limits.replica_sets), limits.workers),
             (ServiceAccountController(view), limits.workers),
-            (GarbageCollector(view, WATCHED, limits.gc_reads_first), limits.gc_workers),
+            (
+                GarbageCollector(view, self._customs, limits.gc_reads_first),
+                limits.gc_workers,
+            ),
             (NamespaceController(view, limits.namespace_grace_ns), limits.namespace_workers),
         ]
 
     @property
     def watches(self) -> Sequence[WatchSpec]:
-        return tuple(WatchSpec(resource, resource) for resource in WATCHED)
+        """The same tuple until a definition comes or goes."""
+        return self._watches
 
     @property
     def view(self) -> View:
@@ -198,6 +214,11 @@ class ControllersCore:
                 case CallsDone():
                     for reply in event.replies:
                         self._answer(reply, now_ns)
+                case WatchReset() | WatchSynced() if event.watch == DEFINITIONS:
+                    self._definitions_listed(isinstance(event, WatchSynced), now_ns)
+                case WatchReset() | WatchSynced() if not self._view.watches(event.watch):
+                    # Of a custom resource whose definition has just gone.
+                    continue
                 case WatchReset():
                     self._listing = self._listing or event.watch == LEASES
                     self._view.reset(event.watch)
@@ -239,6 +260,11 @@ class ControllersCore:
 
     def _see(self, event: ObjectsSeen, now_ns: int) -> None:
         resource = event.watch
+        if resource == DEFINITIONS:
+            self._see_definitions(event, now_ns)
+            return
+        if not self._view.watches(resource):
+            return
         rows = zip(event.types, event.objects, event.revisions, strict=True)
         for kind, item, revision in rows:
             if resource == LEASES and self._see_lease(item, kind == DELETED, now_ns):
@@ -250,6 +276,35 @@ class ControllersCore:
                 seen = self._view.seen(resource, item, revision)
                 if seen is not None:
                     self._notice(seen, now_ns)
+
+    def _see_definitions(self, event: ObjectsSeen, now_ns: int) -> None:
+        for kind, item in zip(event.types, event.objects, strict=True):
+            if kind == DELETED:
+                self._customs.deleted(item)
+            else:
+                self._customs.seen(item)
+        self._follow_customs(now_ns)
+
+    def _definitions_listed(self, done: bool, now_ns: int) -> None:
+        if done:
+            self._customs.finish()
+            self._follow_customs(now_ns)
+        else:
+            self._customs.reset()
+
+    def _follow_customs(self, now_ns: int) -> None:
+        """Watch what definitions make, and forget what they make no more."""
+        wanted = list(self._customs.keys())
+        known = [spec.resource for spec in self._watches[len(WATCHED) + 1 :]]
+        if wanted == known:
+            return
+        for resource in known:
+            if resource not in wanted:
+                for change in self._view.drop(resource):
+                    self._notice(change, now_ns)
+        for resource in wanted:
+            self._view.add(resource)
+        self._watches = _watches_of(wanted)
 
     def _see_lease(self, item: JsonObject, gone: bool, now_ns: int) -> bool:
         """Leases of shards and heartbeats; True when that is all there is to see."""

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from api.calls import ApiReply, ApiRequest
 from api.core import JsonObject
 from api.kinds import UnknownKindError, kind_by_gvk, split_api_version
+from controllers.customs import CustomResources
 from controllers.events import EventRecorder
 from controllers.records import FOREGROUND, LEASES, ORPHAN, Owner, Record
 from controllers.sync import (
@@ -50,9 +51,9 @@ class GarbageCollector:
     name = "garbage-collector"
     recorders: tuple[EventRecorder, ...] = ()
 
-    def __init__(self, view: View, watched: Sequence[str], reads_first: bool) -> None:
+    def __init__(self, view: View, customs: CustomResources, reads_first: bool) -> None:
         self._view = view
-        self._watched = tuple(watched)
+        self._customs = customs
         self._reads_first = reads_first
 
     def notice(self, change: Change, now_ns: int) -> Sequence[str]:
@@ -96,7 +97,7 @@ class GarbageCollector:
     def all_keys(self) -> list[str]:
         return [
             _key_of(row)
-            for resource in self._watched
+            for resource in self._view.resources()
             for row in self._view.rows(resource)
             if _is_ours(row) or (row.owners and self._is_suspect(row))
         ]
@@ -162,7 +163,7 @@ class GarbageCollector:
             if self._view.was_deleted(owner.uid):
                 owners.gone.append(owner)
                 continue
-            place = _place_of(row, owner)
+            place = self._place_of(row, owner)
             if place is None:
                 # Not a kind of this API, or one that cannot own this object: never touch it.
                 owners.solid.append(owner)
@@ -177,7 +178,7 @@ class GarbageCollector:
         return owners
 
     def _known(self, row: Record, owner: Owner) -> Record | None:
-        place = _place_of(row, owner)
+        place = self._place_of(row, owner)
         if place is None or not self._view.watches(place[0]):
             return None
         resource, namespace, name = place
@@ -185,13 +186,42 @@ class GarbageCollector:
         return found if found is not None and found.uid == owner.uid else None
 
     def _disown(self, row: Record, owners: Sequence[Owner]) -> Sync:
-        reply = (yield [_drop_owners(row, [owner.uid for owner in owners])])[0]
+        reply = (yield [self._drop_owners(row, [owner.uid for owner in owners])])[0]
         return DONE if ok(reply) or reply.code == 404 else FAILED
+
+    def _place_of(self, row: Record, owner: Owner) -> tuple[str, str, str] | None:
+        """Resource, namespace and name of an owner; None when it cannot own this object."""
+        group, version = split_api_version(owner.api_version)
+        custom = self._customs.of_kind(group, owner.kind)
+        if custom is not None:
+            key, namespaced = custom.key, custom.namespaced
+        else:
+            try:
+                kind = kind_by_gvk(group, version, owner.kind)
+            except UnknownKindError:
+                return None
+            if not kind.resource:
+                return None
+            key, namespaced = kind.key, kind.namespaced
+        if namespaced and not row.namespace:
+            return None
+        return key, row.namespace if namespaced else "", owner.name
+
+    def _drop_owners(self, row: Record, uids: Sequence[str]) -> ApiRequest:
+        """Remove references. No strategy is known of custom resources: their list is written."""
+        if self._customs.is_custom(row.resource):
+            left = [_reference(owner) for owner in row.owners if owner.uid not in uids]
+            version = {"uid": row.uid, "resourceVersion": str(row.revision)}
+            body = {"metadata": {**version, "ownerReferences": left or None}}
+            return merge_patch(row.resource, row.namespace, row.name, body)
+        references = [{"$patch": "delete", "uid": uid} for uid in uids]
+        body = {"metadata": {"uid": row.uid, "ownerReferences": references}}
+        return strategic_patch(row.resource, row.namespace, row.name, body)
 
     def _orphan(self, row: Record) -> Sync:
         dependents = self._view.dependents(row.uid)
         if dependents:
-            replies = yield [_drop_owners(dependent, [row.uid]) for dependent in dependents]
+            replies = yield [self._drop_owners(dependent, [row.uid]) for dependent in dependents]
             if not all(ok(reply) or reply.code in (404, 422) for reply in replies):
                 return FAILED
         return (yield from self._remove_finalizer(row, ORPHAN))
@@ -226,18 +256,16 @@ def _is_foreground(row: Record) -> bool:
     return bool(row.deleted_at) and FOREGROUND in row.finalizers
 
 
-def _place_of(row: Record, owner: Owner) -> tuple[str, str, str] | None:
-    """Resource, namespace and name of an owner; None when it cannot own this object."""
-    try:
-        kind = kind_by_gvk(*split_api_version(owner.api_version), owner.kind)
-    except UnknownKindError:
-        return None
-    if not kind.resource or (kind.namespaced and not row.namespace):
-        return None
-    return kind.key, row.namespace if kind.namespaced else "", owner.name
-
-
-def _drop_owners(row: Record, uids: Sequence[str]) -> ApiRequest:
-    references = [{"$patch": "delete", "uid": uid} for uid in uids]
-    body = {"metadata": {"uid": row.uid, "ownerReferences": references}}
-    return strategic_patch(row.resource, row.namespace, row.name, body)
+def _reference(owner: Owner) -> JsonObject:
+    """An owner as an object names it."""
+    reference: JsonObject = {
+        "apiVersion": owner.api_version,
+        "kind": owner.kind,
+        "name": owner.name,
+        "uid": owner.uid,
+    }
+    if owner.controller:
+        reference["controller"] = True
+    if owner.blocks:
+        reference["blockOwnerDeletion"] = True
+    return reference

@@ -15,6 +15,7 @@ from api.core import JsonObject
 from api.kinds import SERVED, kind_of
 from api.times import parse_time, rfc3339
 from api.validation.definitions import is_true
+from controllers.customs import DEFINITIONS
 from controllers.events import EventRecorder
 from controllers.records import NAMESPACES, PODS
 from controllers.sync import DONE, FAILED, Sync, again, body_of, ok, update
@@ -22,7 +23,6 @@ from controllers.view import Change, View
 
 SECOND = 1_000_000_000
 FINALIZER = "kubernetes"
-DEFINITIONS = "apiextensions.k8s.io/customresourcedefinitions"
 LOOK_AGAIN_NS = 5 * SECOND
 """Objects with finalizers may end without our seeing it."""
 # Pods go first: theirs is the only grace period.

@@ -57,6 +57,7 @@ class View:
         self._gone: OrderedDict[str, None] = OrderedDict()
         self._stale: dict[str, dict[str, Record]] = {}
         self._synced: dict[str, bool] = dict.fromkeys(self._tables, False)
+        """Of the resources that are watched from the start; others may be empty as well."""
 
     # Reading.
 
@@ -71,6 +72,10 @@ class View:
 
     def watches(self, resource: str) -> bool:
         return resource in self._tables
+
+    def resources(self) -> list[str]:
+        """All that is watched."""
+        return list(self._tables)
 
     def pod(self, key: str) -> Pod | None:
         found = self._tables[PODS].get(key)
@@ -140,14 +145,28 @@ class View:
 
     # Changing.
 
+    def add(self, resource: str) -> None:
+        """A resource is watched from now on; nobody waits for its first list."""
+        self._tables.setdefault(resource, {})
+
+    def drop(self, resource: str) -> list[Change]:
+        """A resource is watched no more: returns the removal of what was known of it."""
+        rows = list(self._tables[resource].values())
+        changes = [change for row in rows for change in self._remove(resource, row)]
+        del self._tables[resource]
+        self._stale.pop(resource, None)
+        return changes
+
     def reset(self, resource: str) -> None:
         """A list begins: what it does not bring is gone."""
         self._stale[resource] = dict(self._tables[resource])
-        self._synced[resource] = False
+        if resource in self._synced:
+            self._synced[resource] = False
 
     def finish(self, resource: str) -> list[Change]:
         """The list is complete: returns the removal of what it did not bring."""
-        self._synced[resource] = True
+        if resource in self._synced:
+            self._synced[resource] = True
         stale = self._stale.pop(resource, {})
         return [change for row in stale.values() for change in self._remove(resource, row)]
 
