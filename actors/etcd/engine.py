@@ -325,9 +325,9 @@ class EtcdStream:
         shown = before if self._want_previous else None
         if event.get("type"):
             assert before is not None
-            key, create, _, version, header, value = before
+            key, create, _, version, header, value, _lease = before
             return (1, key, kv["mod_revision"], create, version, header, value, shown)
-        key, create, mod, version, header, value = item_of(kv)
+        key, create, mod, version, header, value, _lease = item_of(kv)
         return (0, key, mod, create, version, header, value, shown)
 
 

@@ -267,13 +267,10 @@ _CALLS: Final[dict[str, Callable[[StoreRequest], Call]]] = {
 
 
 def item_of(kv: Message) -> tuple[Any, ...]:
-    """A KeyValue as an item of a range, without the lease. ValueError."""
+    """A KeyValue as an item of a range. ValueError."""
     header, value = unpacked(kv.get("value", b""))
-    return (kv["key"], kv["create_revision"], kv["mod_revision"], kv["version"], header, value)
-
-
-def _with_lease(kv: Message) -> tuple[Any, ...]:
-    return (*item_of(kv), kv.get("lease", 0))
+    numbers = (kv["create_revision"], kv["mod_revision"], kv["version"])
+    return (kv["key"], *numbers, header, value, kv.get("lease", 0))
 
 
 def _put_reply(request: StoreRequest, answer: Message, revision: int) -> StoreReply:
@@ -283,7 +280,7 @@ def _put_reply(request: StoreRequest, answer: Message, revision: int) -> StoreRe
         answer = answer["responses"][0].get("response_put", {})
     if len(request) == 7 and request[6] & WANT_PREVIOUS:
         before = answer.get("prev_kv")
-        return (OK, revision, None if before is None else _with_lease(before))
+        return (OK, revision, None if before is None else item_of(before))
     return (OK, revision)
 
 
@@ -305,7 +302,7 @@ def _found_mod(answer: Message) -> int:
 
 
 def _delete_range_reply(request: StoreRequest, answer: Message, revision: int) -> StoreReply:
-    items = [_with_lease(kv) for kv in answer.get("prev_kvs", ())] if request[3] else []
+    items = [item_of(kv) for kv in answer.get("prev_kvs", ())] if request[3] else []
     return (OK, revision, answer.get("deleted", 0), items)
 
 
@@ -322,7 +319,7 @@ def _range_reply(request: StoreRequest, answer: Message, revision: int) -> Store
         return (OK, at, False, answer.get("count", 0))
     items = [item_of(kv) for kv in answer.get("kvs", ())]
     if request[5] == _HEADERS:
-        items = [(*item[:5], b"") for item in items]
+        items = [(*item[:5], b"", item[6]) for item in items]
     return (OK, at, answer.get("more", False), items)
 
 
