@@ -21,7 +21,7 @@ def merge(atom: Atom, live: JsonObject, applied: JsonObject) -> JsonObject:
 
 def _merge_values(atom: Atom, live: Any, applied: Any) -> Any:
     """Of leaves, and of maps and lists that are both empty, the applied one counts."""
-    if atom.leaf or (not live and not applied):
+    if atom.is_leaf(live) or atom.is_leaf(applied) or (not live and not applied):
         return applied
     if atom.shape == LIST:
         return _merge_lists(atom, live or [], applied or [])
@@ -68,7 +68,7 @@ def _merge_lists(atom: Atom, live: Sequence[Any], applied: Sequence[Any]) -> lis
 def remove_items(atom: Atom, value: Any, gone: FieldSet) -> Any:
     """``value`` without the paths of ``gone``. What loses all it held becomes null, atomic values
     that lose a part as well."""
-    if atom.leaf or not value:
+    if not value or atom.is_leaf(value):
         return None
     if atom.shape == LIST:
         return _remove_from_list(atom, value, gone) or None

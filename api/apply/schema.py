@@ -13,7 +13,8 @@ import orjson
 from api.fields import Field, FieldType, json_fields, type_row
 from api.kinds import Kind
 
-SCALAR, STRUCT, MAP, LIST = range(4)
+SCALAR, STRUCT, MAP, LIST, UNTYPED = range(5)
+"""What no schema describes (UNTYPED) is a map when it is one, entry by entry; else it is a leaf."""
 
 _SCALARS = {
     "s": "string",
@@ -63,6 +64,10 @@ class Atom:
     def child(self, name: str) -> "Atom | None":
         """The type of a field or map entry; None when the struct has no such field."""
         return self.fields.get(name, self.rest) if self.shape == STRUCT else self.item
+
+    def is_leaf(self, value: Any) -> bool:
+        """Nothing below this value is owned on its own."""
+        return self.leaf or (self.shape == UNTYPED and not isinstance(value, dict))
 
     def element(self, item: Any) -> str:
         """The path element of a list item, checked by ``typed``: a key without value and default is

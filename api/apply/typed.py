@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from api.apply.schema import LIST, SCALAR, Atom
+from api.apply.schema import LIST, SCALAR, UNTYPED, Atom
 from api.apply.sets import element_text
 from api.core import JsonObject
 
@@ -32,7 +32,7 @@ def misfit(atom: Atom, value: JsonObject) -> str | None:
 
 
 def _misfits(atom: Atom, value: Any, path: str) -> Iterator[str]:
-    if value is None:
+    if value is None or atom.shape == UNTYPED:
         return
     prefix = f"{path}: " if path else ""
     if atom.shape == SCALAR:

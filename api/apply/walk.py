@@ -8,7 +8,7 @@ structured-merge-diff v6 (behaviour).
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from api.apply.schema import LIST, STRUCT, Atom
+from api.apply.schema import LIST, STRUCT, UNTYPED, Atom
 from api.apply.sets import (
     LEAF,
     SELF,
@@ -61,7 +61,7 @@ def field_set(atom: Atom, value: JsonObject) -> FieldSet:
 
 def _set_node(atom: Atom, value: Any, entry: bool) -> _Node:
     """``entry``: the path is a member even when something below it is: a map's entry or an item."""
-    if atom.leaf or value is None:
+    if value is None or atom.is_leaf(value):
         return LEAF
     if atom.shape == LIST:
         children: FieldSet = {}
@@ -77,7 +77,8 @@ def _set_children(atom: Atom, value: JsonObject) -> FieldSet:
     for name, inner in value.items():
         child = atom.child(name)
         if child is not None:
-            put(children, f"f:{name}", _set_node(child, inner, atom.shape != STRUCT))
+            entry = atom.shape != STRUCT or name not in atom.fields
+            put(children, f"f:{name}", _set_node(child, inner, entry))
     return children
 
 
@@ -89,6 +90,8 @@ def whole(atom: Atom, value: Any) -> FieldSet:
     if atom.leaf or not value:
         return LEAF
     node: FieldSet = {SELF: LEAF}
+    if atom.shape == UNTYPED and not isinstance(value, dict):
+        return LEAF
     if atom.shape == LIST:
         items = indexed(atom, value)
         for element in _in_order(items):
@@ -134,7 +137,7 @@ def _compare_maps(
 
 def _compare_values(atom: Atom, old: Any, new: Any) -> tuple[_Node, _Node, _Node]:
     """Two values that are not equal."""
-    if atom.leaf or (not old and not new):
+    if atom.is_leaf(old) or atom.is_leaf(new) or (not old and not new):
         return None, LEAF, None
     children: tuple[FieldSet, FieldSet, FieldSet] = ({}, {}, {})
     if atom.shape == LIST:

@@ -1,11 +1,10 @@
 """How server-side apply sees a custom resource: what is owned one by one and what as a whole.
 
 Source: pkg/schemaconv/openapi.go of kube-openapi; apiextensions-apiserver/pkg/controller/openapi/
-builder (metadata is that of every object). Values without a schema are owned as a whole here, while
-the real server owns their maps entry by entry.
+builder (metadata is that of every object).
 """
 
-from api.apply.schema import LIST, MAP, SCALAR, STRUCT, Atom, Key, atom_of
+from api.apply.schema import LIST, MAP, SCALAR, STRUCT, UNTYPED, Atom, Key, atom_of
 from api.crd.schema import RESOURCE_FIELDS, Node
 from api.fields import OBJECT_META
 
@@ -14,9 +13,7 @@ _SCALARS = {"string": "string", "integer": "numeric", "number": "numeric", "bool
 
 def resource_atom(node: Node) -> Atom:
     """The atom of a resource: its schema, and the fields that every resource has."""
-    atom = _atom(node)
-    if atom.shape != STRUCT:
-        atom = Atom(STRUCT, atom.atomic)
+    atom = _struct(node)
     for name in RESOURCE_FIELDS[:2]:
         text = Atom(SCALAR)
         text.scalar = "string"
@@ -27,7 +24,7 @@ def resource_atom(node: Node) -> Atom:
 
 def _atom(node: Node) -> Atom:
     if node.embedded:
-        return Atom(MAP, True) if not node.properties else _struct(node)
+        return resource_atom(node)
     if node.type == "array" and node.items is not None:
         return _list(node)
     if node.properties:
@@ -36,10 +33,13 @@ def _atom(node: Node) -> Atom:
         atom = Atom(MAP, node.map_type == "atomic")
         atom.item = _atom(node.additional)
         return atom
-    atom = Atom(SCALAR)
-    if not node.int_or_string:
-        atom.scalar = _SCALARS.get(node.type, "")
-    return atom
+    if node.int_or_string or node.type in _SCALARS:
+        atom = Atom(SCALAR)
+        atom.scalar = "" if node.int_or_string else _SCALARS[node.type]
+        return atom
+    if node.map_type == "atomic":
+        return Atom(MAP, True)
+    return Atom(UNTYPED)
 
 
 def _struct(node: Node) -> Atom:
@@ -47,7 +47,7 @@ def _struct(node: Node) -> Atom:
     for name, child in node.properties.items():
         atom.fields[name] = _atom(child)
     if node.preserve:
-        atom.rest = Atom(SCALAR)
+        atom.rest = Atom(UNTYPED)
     return atom
 
 

@@ -137,6 +137,23 @@ def test_apply_merges_lists_that_are_maps_and_tells_of_conflicts() -> None:
     assert [tag["k"] for tag in after["spec"]["tags"]] == ["b"]
 
 
+def test_what_the_schema_leaves_open_is_owned_entry_by_entry() -> None:
+    rig = Rig()
+    defined(rig)
+    path = f"{WIDGETS}/a?fieldManager="
+    one = widget("a", {"size": 1, "free": {"x": {"y": 1}, "list": [1, 2]}})
+    made = rig.call("PATCH", path + "one", one, content_type=APPLY)[1]
+    owned = made["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"]["f:free"]
+    assert owned == {"f:list": {}, "f:x": {".": {}, "f:y": {}}}
+    two = widget("a", {"free": {"x": {"z": 2}}})
+    code, merged = rig.call("PATCH", path + "two", two, content_type=APPLY)
+    assert code == 200
+    assert merged["spec"]["free"] == {"x": {"y": 1, "z": 2}, "list": [1, 2]}
+    del one["spec"]["free"]["x"]
+    after = rig.call("PATCH", path + "one", one, content_type=APPLY)[1]
+    assert after["spec"]["free"] == {"x": {"z": 2}, "list": [1, 2]}
+
+
 def test_each_version_has_its_schema_and_one_of_them_is_stored() -> None:
     rig = Rig()
     wide = {**SPEC, "properties": {**SPEC["properties"], "extra": {"type": "string"}}}
