@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip --disable-pip-version-check install --quiet
 
-.PHONY: run test venv lint unit bench soak lock clean golden-api golden-scheduler
+.PHONY: run test venv lint unit bench soak lock clean golden-api golden-scheduler bench-store
 
 run: $(VENV)/run.stamp          ## the main job: a hollow cluster of 1,523 real machines, loaded
 	$(BIN)/hollowfleet run examples/quickstart.yaml
@@ -38,6 +38,11 @@ soak: $(VENV)/test.stamp        ## longer searches with new schedules
 
 bench: $(VENV)/test.stamp       ## the whole cluster and each layer; prints tables
 	$(BIN)/python -m benchmarks
+
+bench-store: $(VENV)/test.stamp ## a shard beside a real etcd; growth; saturation with its plot in runs/
+	$(BIN)/python -m benchmarks.bench_store
+	$(BIN)/python -m benchmarks.bench_store_growth
+	$(BIN)/python -m benchmarks.bench_store_saturation --out runs
 
 lock: $(VENV)/test.stamp        ## resolve dependencies anew; both files carry hashes and no address
 	$(BIN)/uv pip compile pyproject.toml --extra build $(UV) -o requirements.lock
