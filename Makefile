@@ -35,6 +35,8 @@ soak: $(VENV)/test.stamp        ## longer searches with new schedules
 	$(BIN)/python -m tests.sim.soak --planted
 	$(BIN)/python -m tests.faults.kill_etcd --rounds 200
 	$(BIN)/python -m tests.faults.kill_campaign --runs 5
+	$(BIN)/python -m tests.fuzz requests 20000 $$(date +%s)
+	$(BIN)/python -m tests.fuzz bodies 1000000 $$(date +%s)
 
 bench: $(VENV)/test.stamp       ## the whole cluster and each layer; prints tables
 	$(BIN)/python -m benchmarks

@@ -4,6 +4,7 @@ Source for the meaning of resourceVersion: apiserver/pkg/storage/interfaces.go, 
 internalversion/validation; the answers as recorded in tests/golden/api.
 """
 
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Generator, Iterator, Mapping
 from itertools import islice
@@ -25,6 +26,7 @@ from apiserver.watch import Selection
 WAIT_NS = 3 * 10**9
 """How long a read waits for a revision ahead of the server. Source: blockTimeout,
 apiserver/pkg/storage/cacher/watch_cache.go."""
+_BASE64 = re.compile("[A-Za-z0-9_-]*")
 _TABLE_INCLUDES = ("", "None", "Metadata", "Object")
 _TOO_OLD = "The resourceVersion for the provided list is too old."
 _TOKEN_TOO_OLD = (
@@ -194,11 +196,14 @@ def _token(cache: ResourceCache, namespace: str, revision: int, key: bytes) -> s
 
 def _page_of_token(cache: ResourceCache, namespace: str, token: str, limit: int) -> Page:
     bad = "invalid continue token: continue key is not valid: "
+    wrong = _BASE64.match(token).end()  # type: ignore[union-attr]
+    if wrong < len(token) or len(token) % 4 == 1:
+        raise BadRequest(f"{bad}illegal base64 data at input byte {wrong}")
+    raw = urlsafe_b64decode(token + "=" * (-len(token) % 4))
     try:
-        raw = urlsafe_b64decode(token + "=" * (-len(token) % 4))
         parsed = orjson.loads(raw)
     except ValueError:
-        shown = urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode("latin1")[:1]
+        shown = raw.decode("latin1")[:1]
         raise BadRequest(
             f"{bad}invalid character {_go_char(shown)} looking for beginning of value"
         ) from None

@@ -148,6 +148,8 @@ def test_names_that_leave_their_place_are_refused(rig: Rig, name: str) -> None:
         f"{CM}?limit=%D9%A1",
         f"{CM}?limit=99999999999999999999",
         f"{CM}?continue=%00",
+        f"{CM}?continue=abcde",
+        f"{CM}?continue=%C3%A9",
         f"{CM}?labelSelector={'a,' * 20_000}",
         f"{CM}?fieldSelector=%ff",
         f"{CM}?watch=1&timeoutSeconds=99999999999999999999",
