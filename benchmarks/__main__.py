@@ -14,6 +14,8 @@ RUNS = (
     ("benchmarks.bench_scheduler",),
     ("benchmarks.bench_controllers",),
     ("benchmarks.bench_sim",),
+    ("benchmarks.bench_sim_campaign", "--only", "heartbeats"),
+    ("benchmarks.bench_sim_campaign", "--only", "openb"),
 )
 LIMIT_S = 240
 

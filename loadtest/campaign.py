@@ -273,9 +273,9 @@ def _cluster(section: Section) -> ClusterKnobs:
 def _heartbeats(section: Section) -> bool:
     """``on`` or ``off``, which YAML reads as booleans."""
     value = section.raw("heartbeats")
-    if value in (None, True, "on"):
+    if value is None or value is True or value == "on":
         return True
-    if value in (False, "off"):
+    if value is False or value == "off":
         return False
     raise section.error("heartbeats", f"must be on or off, not {value!r}")
 
