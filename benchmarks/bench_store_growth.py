@@ -133,11 +133,11 @@ def main() -> None:
         keys = chosen.keys[-1]
         undisturbed, disturbed, took = longest_silences(directory, keys, chosen.seconds)
         held = disturbed <= max(SILENCE_S_MAX, undisturbed)
-        wanted = f"at most {SILENCE_S_MAX * 1e3:.0f} ms, or as undisturbed"
+        wanted = f"at most {SILENCE_S_MAX * 1e3:.0f}, or as undisturbed"
         print(
             f"longest silence with {keys:,} keys and {IN_FLIGHT} writers: undisturbed"
             f" {undisturbed * 1e3:.0f} ms, while compacting and writing a snapshot"
-            f" {disturbed * 1e3:.0f} ms, which took {took:.1f} s; {wanted}: {'yes' if held else 'NO'}"
+            f" {disturbed * 1e3:.0f} ms, in {took:.1f} s; {wanted}: {'yes' if held else 'NO'}"
         )
 
 

@@ -155,10 +155,13 @@ class Keyspace:
         Cost: 0.2 µs a key, and a search in the history of those that changed since."""
         latest = self.latest
         records = [latest[key] for key in keys]
-        if max(map(_mod_revision, records), default=0) > revision:
+        written_since = bool(self.changes) and self.changes[-1][MOD] > revision
+        if written_since and max(map(_mod_revision, records), default=0) > revision:
             older = [self.at(record[KEY], revision) for record in records]
             return [record for record in older if record is not None]
-        return [record for record in records if record[VERSION]]
+        if len(self.dead):
+            return [record for record in records if record[VERSION]]
+        return records
 
     def changes_after(self, revision: int, limit: int) -> list[Change]:
         """Up to ``limit`` changes above ``revision`` in order; a transaction is not split, so

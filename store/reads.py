@@ -1,6 +1,7 @@
 """Reads of the persisted state: a key, or a range in chunks, at one revision."""
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
@@ -23,6 +24,9 @@ RANGE_BYTES_MAX = 24 << 20
 LATEST = 1 << 63
 SPARE_KEYS = 16
 """Keys that are looked at beyond a limit, in case some of them do not exist."""
+_key: Callable[[Record], bytes] = itemgetter(KEY)
+_header: Callable[[Record], bytes] = itemgetter(HEADER)
+_value: Callable[[Record], bytes] = itemgetter(VALUE)
 
 
 @dataclass(slots=True)
@@ -86,17 +90,16 @@ class RangeRead:
 
     def _within_size(self, records: list[Record]) -> list[Record]:
         """The records up to the one with which the reply has reached its greatest size."""
-        sizes = [len(record[KEY]) + len(record[HEADER]) for record in records]
-        if self.mode == WHOLE:
-            sizes = [size + len(record[VALUE]) for size, record in zip(sizes, records, strict=True)]
-        if self.size + sum(sizes) < RANGE_BYTES_MAX:
-            self.size += sum(sizes)
+        parts = (_key, _header, _value) if self.mode == WHOLE else (_key, _header)
+        size = sum([sum(map(len, map(part, records))) for part in parts])
+        if self.size + size < RANGE_BYTES_MAX:
+            self.size += size
             return records
-        for place, size in enumerate(sizes):
+        for place, record in enumerate(records):
             if self.size >= RANGE_BYTES_MAX:
                 self.more = True
                 return records[:place]
-            self.size += size
+            self.size += sum([len(part(record)) for part in parts])
         return records
 
     def _count(self, record: tuple[Any, ...]) -> None:
