@@ -229,6 +229,25 @@ def _wrong_with_base64(text: str) -> str | None:
     return None
 
 
+_SCHEMA = "apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
+
+
+def _schema(value: object) -> Wrong:
+    """A schema read by a decoder of its own: what it does not know is dropped without a word."""
+    if not isinstance(value, dict):
+        return _unmarshal(value, "v1.JSONSchemaProps")
+    return find_misfits(_SCHEMA, value)[1]
+
+
+def _schema_or(other: Callable[[Any], bool]) -> Callable[[Any], Wrong]:
+    """A schema, or what the other form of the field may be."""
+    return lambda value: None if other(value) else _schema(value)
+
+
+def _all_of(value: object, wrong_with: Callable[[Any], Wrong]) -> bool:
+    return isinstance(value, list) and all(wrong_with(item) is None for item in value)
+
+
 def _unmarshal(value: object, wanted: str) -> str:
     return f"json: cannot unmarshal {_word(value)} into Go value of type {wanted}"
 
@@ -268,4 +287,8 @@ _CHECKERS: dict[str, Callable[[Any], Wrong]] = {
     "Duration": _duration,
 }
 _CHECKERS |= dict.fromkeys(("any", "RawExtension", "JSON", "FieldsV1"), _anything)
-_CHECKERS |= dict.fromkeys(("SchemaOrBool", "SchemaOrArray", "SchemaOrStrings"), _anything)
+_CHECKERS |= {
+    "SchemaOrBool": _schema_or(lambda value: isinstance(value, bool)),
+    "SchemaOrArray": _schema_or(lambda value: _all_of(value, _schema)),
+    "SchemaOrStrings": _schema_or(lambda value: _all_of(value, _string)),
+}

@@ -250,7 +250,9 @@ def _timed(status: JsonObject, before: JsonObject, now: str) -> JsonObject:
     for one in status["conditions"] or ():
         past = known.get(one["type"])
         same = past is not None and past["status"] == one["status"]
-        since = past["lastTransitionTime"] if same and past is not None else now
-        entry = {"type": one["type"], "status": one["status"], "lastTransitionTime": since}
-        conditions.append({**entry, "reason": one["reason"], "message": one["message"]})
+        since = past.get("lastTransitionTime") if same and past is not None else now
+        entry = {"type": one["type"], "status": one["status"], "lastTransitionTime": since or now}
+        # A client may have written conditions without them.
+        said = {name: one[name] for name in ("reason", "message") if name in one}
+        conditions.append({**entry, **said})
     return {**status, "conditions": conditions}

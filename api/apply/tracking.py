@@ -32,6 +32,7 @@ from api.apply.sets import (
     without_trees,
 )
 from api.apply.stripped import SYSTEM_FIELDS, reset_fields
+from api.apply.typed import misfit
 from api.apply.walk import Comparison, compare
 from api.canonical import zero_of
 from api.core import JsonObject
@@ -63,6 +64,8 @@ def track_create(kind: Kind, new: JsonObject, writer: Writer) -> None:
 
     ``new`` is defaulted, before admission. Cost: see benchmarks/bench_apply.py.
     """
+    if not _fits(kind, new):
+        return
     if new["metadata"].get("managedFields"):
         _track(kind, zero_object(kind), new, writer)
         return
@@ -113,8 +116,22 @@ def track_scale(kind: Kind, live: JsonObject, new: JsonObject, writer: Writer) -
     new["metadata"]["managedFields"] = entries_of(owners)
 
 
+def _fits(kind: Kind, *objects: JsonObject) -> bool:
+    """Whether objects have the shape of their kind. Custom resources are judged only later, and what
+    does not fit is recorded as nobody's. Source: UpdateNoErrors in fieldmanager.go."""
+    if kind.custom is None:
+        return True
+    atom = kind_atom(kind)
+    return all(misfit(atom, obj) is None for obj in objects)
+
+
 def _track(kind: Kind, live: JsonObject, new: JsonObject, writer: Writer) -> None:
     meta = new["metadata"]
+    if not _fits(kind, live, new):
+        meta.pop("managedFields", None)
+        if "managedFields" in live["metadata"]:
+            meta["managedFields"] = live["metadata"]["managedFields"]
+        return
     owners = _owners_before(live, new, writer.subresource)
     meta.pop("managedFields", None)
     if not owners:

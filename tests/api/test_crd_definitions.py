@@ -10,9 +10,11 @@ from api.core import JsonObject
 from api.defaulting import set_defaults
 from api.kinds import kind_of
 from api.lifecycle import prepare_create, prepare_update
+from api.structure import check_structure
 from api.validation import validate_create, validate_update
 
 KIND = kind_of("apiextensions.k8s.io/customresourcedefinitions")
+SCHEMA = "apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
 Change = Callable[[JsonObject], object]
 
 
@@ -271,3 +273,19 @@ def test_what_the_store_depends_on_does_not_change() -> None:
     found = {cause.field: cause.message for cause in validate_update(KIND, new, old)}
     assert set(found) == {"spec.scope", "spec.names.kind", "status.storedVersions[0]"}
     assert new["status"]["storedVersions"] == ["v1", "v2"]
+
+
+def test_schemas_of_items_and_entries_are_read_like_others() -> None:
+    items: JsonObject = {"type": "object", "odd": 1, "properties": {"a": {"type": None}}}
+    raw: JsonObject = {"type": "array", "items": items}
+    assert check_structure(SCHEMA, raw).error is None
+    assert raw["items"] == {"type": "object", "properties": {"a": {}}}
+    wrong: list[JsonObject] = [
+        {"items": {"properties": []}},
+        {"items": 5},
+        {"additionalProperties": {"maxLength": "x"}},
+        {"additionalProperties": [1]},
+    ]
+    for one in wrong:
+        assert "cannot unmarshal" in str(check_structure(SCHEMA, one).error), one
+    assert check_structure(SCHEMA, {"additionalProperties": True}).error is None
