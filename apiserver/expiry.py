@@ -50,6 +50,8 @@ class Leases:
         lease.sharers += 1
         return lease.number, granted_s
 
-    def forget(self, kind: Kind, shard: int) -> None:
-        """The shard does not know the lease: the next write takes a new one."""
-        self._shared.pop((kind.key, shard), None)
+    def forget(self, kind: Kind, shard: int, number: int) -> None:
+        """The shard does not know this lease: the next write takes another."""
+        lease = self._shared.get((kind.key, shard))
+        if lease is not None and lease.number == number:
+            del self._shared[kind.key, shard]

@@ -187,11 +187,11 @@ class Registry:
             if granted_s:
                 reply = yield StoreAsk(shard, (GRANT, lease, granted_s))
                 if reply[0] != OK:
-                    self.leases.forget(kind, shard)
+                    self.leases.forget(kind, shard, lease)
                     return reply
             reply = yield StoreAsk(shard, (PUT, key, *encoded, expected, lease))
             if reply[0] != NOT_FOUND:
                 break
             # Its grant was lost on the way.
-            self.leases.forget(kind, shard)
+            self.leases.forget(kind, shard, lease)
         return reply

@@ -88,5 +88,10 @@ def test_an_unknown_lease_is_replaced() -> None:
     (lease,) = leases(rig.stores[0], rig.now_ns)
     rig.stores[0].take([RequestsArrived([-1], [[("revoke", lease)]])], rig.now_ns)
     rig.stores[0].out = [e for e in rig.stores[0].out if not isinstance(e, Reply)]
-    assert rig.call("POST", EVENTS, event("b"))[0] == 201
-    assert names(rig) == ["b"]
+    calls = [
+        ("create", "events", "default", "", "", "", orjson.dumps(event(f"b{n}")), "", True)
+        for n in range(3)
+    ]
+    assert {answer.code for answer in rig.frame_calls(*calls)} == {201}
+    assert names(rig) == ["b0", "b1", "b2"]
+    assert len(leases(rig.stores[0], rig.now_ns)) == 1
