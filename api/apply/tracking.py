@@ -117,8 +117,10 @@ def track_scale(kind: Kind, live: JsonObject, new: JsonObject, writer: Writer) -
 
 
 def _fits(kind: Kind, *objects: JsonObject) -> bool:
-    """Whether objects have the shape of their kind. Custom resources are judged only later, and what
-    does not fit is recorded as nobody's. Source: UpdateNoErrors in fieldmanager.go."""
+    """Whether objects have the shape of their kind: custom resources are judged only later.
+
+    What does not fit is recorded as nobody's. Source: UpdateNoErrors in fieldmanager.go.
+    """
     if kind.custom is None:
         return True
     atom = kind_atom(kind)
