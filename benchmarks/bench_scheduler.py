@@ -17,7 +17,8 @@ from api.streams import Stream
 from scheduler.engine import Engine
 from scheduler.explain import Pod, explain
 from scheduler.framework import PreemptionLimits
-from scheduler.leader import BATCH_MAX, NODES, PODS, SchedulerCore
+from scheduler.follower import NODES, PODS
+from scheduler.leader import BATCH_MAX, SchedulerCore
 from scheduler.node_facts import node_facts
 from scheduler.node_table import NodeTable
 from scheduler.partition import PartitionCore, answer_body, request_from

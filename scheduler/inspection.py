@@ -16,7 +16,7 @@ from api.selectors import SelectorError
 from scheduler.diagnosis import failure_message
 from scheduler.explain import Explanation, explain
 from scheduler.explain import Pod as Asker
-from scheduler.leader import NODES, PODS, WATCHES
+from scheduler.follower import NODES, PODS, WATCHES
 from scheduler.node_facts import node_facts
 from scheduler.node_table import NodeTable
 from scheduler.placed import Nominee

@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, assert_never
 
 from api.calls import (
-    ADDED,
-    DELETED,
-    MODIFIED,
     ApiReply,
     ApiRequest,
     Calls,
@@ -26,14 +23,12 @@ from api.calls import (
     WatchSynced,
 )
 from api.core import JsonObject
-from api.quantity import QuantityError
 from api.streams import Stream
-from scheduler import surroundings
 from scheduler.configuration import DEFAULT, Configuration
 from scheduler.diagnosis import failure_message, unsupported_message
 from scheduler.engine import NOWHERE, Engine
 from scheduler.explain import Pod, explain, filters_for, refusal_beside_nominees
-from scheduler.node_facts import node_facts
+from scheduler.follower import PODS, WATCHES, Follower
 from scheduler.node_table import NodeTable
 from scheduler.plugins import volume_binding
 from scheduler.plugins.volume_binding import claims_of
@@ -55,19 +50,14 @@ from scheduler.writes import (
     unschedulable_condition,
 )
 
-PODS, NODES = "pods", "nodes"
-WATCHES = (
-    WatchSpec(PODS, "pods", field_selector="status.phase!=Succeeded,status.phase!=Failed"),
-    WatchSpec(NODES, "nodes"),
-    *surroundings.WATCHES,
-)
-
 BATCH_MAX = 128
 """Pods decided in one step."""
 BINDINGS_OPEN_MAX = 4096
 """No more pods are decided while so many bindings wait for their answer."""
 LOOK_AFTER_NS = 1_000_000_000
 """A pod whose binding was lost is looked up after this, unless a watch tells first."""
+GANG_TIMEOUT = "pod group was not complete in time: the node is given back"
+GANG_INCOMPLETE = "another pod of the pod group fits nowhere: the node is given back"
 EQUAL_PODS_MIN = 3
 """So many pods of one shape in a batch, and the leader scores that shape itself: after the first
 it is cheaper than asking."""
@@ -134,8 +124,7 @@ class SchedulerCore:
         self._surroundings = Surroundings(self.table)
         self._ties = Stream(seed, "scheduler/ties")
         self._starts = Stream(seed, "scheduler/preemption")
-        self._listing: dict[str, dict[str, None]] = {watch.name: {} for watch in WATCHES}
-        """Watches that are not synced, and what their list has named so far."""
+        self._follower = Follower(self.table, self._book, self._surroundings)
         self._open: dict[int, tuple[Call, str]] = {}
         self._bindings_open = 0
         self._next_id = 0
@@ -159,6 +148,8 @@ class SchedulerCore:
         if self._book.room_made:
             self.queue.something_changed(now_ns)
         self._look_up(now_ns)
+        for pod in list(self._book.gangs.overdue(now_ns)):
+            self._give_up(pod, GANG_TIMEOUT, now_ns)
         orders: list[SchedulerEffect] = []
         if self._may_decide():
             orders += self._decide_waiting(now_ns)
@@ -169,6 +160,9 @@ class SchedulerCore:
 
     def next_wakeup_ns(self) -> int | None:
         times = [next(iter(self._looks.values()))] if self._looks else []
+        gangs = self._book.gangs.next_wakeup_ns()
+        if gangs is not None:
+            times.append(gangs)
         waiting = self.queue.next_wakeup_ns()
         if waiting is not None and self._may_decide():
             times.append(waiting)
@@ -197,7 +191,7 @@ class SchedulerCore:
     def _take(self, event: SchedulerEvent, now_ns: int) -> None:
         match event:
             case WatchReset(watch):
-                self._listing[watch] = {}
+                self._follower.begin_list(watch)
             case ObjectsSeen(watch, types, objects):
                 for kind, item in zip(types, objects, strict=True):
                     self._see(watch, kind, item, now_ns)
@@ -216,48 +210,17 @@ class SchedulerCore:
                 assert_never(event)
 
     def _see(self, watch: str, kind: int, item: JsonObject, now_ns: int) -> None:
-        assert kind in (ADDED, MODIFIED, DELETED), kind
-        if watch == PODS:
-            if kind == DELETED:
-                meta = item["metadata"]
-                key = f"{meta['namespace']}/{meta['name']}"
-                self._book.forget(key)
-            else:
-                key = self._book.see(item)
-            self._looks_no_more(key)
-        elif watch != NODES:
-            key = self._surroundings.see(watch, kind, item)
+        seen = self._follower.see(watch, kind, item)
+        if seen.may_help:
             self.queue.something_changed(now_ns)
-        else:
-            key = item["metadata"]["name"]
-            if kind == DELETED:
-                self.table.remove_node(key)
-            elif self._put_node(item):
-                self.queue.something_changed(now_ns)
-        listing = self._listing.get(watch)
-        if listing is not None:
-            listing[key] = None
-
-    def _put_node(self, node: JsonObject) -> bool:
-        """A node whose quantities cannot be read is as good as absent."""
-        try:
-            return self.table.put_node(node_facts(node))
-        except QuantityError:
-            return self.table.remove_node(node["metadata"]["name"])
+        if watch == PODS:
+            self._looks_no_more(seen.key)
 
     def _synced(self, watch: str) -> None:
-        seen = self._listing.pop(watch, None)
-        if seen is None:
-            return
+        self._follower.end_list(watch)
         if watch == PODS:
-            self._book.keep_only(seen)
             for key in [key for key in self._looks if key not in self._book.records]:
                 del self._looks[key]
-        elif watch != NODES:
-            self._surroundings.keep_only(watch, seen)
-        else:
-            for name in [name for name in self.table.row_of if name not in seen]:
-                self.table.remove_node(name)
 
     def _answered(self, reply: ApiReply, now_ns: int) -> None:
         call, key = self._open.pop(reply.id)
@@ -329,7 +292,7 @@ class SchedulerCore:
     def _may_decide(self) -> bool:
         return (
             self.leading
-            and not self._listing
+            and self._follower.synced
             and self._bindings_open < BINDINGS_OPEN_MAX
             and not (self._pool is not None and self._pool.waiting)
         )
@@ -380,7 +343,10 @@ class SchedulerCore:
                 continue
             if record.reference.uid != decision.uid:
                 continue
-            if record.problem or self._unsupported(record):
+            gangs = self._book.gangs
+            if gangs.denied(decision.pod, now_ns):
+                self.queue.retry(decision.pod, now_ns)
+            elif record.problem or gangs.too_few(decision.pod) or self._unsupported(record):
                 self._fail(decision.pod, record, now_ns)
             else:
                 self._place(number, decision, record, now_ns)
@@ -398,11 +364,29 @@ class SchedulerCore:
             self._fail(decision.pod, record, now_ns)
             return
         self.decided += 1
-        node = self.table.names[row]
-        request = self._id("bind", decision.pod)
+        self._book.assume(decision.pod, self.table.names[row])
+        gangs = self._book.gangs
+        for member in gangs.admit(decision.pod, now_ns):
+            self._bind(member)
+        for member in gangs.missing(decision.pod):
+            self.queue.wake(member, now_ns)
+
+    def _bind(self, pod: str) -> None:
+        """Send the binding of an assumed pod."""
+        record = self._book.records[pod]
+        record.request = self._id("bind", pod)
         self._bindings_open += 1
-        self._book.assume(decision.pod, node, request)
-        self._write(binding(request, record.reference, node))
+        self._write(binding(record.request, record.reference, record.node))
+
+    def _give_up(self, pod: str, why: str, now_ns: int) -> None:
+        """The gang of a pod cannot be complete: those that wait give their nodes back."""
+        waiting = self._book.gangs.give_up(pod, now_ns)
+        for other in waiting:
+            self._book.roll_back(other)
+            self.queue.failed(other, now_ns)
+            self._tell(self._book.records[other], Failure(why, Plan("")), now_ns)
+        if waiting:
+            self.queue.something_changed(now_ns)
 
     def _nominated_row(self, pod: Pod, record: PodRecord) -> int:
         """The row kept for it, if it passes there now."""
@@ -417,9 +401,14 @@ class SchedulerCore:
         self.failed += 1
         self.queue.failed(pod, now_ns)
         failure = self._why(pod, record)
+        if failure.plan.node:
+            self._preempt(record, failure.plan, now_ns)
+        self._tell(record, failure, now_ns)
+        self._give_up(pod, GANG_INCOMPLETE, now_ns)
+
+    def _tell(self, record: PodRecord, failure: Failure, now_ns: int) -> None:
+        """Write why a pod was not placed, unless that is known."""
         plan, reference = failure.plan, record.reference
-        if plan.node:
-            self._preempt(record, plan, now_ns)
         if failure.message == record.message and not plan.node and not plan.gives_up:
             return
         record.message = failure.message
@@ -450,6 +439,8 @@ class SchedulerCore:
         """Worked out once for equal pods that fail in a row."""
         if record.problem:
             return Failure(record.problem, Plan(""))
+        if waits := self._book.gangs.too_few(pod):
+            return Failure(waits, Plan(""))
         if lacking := self._unsupported(record):
             message = unsupported_message(self.table.count, lacking)
             return Failure(message, Plan(""))

@@ -13,6 +13,7 @@ from api.core import InvariantError, JsonObject
 from api.quantity import QuantityError
 from api.selectors import SelectorError
 from api.times import parse_time
+from scheduler.gangs import Gang, Gangs, gang_of
 from scheduler.node_table import NodeTable
 from scheduler.placed import NOT_STARTED, Nominee
 from scheduler.pod_shape import Shape
@@ -66,8 +67,9 @@ class PodBook:
         self._profiles = profiles
         self._shapes = Shapes(profiles)
         self._nothing = self._shapes.of_pod({"spec": {"containers": []}})
+        self.gangs = Gangs()
         self.room_made = False
-        """A pod left a node since the caller last cleared this."""
+        """A pod left a node, or came to its gang, since the caller last cleared this."""
 
     def see(self, pod: JsonObject) -> str:
         """Take in a pod's present state; returns its key."""
@@ -96,6 +98,7 @@ class PodBook:
         self.table.nominations.drop(key)
         if record is not None and record.node:
             self._uncount(key, record)
+        self.gangs.leave(key)
 
     def keep_only(self, seen: Iterable[str]) -> None:
         """A list is complete: what is not among ``seen`` is gone."""
@@ -103,12 +106,11 @@ class PodBook:
         for key in [key for key in self.records if key not in present]:
             self.forget(key)
 
-    def assume(self, key: str, node: str, request: int) -> None:
+    def assume(self, key: str, node: str) -> None:
         record = self.records[key]
         assert record.stage is Stage.PENDING, key
         self._count(key, record, node)
         record.stage = Stage.ASSUMED
-        record.request = request
 
     def roll_back(self, key: str) -> None:
         """The pod did not come to the node it was assumed on."""
@@ -135,6 +137,7 @@ class PodBook:
         node, generation = pod["spec"]["nodeName"], pod["metadata"].get("generation", 0)
         if record is None:
             record = self.records[key] = self._record(pod)
+            self.gangs.join(key, _gang(pod))
         elif record.stage is Stage.BOUND and record.node == node:
             if record.reference.generation == generation and self._unmoved(key, record, pod):
                 return
@@ -170,6 +173,9 @@ class PodBook:
 
     def _see_pending(self, key: str, record: PodRecord | None, pod: JsonObject) -> None:
         fresh = self._record(pod)
+        if self.gangs.join(key, _gang(pod)):
+            # Members that were too few are tried again.
+            self.room_made = True
         if record is None:
             self.records[key] = fresh
             if fresh.nominated:
@@ -218,15 +224,22 @@ class PodBook:
         self.table.add_pod(key, node, record.shape, record.priority, record.started_ns)
         self.table.nominations.drop(key)
         record.node = node
+        self.gangs.came_to_node(key)
 
     def _uncount(self, key: str, record: PodRecord) -> None:
         self.table.remove_pod(key, record.node)
         record.node = ""
+        self.gangs.left_node(key)
         self.room_made = True
 
     def _is_foreign(self, pod: JsonObject) -> bool:
         """Left to another scheduler."""
         return pod["spec"].get("schedulerName", SCHEDULER_NAME) not in self._profiles
+
+
+def _gang(pod: JsonObject) -> Gang | None:
+    meta = pod["metadata"]
+    return gang_of(meta["namespace"], meta.get("labels") or {})
 
 
 def _taken(shape: Shape) -> tuple[object, ...]:

@@ -125,6 +125,11 @@ class SchedulingQueue:
             self._release(pod, now_ns)
         self._unschedulable.clear()
 
+    def wake(self, pod: str, now_ns: int) -> None:
+        """This unschedulable pod may fit now."""
+        if self._unschedulable.pop(pod, None) is not None:
+            self._release(pod, now_ns)
+
     def next_wakeup_ns(self) -> int | None:
         """When a waiting pod becomes ready; 0 when one is."""
         if self._active:

@@ -17,7 +17,7 @@ from loadtest.client import ApiClient, ServerUnreachable
 from loadtest.compiled import read_scheduler_configuration
 from loadtest.fields import CampaignError
 from scheduler.inspection import RESOURCES, Answer, UnknownPod, inspect
-from scheduler.leader import NODES, PODS
+from scheduler.follower import NODES, PODS
 
 PAGE = 500
 """Objects of one request."""

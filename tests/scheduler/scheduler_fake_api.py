@@ -18,7 +18,8 @@ from api.calls import (
     WatchSynced,
 )
 from api.core import JsonObject
-from scheduler.leader import NODES, PODS, AskPartition, PartitionAnswered, SchedulerCore
+from scheduler.follower import NODES, PODS
+from scheduler.leader import AskPartition, PartitionAnswered, SchedulerCore
 from scheduler.partition import PartitionCore, answer_body, request_from
 
 MS = 1_000_000
