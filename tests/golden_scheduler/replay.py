@@ -23,7 +23,6 @@ from scheduler.node_table import NodeTable
 from scheduler.placed import Nominee
 from scheduler.plugins import node_affinity
 from scheduler.pod_shape import Shape
-from scheduler.shapes import Shapes
 from scheduler.preemption import (
     Budget,
     Trial,
@@ -33,6 +32,7 @@ from scheduler.preemption import (
     trials,
 )
 from scheduler.profile import SCORES
+from scheduler.shapes import Shapes
 from scheduler.tie import FIRST
 from scheduler.workloads import OWNER_KINDS, SERVICE
 from tests.golden_scheduler.recorded import attempt_fields, pod_key, short, stopped_fields
