@@ -73,7 +73,8 @@ def own_cpu_s() -> float:
 
 
 class FrameLoader:
-    """Loads shards by frames. A key's shard is its number modulo the number of shards."""
+    """Loads shards by frames. A key's shard is its number modulo the number of shards; a writer
+    stays on its connection, as those of the Go tool do."""
 
     def __init__(self, server: Shards, connections: int) -> None:
         self._server = server
@@ -118,20 +119,24 @@ class FrameLoader:
         self, request: Callable[[int], Request], in_flight: int, seconds: float
     ) -> Result:
         latencies: list[float] = []
-        clients, lanes = self._clients, len(self._clients)
+        clients = self._clients
         clock = time.perf_counter
         done = asyncio.get_running_loop().create_future()
-        number = open_calls = 0
+        open_calls = 0
+        shards = len(self._server.addresses)
+        numbers = list(range(shards))
+        """The last key of each shard."""
 
-        def send() -> None:
-            nonlocal number, open_calls
-            number += 1
+        def send(writer: int) -> None:
+            nonlocal open_calls
+            lane = writer % len(clients)
+            numbers[lane % shards] += shards
             open_calls += 1
             begun = clock()
-            future = clients[number % lanes].send(("store", [request(number)]))
-            future.add_done_callback(lambda future: finish(future, begun))
+            future = clients[lane].send(("store", [request(numbers[lane % shards])]))
+            future.add_done_callback(lambda future: finish(writer, future, begun))
 
-        def finish(future: asyncio.Future[Any], begun: float) -> None:
+        def finish(writer: int, future: asyncio.Future[Any], begun: float) -> None:
             nonlocal open_calls
             reply = future.result()[0]
             assert reply[0] == 0, reply
@@ -139,14 +144,14 @@ class FrameLoader:
             now = clock()
             latencies.append(now - begun)
             if now < deadline:
-                send()
+                send(writer)
             elif not open_calls:
                 done.set_result(None)
 
         before, own_before, begun = cpu_s(self._server.pids), own_cpu_s(), clock()
         deadline = begun + seconds
-        for _ in range(in_flight):
-            send()
+        for writer in range(in_flight):
+            send(writer)
         await done
         elapsed, own = clock() - begun, own_cpu_s() - own_before
         return _result(latencies, elapsed, own, cpu_s(self._server.pids) - before)
