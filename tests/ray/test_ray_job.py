@@ -57,21 +57,19 @@ def head() -> Iterator[Head]:
         yield head
 
 
-def submit(head: Head, campaign: Path, *options: str) -> str:
-    done = subprocess.run(
+def submit(head: Head, campaign: Path, *options: str) -> "subprocess.Popen[str]":
+    """It says what the job says, until that ends."""
+    return subprocess.Popen(
         [
             *(RAY, "job", "submit", "--address", head.dashboard, "--working-dir", ".", *options),
             *("--", "python", "-m", "loadtest", "run", str(campaign)),
         ],
-        check=False,
         cwd=ROOT,
         env=head.environment,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        timeout=JOB_TIMEOUT_S,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def test_a_job_reports_and_leaves_what_is_not_its_own(head: Head, tmp_path: Path) -> None:
@@ -86,7 +84,9 @@ def test_a_job_reports_and_leaves_what_is_not_its_own(head: Head, tmp_path: Path
     ) as other:
         assert other.stdin and other.stdout
         before = other.stdout.readline()
-        said = submit(head, campaign)
+        job = submit(head, campaign)
+        said, _ = job.communicate(timeout=JOB_TIMEOUT_S)
+        assert job.returncode == 0, said
         other.stdin.write("\n")
         other.stdin.close()
         assert int(before) == int(other.stdout.readline())
@@ -108,22 +108,16 @@ def test_a_job_reports_and_leaves_what_is_not_its_own(head: Head, tmp_path: Path
 def test_a_stopped_job_leaves_no_process(head: Head, tmp_path: Path) -> None:
     campaign = tmp_path / "long.yaml"
     campaign.write_text(CAMPAIGN % "10m")
-    said = submit(head, campaign, "--no-wait", "--submission-id=stopped")
-    assert "submitted successfully" in said
-    with subprocess.Popen(
-        [RAY, "job", "logs", "--follow", "--address", head.dashboard, "stopped"],
-        env=head.environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as logs:
-        assert logs.stdout
-        heard = list(up_to("load: nodes Ready 20/20", logs.stdout))
+    with submit(head, campaign, "--submission-id=stopped") as job:
+        assert job.stdout
+        heard = list(up_to("load: nodes Ready 20/20", job.stdout))
+        assert any("submitted successfully" in line for line in heard), heard
         assert "load: nodes Ready 20/20" in heard[-1], heard
         assert head.processes("ray::ProgramHost")
         assert head.processes("loadtest")
         stop = [RAY, "job", "stop", "--address", head.dashboard, "stopped"]
         subprocess.run(stop, check=True, env=head.environment, capture_output=True, timeout=60)
-        logs.terminate()
+        job.communicate(timeout=JOB_TIMEOUT_S)
     await_none(head.directory, "ray::ProgramHost", GONE_S)
     await_none(head.directory, "loadtest", GONE_S)
 
