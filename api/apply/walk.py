@@ -90,16 +90,17 @@ def whole(atom: Atom, value: Any) -> FieldSet:
     if atom.leaf or not value:
         return LEAF
     node: FieldSet = {SELF: LEAF}
-    if atom.shape == UNTYPED and not isinstance(value, dict):
-        return LEAF
-    if atom.shape == LIST:
+    shape = atom.shape
+    if shape == LIST:
         items = indexed(atom, value)
         for element in _in_order(items):
             item = items[element]
             node[element] = LEAF if type(item) is Several else whole(atom.item, item)
         return node
+    if shape == UNTYPED and not isinstance(value, dict):
+        return LEAF
     fields, item_atom, rest = atom.fields, atom.item, atom.rest
-    is_struct = atom.shape == STRUCT
+    is_struct = shape == STRUCT
     for name in sorted(value):
         child = fields.get(name, rest) if is_struct else item_atom
         if child is not None:
