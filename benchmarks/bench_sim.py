@@ -6,12 +6,15 @@ A *step* is one call of a core's ``step``. A *message* is one thing that a core 
 a request, an answer, a watch event, a disk's report, an object. Nothing else is counted: no heap
 entries, no frames, no retries within a core, nothing that checkers or clients without a core do.
 
-Three rows: whole clusters under faults with all checkers; the same with the digest only; and the
-kernel alone, which carries messages between programs whose cores do nothing.
+Whole clusters run under faults, with all checkers. "Kernel alone" carries messages between programs
+whose cores do nothing: what a step or a message costs on top of the cores. Then the share of each
+room, and the memory of a cluster without checkers at several sizes and ages (checkers keep all
+history, and a run of a seed is short).
 """
 
 import argparse
 import cProfile
+import gc
 import pstats
 import resource
 import sys
@@ -25,13 +28,22 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from actors.clock import settle_gc
+from sim.checkers.history import History
+from sim.checkers.leases import Leases
+from sim.checkers.store_reads import StoreReads
 from sim.connection import SECOND, Client, Handler, Reply, ServerStream
 from sim.cost import USER
 from sim.heap import Agenda
 from sim.kernel import Kernel
 from sim.network import Network
-from sim.run import Outcome, run_seed
+from sim.options import options_of
+from sim.overrides import changed
+from sim.processes import Process
+from sim.run import START_NS, Outcome, run_seed
+from sim.shells.store import StoreShell
+from sim.topics import Topics
 from sim.turns import Turns
+from sim.world import Makers, World
 
 ROOMS = ("api", "store", "apiserver", "scheduler", "controllers", "hollow_node", "sim")
 ROOT = Path(__file__).resolve().parent.parent
@@ -157,17 +169,39 @@ def room_of(path: Path) -> str:
 
 
 def memory() -> None:
-    """Bytes that a run has live at its end, per object that exists and per write that was made."""
-    tracemalloc.start()
-    before = tracemalloc.get_traced_memory()[0]
-    outcome = run_seed(2)
-    peak = tracemalloc.get_traced_memory()[1] - before
-    tracemalloc.stop()
-    writes = outcome.counts["writes acknowledged"]
-    print(f"\npeak of one cluster {peak / 1e6:.1f} MB for {writes:,} writes")
+    """Bytes that a cluster without checkers has live, per object that exists."""
     print(
-        f"peak of the process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB"
+        f"\n{'memory of a cluster':34}{'virtual s':>12}{'objects':>12}{'MB':>9}{'B an object':>12}"
     )
+    for nodes in (10, 40):
+        texts = [
+            "faults=",
+            "keepers=0",
+            f"nodes={nodes}",
+            f"deployments={nodes // 2}",
+            "retain_s=3",
+        ]
+        options = changed(options_of(2), texts)
+        kernel = Kernel(options.seed, Agenda(START_NS))
+        deaf = History(Topics(), options.store_shards, lambda: 0)
+        tracemalloc.start()
+        checkers = (Leases(deaf), StoreReads(Topics(), deaf))
+        world = World(kernel, options, Makers(), checkers)
+        for age_s in (20, 80):
+            kernel.agenda.run(START_NS + age_s * SECOND)
+            gc.collect()
+            traced = tracemalloc.get_traced_memory()[0]
+            live = sum(keys_of(process) for process in world.processes.values())
+            name = f"  {nodes} nodes"
+            print(f"{name:34}{age_s:>12}{live:>12,}{traced / 1e6:>9.1f}{traced / live:>12,.0f}")
+        tracemalloc.stop()
+    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"peak of the process {peak_mib:.0f} MiB")
+
+
+def keys_of(process: Process) -> int:
+    shell = process.shell
+    return shell.core.keyspace.live if isinstance(shell, StoreShell) else 0
 
 
 def main() -> int:

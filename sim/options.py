@@ -47,6 +47,10 @@ class Options:
     deployments: int
     replicas_max: int
     bare_pods: int
+    cordons: int
+    """Nodes that take no pods for a while."""
+    spare_nodes: int
+    """Nodes without a kubelet that come and go."""
     pod_delay_ms: int
     retain_s: int
     """History that a shard keeps. Short: watches expire and have to list anew."""
@@ -115,4 +119,6 @@ def options_of(seed: int) -> Options:
         keepers=between(0, 2),
         mirrors=between(1, 3),
         readers=between(1, 3),
+        cordons=between(0, 2),
+        spare_nodes=(0, 0, 1, 2)[chance.below(4)],
     )

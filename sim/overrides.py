@@ -17,8 +17,14 @@ NUMBERS: Final = {
     "deployments": (0, 200),
     "replicas_max": (1, 200),
     "bare_pods": (0, 1000),
+    "cordons": (0, 100),
+    "spare_nodes": (0, 100),
     "fault_seconds": (1, 600),
     "faults_count": (0, 1000),
+    "probes": (0, 16),
+    "keepers": (0, 16),
+    "mirrors": (0, 16),
+    "readers": (0, 16),
     "pace_percent": (1, 10_000),
     "skew_ms_max": (0, 10_000),
     "retain_s": (1, 3600),
@@ -78,6 +84,8 @@ def _nearest(word: str, known: Sequence[str]) -> str:
 
 def _check(options: Options) -> None:
     """Topologies that cannot be, and faults that nothing could be promised under."""
+    if options.cordons > options.nodes:
+        raise OptionError(f"{options.cordons} cordons want more than {options.nodes} nodes")
     if options.hollow_actors > options.nodes:
         message = f"{options.hollow_actors} hollow_actors cannot share {options.nodes} nodes"
         raise OptionError(message)

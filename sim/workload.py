@@ -16,11 +16,16 @@ from sim.options import SECOND, Options
 
 NAMESPACE: Final = "default"
 RETRY_NS: Final = SECOND // 2
-DEPLOYMENTS, PODS = "apps/deployments", "pods"
+DEPLOYMENTS, PODS, NODES = "apps/deployments", "pods", "nodes"
 CPUS: Final = ("100m", "250m", "500m")
 NODE_CAPACITY: Final = (("cpu", "4"), ("memory", "16Gi"), ("pods", "14"))
 """Small enough that nodes fill up: 10 nodes hold 140 pods at most, and 40 cores."""
 ZONES: Final = ("a", "b")
+SPARE: Final = "spare"
+"""Taint of nodes that have no kubelet and go away again; Deployments tolerate it."""
+DRAINS_NS: Final = (0, SECOND, 10 * SECOND)
+"""When what is bound to a removed node is deleted: the last time is after the safety phase, when
+no scheduler can still believe in that node."""
 
 
 @dataclass(slots=True)
@@ -50,7 +55,10 @@ class Users:
                 for n in range(options.deployments)
             ),
             *(_pod(f"bare-{n}", options, chance, start_ns) for n in range(options.bare_pods)),
+            *(_cordon(f"hollow-{n}", options, chance, start_ns) for n in range(options.cordons)),
         ]
+        for number in range(options.spare_nodes):
+            self.scripts += _spare_node(f"spare-{number}", options, chance, start_ns)
         self.refused: list[str] = []
         """Answers that no patience will change."""
         self._timers = [(script.due_ns[0], n) for n, script in enumerate(self.scripts)]
@@ -102,12 +110,16 @@ class Users:
         verb, body = script.steps[script.done]
         self._next_id += 1
         self._open[self._next_id] = number
+        query = ""
+        if verb == "deletecollection":
+            query = f"fieldSelector=spec.nodeName%3D{script.name}&gracePeriodSeconds=0"
         return ApiRequest(
             self._next_id,
             verb,
             script.resource,
-            NAMESPACE,
-            "" if verb == "create" else script.name,
+            "" if script.resource == NODES else NAMESPACE,
+            "" if verb == "create" or query else script.name,
+            query=query,
             body=body,
             content_type=MERGE_PATCH if verb == "patch" else "",
         )
@@ -122,7 +134,9 @@ class Users:
             or (verb == "delete" and reply.code == 404)
         )
         if not happened:
-            early = reply.code == 403 and b"serviceaccount" in reply.body
+            # A node may not have been registered yet.
+            early = reply.code == 404 and script.resource == NODES
+            early = early or (reply.code == 403 and b"serviceaccount" in reply.body)
             if reply.code and reply.code not in (409, 429) and reply.code < 500 and not early:
                 text = f"{verb} {script.resource} {script.name}: {reply.code} {reply.body!r:.300}"
                 self.refused.append(text)
@@ -163,6 +177,7 @@ def _deployment(name: str, options: Options, chance: Stream, start_ns: int) -> S
 
 def _deployment_object(name: str, replicas: int, cpu: str, chance: Stream) -> JsonObject:
     spec = _pod_spec(cpu)
+    spec["tolerations"] = [{"key": SPARE, "operator": "Exists"}]
     if chance.below(4) == 0:
         spec["nodeSelector"] = {"zone": ZONES[chance.below(len(ZONES))]}
     return {
@@ -191,6 +206,39 @@ def _pod(name: str, options: Options, chance: Stream, start_ns: int) -> Script:
         script.replicas = None
     script.due_ns = _moments(len(script.steps), options, chance, start_ns)
     return script
+
+
+def _cordon(name: str, options: Options, chance: Stream, start_ns: int) -> Script:
+    """A node takes no pods for a while."""
+    script = Script(NODES, name)
+    script.steps = [("patch", {"spec": {"unschedulable": value}}) for value in (True, None)]
+    script.due_ns = _moments(2, options, chance, start_ns)
+    return script
+
+
+def _spare_node(name: str, options: Options, chance: Stream, start_ns: int) -> list[Script]:
+    """A node comes and goes, perhaps while pods are being bound to it. There is no kubelet to end
+    its pods and no collector of them, so the users delete what was bound to it."""
+    node = Script(NODES, name)
+    body: JsonObject = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": {"zone": ZONES[chance.below(len(ZONES))]}},
+        "spec": {"taints": [{"key": SPARE, "effect": "NoSchedule"}]},
+        "status": {
+            "allocatable": dict(NODE_CAPACITY),
+            "capacity": dict(NODE_CAPACITY),
+            "conditions": [{"type": "Ready", "status": "True"}],
+        },
+    }
+    node.steps = [("create", body), ("delete", None)]
+    node.due_ns = _moments(2, options, chance, start_ns)
+    end_ns = start_ns + options.fault_seconds * SECOND
+    drain = Script(PODS, name)
+    drain.steps = [("deletecollection", None)] * len(DRAINS_NS)
+    drain.due_ns = [node.due_ns[-1] + wait_ns for wait_ns in DRAINS_NS[:-1]]
+    drain.due_ns.append(end_ns + DRAINS_NS[-1])
+    return [node, drain]
 
 
 def _pod_spec(cpu: str) -> JsonObject:

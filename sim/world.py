@@ -39,8 +39,8 @@ from store.recovery import Recovered, recovered_core
 
 IN_FLIGHT_MAX: Final = 4096
 LEASE_PERIOD_NS: Final = 10 * SECOND
-CALM_PROBES_NS: Final = 20 * SECOND
-"""How long the shards are probed in the liveness phase; most runs have ended by then."""
+CALM_PROBES_NS: Final = 2 * SECOND
+"""How long the shards are probed in the liveness phase."""
 
 
 @dataclass(frozen=True, slots=True)

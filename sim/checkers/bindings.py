@@ -1,14 +1,21 @@
-"""Promise: a pod is bound once and for all, to a node that exists and that has room for it."""
+"""Promise: a pod is bound once and for all, to a node that exists and that has room for it.
+
+A scheduler may not know yet that a node is gone: for a while it counts as it was at its end.
+"""
 
 from api.calls import DELETED
 from api.core import JsonObject
 from api.quantity import milli_value
 from sim.checkers.history import Change, History
+from sim.connection import SECOND
 from sim.topics import Violation
 
 NAME = "bindings"
 PODS, NODES = b"/registry/pods/", b"/registry/nodes/"
 RESOURCES = ("cpu", "memory", "pods")
+STALE_NS = 12 * SECOND
+"""How old the news may be that a scheduler decides by: the longest partition, and what a slow link
+and a late call add."""
 
 
 class Bindings:
@@ -21,10 +28,14 @@ class Bindings:
         """uid of a pod to its node, for ever."""
         self._holds: dict[str, dict[bytes, tuple[int, ...]]] = {}
         """Node to its living pods and what each requests."""
+        self._gone: dict[str, Change] = {}
+        """Name of a node to its deletion."""
         history.changed.append(self._changed)
 
     def _changed(self, change: Change) -> None:
         if not change.key.startswith(PODS):
+            if change.key.startswith(NODES) and change.kind == DELETED:
+                self._gone[change.key.removeprefix(NODES).decode()] = change
             return
         item = change.new or change.old
         assert item is not None, "a change of nothing into nothing"
@@ -41,10 +52,14 @@ class Bindings:
         if not known and change.kind != DELETED:
             self._node_of[uid] = node
             self.bound += 1
-            self._bind(change.key, pod, node)
+            self._bind(change, pod, node)
 
-    def _bind(self, key: bytes, pod: JsonObject, node: str) -> None:
+    def _bind(self, change: Change, pod: JsonObject, node: str) -> None:
+        key = change.key
         found = self._history.objects.get(NODES + node.encode())
+        gone = self._gone.get(node)
+        if found is None and gone is not None and change.at_ns < gone.at_ns + STALE_NS:
+            found = gone.old
         if found is None:
             raise Violation(NAME, f"{key!r} was bound to {node}, which does not exist")
         labels = found.json["metadata"].get("labels") or {}
