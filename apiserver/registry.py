@@ -21,6 +21,7 @@ from apiserver.messages import Answer, Upgrade, User
 from apiserver.metrics import NOTHING_ASKED
 from apiserver.negotiate import OBJECT, Form
 from apiserver.podspecs import PodSpecs
+from apiserver.renewals import Renewal
 from apiserver.services import Addresses
 from apiserver.sessions import OpenedSession
 from apiserver.shards import Sharding
@@ -117,6 +118,7 @@ class Registry:
         "names",
         "now_ns",
         "pod_specs",
+        "renewals",
         "report",
         "sharding",
         "uids",
@@ -131,6 +133,8 @@ class Registry:
         self.frontiers = [0] * len(sharding.groups)
         """For each group of shards: the merged revision up to which its caches are complete."""
         self.pod_specs = PodSpecs()
+        self.renewals: dict[bytes, Renewal] = {}
+        """By the key of the Lease."""
         self.identities = Identities({}, b"")
         self.report: Callable[[], str] = str
         """Makes the text of /metrics: set by the core, which counts."""

@@ -15,14 +15,16 @@ from api.apply import Writer
 from api.core import JsonObject
 from api.kinds import Kind
 from api.storage import CONFLICT, PUT
-from api.times import TimeError, parse_time
+from api.times import TimeError, parse_time, rfc3339
 from apiserver.change import Changed
 from apiserver.ownership import writer_of
 from apiserver.records import Record, header_of
 from apiserver.registry import Ask, Registry, Request
+from apiserver.renewals import RENEWALS_MAX, Renewal
 from apiserver.storefail import raise_if_failed
 
 LEASES = "coordination.k8s.io/leases"
+_REVISION = b'"resourceVersion":"'
 _RENEWED = b'"renewTime":"'
 _OWNED = b'"time":"'
 _MICRO_TIME_LETTERS = 27
@@ -32,24 +34,91 @@ _HELD = ("labels", "annotations", "finalizers", "generateName", "deletionTimesta
 _SENT = ("name", "namespace", "uid", "resourceVersion", "ownerReferences")
 
 
+def may_be_renewal(request: Request) -> bool:
+    """A component's plain PUT of JSON: duplicate keys are no concern of its, and nothing is
+    asked for."""
+    return request.over_frames and not request.options and not request.content_type
+
+
 def renewal(registry: Registry, request: Request) -> Generator[Ask, Any, Changed | None]:
-    """Carry it out; None, and nothing done, when the general way has to be gone. ``request``: a
-    PUT of a Lease whose body is JSON, with no options."""
+    """Carry it out; None, and nothing done, when the general way has to be gone."""
     kind = request.kind
     cache = registry.cache(kind)
     key = cache.key(request.namespace, request.name)
     record = cache.records.get(key)
     if record is None:
         return None
-    value = _renewed(kind, request, record, writer_of(registry, request))
-    if value is None:
-        return None
-    header = header_of(record)
-    reply = yield registry.ask(kind, key, (PUT, key, header, value, record.revision, 0))
+    known = registry.renewals.get(key)
+    value = None if known is None else _again(known, request, record, registry.now_ns)
+    if value is None or known is None:
+        value = _renewed(kind, request, record, writer_of(registry, request))
+        if value is None:
+            return None
+        known = _known(request, header_of(record), value)
+    reply = yield registry.ask(kind, key, (PUT, key, known.header, value, record.revision, 0))
     raise_if_failed(reply, CONFLICT)
     if reply[0] == CONFLICT:
         return None
+    _remember(registry, key, known, value)
     return Changed(value, record.offset, reply[1], record)
+
+
+def _remember(registry: Registry, key: bytes, known: Renewal, value: bytes) -> None:
+    if key not in registry.renewals and len(registry.renewals) >= RENEWALS_MAX:
+        registry.renewals.clear()
+    registry.renewals[key] = known._replace(value=value)
+
+
+def _known(request: Request, header: bytes, value: bytes) -> Renewal:
+    """A text in which a mark comes twice, or might under another spelling, fits no later one."""
+    body = request.body
+    plain = body.count(_REVISION) == body.count(_RENEWED) == 1 and b"\\" not in body
+    before, _, rest = body.partition(_REVISION)
+    _, _, rest = rest.partition(b'"')
+    between, _, rest = rest.partition(_RENEWED)
+    return Renewal(
+        value=value,
+        header=header,
+        owned_at=value.index(_OWNED) + len(_OWNED),
+        moment_at=value.index(_RENEWED) + len(_RENEWED),
+        agent=request.user_agent,
+        before=before + _REVISION if plain else b"",
+        between=b'"' + between + _RENEWED,
+        after=rest[_MICRO_TIME_LETTERS:],
+    )
+
+
+def _again(known: Renewal, request: Request, record: Record, now_ns: int) -> bytes | None:
+    """The value to store if nothing but revision and moment is new since the last time."""
+    value, body, at = known.value, request.body, known.moment_at
+    start = b"%b%d%b" % (known.before, record.revision, known.between)
+    end = len(start) + _MICRO_TIME_LETTERS
+    if record.value != value or request.user_agent != known.agent:
+        return None
+    if not body.startswith(start) or body[end:] != known.after:
+        return None
+    moment = body[len(start) : end]
+    if moment == value[at : at + _MICRO_TIME_LETTERS] or not _is_moment(moment.decode("latin-1")):
+        return None
+    owned, time = known.owned_at, rfc3339(now_ns).encode()
+    return b"%b%b%b%b%b" % (
+        value[:owned],
+        time,
+        value[owned + _TIME_LETTERS : at],
+        moment,
+        value[at + _MICRO_TIME_LETTERS :],
+    )
+
+
+def _is_moment(text: str) -> bool:
+    """A MicroTime that is stored as it is."""
+    if len(text) != _MICRO_TIME_LETTERS or text[-1] != "Z" or text[19] != ".":
+        return False
+    try:
+        parse_time(text)
+    except TimeError:
+        return False
+    return True
 
 
 def _renewed(kind: Kind, request: Request, record: Record, writer: Writer) -> bytes | None:
@@ -106,7 +175,7 @@ def _only_moment(old: Any, new: Any) -> str:
     moment, before = new.get("renewTime"), old.get("renewTime")
     if not isinstance(moment, str) or not isinstance(before, str) or moment == before:
         return ""
-    if len(moment) != _MICRO_TIME_LETTERS or moment[-1] != "Z" or moment[19] != ".":
+    if not _is_moment(moment):
         return ""
     if {**old, "renewTime": moment} != new:
         return ""
@@ -114,10 +183,6 @@ def _only_moment(old: Any, new: Any) -> str:
         # 40 and 40.0 are equal, and so are 1 and true.
         if type(value) is not type(old[name]):
             return ""
-    try:
-        parse_time(moment)
-    except TimeError:
-        return ""
     return moment
 
 

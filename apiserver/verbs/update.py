@@ -20,7 +20,7 @@ from apiserver.records import Record
 from apiserver.registry import Registry, Request, Verb
 from apiserver.storefail import raise_if_failed
 from apiserver.verbs.create import Draft, create_object
-from apiserver.verbs.renew import LEASES, renewal
+from apiserver.verbs.renew import LEASES, may_be_renewal, renewal
 from apiserver.written import answer_of_write
 
 _CREATED_BY_UPDATE = ("coordination.k8s.io/leases", "events", "services")
@@ -33,14 +33,11 @@ _NEEDS_REVISION = (
 """PUT without resourceVersion is refused. Source: AllowUnconditionalUpdate, the same files."""
 
 
-_PLAIN = WriteOptions(False, "Ignore")
-
-
 def update(registry: Registry, request: Request) -> Verb:
     """PUT of an object, of its status, or of a namespace's finalizers."""
     kind = request.kind
     options = write_options("UpdateOptions", request.options, request.over_frames)
-    if kind.key == LEASES and options == _PLAIN and not request.content_type:
+    if kind.key == LEASES and may_be_renewal(request):
         renewed = yield from renewal(registry, request)
         if renewed is not None:
             return answer_of_write(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from api.calls import ApiRequest
 from api.core import JsonObject
+from api.times import rfc3339
 from apiserver.core import ApiServerCore
 from apiserver.shards import Sharding
 from apiserver.tasks import Limits
@@ -137,7 +138,7 @@ def test_the_short_way_stores_what_the_general_way_stores(drawn: list[tuple[str,
 @pytest.mark.parametrize("part", ["spec", "metadata"])
 def test_every_odd_update_between_two_renewals(part: str) -> None:
     for place in range(len(ODD if part == "spec" else META)):
-        both([("", ""), (part, place), ("", "")])
+        both([("", ""), ("", ""), (part, place), ("", ""), ("", "")])
 
 
 def test_what_only_python_finds_equal_is_refused() -> None:
@@ -160,5 +161,12 @@ def test_renewals_go_the_short_way() -> None:
     turned = lease(created["metadata"]["resourceVersion"], renewTime=moment(1))
     turned["spec"] = dict(reversed(turned["spec"].items()))
     code, stored = server.ask("update", orjson.dumps(turned))
-    assert code == 200 and stored["spec"]["renewTime"] == moment(1)
+    for number in (2, 3, 4):
+        turned["metadata"]["resourceVersion"] = stored["metadata"]["resourceVersion"]
+        turned["spec"]["renewTime"] = moment(number)
+        stored = server.ask("update", orjson.dumps(turned))[1]
+        assert stored["spec"]["renewTime"] == moment(number)
+    (owner,) = stored["metadata"]["managedFields"]
+    assert owner["time"] == rfc3339(server.now_ns - 500_000_000)
+    assert code == 200
     assert list(stored["spec"]) == list(created["spec"]) != list(turned["spec"])
