@@ -1,16 +1,20 @@
 """CEL expressions: compiled by a library, with Kubernetes' functions and a bound on their work.
 
-Source: apiserver/pkg/cel/library (strings, lists, regex); ADR 15 says why this library and what it
-lacks.
+Source: apiserver/pkg/cel/library (strings, lists, addresses); ADR 15 says why this library, and what
+it lacks.
 """
 
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from ipaddress import ip_address, ip_network
 from itertools import pairwise
 from typing import Any
+from urllib.parse import urlsplit
 
 import cel
+
+from api.quantity import QuantityError, parse
 
 STEPS_MAX = 1_000_000
 """Items that the nested loops of one expression may visit. Source: our own; the real server has a
@@ -131,6 +135,40 @@ def _is_sorted(items: list[Any]) -> bool:
     return all(left <= right for left, right in pairwise(items))
 
 
+def _is_ip(text: str) -> bool:
+    """No zone, no IPv4 in IPv6. Source: apiserver/pkg/cel/library/ip.go."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return False
+    return "%" not in text and getattr(address, "ipv4_mapped", None) is None
+
+
+def _is_cidr(text: str) -> bool:
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return "/" in text and _is_ip(text.partition("/")[0])
+
+
+def _is_url(text: str) -> bool:
+    """An absolute URI or an absolute path. Source: apiserver/pkg/cel/library/urls.go."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return bool(parts.scheme) or text.startswith("/")
+
+
+def _is_quantity(text: str) -> bool:
+    try:
+        parse(text)
+    except QuantityError:
+        return False
+    return True
+
+
 def _split(text: str, by: str, limit: int = -1) -> list[str]:
     if limit == 0:
         return []
@@ -140,7 +178,11 @@ def _split(text: str, by: str, limit: int = -1) -> list[str]:
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "charAt": lambda text, index: text[index : index + 1],
     "indexOf": _index_of,
+    "isCIDR": _is_cidr,
+    "isIP": _is_ip,
+    "isQuantity": _is_quantity,
     "isSorted": _is_sorted,
+    "isURL": _is_url,
     "join": lambda items, by="": by.join(items),
     "lastIndexOf": _last_index_of,
     "lowerAscii": lambda text: text.lower() if text.isascii() else text,

@@ -135,6 +135,11 @@ def test_rules_are_not_asked_about_what_has_the_wrong_shape() -> None:
         ("'abab'.replace('a', 'x')", "xbxb"),
         ("[1,2,3].sum()", 6),
         ("[3,1].min() + [3,1].max()", 4),
+        ("isIP('10.0.0.1') && isIP('fe80::1') && !isIP('010.0.0.1')", True),
+        ("isIP('::ffff:1.2.3.4') || isIP('fe80::1%eth0') || isIP('x')", False),
+        ("isCIDR('10.0.0.0/8') && !isCIDR('10.0.0.0') && !isCIDR('10.0.0.0/33')", True),
+        ("isURL('https://a/b') && isURL('/b') && !isURL('b')", True),
+        ("isQuantity('1Gi') && !isQuantity('1Xi')", True),
         ("[1,2].isSorted() && !([2,1].isSorted())", True),
     ],
 )
@@ -156,7 +161,7 @@ def test_nested_loops_over_much_are_cut_short() -> None:
     [
         ({"rule": " "}, "rule", "rule is not specified"),
         ({"rule": "self.a ++"}, "rule", "compilation failed"),
-        ({"rule": "isURL(self)"}, "rule", "the function isURL is not served by this server"),
+        ({"rule": "quantity(self)"}, "rule", "the function quantity is not served by this"),
         ({"rule": "true", "message": " "}, "message", "must be non-empty if specified"),
         ({"rule": "true\n&& true"}, "message", "message must be specified if rule contains line"),
         ({"rule": "true", "messageExpression": "("}, "messageExpression", "compilation failed"),
