@@ -1,7 +1,7 @@
 """CEL expressions: compiled by a library, with Kubernetes' functions and a bound on their work.
 
-Source: apiserver/pkg/cel/library (strings, lists, addresses); ADR 15 says why this library, and what
-it lacks.
+Source: apiserver/pkg/cel/library (strings, lists, addresses). ADR 15 says why this library, and
+what it lacks.
 """
 
 import re
