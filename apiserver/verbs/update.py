@@ -20,6 +20,7 @@ from apiserver.records import Record
 from apiserver.registry import Registry, Request, Verb
 from apiserver.storefail import raise_if_failed
 from apiserver.verbs.create import Draft, create_object
+from apiserver.verbs.heartbeat import NODES, heartbeat, may_be_heartbeat
 from apiserver.verbs.renew import LEASES, may_be_renewal, renewal
 from apiserver.written import answer_of_write
 
@@ -81,6 +82,12 @@ def update(registry: Registry, request: Request) -> Verb:
 def patch(registry: Registry, request: Request) -> Verb:
     """PATCH of an object or of its status, in the three ways but server-side apply."""
     kind = request.kind
+    if kind.key == NODES and may_be_heartbeat(request):
+        beaten = yield from heartbeat(registry, request)
+        if beaten is not None:
+            return answer_of_write(
+                request, 200, beaten.value, beaten.offset, beaten.revision, registry.now_ns, ()
+            )
     apply = patch_of(kind, request)
     options = write_options("PatchOptions", request.options, request.over_frames)
     warnings: list[str] = []

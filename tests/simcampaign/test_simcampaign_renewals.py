@@ -1,7 +1,8 @@
-"""The short way of a renewed Lease stores what the general way stores.
+"""The short ways of heartbeats store what the general way stores.
 
-Two API servers get the same updates. One gets JSON, which may go the short way; the other gets the
-same text as YAML, which may not. Both must answer alike and hold the same object at the same time.
+Two API servers get the same updates of a Lease. One gets JSON, which may go the short way; the
+other gets the same text as YAML, which may not. Both must answer alike and hold the same object at
+the same time. The same goes for the patch of a node, which an empty map sends the general way.
 """
 
 from typing import Any
@@ -11,12 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.calls import ApiRequest
+from api.calls import STRATEGIC_PATCH, ApiRequest
 from api.core import JsonObject
 from api.times import rfc3339
 from apiserver.core import ApiServerCore
 from apiserver.shards import Sharding
 from apiserver.tasks import Limits
+from apiserver.verbs.heartbeat import _beats
+from hollow_node.documents import node_conditions, node_object
+from hollow_node.node_list import NodeShape
 from sim.campaign.plan import FRAME_NS, SYNC_NS
 from sim.campaign.servers import ApiServerProgram, StoreProgram, Wires
 from sim.heap import Agenda
@@ -50,6 +54,9 @@ class Server:
     def ask(self, verb: str, body: bytes = b"", content_type: str = "") -> tuple[int, Any]:
         name = "" if verb == "create" else "n1"
         words = ApiRequest(0, verb, LEASES, SPACE, name, body=body, content_type=content_type)
+        return self.answer(words)
+
+    def answer(self, words: ApiRequest) -> tuple[int, Any]:
         answers: list[tuple[int, int, bytes]] = []
         self.wires.send_now(self.api.call, [words[1:]], answers.extend)
         self.run(0.5)
@@ -170,3 +177,66 @@ def test_renewals_go_the_short_way() -> None:
     assert owner["time"] == rfc3339(server.now_ns - 500_000_000)
     assert code == 200
     assert list(stored["spec"]) == list(created["spec"]) != list(turned["spec"])
+
+
+PATCHES: tuple[tuple[str, JsonObject], ...] = (
+    ("all", {}),
+    ("one", {}),
+    ("turned", {}),
+    ("all", {"status": "False"}),
+    ("all", {"lastHeartbeatTime": "2026-11-21T10:00:00+00:00"}),
+    ("all", {"lastHeartbeatTime": "2026-21-21T10:00:00Z"}),
+    ("all", {"lastHeartbeatTime": None}),
+    ("all", {"type": "Another"}),
+    ("all", {"$patch": "delete"}),
+)
+
+
+def beat(how: str, change: JsonObject, number: int, servers_way: JsonObject) -> bytes:
+    words = ["MemoryPressure", "DiskPressure", "PIDPressure", "Ready"]
+    words = words[3:] if how == "one" else words[::-1] if how == "turned" else words
+    time = f"2026-11-21T10:00:{number:02d}Z"
+    rows = [{"type": word, "lastHeartbeatTime": time} for word in words]
+    rows[-1].update(change)
+    return orjson.dumps({"status": {"conditions": rows}, **servers_way})
+
+
+@pytest.mark.parametrize("place", range(len(PATCHES)))
+def test_heartbeats_of_a_node(place: int) -> None:
+    """Three of the usual kind, one of another, by another manager in between, and two more."""
+    servers: tuple[tuple[Server, JsonObject], ...] = ((Server(), {}), (Server(), {"metadata": {}}))
+    shape = NodeShape("n1", (("cpu", "4"), ("memory", "8Gi"), ("pods", "110")))
+    node = orjson.dumps(node_object(shape, 0, "2026-11-21T09:00:00Z"))
+    patch = ApiRequest(
+        0, "patch", "nodes", name="n1", subresource="status", content_type=STRATEGIC_PATCH
+    )
+    ready = {"status": {"conditions": node_conditions(True, "2026-11-21T09:00:01Z")}}
+    usual: tuple[str, JsonObject] = ("all", {})
+    for server, _ in servers:
+        assert server.answer(ApiRequest(0, "create", "nodes", body=node))[0] == 201
+        assert server.answer(patch._replace(body=orjson.dumps(ready)))[0] == 200
+    plans = [usual, usual, usual, PATCHES[place], usual, usual]
+    for number, (how, change) in enumerate(plans, 2):
+        codes = [
+            server.answer(patch._replace(body=beat(how, change, number, way)))[0]
+            for server, way in servers
+        ]
+        assert codes[0] == codes[1]
+        if number == 4:
+            label = {"metadata": {"labels": {"a": "b"}}}
+            words = patch._replace(subresource="", body=orjson.dumps(label), query="fieldManager=x")
+            for server, _ in servers:
+                assert server.answer(words)[0] == 200
+        states = [server.answer(ApiRequest(0, "get", "nodes", name="n1")) for server, _ in servers]
+        assert states[0] == states[1], (number, how, change)
+
+
+def test_heartbeats_of_a_node_go_the_short_way() -> None:
+    body = beat("all", {}, 7, {})
+    assert _beats(body) == dict.fromkeys(
+        ("MemoryPressure", "DiskPressure", "PIDPressure", "Ready"), "2026-11-21T10:00:07Z"
+    )
+    for how, change in PATCHES[3:]:
+        if change != {"type": "Another"}:
+            assert _beats(beat(how, change, 7, {})) is None
+    assert _beats(beat("all", {}, 7, {"metadata": {}})) is None
