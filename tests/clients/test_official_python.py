@@ -8,7 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from kubernetes import client, config, dynamic, stream, watch
 from kubernetes.client import ApiException
+from kubernetes.leaderelection import electionconfig, leaderelection
+from kubernetes.leaderelection.resourcelock import leaselock
 
+from tests.apiserver.custom_widgets import definition
 from tests.clients.programs import Client, Cluster
 
 POD = {"metadata": {"name": "lone"}, "spec": {"containers": [{"name": "c", "image": "busybox"}]}}
@@ -149,6 +152,84 @@ def test_the_dynamic_client(api: client.ApiClient, namespace: str) -> None:
         one.metadata.name for one in maps.get(namespace=namespace, label_selector="a=b").items
     ] == []
     maps.delete(namespace=namespace, name="d")
+
+
+def test_the_dynamic_client_finds_custom_resources(api: client.ApiClient, namespace: str) -> None:
+    """49, of a kind that is defined while the client runs"""
+    extensions = client.ApiextensionsV1Api(api)
+    made = definition(plural="gadgets")
+    extensions.create_custom_resource_definition(made)
+    try:
+        dynamics = dynamic.DynamicClient(api)
+        gadgets = dynamics.resources.get(api_version="example.com/v1", kind="Gadget")
+        body = {"apiVersion": "example.com/v1", "kind": "Gadget", "metadata": {"name": "g"}}
+        created = gadgets.create(namespace=namespace, body={**body, "spec": {"size": 2}})
+        assert created.spec.color == "red"
+        patch = {"spec": {"size": 3}}
+        media = "application/merge-patch+json"
+        gadgets.patch(namespace=namespace, name="g", body=patch, content_type=media)
+        [listed] = gadgets.get(namespace=namespace).items
+        assert listed.spec.size == 3
+        gadgets.delete(namespace=namespace, name="g")
+    finally:
+        extensions.delete_custom_resource_definition(made["metadata"]["name"])
+
+
+class Counted(leaselock.LeaseLock):
+    """The client's own lock, which tells that it was looked at."""
+
+    def __init__(self, namespace: str, identity: str, api: client.ApiClient) -> None:
+        super().__init__("leader", namespace, identity)
+        self.api_instance = client.CoordinationV1Api(api)
+        self.looks = threading.Semaphore(0)
+
+    def get(self, name: str, namespace: str) -> tuple[bool, object]:
+        found: tuple[bool, object] = super().get(name, namespace)
+        self.looks.release()
+        return found
+
+
+class Contender:
+    """One candidate in a thread of its own; it gives up its lead when told to."""
+
+    def __init__(self, lock: Counted) -> None:
+        self.lock = lock
+        self.leads, self.release = threading.Event(), threading.Event()
+        self.stopped = threading.Event()
+        settings = electionconfig.Config(
+            lock,
+            lease_duration=3,
+            renew_deadline=2,
+            retry_period=1,
+            onstarted_leading=self._lead,
+            onstopped_leading=self.stopped.set,
+        )
+        self.thread = threading.Thread(target=leaderelection.LeaderElection(settings).run)
+        self.thread.start()
+
+    def _lead(self) -> None:
+        self.leads.set()
+        self.release.wait()
+        raise RuntimeError("gives up")
+
+
+def test_of_two_contenders_for_a_lease_one_leads(api: client.ApiClient, namespace: str) -> None:
+    """48"""
+    first = Contender(Counted(namespace, "first", api))
+    assert first.leads.wait(20)
+    second = Contender(Counted(namespace, "second", api))
+    try:
+        for _ in range(3):
+            assert second.lock.looks.acquire(timeout=20)
+        assert not second.leads.is_set()
+        first.release.set()
+        assert first.stopped.wait(20) and second.leads.wait(20)
+        lease = client.CoordinationV1Api(api).read_namespaced_lease("leader", namespace)
+        assert lease.spec.holder_identity == "second"
+    finally:
+        for one in (first, second):
+            one.release.set()
+            one.thread.join(20)
 
 
 def test_exec_over_a_websocket(core: client.CoreV1Api, here: Client, namespace: str) -> None:
