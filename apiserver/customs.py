@@ -7,6 +7,7 @@ Source: apiextensions-apiserver/pkg/apiserver/customresource_handler.go, customr
 """
 
 from collections.abc import Callable, Iterator
+from operator import is_not
 from typing import NamedTuple
 
 from api.core import JsonObject
@@ -97,7 +98,9 @@ class CustomKinds:
             for kind in definition.kinds
             if not kind.off
         }
-        self._served = tuple(self._by_path.values())
+        served = tuple(self._by_path.values())
+        if len(served) != len(self._served) or any(map(is_not, served, self._served)):
+            self._served = served
         return True
 
     def _read(self, before: Definition | None, revision: int, obj: JsonObject) -> Definition:
@@ -161,7 +164,8 @@ class CustomKinds:
         return next((kind for kind in kinds if kind.custom and kind.custom.storage), None)
 
     def served(self) -> tuple[Kind, ...]:
-        """All kinds that clients find, by name of their definition."""
+        """All kinds that clients find, by name of their definition: the same tuple until one of
+        them changes, so that whoever derives something from it need not do so again."""
         return self._served
 
     def departed(self, resource: str) -> None:
