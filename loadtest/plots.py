@@ -305,7 +305,7 @@ def _shares(axes: Axes, summary: Summary) -> bool:
     if allocation.gpus:
         axes.plot(allocation.t_s, allocation.gpu_share * 100, label="GPU", color=PURPLE)
     axes.set_ylabel("% requested")
-    axes.set_ylim(0, 105)
+    axes.set_ylim(bottom=0)
     _legend(axes, columns=3)
     return True
 
