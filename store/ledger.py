@@ -126,21 +126,21 @@ class Ledger:
 
     def append_failed(self, index: int, message: str) -> list[int]:
         """Nothing from ``index`` on is in the log: refuse what depends on it. Returns the leases
-        whose expiry was among it."""
+        whose end was among it: one that somebody revoked may have been due meanwhile."""
         assert self.persisted_index < index <= self.next_index
-        expiries: list[int] = []
+        ends: list[int] = []
         for entry in self.pending.drop_from(index):
             call, then = entry[CALL], entry[THEN]
             if call is not None:
                 self._answers.give(call, entry[PLACE], (NO_SPACE, message))
-            elif isinstance(then, LeaseRevoked):
-                expiries.append(then.lease)
+            if isinstance(then, LeaseRevoked):
+                ends.append(then.lease)
         self.next_index = index
         self._records.clear()
         self._ceiling_ordered = self._clock.ceiling
         kept = [entry[REVISION] for entry in self.pending.entries]
         self._clock.retreat(max([self.watermark, *kept]))
-        return expiries
+        return ends
 
     def drain(self, now_ns: int) -> bool:
         """Apply and answer what is persisted, in order. True when some is left for a next step."""

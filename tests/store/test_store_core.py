@@ -149,6 +149,22 @@ def test_a_long_range_goes_on_in_later_steps_at_its_revision() -> None:
     assert shard.one(*everything(mode=2))[3] == 8999
 
 
+def test_a_lease_that_was_due_while_its_revocation_was_refused_ends_all_the_same() -> None:
+    shard = ShardInMemory()
+    shard.one("grant", 7, 10)
+    shard.one(*put(A, lease=7))
+    revoking = shard.ask(("revoke", 7))
+    shard.now_ns += 11 * SECOND
+    shard.step()
+    shard.queued.clear()
+    shard.step(AppendFailed(shard.core.ledger.persisted_index + 1, "full"))
+    assert shard.replies[revoking] == [(NO_SPACE, "full")]
+    shard.now_ns += 2 * SECOND
+    shard.settle()
+    shard.persist()
+    assert shard.one("get", A, 0)[1] == 0 and not shard.core.leases.granted
+
+
 def test_what_is_only_counted_is_not_visited() -> None:
     shard = ShardInMemory(check=False)
     shard.do(*[put(b"/k/%06d" % number) for number in range(9000)])

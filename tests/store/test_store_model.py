@@ -7,17 +7,28 @@ from the log must look like the model after the last persisted record.
 import os
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from shard_in_memory import SECOND, ShardInMemory
 
 from api.storage import COMPACTED, CONFLICT, FUTURE, NOT_FOUND, OK
+from store import core, ledger, reads, watchers
 from store.core import StoreSettings
-from store.messages import AppendFailed
+from store.journal import HEADER_BYTES, decoded_ops, decoded_records, encoded_log
+from store.messages import OP_REVOKE, AppendFailed
 
 KEYS = [b"/registry/pods/a/1", b"/registry/pods/a/2", b"/registry/pods/b/1", b"/registry/nodes/1"]
 PREFIXES = [b"", b"/registry/pods/", b"/registry/pods/a/", b"/registry/nodes/1", b"/none/"]
+TTL_S = 1000
 SEARCH = "STORE_MODEL_EXAMPLES" in os.environ
 """Look for new schedules instead of repeating the known ones."""
 MAX_EXAMPLES = int(os.environ.get("STORE_MODEL_EXAMPLES", "60"))
@@ -44,7 +55,11 @@ class StoreModel(RuleBasedStateMachine):
         self.expected: list[tuple[int, Any]] = []
         """(call, reply as predicted), unanswered, in order."""
         self.leases: dict[int, bool] = {}
-        self.watches: dict[int, tuple[bytes, int]] = {}
+        """Whether each lease lives once everything pending is applied."""
+        self.deadlines: dict[int, int] = {}
+        """Of those whose grant is applied, and which nobody has begun to revoke."""
+        self.watches: dict[int, tuple[bytes, int, bool]] = {}
+        """(prefix, revision after which, whether with previous values)."""
         self.compacted = self.kept_after = 0
 
     # What the model says.
@@ -60,7 +75,9 @@ class StoreModel(RuleBasedStateMachine):
 
     def write(self, changes: dict[bytes, tuple[bytes, int] | None]) -> int:
         """Predict the revision from the record that the core just logged."""
-        revision = self.shard.queued[-1][0]
+        return self.write_at(self.shard.queued[-1][0], changes)
+
+    def write_at(self, revision: int, changes: dict[bytes, tuple[bytes, int] | None]) -> int:
         assert revision > self.states[-1][0] or not changes
         state = dict(self.current())
         for key, change in changes.items():
@@ -137,12 +154,12 @@ class StoreModel(RuleBasedStateMachine):
 
     @rule()
     def grant(self) -> None:
-        call, _ = self.ask("grant", self.new_lease(), 1000)
+        call, _ = self.ask("grant", self.new_lease(), TTL_S)
         revision, ((_, lease, _),) = self.shard.queued[-1]
         self.leases[lease] = True
         if revision > self.states[-1][0]:
             self.states.append((revision, self.current()))
-        self.expected.append((call, (OK, lease)))
+        self.expected.append((call, ("granted", lease)))
 
     @precondition(lambda self: self.leases)
     @rule(data=st.data())
@@ -153,8 +170,42 @@ class StoreModel(RuleBasedStateMachine):
             self.expected.append((call, (NOT_FOUND,)))
             return
         self.leases[lease] = False
+        self.deadlines.pop(lease, None)
         attached = [key for key, (_, held) in self.current().items() if held == lease]
         self.expected.append((call, (OK, self.write(dict.fromkeys(attached)))))
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data())
+    def keep_alive(self, data: st.DataObject) -> None:
+        lease = data.draw(st.sampled_from(list(self.leases)))
+        (reply,) = self.shard.replies[self.shard.ask(("keepalive", lease))]
+        self.expire()
+        if lease in self.deadlines:
+            assert reply == (OK, TTL_S)
+            self.deadlines[lease] = self.shard.now_ns + TTL_S * SECOND
+        else:
+            granted = lease in self.shard.core.leases.granted
+            assert reply == (NOT_FOUND,) or (granted and reply == (OK, TTL_S))
+
+    @rule(seconds=st.sampled_from([1, TTL_S // 2, TTL_S + 1]))
+    def time_passes(self, seconds: int) -> None:
+        self.shard.now_ns += seconds * SECOND
+        self.shard.settle()
+        self.expire()
+        assert all(deadline > self.shard.now_ns for deadline in self.deadlines.values())
+
+    def expire(self) -> None:
+        """Take over what the core logged of its own accord: the ends of leases that were due."""
+        known = {at for at, _ in self.states}
+        for revision, ops in self.shard.queued:
+            if ops[-1][0] != OP_REVOKE or ops[-1][1] not in self.deadlines:
+                continue
+            lease = ops[-1][1]
+            assert self.deadlines.pop(lease) <= self.shard.now_ns, "ended before its time"
+            self.leases[lease] = False
+            attached = [key for key, (_, held) in self.current().items() if held == lease]
+            assert revision not in known or not attached
+            self.write_at(revision, dict.fromkeys(attached))
 
     def new_lease(self) -> int:
         return 0
@@ -192,11 +243,28 @@ class StoreModel(RuleBasedStateMachine):
         self.shard.settle()
         self.answers()
         index = self.shard.core.ledger.next_index - len(self.shard.queued)
+        lost = [ops[-1][1] for _, ops in self.shard.queued if ops[-1][0] == OP_REVOKE]
         self.shard.queued.clear()
         self.shard.step(AppendFailed(index, "full"))
+        for lease in lost:
+            # The end of a lease that the disk refused is tried again a second later.
+            held = self.shard.core.leases.granted.get(lease)
+            if held is not None:
+                assert held.deadline_ns > self.shard.now_ns or not held.revoking
+                self.deadlines[lease] = held.deadline_ns
         for call, _ in self.expected:
             assert self.shard.replies[call] == [(6, "full")]
         self.forget_pending()
+
+    @rule(reached=st.integers(0, 3), torn_bytes=st.integers(0, 200))
+    def crash_amid_a_write(self, reached: int, torn_bytes: int) -> None:
+        """The disk has some of the queued records and a part of the next, and nobody was told."""
+        queued = self.shard.queued
+        whole = encoded_log(1, queued[:reached])
+        data = bytes(HEADER_BYTES) + whole + encoded_log(reached + 1, queued[reached:])[:torn_bytes]
+        for found in decoded_records("log", data, 1, True):
+            self.shard.log.append((found.revision, decoded_ops(found.payload)))
+        self.crash()
 
     @rule()
     def crash(self) -> None:
@@ -209,6 +277,11 @@ class StoreModel(RuleBasedStateMachine):
         assert self.shard.core.keyspace.compact_revision == self.compacted
         # Behind a snapshot the changes begin after it.
         self.kept_after = max(self.kept_after, self.shard.snapshot.snapshot_revision)
+        # Every lease has its whole time again.
+        now_ns = self.shard.now_ns
+        self.deadlines = {
+            lease: now_ns + TTL_S * SECOND for lease, lives in self.leases.items() if lives
+        }
         self.shard.settle()
         assert self.shard.core.ledger.watermark >= told
 
@@ -234,6 +307,10 @@ class StoreModel(RuleBasedStateMachine):
                 case ("read", read, count):
                     assert reply[2] is False
                     assert reply[3] == [read, (OK, reply[1], False, count)]
+                case ("granted", lease):
+                    assert reply == (OK, lease)
+                    if self.leases[lease] and lease not in self.deadlines:
+                        self.deadlines[lease] = self.shard.now_ns + TTL_S * SECOND
                 case _:
                     assert reply == predicted
         assert not any(call in self.shard.replies for call, _ in self.expected)
@@ -266,15 +343,15 @@ class StoreModel(RuleBasedStateMachine):
         assert (cut[2], cut[4]) == (len(shown) < len(items), len(items))
         assert [item[:6] for item in cut[3]] == shown
 
-    @rule(prefix=st.sampled_from(PREFIXES), data=st.data())
-    def watch(self, prefix: bytes, data: st.DataObject) -> None:
+    @rule(prefix=st.sampled_from(PREFIXES), data=st.data(), previous=st.booleans())
+    def watch(self, prefix: bytes, data: st.DataObject, previous: bool) -> None:
         watermark = self.shard.core.ledger.watermark
         start = data.draw(st.sampled_from([0, *[at for at, _ in self.states if at <= watermark]]))
-        watcher = self.shard.watch(prefix, start)
+        watcher = self.shard.watch(prefix, start, previous)
         if start and start < self.kept_after:
             assert self.shard.ended[watcher] == "compacted"
         else:
-            self.watches[watcher] = (prefix, start or watermark)
+            self.watches[watcher] = (prefix, start or watermark, previous)
 
     @rule(data=st.data())
     def compact(self, data: st.DataObject) -> None:
@@ -307,9 +384,11 @@ class StoreModel(RuleBasedStateMachine):
     def watchers_saw_each_change_once_and_the_watermark_holds(self) -> None:
         if not hasattr(self, "shard"):
             return
-        for watcher, (prefix, start) in self.watches.items():
+        for watcher, (prefix, start, previous) in self.watches.items():
             events = self.shard.events(watcher)
             mark = self.shard.watermark(watcher)
+            for event in events:
+                assert event[7] == (self.before(event[1], event[2]) if previous else None)
             seen = [(event[2], event[1], event[0]) for event in events]
             assert [change[0] for change in seen] == sorted(change[0] for change in seen)
             # Within one revision the order is that of the transaction.
@@ -320,6 +399,11 @@ class StoreModel(RuleBasedStateMachine):
                 total += len(sent)
                 complete = self.changes(prefix, start, told)
                 assert seen[: len(complete)] == complete and len(complete) <= total
+
+    def before(self, key: bytes, revision: int) -> tuple[Any, ...] | None:
+        """What the change at a revision replaced, with its lease."""
+        state = [state for at, state in self.states if at < revision][-1]
+        return (*state[key][0], state[key][1]) if key in state else None
 
     def changes(self, prefix: bytes, after: int, up_to: int) -> list[tuple[int, bytes, int]]:
         found = []
@@ -335,6 +419,18 @@ TestStoreModel = StoreModel.TestCase
 TestStoreModel.settings = settings(
     max_examples=MAX_EXAMPLES, stateful_step_count=40, deadline=None, derandomize=not SEARCH
 )
+
+
+def test_the_model_holds_when_everything_goes_in_small_pieces(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A body of a watch for each revision, replays and ranges of two changes and keys a turn."""
+    monkeypatch.setattr(watchers, "FRAME_BYTES", 1)
+    monkeypatch.setattr(watchers, "REPLAY_CHUNK", 2)
+    monkeypatch.setattr(reads, "RANGE_CHUNK_KEYS", 2)
+    monkeypatch.setattr(ledger, "APPLY_PER_STEP", 2)
+    monkeypatch.setattr(core, "TRIM_PER_STEP", 2)
+    run_state_machine_as_test(StoreModel, settings=TestStoreModel.settings)
 
 
 class DenseStoreModel(StoreModel):
