@@ -38,6 +38,8 @@ _HEADER = Struct("<8sIIQ")
 _HEAD = Struct("<IQQII")
 _HEAD_AND_CRC = Struct("<IQQIII")
 _CRC = Struct("<I")
+_packer = msgpack.Packer()
+"""Kept for its buffer."""
 HEADER_BYTES: Final = _HEADER.size + _CRC.size
 HEAD_BYTES: Final = _HEAD.size + _CRC.size
 PAYLOAD_BYTES_MAX: Final = 1 << 30
@@ -91,8 +93,7 @@ def encoded_log(first_index: int, records: Sequence[LogRecord]) -> bytes:
     """Records ready to be written. Cost: about 2 µs for one of 1 KB."""
     parts: list[bytes] = []
     index = first_index
-    pack_payload = msgpack.Packer(autoreset=True).pack
-    pack_head, pack_crc = _HEAD.pack, _CRC.pack
+    pack_payload, pack_head, pack_crc = _packer.pack, _HEAD.pack, _CRC.pack
     for revision, ops in records:
         payload = pack_payload(ops)
         head = pack_head(TERM, index, revision, len(payload), crc32(payload))

@@ -121,7 +121,7 @@ class JournalFile:
         data = b""
         if self._durability != "none":
             data = encoded_log(order.first_index, records)
-        newest = max(revision for revision, _ in records)
+        newest = max([revision for revision, _ in records])
         group = _Group(order.first_index, last_index, newest, data)
         if self._handed == self._done and self._swift(len(data)):
             return self._append_here(group)
