@@ -41,6 +41,8 @@ def admit(registry: Registry, kind: Kind, obj: JsonObject) -> Generator[Ask, Any
         _admit_claim(registry, obj)
     elif key == "networking.k8s.io/ingresses":
         _default(registry, key, obj, INGRESS_CLASSES, DEFAULT_INGRESS_CLASS)
+    elif key == PRIORITY_CLASSES:
+        _admit_priority_class(registry, obj)
     protect(key, obj)
 
 
@@ -88,6 +90,14 @@ def _priority_classes(registry: Registry) -> tuple[Mapping[str, PriorityClass], 
         if one.get("globalDefault") and (not default or one["value"] < classes[default].value):
             default = record.name
     return classes, default
+
+
+def _admit_priority_class(registry: Registry, obj: JsonObject) -> None:
+    """Source: validatePriorityClass, plugin/pkg/admission/priority/admission.go."""
+    _, default = _priority_classes(registry)
+    if obj.get("globalDefault") and default:
+        text = f"PriorityClass {default} is already marked as default. Only one default can exist"
+        raise Forbidden(PRIORITY_CLASSES, obj["metadata"].get("name", ""), text)
 
 
 def _admit_pod(registry: Registry, pod: JsonObject) -> Generator[Ask, Any, None]:
