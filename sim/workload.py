@@ -18,9 +18,12 @@ NAMESPACE: Final = "default"
 RETRY_NS: Final = SECOND // 2
 DEPLOYMENTS, PODS, NODES = "apps/deployments", "pods", "nodes"
 CPUS: Final = ("100m", "250m", "500m")
-NODE_CAPACITY: Final = (("cpu", "4"), ("memory", "16Gi"), ("pods", "14"))
-"""Small enough that nodes fill up: 10 nodes hold 140 pods at most, and 40 cores."""
+NODE_CAPACITY: Final = (("cpu", "5"), ("memory", "16Gi"), ("pods", "14"))
+"""Small enough that nodes fill up: 10 nodes hold 140 pods at most, and 50 cores."""
 ZONES: Final = ("a", "b")
+STEADY: Final = 4
+"""Deployments that are not made smaller or deleted. With 9 replicas each, and 14 bare pods, no run
+has fewer than 50 pods."""
 SPARE: Final = "spare"
 """Taint of nodes that have no kubelet and go away again; Deployments tolerate it."""
 DRAINS_NS: Final = (0, SECOND, 10 * SECOND)
@@ -51,7 +54,7 @@ class Users:
         chance = Stream(options.seed, "sim/users")
         self.scripts = [
             *(
-                _deployment(f"web-{n}", options, chance, start_ns)
+                _deployment(f"web-{n}", n < STEADY, (options, chance, start_ns))
                 for n in range(options.deployments)
             ),
             *(_pod(f"bare-{n}", options, chance, start_ns) for n in range(options.bare_pods)),
@@ -153,14 +156,15 @@ def _moments(count: int, options: Options, chance: Stream, start_ns: int) -> lis
     return sorted(start_ns + chance.below(span_ns) for _ in range(count))
 
 
-def _deployment(name: str, options: Options, chance: Stream, start_ns: int) -> Script:
+def _deployment(name: str, steady: bool, what: tuple[Options, Stream, int]) -> Script:
+    """``what``: options, chance, time of the start."""
+    options, chance, start_ns = what
     cpu = CPUS[chance.below(len(CPUS))]
-    # At least 4 x 9 of them, and 14 bare ones: no run has fewer than 50 pods.
     replicas = options.replicas_max - chance.below(2)
     script = Script(DEPLOYMENTS, name, replicas=replicas)
     script.steps.append(("create", _deployment_object(name, replicas, cpu, chance)))
     for _ in range(chance.below(3)):
-        if chance.below(2):
+        if chance.below(2) and not steady:
             script.replicas = chance.below(options.replicas_max + 1)
             script.steps.append(("patch", {"spec": {"replicas": script.replicas}}))
         else:
@@ -168,7 +172,7 @@ def _deployment(name: str, options: Options, chance: Stream, start_ns: int) -> S
             labels = {"labels": {"app": name, "round": str(chance.below(100))}}
             patch: JsonObject = {"spec": {"template": {"metadata": labels}}}
             script.steps.append(("patch", patch))
-    if chance.below(5) == 0:
+    if chance.below(2) and not steady:
         script.replicas = None
         script.steps.append(("delete", None))
     script.due_ns = _moments(len(script.steps), options, chance, start_ns)
