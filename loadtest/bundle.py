@@ -77,6 +77,8 @@ class RunState:
     messages: int = 0
     cpu_s: float = 0.0
     """Of the process that simulated."""
+    asked: dict[str, int] = field(default_factory=dict)
+    """Requests that the simulated API server got, from components too, by "VERB RESOURCE"."""
 
 
 def new_bundle(parent: Path, name: str) -> tuple[Path, str]:

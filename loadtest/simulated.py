@@ -43,6 +43,10 @@ def simulated_section(summary: Summary) -> str:
         f"{state.steps:,} steps of cores and {state.messages:,} messages in {state.cpu_s:.1f} s of "
         "CPU on the machine below"
     )
+    asked = sorted(state.asked.items(), key=lambda item: (-item[1], item[0]))
+    rows["Requests"] = "from components and load, since the boot: " + ", ".join(
+        f"{count:,} {what}" for what, count in asked
+    )
     cells = "".join(f"<tr><td>{escape(k)}</td><td>{escape(v)}</td></tr>" for k, v in rows.items())
     return (
         f'<table class="facts"><tbody>{cells}</tbody></table><p class=note>The same campaign, '

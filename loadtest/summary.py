@@ -206,6 +206,7 @@ def summary_document(summary: Summary) -> JsonObject:
             "steps": summary.state.steps,
             "messages": summary.state.messages,
             "cpu_s": summary.state.cpu_s,
+            "requests": summary.state.asked,
         }
         if summary.state.simulated
         else None,

@@ -247,6 +247,8 @@ class VirtualCampaign:
             if not state.load_s and run.load_start_ns:
                 self._keep_times(run)
             state.digest = run.digest
+            for (verb, resource, part), count in sorted(run.cluster.api.asked.items()):
+                state.asked[f"{verb} {resource}" + (f"/{part}" if part else "")] = count
             state.steps, state.messages = run.kernel.steps, run.kernel.messages
         state.nodes_ready = witness.nodes_ready
         recorder = witness.recorder

@@ -16,8 +16,8 @@ from loadtest.cli.verdict import BadInput
 from loadtest.client import ApiClient, ServerUnreachable
 from loadtest.compiled import read_scheduler_configuration
 from loadtest.fields import CampaignError
-from scheduler.inspection import RESOURCES, Answer, UnknownPod, inspect
 from scheduler.follower import NODES, PODS
+from scheduler.inspection import RESOURCES, Answer, UnknownPod, inspect
 
 PAGE = 500
 """Objects of one request."""

@@ -4,6 +4,7 @@ Frames go from program to program as Python data. What the contract wants as byt
 records) is bytes; what only the wire would encode is not.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, assert_never
@@ -182,11 +183,14 @@ class ApiServerProgram:
         self._batches: dict[int, tuple[Batch, int]] = {}
         self._readers: dict[int, Body] = {}
         self._watches: dict[Body, int] = {}
+        self.asked: Counter[tuple[str, str, str]] = Counter()
+        """Requests by verb, resource and subresource."""
 
     def call(self, requests: Sequence[Words], reply: Body) -> None:
         """``requests``: the words of ``api.calls.ApiRequest`` after its id. ``reply`` is told
         [(code, revision, body), ...] when all are done."""
         batch = Batch(partial(self._wires.send, reply), len(requests))
+        self.asked.update([(words[0], words[1], words[4]) for words in requests])
         for place, words in enumerate(requests):
             self._last += 1
             self._batches[self._last] = (batch, place)

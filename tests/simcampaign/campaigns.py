@@ -8,7 +8,7 @@ import yaml
 
 from api.core import JsonObject
 from loadtest.bundle import RunState, new_bundle
-from loadtest.campaign import parse_campaign
+from loadtest.campaign import parse_campaign, read_campaign
 from loadtest.compiled import Compiled, compile_campaign
 from loadtest.report import render
 from loadtest.summary import Summary
@@ -75,3 +75,11 @@ def simulated(doc: JsonObject, directory: Path) -> tuple[Path, RunState, Summary
     state = RunState(run_id, "2026-01-01T00:00:00Z")
     VirtualCampaign(compiled(doc, directory), bundle, state, Quiet([])).execute()
     return bundle, state, render(bundle)
+
+
+def digest_of(path: Path, seed: int) -> str:
+    """Of a campaign file, without a report."""
+    bundle, run_id = new_bundle(path.parent, "virtual")
+    state = RunState(run_id, "2026-01-01T00:00:00Z")
+    plan = compile_campaign(read_campaign(path, (), seed), path.parent)
+    return VirtualCampaign(plan, bundle, state, Quiet([])).execute().digest
