@@ -18,6 +18,7 @@ import orjson
 from api.core import JsonObject
 from apiserver.cache import ResourceCache
 from apiserver.messages import User
+from apiserver.records import Record
 
 ISSUER: Final = "https://kubernetes.default.svc"
 SECOND_NS: Final = 10**9
@@ -34,6 +35,12 @@ class Grant(NamedTuple):
     audiences: tuple[str, ...]
     seconds: int
     token_id: str
+    bound: tuple[str, str, str] | None = None
+    """Kind ("pod", "secret" or "node"), name and uid of the object with which it ends."""
+
+
+BOUND_TO: Final = {"pod": "pods", "secret": "secrets", "node": "nodes"}
+"""What a token may be bound to, by its word in the claims, and the key of that kind."""
 
 
 class Identities:
@@ -46,7 +53,9 @@ class Identities:
         self._users = {sha256(token.encode()).digest(): user for token, user in tokens.items()}
         self._key = key
 
-    def user_of(self, token: bytes, accounts: ResourceCache, now_ns: int) -> User | None:
+    def user_of(
+        self, token: bytes, caches: Mapping[str, ResourceCache], now_ns: int
+    ) -> User | None:
         """The user of a token that is good for this server."""
         user = self._users.get(sha256(token).digest())
         if user is not None or token.count(b".") != 2:
@@ -57,14 +66,22 @@ class Identities:
         if not claims["nbf"] * SECOND_NS <= now_ns < claims["exp"] * SECOND_NS:
             return None
         namespace, account = claims[_CLAIM]["namespace"], claims[_CLAIM]["serviceaccount"]
-        record = accounts.records.get(accounts.key(namespace, account["name"]))
-        if record is None or record.uid != account["uid"]:
+        record = _living(caches["serviceaccounts"], namespace, account)
+        if record is None:
             return None
+        for word, key in BOUND_TO.items():
+            holder = claims[_CLAIM].get(word)
+            if holder is not None and _living(caches[key], namespace, holder) is None:
+                return None
         groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}")
         return User(claims["sub"], (*groups, "system:authenticated"), record.uid)
 
     def issue(self, grant: Grant, now_ns: int) -> str:
         now = now_ns // SECOND_NS
+        bound: JsonObject = {}
+        if grant.bound is not None:
+            word, name, uid = grant.bound
+            bound = {word: {"name": name, "uid": uid}}
         claims: JsonObject = {
             "aud": list(grant.audiences),
             "exp": now + grant.seconds,
@@ -73,6 +90,7 @@ class Identities:
             "jti": grant.token_id,
             _CLAIM: {
                 "namespace": grant.namespace,
+                **bound,
                 "serviceaccount": {"name": grant.name, "uid": grant.uid},
             },
             "nbf": now,
@@ -92,6 +110,12 @@ class Identities:
 
     def _signature(self, signed: bytes) -> bytes:
         return _base64(hmac.digest(self._key, signed, "sha256"))
+
+
+def _living(cache: ResourceCache, namespace: str, named: JsonObject) -> Record | None:
+    """The object of this name, if it is still the one with this uid."""
+    record = cache.records.get(cache.key(namespace, named["name"]))
+    return record if record is not None and record.uid == named["uid"] else None
 
 
 def _base64(data: bytes) -> bytes:

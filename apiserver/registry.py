@@ -165,7 +165,7 @@ class Registry:
 
     def user_of_token(self, token: bytes, now_ns: int) -> User | None:
         """Whom a bearer token stands for."""
-        return self.identities.user_of(token, self.caches["serviceaccounts"], now_ns)
+        return self.identities.user_of(token, self.caches, now_ns)
 
     def contents(self, kind: Kind) -> int:
         """Revision of the newest write, of any resource, that the caches of its group hold."""

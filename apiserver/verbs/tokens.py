@@ -1,20 +1,22 @@
 """POST of a TokenRequest: a token for a service account.
 
 Source: pkg/registry/core/serviceaccount/storage/token.go, validation in
-pkg/apis/authentication/validation/validation.go at v0.36.3. Tokens bound to a pod, secret or node
-are refused: whether those still exist is not looked at yet.
+pkg/apis/authentication/validation/validation.go at v0.36.3.
 """
 
+from collections.abc import Generator
+from typing import Any
+
 from api.core import JsonObject
-from api.errors import BadRequest, Cause, Invalid, NotFound, NotImplemented501
-from api.kinds import kind_by_gvk
+from api.errors import BadRequest, Cause, Conflict, Invalid, NotFound
+from api.kinds import kind_by_gvk, kind_of
 from api.times import rfc3339
 from apiserver.answers import answer_of_object
 from apiserver.bodies import decode_object
 from apiserver.change import latest
-from apiserver.identity import ISSUER, SECOND_NS, Grant
+from apiserver.identity import BOUND_TO, ISSUER, SECOND_NS, Grant
 from apiserver.options import write_options
-from apiserver.registry import Registry, Request, Verb
+from apiserver.registry import Ask, Registry, Request, Verb
 
 _TOKEN_REQUEST = kind_by_gvk("authentication.k8s.io", "v1", "TokenRequest")
 SECONDS_DEFAULT = 3600
@@ -34,14 +36,14 @@ def request_token(registry: Registry, request: Request) -> Verb:
     seconds = spec.get("expirationSeconds")
     seconds = SECONDS_DEFAULT if seconds is None else seconds
     _check(name, seconds)
-    if spec.get("boundObjectRef") is not None:
-        raise NotImplemented501("a token bound to an object")
     cache = registry.cache(request.kind)
     account = yield from latest(registry, request.kind, cache.key(request.namespace, name))
     if account is None:
         raise NotFound(request.kind.key, name)
     audiences = tuple(spec.get("audiences") or (ISSUER,))
-    grant = Grant(request.namespace, name, account.uid, audiences, seconds, registry.uids.uuid())
+    bound = yield from _bound(registry, request, spec.get("boundObjectRef"))
+    token_id = registry.uids.uuid()
+    grant = Grant(request.namespace, name, account.uid, audiences, seconds, token_id, bound)
     now_ns = registry.now_ns
     answer: JsonObject = {
         "kind": _TOKEN_REQUEST.kind,
@@ -54,7 +56,7 @@ def request_token(registry: Registry, request: Request) -> Verb:
         "spec": {
             "audiences": list(audiences),
             "expirationSeconds": seconds,
-            "boundObjectRef": None,
+            "boundObjectRef": spec.get("boundObjectRef"),
         },
         "status": {
             "token": "" if options.dry_run else registry.identities.issue(grant, now_ns),
@@ -62,6 +64,36 @@ def request_token(registry: Registry, request: Request) -> Verb:
         },
     }
     return answer_of_object(201, answer)
+
+
+def _bound(
+    registry: Registry, request: Request, wish: JsonObject | None
+) -> Generator[Ask, Any, tuple[str, str, str] | None]:
+    """The object that a token is bound to, as it is now. BadRequest, NotFound, Conflict."""
+    if wish is None:
+        return None
+    version, shown = wish.get("apiVersion", ""), wish.get("kind", "")
+    word = shown.lower()
+    if version != "v1" or word not in BOUND_TO or shown != word.capitalize():
+        group, _, own = version.rpartition("/")
+        raise BadRequest(f"cannot bind token to object of type {group}/{own}, Kind={shown}")
+    name, kind = wish.get("name", ""), kind_of(BOUND_TO[word])
+    key = registry.cache(kind).key(request.namespace, name)
+    found = yield from latest(registry, kind, key)
+    if found is None:
+        raise NotFound(kind.key, name)
+    if word == "pod" and found.object()["spec"].get("serviceAccountName") != request.name:
+        raise BadRequest(
+            f'cannot bind token for serviceaccount "{request.name}" to pod running with different '
+            "serviceaccount name."
+        )
+    if wish.get("uid") and wish["uid"] != found.uid:
+        why = (
+            f"the UID in the bound object reference ({wish['uid']}) does not match the UID in "
+            "record. The object might have been deleted and then recreated"
+        )
+        raise Conflict(shown, name, why)
+    return word, name, found.uid
 
 
 def _check(name: str, seconds: int) -> None:

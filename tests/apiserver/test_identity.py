@@ -73,10 +73,40 @@ def test_a_token_that_was_changed_or_is_for_others_is_refused(rig: Rig) -> None:
 def test_what_a_token_cannot_be_asked_for(rig: Rig) -> None:
     path = f"{ACCOUNTS}/default/token"
     assert rig.call("POST", path, {"spec": {"expirationSeconds": 60}})[0] == 422
-    bound = {"kind": "Pod", "apiVersion": "v1", "name": "p"}
-    assert rig.call("POST", path, {"spec": {"boundObjectRef": bound}})[0] == 501
     assert rig.call("POST", f"{ACCOUNTS}/none/token", {"spec": {}})[0] == 404
     assert rig.call("GET", path)[0] == 405
+
+
+BOUND = {"kind": "Pod", "apiVersion": "v1", "name": "p"}
+
+
+def test_a_token_bound_to_an_object_ends_with_it(rig: Rig) -> None:
+    pods = "/api/v1/namespaces/x/pods"
+    rig.call("POST", pods, POD)
+    token = token_of(rig, boundObjectRef=BOUND)
+    assert holder(rig, token) is not None
+    rig.call("DELETE", f"{pods}/p?gracePeriodSeconds=0")
+    rig.call("POST", pods, POD)
+    assert holder(rig, token) is None
+    rig.call("POST", "/api/v1/nodes", {"metadata": {"name": "n"}})
+    of_node = token_of(rig, boundObjectRef={**BOUND, "kind": "Node", "name": "n"})
+    assert holder(rig, of_node) is not None
+    rig.call("DELETE", "/api/v1/nodes/n")
+    assert holder(rig, of_node) is None
+
+
+def test_what_a_token_cannot_be_bound_to(rig: Rig) -> None:
+    path = f"{ACCOUNTS}/default/token"
+    rig.call("POST", "/api/v1/namespaces/x/pods", POD)
+    rig.call("POST", ACCOUNTS, {"metadata": {"name": "other"}})
+    for bound, at, code, words in (
+        ({**BOUND, "name": "q"}, path, 404, 'pods "q" not found'),
+        ({**BOUND, "kind": "Service"}, path, 400, "object of type /v1, Kind=Service"),
+        ({**BOUND, "uid": "u"}, path, 409, "bound object reference (u) does not match"),
+        (BOUND, path.replace("default", "other"), 400, "different serviceaccount name"),
+    ):
+        answered, body = rig.call("POST", at, {"spec": {"boundObjectRef": bound}})
+        assert (answered, words in body["message"]) == (code, True), body
 
 
 def test_token_reviews_tell_whose_a_token_is(rig: Rig) -> None:
