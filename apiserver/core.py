@@ -17,6 +17,7 @@ from api.storage import StoreReply
 from apiserver.answers import answer_of_error
 from apiserver.bootstrap import ROUND_NS, bootstrap, look_after, needs_care
 from apiserver.cache import CacheEvent, ResourceCache
+from apiserver.customs import DEFINITIONS
 from apiserver.definitions import kept
 from apiserver.feed import Feed
 from apiserver.identity import Identities
@@ -386,8 +387,9 @@ class ApiServerCore:
 
     def _reload(self, feed: Feed) -> None:
         """The store no longer has what followed: forget all, tell every watcher to list anew."""
-        self._registry.custom.forget()
         group = self._feeds.index(feed)
+        if group == self._registry.sharding.group_of(DEFINITIONS):
+            self._registry.custom.loading()
         for cache in self._registry.caches.values():
             if self._registry.group(cache.kind) == group:
                 self._streams.expire(cache.kind.key)
@@ -402,6 +404,8 @@ class ApiServerCore:
                 self._at(now_ns + RETRY_NS, partial(self._reload, feed))
             if feed.ready and feed.unsettled:
                 feed.unsettled = False
+                if group == self._registry.sharding.group_of(DEFINITIONS):
+                    self._registry.custom.loaded()
                 for cache in self._registry.caches.values():
                     if self._registry.group(cache.kind) == group:
                         cache.forget(feed.horizon)

@@ -19,6 +19,8 @@ from apiserver.cache import ResourceCache
 from apiserver.negotiate import OBJECT, Form, form_of
 
 DEFINITIONS = "apiextensions.k8s.io/customresourcedefinitions"
+_NEVER, _LOADING = -1, -2
+"""In place of the revision of the last definition taken in."""
 _ACCEPTABLE = ("application/json", "application/yaml", "application/json;stream=watch")
 
 
@@ -67,16 +69,19 @@ class CustomKinds:
         self._by_path: dict[tuple[str, str, str], Kind] = {}
         self._served: tuple[Kind, ...] = ()
         self._made: dict[tuple[bytes, bytes], ResourceCache] = {}
-        self._revision = -1
+        self._revision = _LOADING
 
-    def forget(self) -> None:
-        """The caches are loaded anew."""
-        self._revision = -1
+    def loading(self) -> None:
+        """The definitions are being loaded anew: until they are, all stays as it was."""
+        self._revision = _LOADING
+
+    def loaded(self) -> None:
+        self._revision = _NEVER
 
     def catch_up(self) -> bool:
         """Take in what happened to definitions. True when something did."""
         cache = self._caches[DEFINITIONS]
-        if cache.last_revision == self._revision:
+        if self._revision in (cache.last_revision, _LOADING):
             return False
         self._revision = cache.last_revision
         known: dict[str, Definition] = {}

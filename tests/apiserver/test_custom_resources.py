@@ -4,6 +4,8 @@ import orjson
 import pytest
 
 from api.core import JsonObject
+from apiserver.messages import StoreStreamEnded
+from apiserver.shards import Sharding
 from tests.apiserver.apiserver_rig import Rig
 from tests.apiserver.custom_widgets import (
     APPLY,
@@ -260,6 +262,26 @@ def test_a_second_server_learns_of_it_and_a_later_one_finds_it(shard_by: str) ->
     assert names == ["w0", "w1", "w2", "w3", "w4"]
     third = Rig(stores=first.stores, shard_by=shard_by, first_id=2 * 10**6)  # type: ignore[arg-type]
     assert len(third.call("GET", ALL)[1]["items"]) == 5
+
+
+@pytest.mark.parametrize("shard", range(6))
+def test_kinds_stay_while_a_shard_is_loaded_anew(shard: int) -> None:
+    """Definitions and widgets lie on different ones of six shards."""
+    rig = Rig(shards=6)
+    defined(rig)
+    created(rig, "a", {"size": 1})
+    before = rig.watch(f"{ALL}?watch=1")
+    rig.held.add(shard)
+    rig.step([StoreStreamEnded(shard, "compacted")])
+    assert f"apis/{GROUP}/v1" in rig.call("GET", "/openapi/v3")[1]["paths"]
+    rig.release(shard)
+    home = Sharding("kind", 6).group_of(f"{GROUP}/widgets")
+    assert (before.ended is not None) is (shard == home), "only they have lost their history"
+    assert rig.call("GET", f"{WIDGETS}/a")[0] == 200
+    since = rig.call("GET", ALL)[1]["metadata"]["resourceVersion"]
+    stream = rig.watch(f"{ALL}?watch=1&resourceVersion={since}")
+    created(rig, "b", {"size": 1})
+    assert [one["metadata"]["name"] for _, one in stream.events] == ["b"]
 
 
 def test_objects_of_a_group_can_be_selected_by_the_fields_it_names() -> None:
