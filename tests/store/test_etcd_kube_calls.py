@@ -91,9 +91,8 @@ def test_list_then_watch_with_progress(tmp_path: Path, shards: int) -> None:
             created = await optimistic_put(client, PODS + b"a/new", b"n", 0, 0)
             old = listed["kvs"][0]
             await optimistic_put(client, old["key"], b"2", old["mod_revision"], 0)
-            await optimistic_delete(
-                client, listed["kvs"][1]["key"], listed["kvs"][1]["mod_revision"]
-            )
+            gone = listed["kvs"][1]
+            await optimistic_delete(client, gone["key"], gone["mod_revision"])
             await client.put(b"/registry/services/specs/x")
             first, second, third = await following.until(3)
             assert (
