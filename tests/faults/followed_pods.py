@@ -43,25 +43,28 @@ async def deploy(client: FrameClient, name: str) -> None:
 
 
 class Pods:
-    """Follows all pods; to which nodes each was ever bound."""
+    """Follows all pods; to which nodes each was ever bound. A controller that did not hear of its
+    create makes another pod and deletes what is too much, as in Kubernetes."""
 
     def __init__(self, client: FrameClient) -> None:
         self.nodes: dict[str, set[str]] = {}
-        self.running: set[str] = set()
+        self.phases: dict[str, str] = {}
+        """Of those that exist."""
         self._news = asyncio.Event()
         self._transport = FrameTransport(client)
         self._open()
 
     def _open(self) -> None:
+        self.phases.clear()
         self._watch = self._transport.watch(WatchSpec("pods", "pods"), 0, self)
 
     def items(self, types: Any, revisions: Any, objects: list[JsonObject]) -> None:
         for kind, item in zip(types, objects, strict=True):
-            assert kind != DELETED
             name = item["metadata"]["name"]
             self.nodes.setdefault(name, set()).add(item["spec"].get("nodeName", ""))
-            if item["status"].get("phase") == "Running":
-                self.running.add(name)
+            self.phases[name] = item["status"]["phase"]
+            if kind == DELETED:
+                del self.phases[name]
         self._news.set()
 
     def synced(self, revision: int) -> None: ...
@@ -74,6 +77,7 @@ class Pods:
         asyncio.get_running_loop().call_soon(self._open)
 
     async def until_running(self, count: int) -> None:
-        while len(self.running) < count:
+        """So many, and no others."""
+        while list(self.phases.values()) != ["Running"] * count:
             self._news.clear()
             await self._news.wait()
