@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from actors.blueprint import parts_of
+from actors.plan import EtcdStoreConfig, Security
 from loadtest.campaign import Campaign, PodLoad, parse_campaign, read_campaign
-from loadtest.compiled import compile_campaign
+from loadtest.compiled import compile_campaign, describe
 from loadtest.fields import CampaignError, load_yaml, parse_duration, parse_rate
 from loadtest.overrides import apply_overrides
 
@@ -76,6 +78,17 @@ def test_defaults_are_filled_in() -> None:
         ("spec/phases/0/load/0/arrivals", "poison", "did you mean 'poisson'?"),
         ("spec/phases/0/load/0/scenario", "pod", "did you mean 'pods'?"),
         ("spec/phases/0/load/0/requests", {"cpu": "1x"}, "load[0].requests.cpu: '1x'"),
+        ("spec/cluster", {"storeEngine": "etcdd"}, "storeEngine: unknown value 'etcdd'; did you"),
+        (
+            "spec/cluster",
+            {"storeEngine": "etcd", "durability": "none"},
+            "spec.cluster.durability: must be fsync where storeEngine is etcd",
+        ),
+        (
+            "spec/cluster",
+            {"storeEngine": "etcd", "shardBy": "namespace"},
+            "spec.cluster.shardBy: must be kind where storeEngine is etcd",
+        ),
         ("spec/cluster", {"nodes": 0}, "must be a whole number from 1"),
         ("spec/cluster", {"nodes": True}, "must be a whole number"),
         ("spec/cluster", 7, "spec.cluster: must be a mapping"),
@@ -116,6 +129,18 @@ def test_rates() -> None:
     assert parse_rate(3) == 3.0
     with pytest.raises(ValueError, match="not a rate"):
         parse_rate(True)
+
+
+def test_the_engine_of_the_store() -> None:
+    doc = copy.deepcopy(MINIMAL)
+    apply_overrides(doc, ["engine=etcd", "shard_by=hash", "shards=1"])
+    compiled = compile_campaign(parse_campaign(doc, "mini.yaml"), Path())
+    assert "1 store shards by hash, each an etcd, durability fsync" in describe(compiled)
+    security = Security("cluster-a", "token", "/nonexistent")
+    stores = [
+        part for part in parts_of(compiled.cluster, security) if part.name.startswith("store-")
+    ]
+    assert [type(part.config) for part in stores] == [EtcdStoreConfig]
 
 
 def test_overrides_by_short_name_and_path() -> None:
