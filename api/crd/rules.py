@@ -57,7 +57,7 @@ def _walk(node: Node, value: Any, old: Any, path: str, root: bool = False) -> It
     if value is None:
         return
     for rule in node.raw.get(RULES) or ():
-        cause = _judged(rule, node, value, old, path, root)
+        cause = _judged(rule, node, (value, old), path, root)
         if cause is not None:
             yield cause
     if isinstance(value, list) and node.items is not None:
@@ -78,10 +78,11 @@ def _walk(node: Node, value: Any, old: Any, path: str, root: bool = False) -> It
 
 
 def _judged(
-    rule: JsonObject, node: Node, value: Any, old: Any, path: str, root: bool
+    rule: JsonObject, node: Node, values: tuple[Any, Any], path: str, root: bool
 ) -> Cause | None:
-    """The cause of a rule that does not hold."""
+    """The cause of a rule that does not hold. ``values``: the one now and the one before."""
     text = rule["rule"]
+    value, old = values
     said = (rule.get("message") or "").strip() or f"failed rule: {text.strip()}"
     kind = node.type or "object"
     field = path or "<nil>"
