@@ -79,8 +79,8 @@ class Sessions:
     def __init__(self) -> None:
         self._by_id: dict[int, OpenedSession] = {}
         self._by_pod: dict[bytes, dict[int, None]] = {}
-        self._due: list[tuple[int, int]] = []
-        """(when, session), in order, as all live equally long. An ended one is found no more."""
+        self._ends: dict[int, int] = {}
+        """When each is over at the latest: in order, as all live equally long."""
         self._out: list[Effect] = []
 
     def __len__(self) -> int:
@@ -89,7 +89,7 @@ class Sessions:
     def open(self, opened: OpenedSession, now_ns: int) -> None:
         self._by_id[opened.id] = opened
         self._by_pod.setdefault(opened.key, {})[opened.id] = None
-        self._due.append((now_ns + IDLE_NS, opened.id))
+        self._ends[opened.id] = now_ns + IDLE_NS
         if isinstance(opened, OpenedLog):
             self._out.append(StreamOpened(opened.id, opened.content_type))
             self._out.append(StreamBytes((opened.id,), (opened.body,)))
@@ -120,6 +120,7 @@ class Sessions:
         """The client is gone, or the session is over."""
         session = self._by_id.pop(stream, None)
         if session is not None:
+            del self._ends[stream]
             others = self._by_pod[session.key]
             del others[stream]
             if not others:
@@ -140,14 +141,15 @@ class Sessions:
                 self._end_log(session, pod, {} if gone else state)
 
     def next_wakeup_ns(self) -> int | None:
-        return self._due[0][0] if self._due else None
+        return next(iter(self._ends.values()), None)
 
     def effects(self, now_ns: int) -> list[Effect]:
         """What is to be sent now. Empties the queue."""
-        while self._due and (self._due[0][0] <= now_ns or self._due[0][1] not in self._by_id):
-            _, stream = self._due.pop(0)
-            if stream in self._by_id:
-                self._end(stream)
+        while self._ends:
+            stream, end_ns = next(iter(self._ends.items()))
+            if end_ns > now_ns:
+                break
+            self._end(stream)
         out, self._out = self._out, []
         return out
 

@@ -222,12 +222,13 @@ class Connection(asyncio.Protocol):
 
     def _last_of_http(self, tail: bytes) -> None:
         """Nothing is read until the request is answered, or taken up as what it asks for."""
-        self._dropped = True
         if self._on_data is not None:
             self._on_data(tail)
-        elif self._transport is not None and not self._transport.is_closing():
-            self._tail = tail
-            self._transport.pause_reading()
+        elif not self._dropped:
+            self._dropped = True
+            if self._transport is not None and not self._transport.is_closing():
+                self._tail = tail
+                self._transport.pause_reading()
 
     def eof_received(self) -> None:
         """The transport closes itself."""
@@ -390,7 +391,9 @@ class Connection(asyncio.Protocol):
         self._send(self._head(exchange, code, headers, tail))
         if self._transport is not None:
             self._transport.set_write_buffer_limits(STREAM_HIGH_BYTES)
-            if self._dropped:
+            if self._dropped or self._parser.should_upgrade():
+                # What else is sent is dropped; that the reader leaves must be heard.
+                self._dropped = True
                 self._transport.resume_reading()
 
     def switch(self, exchange: Exchange, headers: bytes, on_data: Callable[[bytes], None]) -> None:

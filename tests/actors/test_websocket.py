@@ -37,6 +37,11 @@ class Server:
         if b"upgrade" not in exchange.headers:
             exchange.answer(200, b"", exchange.target)
             return
+        if exchange.target == b"/watch":
+            exchange.on_gone = self.gone.set
+            exchange.start(200, b"")
+            exchange.write(b"ADDED\n")
+            return
         if refusal_of(exchange.headers) or exchange.target == b"/no":
             exchange.answer(400, b"", b"no")
             return
@@ -205,6 +210,19 @@ def test_half_an_upgrade_is_refused(headers: list[tuple[bytes, bytes]]) -> None:
         client.writer.write(head + lines + b"\r\n")
         answer = await client.reader.read()
         assert answer.startswith(b"HTTP/1.1 400 ") and answer.endswith(b"\r\n\r\nno")
+
+    scenario(test)
+
+
+def test_a_stream_that_takes_up_no_upgrade_hears_when_its_reader_leaves() -> None:
+    async def test(server: Server, client: Client) -> None:
+        client.writer.write(
+            b"GET /watch HTTP/1.1\r\nhost: x\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\nmore"
+        )
+        head = await client.reader.readuntil(b"ADDED\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK") and b"connection: close\r\n" in head
+        client.writer.transport.abort()
+        await server.gone.wait()
 
     scenario(test)
 
