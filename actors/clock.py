@@ -4,9 +4,10 @@ import gc
 import time
 from typing import Final
 
-GC_THRESHOLDS: Final = (50_000, 20, 50)
+GC_THRESHOLDS: Final = (10_000, 100, 50)
 """Young objects between collections, and generations per generation. With Python's own (700, 10,
-10) a process that holds 100,000 records spends several percent of its time walking them."""
+10) a process that holds 100,000 records spends several percent of its time walking them. A young
+collection walks what it is named for: 5 ms of pause for 10,000, 25 for 50,000."""
 
 
 class WallClock:
