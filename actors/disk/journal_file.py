@@ -145,6 +145,7 @@ class JournalFile:
     def stop(self) -> None:
         """Write what is queued, end the threads, close the files. Blocks for as long as that takes.
         Idempotent."""
+        self._snapshot.hurry.set()
         self._queue.put(None)
         self._snapshots.put(None)
         for thread in self._threads:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 from queue import Queue
+from threading import Event
 
 import pytest
 
@@ -305,11 +306,14 @@ def test_a_failed_sync_refuses_everything_from_then_on(tmp_path: Path) -> None:
 
 
 def test_what_a_snapshot_covers_is_removed_in_pieces_and_after_a_crash(tmp_path: Path) -> None:
-    large = tmp_path / "large"
-    with large.open("wb") as file:
-        file.truncate(2 * PIECE_BYTES + 1)
-    remove_in_pieces(large)
-    left = tmp_path / "gone-log-00000000000000000001"
-    left.write_bytes(b"half removed")
+    large, hurried = tmp_path / "large", tmp_path / "gone-log-00000000000000000001"
+    for path in (large, hurried):
+        with path.open("wb") as file:
+            file.truncate(2 * PIECE_BYTES + 1)
+    hurry = Event()
+    remove_in_pieces(large, hurry)
+    hurry.set()
+    remove_in_pieces(hurried, hurry)
+    assert not large.exists() and hurried.stat().st_size == PIECE_BYTES + 1
     Disk(tmp_path).close()
-    assert not large.exists() and not left.exists()
+    assert not hurried.exists()
