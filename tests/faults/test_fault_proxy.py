@@ -4,13 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
-from actors.local import LocalCluster
 from actors.net import FrameClient, FrameOptions, FrameServer, PeerLost, ServerStream
 from actors.net.fault_proxy import RETRANSMIT_S, FaultyNames, Line, Partitions
-from actors.plan import ClusterPlan, NetworkFaults, NodeSpec, Security
+from actors.plan import NetworkFaults, Security
 from api.streams import Stream
-from tests.faults.followed_pods import REPLICAS, Pods, deploy, run
+from tests.faults.bad_network import work
+from tests.faults.followed_pods import run
 
 SECURITY = Security("cluster-a", "right-token", "/nonexistent")
 CUTS = 6
@@ -92,33 +93,5 @@ def test_connections_that_are_cut_lose_calls_and_come_back() -> None:
     run(scenario())
 
 
-def cuts(cluster: LocalCluster) -> float:
-    return sum(names.gauges()["network_cuts_total"] for names in cluster.networks.values())
-
-
 def test_a_cluster_works_over_a_bad_network(tmp_path: Path) -> None:
-    faults = NetworkFaults(
-        delay_s=0.001,
-        jitter_s=0.002,
-        loss=0.002,
-        bandwidth_bytes_s=20_000_000,
-        cut_every_s=0.7,
-        stall_every_s=2.0,
-        stall_s=0.2,
-    )
-
-    async def scenario() -> None:
-        plan = ClusterPlan(str(tmp_path), nodes=(NodeSpec(5),), network=faults)
-        async with LocalCluster(plan) as cluster:
-            # The test itself is on a sound network.
-            client = FrameClient("apiserver-0", cluster.security, cluster.resolve, "tester")
-            pods = Pods(client)
-            deployments = 0
-            while cuts(cluster) < CUTS:
-                await deploy(client, f"web-{deployments}")
-                deployments += 1
-                await pods.until_running(deployments * REPLICAS)
-            assert all(len(nodes - {""}) <= 1 for nodes in pods.nodes.values()), "bound twice"
-            await client.close()
-
-    run(scenario())
+    assert uvloop.run(work(tmp_path, seed=1, cuts=CUTS)) >= 1
