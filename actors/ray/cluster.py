@@ -13,7 +13,7 @@ from typing import Any
 
 from actors.blueprint import API_SERVER, Part, parts_of
 from actors.lives import Life, Lives
-from actors.plan import ClusterPlan, ProcessSample, Security
+from actors.plan import ClusterPlan, ProcessSample, Security, StoreConfig
 from actors.processes import (
     await_exit,
     belongs_to,
@@ -59,6 +59,9 @@ class RayCluster:
         self._address = address
         self._private = private
         self._hosts: dict[str, Any] = {}
+        self._placed: dict[str, tuple[Part, int, str]] = {}
+        """Program name to (part, its bundle, name of its actor)."""
+        self._moves = 0
         self._group: Any = None
         self._reaper: Reaper | None = None
         self._last: dict[str, list[ProcessSample]] = {}
@@ -131,7 +134,8 @@ class RayCluster:
             [{"CPU": BUNDLE_CPUS, here: BUNDLE_CPUS}] * len(parts), strategy="SPREAD"
         )
         for index, part in enumerate(parts):
-            self._hosts[part.name] = self._host(part, index)
+            self._hosts[part.name] = self._host(part, index, part.name)
+            self._placed[part.name] = (part, index, part.name)
         for stage in sorted({part.stage for part in parts}):
             names = [part.name for part in parts if part.stage == stage]
             progress(f"starting {', '.join(names)}")
@@ -145,7 +149,29 @@ class RayCluster:
                 write_kubeconfig(self.security, self.server, self.kubeconfig)
         self._below = self._private_processes()
 
-    def _host(self, part: Part, index: int) -> Any:
+    def move_store(self, name: str) -> None:
+        """Have another actor take over a shard with its log and snapshot from the one that serves
+        it, which then ends. Blocks. ClusterError: the shard stays where it is."""
+        from actors.ray.host import MOVED
+
+        part, index, present = self._placed[name]
+        assert isinstance(part.config, StoreConfig), f"{name} is no shard of our own store"
+        self._moves += 1
+        actor = f"{name}{MOVED}{self._moves}"
+        directory = str(Path(self.plan.run_directory) / actor)
+        moved = replace(part, config=replace(part.config, directory=directory, take_from=present))
+        old, self._hosts[name] = self._hosts[name], self._host(moved, index, actor, cpus=0)
+        self._hosts[name].begin.remote()
+        try:
+            self._await_address(name)
+        except ClusterError:
+            self._ray.kill(self._hosts[name], no_restart=True)
+            self._hosts[name] = old
+            raise
+        self._placed[name] = (moved, index, actor)
+        self._ray.kill(old, no_restart=True)
+
+    def _host(self, part: Part, index: int, actor: str, cpus: float = BUNDLE_CPUS) -> Any:
         from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
         from actors.ray.host import ProgramHost
@@ -154,9 +180,9 @@ class RayCluster:
             placement_group=self._group, placement_group_bundle_index=index
         )
         remote = self._ray.remote(ProgramHost).options(
-            name=part.name,
+            name=actor,
             namespace=self.namespace,
-            num_cpus=BUNDLE_CPUS,
+            num_cpus=cpus,
             max_restarts=RESTARTS_MAX,
             max_concurrency=CALLS_AT_ONCE,
             scheduling_strategy=strategy,

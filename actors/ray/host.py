@@ -28,6 +28,8 @@ from actors.program import Resolve, Running
 
 RESOLVE_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
+MOVED = "~"
+"""Between the name of a program and the number of its move, in the name of an actor."""
 FAILED = 70
 """Exit code of a program's process that ended by its own failure (EX_SOFTWARE)."""
 
@@ -59,6 +61,13 @@ class ProgramHost:
     def address(self) -> str:
         """Frame address, once the program has started; raises what its start raised."""
         return self._thread.started.result().address
+
+    def address_now(self) -> str:
+        """The same without waiting: empty while the program has not started."""
+        started = self._thread.started
+        if not started.done() or started.exception() is not None:
+            return ""
+        return started.result().address
 
     def https_port(self) -> int:
         """Port of the HTTPS API; 0 for a program that has none."""
@@ -97,11 +106,21 @@ class Names:
 
     def _ask(self, name: str) -> str:
         try:
-            actor: Any = ray.get_actor(name, namespace=self._namespace)
+            actor: Any = self._actor(name)
             address = ray.get(actor.address.remote(), timeout=RESOLVE_TIMEOUT_S)
         except (ValueError, ray.exceptions.RayError, ray.exceptions.GetTimeoutError) as error:
             raise ConnectionError(f"{name} has no address now: {error}") from error
         return str(address)
+
+    def _actor(self, name: str) -> Any:
+        """The actor that has the program: the latest that it moved to and that serves, or that of
+        its own name."""
+        moved = [one for one in ray.util.list_named_actors() if one.startswith(name + MOVED)]
+        for one in sorted(moved, key=lambda found: -int(found.rpartition(MOVED)[2])):
+            actor: Any = ray.get_actor(one, namespace=self._namespace)
+            if ray.get(actor.address_now.remote(), timeout=RESOLVE_TIMEOUT_S):
+                return actor
+        return ray.get_actor(name, namespace=self._namespace)
 
 
 class ProgramThread(threading.Thread):
