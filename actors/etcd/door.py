@@ -122,8 +122,17 @@ class Door:
         self._handled: Counter[tuple[str, str, str]] = Counter()
         self._received_bytes = self._sent_bytes = 0
         self._stop_metrics: Callable[[], None] | None = None
-        leases = LeaseService(shards, identity)
-        maintenance = MaintenanceService(shards, identity, lambda: self.address)
+        self._server.add_generic_rpc_handlers(
+            tuple(
+                grpc.method_handlers_generic_handler(f"etcdserverpb.{service}", methods)
+                for service, methods in self._services().items()
+            )
+        )
+
+    def _services(self) -> dict[str, dict[str, grpc.RpcMethodHandler]]:
+        """Service to its methods."""
+        leases = LeaseService(self._shards, self._identity)
+        maintenance = MaintenanceService(self._shards, self._identity, lambda: self.address)
         unary: dict[str, dict[str, Unary]] = {
             "KV": {
                 "Range": self._range,
@@ -147,7 +156,7 @@ class Door:
                 "HashKV": maintenance.hash_kv,
             },
         }
-        services: dict[str, dict[str, Any]] = {
+        services: dict[str, dict[str, grpc.RpcMethodHandler]] = {
             service: {
                 method: self._unary(service, method, answer) for method, answer in methods.items()
             }
@@ -158,12 +167,7 @@ class Door:
         services["Lease"]["LeaseKeepAlive"] = stream(leases.keep_alive)
         snapshot = grpc.unary_stream_rpc_method_handler(maintenance.snapshot)
         services["Maintenance"]["Snapshot"] = snapshot
-        self._server.add_generic_rpc_handlers(
-            tuple(
-                grpc.method_handlers_generic_handler(f"etcdserverpb.{service}", methods)
-                for service, methods in services.items()
-            )
-        )
+        return services
 
     async def listen(self, host: str, port: int) -> None:
         try:
