@@ -1,5 +1,6 @@
 """One cluster for all clients, and each client as a user has it."""
 
+import gc
 import re
 import sysconfig
 from collections.abc import Callable, Iterator
@@ -67,6 +68,20 @@ def here(kubectl: Client, namespace: str) -> Client:
         return kubectl(*arguments[:1], "-n", namespace, *arguments[1:], **more)
 
     return call  # type: ignore[return-value]
+
+
+LEAVES_SOCKETS = [
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.usefixtures("collected"),
+]
+"""For clients that leave the sockets of broken off watches to the collector."""
+
+
+@pytest.fixture
+def collected() -> Iterator[None]:
+    """Collect within the test that made the garbage."""
+    yield
+    gc.collect()
 
 
 Text = Callable[..., str]

@@ -2,11 +2,15 @@
 
 import pytest
 
+from tests.clients.conftest import LEAVES_SOCKETS
 from tests.clients.programs import Cluster
 
-kr8s = pytest.importorskip("kr8s", reason="run `make venv`")
+kr8s = pytest.importorskip("kr8s", reason="WARNING: SKIPPED, run `make venv`")
 
-pytestmark = pytest.mark.filterwarnings("ignore:Kubernetes version .* is not supported")
+pytestmark = [
+    *LEAVES_SOCKETS,
+    pytest.mark.filterwarnings("ignore:Kubernetes version .* is not supported"),
+]
 """It knows versions up to 1.35."""
 
 

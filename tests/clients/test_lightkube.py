@@ -2,12 +2,15 @@
 
 import pytest
 
+from tests.clients.conftest import LEAVES_SOCKETS
 from tests.clients.programs import Cluster
 
-lightkube = pytest.importorskip("lightkube", reason="run `make venv`")
+lightkube = pytest.importorskip("lightkube", reason="WARNING: SKIPPED, run `make venv`")
+
+pytestmark = LEAVES_SOCKETS
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def api(cluster: Cluster) -> object:
     return lightkube.Client(
         config=lightkube.KubeConfig.from_file(str(cluster.kubeconfig)), field_manager="lightkube"

@@ -1,6 +1,5 @@
 """The official Python client, unmodified. Numbers are those of the acceptance checks."""
 
-import gc
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,19 +11,12 @@ from kubernetes.leaderelection import electionconfig, leaderelection
 from kubernetes.leaderelection.resourcelock import leaselock
 
 from tests.apiserver.custom_widgets import definition
+from tests.clients.conftest import LEAVES_SOCKETS
 from tests.clients.programs import Client, Cluster
 
 POD = {"metadata": {"name": "lone"}, "spec": {"containers": [{"name": "c", "image": "busybox"}]}}
 SERVER_SIDE = "application/apply-patch+yaml"
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-
-
-@pytest.fixture(autouse=True)
-def collected() -> Iterator[None]:
-    """The client leaves the sockets of watches that are broken off to the collector: let that be
-    within the test that made them."""
-    yield
-    gc.collect()
+pytestmark = LEAVES_SOCKETS
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +89,8 @@ def test_a_shared_informer_equals_the_store_after_a_thousand_changes(
     core: client.CoreV1Api, namespace: str
 ) -> None:
     """47"""
-    informers = pytest.importorskip("kubernetes.informer")
+    from kubernetes import informer as informers
+
     informer = informers.SharedInformer(core.list_namespaced_config_map, namespace=namespace)
     last = threading.Event()
     informer.add_event_handler(
