@@ -67,7 +67,7 @@ def clusters(seeds: int) -> list[Outcome]:
     messages = sum(one.messages for one in outcomes)
     row(f"{seeds} clusters, faults, checkers", cpu_s, (steps, messages))
     virtual_s = sum(one.virtual_s for one in outcomes)
-    print(f"  a seed: {cpu_s / seeds:.3f} s of CPU; {virtual_s / seeds:.1f} virtual stimes")
+    print(f"  a seed: {cpu_s / seeds:.3f} s of CPU; {virtual_s / seeds:.1f} virtual s")
     return outcomes
 
 

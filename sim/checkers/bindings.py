@@ -66,6 +66,11 @@ class Bindings:
         wanted = pod["spec"].get("nodeSelector") or {}
         if any(labels.get(name) != value for name, value in wanted.items()):
             raise Violation(NAME, f"{key!r} was bound to {node}, which lacks labels of {wanted}")
+        tolerated = [one.get("key") for one in pod["spec"].get("tolerations") or ()]
+        for taint in found.json["spec"].get("taints") or ():
+            # Those of the house come and go with conditions, of which the news may be old.
+            if "kubernetes.io/" not in taint["key"] and taint["key"] not in tolerated:
+                raise Violation(NAME, f"{key!r} was bound to {node} despite its taint {taint}")
         holds = self._holds.setdefault(node, {})
         holds[key] = _requests(pod)
         room = found.json["status"]["allocatable"]

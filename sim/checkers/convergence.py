@@ -1,11 +1,14 @@
 """Promise: when faults end, the cluster becomes what its users asked for, and nothing is left over.
 
-Every Deployment has exactly its replicas, Running and ready, of its newest template; every node is
-ready; what was deleted is gone; no object has only owners that are gone.
+Every Deployment has exactly its replicas, Running and ready, of its newest template; every
+ReplicaSet has as many pods as it wants; every node is ready; what was deleted is gone; no object
+has only owners that are gone.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 
+from api.core import JsonObject
 from sim.checkers.history import History
 
 OWNED = ("pods", "apps/replicasets")
@@ -23,6 +26,7 @@ class Convergence:
         yield from self._nodes(nodes)
         yield from self._orphans()
         yield from self._deployments(wanted)
+        yield from self._replica_sets()
         live = self._history.live("pods")
         expected = sum(wanted.values()) + len(pods)
         if len(live) != expected:
@@ -64,6 +68,19 @@ class Convergence:
             if item["spec"]["replicas"] != replicas or counts != [replicas] * 4 or not seen:
                 yield f"deployment {name} wants {replicas}, has {counts} ({' '.join(_COUNTS)})"
 
+    def _replica_sets(self) -> Iterator[str]:
+        owned = Counter(
+            owner["uid"]
+            for pod in self._history.live("pods")
+            for owner in pod["metadata"].get("ownerReferences") or ()
+        )
+        for item in self._history.live("apps/replicasets"):
+            meta, status, replicas = item["metadata"], item.get("status") or {}, _replicas(item)
+            counts = [status.get(word, 0) for word in ("replicas", "readyReplicas")]
+            if counts != [replicas] * 2 or owned[meta["uid"]] != replicas:
+                pods = f"{owned[meta['uid']]} pods and says {counts} (replicas readyReplicas)"
+                yield f"replicaset {meta['name']} wants {replicas}, has {pods}"
+
     def _orphans(self) -> Iterator[str]:
         uids = {
             item["metadata"]["uid"]
@@ -75,6 +92,11 @@ class Convergence:
                 owners = item["metadata"].get("ownerReferences") or []
                 if owners and not any(owner["uid"] in uids for owner in owners):
                     yield f"{resource} {item['metadata']['name']} has no living owner"
+
+
+def _replicas(item: JsonObject) -> int:
+    replicas: int = item["spec"].get("replicas", 1)
+    return replicas
 
 
 _COUNTS = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")

@@ -48,6 +48,7 @@ BUGS: dict[str, Bug] = {
     "stale read": Bug(Makers(api_server=programs.ReadsStale), ("linearizable",), 2),
     "uids repeated": Bug(Makers(api_server=programs.RepeatsUids), ("identities",), 1),
     "over-commit": Bug(Makers(scheduler=programs.OverCommits), ("bindings",), 1),
+    "taint ignored": Bug(Makers(scheduler=programs.IgnoresTaints), ("bindings",), 1),
     "requeue lost": Bug(Makers(scheduler=programs.LosesRequeue), ("core", "convergence"), 1),
     "timer runs away": Bug(Makers(scheduler=programs.RunsAway), ("timers",), 1),
     "status write not retried": Bug(Makers(hollow=programs.GivesUp), ("convergence",), 11),
@@ -68,7 +69,7 @@ BUGS: dict[str, Bug] = {
     "expectation never cleared": Bug(
         Makers(controllers=programs.ExpectsForEver), ("convergence",), 2
     ),
-    "orphan after crash": Bug(Makers(controllers=programs.LeavesOrphans), ("convergence",), 1),
+    "orphan after crash": Bug(Makers(controllers=programs.LeavesOrphans), ("convergence",), 3),
 }
 
 NOISE: dict[str, Makers] = {

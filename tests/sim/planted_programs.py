@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from api.calls import ObjectsSeen
 from api.core import JsonObject
 from api.storage import PUT
 from apiserver.core import ApiServerCore
@@ -81,13 +82,31 @@ class RepeatsUids(ApiServerCore):
         return effects
 
 
-class OverCommits(SchedulerCore):
+class _OfNodes(SchedulerCore):
+    """Sees nodes as something else than they are."""
+
+    def step(self, events: Sequence[Any], now_ns: int) -> Sequence[Any]:
+        for event in events:
+            if isinstance(event, ObjectsSeen) and event.watch == "nodes":
+                for node in event.objects:
+                    self.mistake(node)
+        return super().step(events, now_ns)
+
+    def mistake(self, node: JsonObject) -> None:
+        raise NotImplementedError
+
+
+class OverCommits(_OfNodes):
     """Takes one node for a hundred times as large as it is."""
 
-    def _put_node(self, node: JsonObject) -> bool:
+    def mistake(self, node: JsonObject) -> None:
         if node["metadata"]["name"] == "hollow-0":
             node["status"]["allocatable"] = {"cpu": "400", "memory": "1600Gi", "pods": "1400"}
-        return super()._put_node(node)
+
+
+class IgnoresTaints(_OfNodes):
+    def mistake(self, node: JsonObject) -> None:
+        node["spec"].pop("taints", None)
 
 
 class LosesRequeue(SchedulerCore):
