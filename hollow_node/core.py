@@ -21,7 +21,7 @@ from api.calls import (
     WatchSynced,
 )
 from api.streams import Stream
-from hollow_node.fleet import Fleet
+from hollow_node.fleet import QUANTUM_NS, Fleet
 from hollow_node.node_list import NodeShape
 from hollow_node.node_rows import DEREGISTERED, READY
 from hollow_node.outbox import Outbox
@@ -33,11 +33,16 @@ class HollowNodes:
     """A component core (api.calls.Component) that plays the kubelets of its nodes."""
 
     def __init__(
-        self, shapes: Sequence[NodeShape], stages: Sequence[Stage], seed: int, period_ns: int
+        self,
+        shapes: Sequence[NodeShape],
+        stages: Sequence[Stage],
+        seed: int,
+        period_ns: int,
+        quantum_ns: int = QUANTUM_NS,
     ) -> None:
         stream = Stream(seed, "hollow_node")
         self._outbox = Outbox()
-        self.fleet = Fleet(shapes, self._outbox, stream, period_ns)
+        self.fleet = Fleet(shapes, self._outbox, stream, period_ns, quantum_ns)
         self.life = PodLife(self.fleet.rows, stages, self._outbox, stream)
 
     @property

@@ -21,7 +21,7 @@ from hollow_node.outbox import Outbox
 SECOND = 1_000_000_000
 LEASES = "coordination.k8s.io/leases"
 QUANTUM_NS = SECOND // 10
-"""Leases due within one quantum travel together; a tenth of a second of a ten-second period."""
+"""What is due within one quantum travels together; a tenth of a second of a ten-second period."""
 RETRY_NS = SECOND
 STATUS_PERIOD_NS = 300 * SECOND
 """nodeStatusReportFrequency. Source: pkg/kubelet/apis/config/v1beta1/defaults.go."""
@@ -46,20 +46,26 @@ class Fleet:
     """
 
     def __init__(
-        self, shapes: Sequence[NodeShape], outbox: Outbox, stream: Stream, period_ns: int
+        self,
+        shapes: Sequence[NodeShape],
+        outbox: Outbox,
+        stream: Stream,
+        period_ns: int,
+        quantum_ns: int = QUANTUM_NS,
     ) -> None:
         """``period_ns`` of the Leases; 0: no heartbeats. Each node then registers, gets its Lease,
         says that it is Ready, and renews and reports nothing again."""
-        assert not period_ns or period_ns >= QUANTUM_NS, "lease period below one quantum"
+        assert not period_ns or period_ns >= quantum_ns, "lease period below one quantum"
         self.rows = NodeRows(shapes)
         self._outbox = outbox
         self._stream = stream
         self._period_ns = period_ns
+        self._quantum_ns = quantum_ns
 
     def fire(self, now_ns: int) -> None:
         """Ask for what is due by now or within one quantum."""
         rows = self.rows
-        due = rows.due(now_ns + QUANTUM_NS)
+        due = rows.due(now_ns + self._quantum_ns)
         if len(due) > REGISTRATIONS_PER_STEP_MAX:
             starting = due[rows.state[due] != READY][:REGISTRATIONS_PER_STEP_MAX]
             due = np.sort(np.concatenate([due[rows.state[due] == READY], starting]))
@@ -72,7 +78,7 @@ class Fleet:
                 self._create_lease(row, now_ns)
             elif state == NOT_READY:
                 self._report(row, now_ns, ready=True)
-            elif rows.lease_due_ns[row] <= now_ns + QUANTUM_NS:
+            elif rows.lease_due_ns[row] <= now_ns + self._quantum_ns:
                 self._renew(row, now_ns)
             else:
                 # Only a node that others called unwell needs more than a heartbeat.
@@ -187,7 +193,7 @@ class Fleet:
             jitter = self._stream.below(self._period_ns // 25 + 1)
             # A fresh fleet would renew in one burst: its first period is spread over all of it.
             wait = self._stream.below(self._period_ns) if first else self._period_ns + jitter
-            rows.lease_due_ns[row] = now_ns + max(wait, QUANTUM_NS)
+            rows.lease_due_ns[row] = now_ns + max(wait, self._quantum_ns)
         if first:
             rows.enter(row, NOT_READY, now_ns)
         elif rows.state[row] == READY:
@@ -219,7 +225,7 @@ class Fleet:
             first = rows.state[row] != READY
             rows.state[row] = READY
             wait = self._stream.below(STATUS_PERIOD_NS) if first else STATUS_PERIOD_NS
-            due_ns = now_ns + max(wait, QUANTUM_NS)
+            due_ns = now_ns + max(wait, self._quantum_ns)
             rows.status_due_ns[row] = due_ns if self._period_ns else rows.NEVER
             rows.due_ns[row] = min(rows.lease_due_ns[row], rows.status_due_ns[row])
         elif reply.code == 404:

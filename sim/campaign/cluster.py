@@ -68,9 +68,8 @@ class VirtualCluster:
     def _hollow(self, number: int) -> ComponentProgram:
         plan = self._plan
         shapes = plan.nodes[number :: plan.hollow_actors]
-        core = HollowNodes(
-            shapes, general_stages(plan.pod_delay_ms), plan.seed, plan.lease_period_ns
-        )
+        stages = general_stages(plan.pod_delay_ms)
+        core = HollowNodes(shapes, stages, plan.seed, plan.lease_period_ns, plan.quantum_ns)
         return self.component(f"hollow-{number}", core, HOLLOW)
 
     def start(self) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 from apiserver.shards import ShardBy
 from apiserver.streams import BOOKMARK_NS
 from controllers.limits import ControllerLimits, Profile, limits_of
+from hollow_node.fleet import QUANTUM_NS
 from hollow_node.node_list import NodeShape
 from scheduler.configuration import DEFAULT as DEFAULT_SCHEDULER
 from scheduler.configuration import Configuration
@@ -45,6 +46,12 @@ class VirtualPlan:
     @property
     def quiet(self) -> bool:
         return not self.lease_period_ns
+
+    @property
+    def quantum_ns(self) -> int:
+        """Heartbeats that are due within it travel together: a twentieth of the period, where a
+        real cluster's nodes take a tenth of a second."""
+        return max(QUANTUM_NS, self.lease_period_ns // 20)
 
     @property
     def bookmark_ns(self) -> int:
