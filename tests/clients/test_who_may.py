@@ -14,6 +14,7 @@ import yaml
 from actors.security import client_certificate, create_security, service_account_key
 from apiserver.identity import Grant, Identities
 from tests.clients.conftest import Text
+from tests.clients.manifests import POD
 from tests.clients.programs import Client, Cluster, client_of
 
 ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
@@ -143,6 +144,12 @@ def test_a_token_is_good_for_its_audience_and_time(
     assert "system:serviceaccounts" in told["status"]["userInfo"]["groups"]
     assert "forbidden" in robot("get", "pods", check=False).stderr
     assert code_with(cluster, said("create", "token", "robot", "--audience=vault").strip()) == 401
+    here("create", "-f", "-", stdin=POD.replace("spec:\n", "spec:\n  serviceAccountName: robot\n"))
+    to_pod = ("--bound-object-kind=Pod", "--bound-object-name=lone")
+    bound = said("create", "token", "robot", *to_pod).strip()
+    assert code_with(cluster, bound) == 201
+    here("delete", "pod", "lone", "--force")
+    assert code_with(cluster, bound) == 401
     short = here("create", "token", "robot", "--duration=1m", check=False)
     assert "may not specify a duration less than 10 minutes" in short.stderr
 
