@@ -140,7 +140,7 @@ def kernel_alone(in_flight: int, virtual_s: float) -> None:
 
 def shares(seeds: int) -> None:
     """Where the time goes, by room; what a room calls in C counts for the room."""
-    profile = cProfile.Profile()
+    profile = cProfile.Profile(time.process_time)
     profile.enable()
     outcomes = [run_seed(seed) for seed in range(1, seeds + 1)]
     profile.disable()

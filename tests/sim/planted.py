@@ -47,7 +47,7 @@ BUGS: dict[str, Bug] = {
     "events out of order": Bug(Makers(api_server=programs.SwapsEvents), ("api watches",), 1),
     "stale read": Bug(Makers(api_server=programs.ReadsStale), ("linearizable",), 2),
     "uids repeated": Bug(Makers(api_server=programs.RepeatsUids), ("identities",), 1),
-    "over-commit": Bug(Makers(scheduler=programs.OverCommits), ("bindings",), 1),
+    "over-commit": Bug(Makers(scheduler=programs.OverCommits), ("bindings",), 2),
     "taint ignored": Bug(Makers(scheduler=programs.IgnoresTaints), ("bindings",), 1),
     "requeue lost": Bug(Makers(scheduler=programs.LosesRequeue), ("core", "convergence"), 1),
     "timer runs away": Bug(Makers(scheduler=programs.RunsAway), ("timers",), 1),
@@ -65,7 +65,7 @@ BUGS: dict[str, Bug] = {
     ),
     "replay skipped": Bug(Makers(store=store_of(stores.SkipsReplay)), ("store watches",), 1),
     "list cut short": Bug(Makers(store=stores.lists_too_little), ("store reads",), 1),
-    "double bind": Bug(Makers(api_server=programs.BindsAgain), ("bindings",), 4),
+    "double bind": Bug(Makers(api_server=programs.BindsAgain), ("bindings",), 1),
     "expectation never cleared": Bug(
         Makers(controllers=programs.ExpectsForEver), ("convergence",), 2
     ),

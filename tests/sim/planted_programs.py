@@ -166,7 +166,7 @@ class OrdersByHash(SchedulerCore):
 
 
 class BindsAgain(ApiServerCore):
-    """Moves a pod that is bound, with one write in thirty of it."""
+    """Moves a pod that is bound, with one write in five of it."""
 
     writes = 0
 
@@ -183,7 +183,7 @@ class BindsAgain(ApiServerCore):
         if request[0] != PUT or here not in request[3]:
             return request
         self.writes += 1
-        if self.writes % 30:
+        if self.writes % 5:
             return request
         return (*request[:3], request[3].replace(here, there), *request[4:])
 
