@@ -39,6 +39,11 @@ def simulated_section(summary: Summary) -> str:
             "for silent; controllers keep their Leases for good; idle watches hear no bookmarks; "
             "shards tick, and forget history, once an hour"
         )
+    else:
+        rows["Heartbeats"] = (
+            "on. Those that are due within a twentieth of the Lease period travel together, where "
+            "hollow nodes in real time take a tenth of a second"
+        )
     rows["Simulator"] = (
         f"{state.steps:,} steps of cores and {state.messages:,} messages in {state.cpu_s:.1f} s of "
         "CPU on the machine below"
