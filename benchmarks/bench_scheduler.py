@@ -16,8 +16,8 @@ from api.core import JsonObject
 from api.streams import Stream
 from scheduler.engine import Engine
 from scheduler.explain import Pod, explain
-from scheduler.framework import PreemptionLimits
 from scheduler.follower import NODES, PODS
+from scheduler.framework import PreemptionLimits
 from scheduler.leader import BATCH_MAX, SchedulerCore
 from scheduler.node_facts import node_facts
 from scheduler.node_table import NodeTable
