@@ -264,8 +264,9 @@ def _conditions(summary: Summary) -> str:
     span = max((u.span_s for u in summary.usage.values()), default=0.0) or 1.0
     cores = sum(u.cpu_s for u in summary.usage.values()) / span
     partitions = cluster["scheduler_partitions"]
-    faults = cast(JsonObject, summary.campaign["campaign"])["faults"]
-    network = NetworkFaults(**faults["network"])
+    network = NetworkFaults(**cast(JsonObject, summary.campaign["campaign"])["faults"]["network"])
+    configured = cluster.get("scheduler_config")
+    scored = f"as {configured} says" if configured else "100 % of the nodes scored"
     facts = {
         "Hardware": f"{host['cpu_model']}, {host['cores']} cores "
         f"({host['cores_usable']} usable), {host['memory_bytes'] / 2**30:.1f} GiB, "
@@ -275,7 +276,7 @@ def _conditions(summary: Summary) -> str:
         "Durability": f"{cluster['durability']}, one copy, on {host['store_filesystem']}",
         "Store": f"{cluster['store_shards']} shards by {cluster['shard_by']}, engine "
         f"{cluster['store_engine']}",
-        "Scheduler": f"100 % of the nodes scored, {partitions} scoring partitions",
+        "Scheduler": f"{scored}, {partitions} scoring partitions",
         "Nodes": f"{summary.campaign['nodes']:,} hollow, by {cluster['node_transport']}, Lease "
         f"every {cluster['lease_period_ns'] / 1e9:g} s, pod stages delayed by "
         f"{cluster['pod_delay_ns'] / 1e9:g} s, no image pulls",

@@ -13,9 +13,11 @@ from pathlib import Path
 
 from actors.cluster import ClusterHandle
 from actors.disk import DirectoryError
+from actors.hollow import all_shapes
 from actors.outages import outages_of
 from actors.plan import ClusterPlan
 from actors.ray.cluster import ClusterError
+from loadtest.allocation import write_nodes
 from loadtest.audit import audit
 from loadtest.bodies import collection_path, namespace_body
 from loadtest.bundle import RunState, write_json, write_rows, write_state
@@ -94,6 +96,7 @@ class CampaignRun:
         write_state(self._directory, self.state)
         write_json(self._directory, "campaign.json", document(self._compiled))
         write_schedule(self._compiled.arrivals, self._directory)
+        write_nodes(self._directory, all_shapes(self._compiled.cluster))
         write_json(self._directory, "host.json", host_facts(self._directory))
         write_json(self._directory, "versions.json", versions())
 
