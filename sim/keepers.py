@@ -145,7 +145,7 @@ class Keeper:
             if reply[0] == OK:
                 lease.alive_until_ns = begin_ns + lease.ttl_ns
             elif reply[0] == NOT_FOUND:
-                self._leases.gone(lease, begin_ns)
+                self._leases.gone(lease, self._kernel.agenda.now_ns)
                 if lease in self._held:
                     self._held.remove(lease)
 
@@ -159,11 +159,10 @@ class Keeper:
         self._number += 1
         key = PREFIX + f"{self._name}/{self._number}".encode()
         self._leases.attaching(key, lease)
-        begin_ns = self._kernel.agenda.now_ns
 
         def heard(reply: StoreReply) -> None:
             if reply[0] == NOT_FOUND:
-                self._leases.gone(lease, begin_ns)
+                self._leases.gone(lease, self._kernel.agenda.now_ns)
             elif reply[0] == OK:
                 self._remember(lease.shard, reply[1])
 

@@ -42,7 +42,8 @@ class Leases:
         self._lease_of[key] = lease
 
     def gone(self, lease: Lease, now_ns: int) -> None:
-        """The shard says that it does not know the lease."""
+        """The shard's word that it does not know the lease has arrived; when the shard looked is
+        not known, only that it was not later."""
         if now_ns < lease.alive_until_ns and not lease.revoked:
             left_ms = (lease.alive_until_ns - now_ns) // 1_000_000
             raise Violation(NAME, f"{lease} is gone {left_ms} ms too early")
