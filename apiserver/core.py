@@ -43,7 +43,7 @@ from apiserver.messages import (
 )
 from apiserver.metrics import NOTHING_ASKED, Asked, Metrics
 from apiserver.outbox import Outbox
-from apiserver.registry import AnyVerb, FreshAsk, Registry, RevisionAsk, StoreAsk
+from apiserver.registry import AnyVerb, FreshAsk, Registry, RevisionAsk, StoreAsk, after_loads
 from apiserver.routes import verb_of_call, verb_of_http, verb_of_watch
 from apiserver.sessions import OpenedLog, OpenedSession, Sessions
 from apiserver.shards import Sharding
@@ -203,6 +203,9 @@ class ApiServerCore:
         self._start(Task(request_id, verb, counted))
 
     def _start(self, task: Task) -> None:
+        loading = [group for group, feed in enumerate(self._feeds) if feed.unsettled]
+        if self.ready and loading:
+            task.verb = after_loads(loading, task.verb)
         self._tasks.add(task)
         self._resume(task, None)
 
@@ -379,6 +382,14 @@ class ApiServerCore:
 
     def _advanced(self, group: int, frontier: int) -> None:
         self._registry.frontiers[group] = frontier
+        feed = self._feeds[group]
+        if feed.unsettled:
+            feed.unsettled = False
+            if group == self._registry.sharding.group_of(DEFINITIONS):
+                self._registry.custom.loaded()
+            for cache in self._registry.caches.values():
+                if self._registry.group(cache.kind) == group:
+                    cache.forget(feed.horizon)
 
     def _stream_ended(self, shard: int, reason: str, now_ns: int) -> None:
         feed = self._feed_of(shard)
@@ -398,17 +409,10 @@ class ApiServerCore:
 
     def _settle(self, now_ns: int) -> None:
         """What follows from the events of this step as a whole."""
-        for group, feed in enumerate(self._feeds):
+        for feed in self._feeds:
             if feed.to_load:
                 feed.to_load.clear()
                 self._at(now_ns + RETRY_NS, partial(self._reload, feed))
-            if feed.ready and feed.unsettled:
-                feed.unsettled = False
-                if group == self._registry.sharding.group_of(DEFINITIONS):
-                    self._registry.custom.loaded()
-                for cache in self._registry.caches.values():
-                    if self._registry.group(cache.kind) == group:
-                        cache.forget(feed.horizon)
         if not self.ready:
             self._bootstrap()
         else:

@@ -5,7 +5,7 @@ it returns an ``Answer`` or raises an ``ApiError``. So a read, a change and a co
 in one place from top to bottom, and no IO happens in them.
 """
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from api.core import JsonObject
@@ -54,6 +54,14 @@ class RevisionAsk(NamedTuple):
 Ask = StoreAsk | FreshAsk | RevisionAsk
 Verb = Generator[Ask, Any, Answer]
 AnyVerb = Generator[Ask, Any, Answer | OpenedWatch | OpenedSession]
+
+
+def after_loads(groups: Sequence[int], verb: AnyVerb) -> AnyVerb:
+    """The verb, begun when the caches of these groups are whole again: in a half-loaded cache an
+    object that exists is missing, and what followed a revision is not known."""
+    for group in groups:
+        yield FreshAsk(group)
+    return (yield from verb)
 
 
 class Request:

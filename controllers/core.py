@@ -34,6 +34,7 @@ from controllers.garbage_collector import GarbageCollector
 from controllers.limits import ControllerLimits
 from controllers.namespace import NamespaceController
 from controllers.node_lifecycle import NodeLifecycleController
+from controllers.pod_collector import PodCollector
 from controllers.records import (
     CONFIG_MAPS,
     DEPLOYMENTS,
@@ -180,6 +181,7 @@ class ControllersCore:
                 limits.gc_workers,
             ),
             (NamespaceController(view, limits.namespace_grace_ns), limits.namespace_workers),
+            (PodCollector(view), limits.workers),
         ]
 
     @property

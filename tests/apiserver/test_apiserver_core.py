@@ -2,16 +2,18 @@
 
 import orjson
 import pytest
-from apiserver_rig import ADMIN, ALICE, Rig
+from apiserver_rig import ADMIN, ALICE, FrameStream, Rig
 
 from apiserver.core import ApiServerCore
 from apiserver.messages import (
     Answers,
+    FrameWatch,
     HttpArrived,
     HttpRequest,
     StoreCall,
     StoreReplied,
     StoreStreamEnded,
+    WatchesArrived,
 )
 from apiserver.shards import Sharding
 from apiserver.tasks import Limits
@@ -246,6 +248,28 @@ def test_a_store_without_memory_expires_watches_and_is_loaded_again(rig: Rig) ->
     assert rig.call("GET", f"{CM}/a")[0] == 200
     again = rig.frame_watch("configmaps", since=1)
     assert again.ended == "expired"
+
+
+def test_whoever_comes_while_a_shard_is_loaded_again_waits_for_it(rig: Rig) -> None:
+    _, made = rig.call("POST", CM, cm("a"))
+    rig.call("POST", CM, cm("b"))
+    since = int(made["metadata"]["resourceVersion"])
+    rig.frames[10**6] = stream = FrameStream()
+    listing = HttpRequest(10**6 + 1, ADMIN, "GET", CM, "resourceVersion=0", b"")
+    get = HttpRequest(10**6 + 2, ADMIN, "GET", f"{CM}/b", "resourceVersion=0", b"")
+    watch = FrameWatch(10**6, "configmaps", "", "", "", since)
+    rig.step(
+        [
+            StoreStreamEnded(0, "compacted"),
+            HttpArrived([listing, get]),
+            WatchesArrived([watch]),
+        ]
+    )
+    items = orjson.loads(rig.answers[listing.id].body)["items"]
+    assert [item["metadata"]["name"] for item in items] == ["a", "b"]
+    assert rig.answers[get.id].code == 200
+    # What followed is no longer known: it must not go on as if nothing had.
+    assert stream.ended == "expired"
 
 
 def test_a_store_that_does_not_answer_is_said_so() -> None:

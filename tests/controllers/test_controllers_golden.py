@@ -14,7 +14,7 @@ from tests.controllers.replay import GOLDEN, differences, each, scenarios
 
 STEPS = "the rollout takes its steps in other sizes, because pods become ready at other times"
 SILENT = "the recording ends before the events of the manager's start were written"
-PODGC = "pods of a deleted or out-of-service node are removed by the pod collector, a later issue"
+PODGC = "when the rounds of the pod collector fall is not recorded"
 RACE = "two ReplicaSets want one pod; here the adopter looks before the other has let go"
 SPREAD = "which of two nodes a pod is on, and so which pods must go, is the scheduler's choice"
 KNOWN: Mapping[str, str] = {
@@ -48,8 +48,20 @@ KNOWN: Mapping[str, str] = {
 }
 FINAL = ("deployments", "replicasets", "nodes")
 """What must agree even where the way there differs."""
-FILES = ("deploy_rs", "cluster", "cold", "cold2", "nodes")
-KINDS = ("d-", "rs-", "gc-", "ns-", "nl-", "cold-gc", "cold-adopt", "cold-rank", "cold-rollout")
+FILES = ("deploy_rs", "cluster", "cold", "cold2", "nodes", "termgc")
+KINDS = (
+    "d-",
+    "rs-",
+    "gc-",
+    "ns-",
+    "nl-",
+    "cold-gc",
+    "cold-adopt",
+    "cold-rank",
+    "cold-rollout",
+    "podgc-",
+    "term-gc",
+)
 
 
 @pytest.mark.parametrize(("file", "name"), list(each(FILES, KINDS)))

@@ -26,14 +26,13 @@ DOCUMENT = ROOT / "docs" / "fidelity.md"
 BEGIN, END = "<!-- recorded: begin -->\n", "<!-- recorded: end -->\n"
 
 WHY_SCENARIOS = {
-    "cluster": "endpoints, HPA, PDB, quota, volumes, pod collector and token secrets are absent",
+    "cluster": "endpoints, HPA, PDB, quota, volumes and token secrets are absent",
     "cold": "DaemonSet, endpoints, Job, PDB, quota and StatefulSet are absent",
     "cold2": "DaemonSet, endpoints, Job, PDB and StatefulSet are absent",
     "deploy_rs": "ReplicationController is absent",
     "nodes": "DaemonSet is absent",
     "workloads": "StatefulSet, DaemonSet, Job and CronJob are absent",
     "random": "pods are picked at random, which the replay cannot follow; other kinds are absent",
-    "termgc": "the pod collector is absent",
     "repeat": "a second run of scenarios of deploy_rs: it tells what is firm",
     "cold_repeat": "a second run of cold: it tells what is firm",
 }
