@@ -69,7 +69,7 @@ BUGS: dict[str, Bug] = {
     "expectation never cleared": Bug(
         Makers(controllers=programs.ExpectsForEver), ("convergence",), 2
     ),
-    "orphan after crash": Bug(Makers(controllers=programs.LeavesOrphans), ("convergence",), 3),
+    "orphan after crash": Bug(Makers(controllers=programs.LeavesOrphans), ("convergence",), 46),
 }
 
 NOISE: dict[str, Makers] = {
