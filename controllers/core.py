@@ -181,7 +181,7 @@ class ControllersCore:
                 limits.gc_workers,
             ),
             (NamespaceController(view, limits.namespace_grace_ns), limits.namespace_workers),
-            (PodCollector(view), limits.workers),
+            (PodCollector(view, limits.collector_period_ns), limits.workers),
         ]
 
     @property

@@ -45,6 +45,8 @@ class ControllerLimits:
     """The collector reads an object before it deletes it, so it runs at half its QPS."""
     namespace_grace_ns: int = 5 * SECOND
     """Wait before a deleted namespace is emptied. Source: namespaceDeletionGracePeriod."""
+    collector_period_ns: int = 20 * SECOND
+    """Between two rounds of the pod collector. Source: podgc, gcCheckPeriod."""
     syncs_per_step_max: int = 500
     replica_sets: ReplicaSetLimits = field(default_factory=ReplicaSetLimits)
     retries: RetryLimits = field(default_factory=RetryLimits)

@@ -16,8 +16,6 @@ from controllers.records import NODES, PODS, Pod
 from controllers.sync import DONE, FAILED, Sync, delete, get, ok, strategic_patch
 from controllers.view import Change, View
 
-PERIOD_NS: Final = 20_000_000_000
-"""Between two rounds. Source: gcCheckPeriod."""
 QUARANTINE_NS: Final = 40_000_000_000
 """A node is missing for so long before its pods are touched. Source: quarantineTime."""
 ENDED_MAX: Final = 12_500
@@ -33,8 +31,9 @@ class PodCollector:
     name = "pod-collector"
     recorders: tuple[EventRecorder, ...] = ()
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, period_ns: int) -> None:
         self._view = view
+        self._period_ns = period_ns
         self._next_round_ns: int | None = None
         self._missing: dict[str, int] = {}
         """Nodes that pods name and that do not exist, and since which round."""
@@ -55,7 +54,7 @@ class PodCollector:
         """Every round: the pods to delete."""
         if self._next_round_ns is not None and now_ns < self._next_round_ns:
             return ()
-        self._next_round_ns = now_ns + PERIOD_NS
+        self._next_round_ns = now_ns + self._period_ns
         found: list[str] = []
         ended: list[Pod] = []
         missing: dict[str, int] = {}

@@ -76,4 +76,4 @@ class VirtualPlan:
         leases = replace(
             limits.leases, duration_ns=NEVER_NS, renew_deadline_ns=NEVER_NS, retry_ns=NEVER_NS
         )
-        return replace(limits, nodes=nodes, leases=leases)
+        return replace(limits, nodes=nodes, leases=leases, collector_period_ns=DAY_NS)

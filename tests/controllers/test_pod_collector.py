@@ -2,10 +2,11 @@
 
 from api.calls import ApiRequest
 from api.core import JsonObject
-from controllers.limits import limits_of
-from controllers.pod_collector import PERIOD_NS, QUARANTINE_NS
+from controllers.limits import ControllerLimits, limits_of
+from controllers.pod_collector import QUARANTINE_NS
 from tests.controllers.world import SECOND, Program, World
 
+PERIOD_NS = ControllerLimits().collector_period_ns
 ENDING = "2026-01-01T00:00:00Z"
 
 
