@@ -55,6 +55,7 @@ def test_pages_apply_replace_scale_wait_log_and_a_generic_resource(
     client.replace(scale, "d")
     assert client.get(Deployment.Scale, "d", namespace=namespace).spec.replicas == 2
     pod = next(iter(client.list(Pod, namespace=namespace, labels=labels)))
+    client.wait(Pod, pod.metadata.name, for_conditions=["Ready"], namespace=namespace)
     lines = list(client.log(pod.metadata.name, namespace=namespace))
     assert "no process runs" in lines[-1]
     Generic = create_namespaced_resource("apps", "v1", "ReplicaSet", "replicasets")
