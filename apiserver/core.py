@@ -5,8 +5,6 @@ It holds the watch caches, the open watches and the requests under way, each a g
 step leave as one frame for each shard.
 """
 
-import heapq
-import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import assert_never
@@ -15,17 +13,16 @@ from api.calls import DELETED
 from api.errors import ApiError, BadRequest, InternalError, ServiceUnavailable, TooManyRequests
 from api.storage import StoreReply
 from apiserver.answers import answer_of_error
-from apiserver.bootstrap import ROUND_NS, bootstrap, look_after, needs_care
+from apiserver.bootstrap import needs_care
 from apiserver.cache import CacheEvent, ResourceCache
+from apiserver.chores import RETRY_NS, Chores, is_chore
 from apiserver.customs import DEFINITIONS
-from apiserver.definitions import kept
 from apiserver.feed import Feed
 from apiserver.identity import Identities
+from apiserver.ledger import Ledger
 from apiserver.messages import (
     Answer,
-    Answers,
     CallsArrived,
-    Crashed,
     Effect,
     Event,
     HttpArrived,
@@ -41,7 +38,7 @@ from apiserver.messages import (
     User,
     WatchesArrived,
 )
-from apiserver.metrics import NOTHING_ASKED, Asked, Metrics
+from apiserver.metrics import NOTHING_ASKED
 from apiserver.outbox import Outbox
 from apiserver.registry import AnyVerb, FreshAsk, Registry, RevisionAsk, StoreAsk, after_loads
 from apiserver.routes import verb_of_call, verb_of_http, verb_of_watch
@@ -49,16 +46,9 @@ from apiserver.sessions import OpenedLog, OpenedSession, Sessions
 from apiserver.shards import Sharding
 from apiserver.streams import BOOKMARK_NS, Streams
 from apiserver.tasks import TOO_MANY, Limits, Task, Tasks, counted_as
+from apiserver.timers import Timers
 from apiserver.untrusted import TOO_DEEP
 from apiserver.watch import OpenedWatch
-
-_BOOTSTRAP = -1
-_DEFINITIONS = -2
-_CARE = -3
-"""Ids of the server's own tasks; those of requests are not negative."""
-_REFUSED = (NOTHING_ASKED, 0)
-RETRY_NS = 100_000_000
-"""Pause before a shard that failed while loading is loaded again, or its stream opened again."""
 
 
 class ApiServerCore:
@@ -80,23 +70,14 @@ class ApiServerCore:
             Feed(shards, self._outbox, self._find, self._happened, partial(self._advanced, group))
             for group, shards in enumerate(sharding.groups)
         ]
-        self._metrics = Metrics()
+        self._ledger = Ledger(lambda: self._registry.now_ns)
         self._registry.report = self._report
         self._registry.custom.horizon_of = self._horizon_of
-        self._under_way: dict[int, tuple[Asked, int]] = {}
-        """What each request that has no answer yet is about, and when it was taken up."""
         self._tasks = Tasks(limits)
-        self._timers: list[tuple[int, int, Callable[[], None]]] = []
-        self._sequence = 0
-        self._answered: tuple[list[int], list[Answer]] = ([], [])
+        self._timers = Timers()
+        self._chores = Chores(self._registry, self._tasks, self._timers, self._start)
         self._opened: list[StreamOpened] = []
-        self._crashes: list[Crashed] = []
         self._started = False
-        self._care_due = False
-        self._bootstrapping = False
-        self._definitions_wait = False
-        """The store did not answer: they are looked at again after a while."""
-        self.ready = False
         self._first: dict[bytes, ResourceCache] = {}
         self._second: dict[tuple[bytes, bytes], ResourceCache] = {}
         for key, cache in self._registry.caches.items():
@@ -105,6 +86,10 @@ class ApiServerCore:
                 self._second[group.encode(), plural.encode()] = cache
             else:
                 self._first[plural.encode()] = cache
+
+    @property
+    def ready(self) -> bool:
+        return self._chores.ready
 
     def introduce(self, identities: Identities) -> None:
         """Whose tokens are good: told by the shell before the first request."""
@@ -123,16 +108,15 @@ class ApiServerCore:
             self._registry.begin(now_ns)
             for feed in self._feeds:
                 feed.load()
-        while self._timers and self._timers[0][0] <= now_ns:
-            heapq.heappop(self._timers)[2]()
+        self._timers.run(now_ns)
         for event in events:
             self._take(event, now_ns)
         self._settle(now_ns)
         return self._effects(now_ns)
 
     def next_wakeup_ns(self) -> int | None:
-        own = self._timers[0][0] if self._timers else None
-        dues = (own, self._streams.next_wakeup_ns(), self._sessions.next_wakeup_ns())
+        sources = (self._timers, self._streams, self._sessions)
+        dues = (source.next_wakeup_ns() for source in sources)
         return min((due for due in dues if due is not None), default=None)
 
     def _take(self, event: Event, now_ns: int) -> None:
@@ -175,7 +159,7 @@ class ApiServerCore:
         registry = self._registry
         registry.asked = NOTHING_ASKED
         if self._tasks.full:
-            self._answer(
+            self._ledger.answer(
                 request_id,
                 answer_of_error(TooManyRequests("too many requests, please try again later", 1)),
             )
@@ -191,14 +175,14 @@ class ApiServerCore:
         except Exception as bug:
             self._crashed(request_id, bug)
             return
-        self._under_way[request_id] = registry.asked, registry.now_ns
+        self._ledger.taken_up(request_id, registry.asked)
         if isinstance(verb, Answer):
-            self._answer(request_id, verb)
+            self._ledger.answer(request_id, verb)
             return
         counted = counted_as(registry.asked) if user is not None else ""
         if not self._tasks.has_room(counted, user):
             verb.close()
-            self._answer(request_id, TOO_MANY)
+            self._ledger.answer(request_id, TOO_MANY)
             return
         self._start(Task(request_id, verb, counted))
 
@@ -246,38 +230,30 @@ class ApiServerCore:
 
     def _done(self, task: Task, result: Answer | OpenedWatch | OpenedSession) -> None:
         self._tasks.pop(task.id)
-        if task.id == _BOOTSTRAP:
-            self.ready = True
-            for cache in self._registry.caches.values():
-                cache.forget(self._registry.frontier(cache.kind))
-            return
-        if task.id in (_DEFINITIONS, _CARE):
+        if is_chore(task.id):
+            self._chores.done(task.id)
             return
         if isinstance(result, Answer):
-            self._answer(task.id, result)
+            self._ledger.answer(task.id, result)
             return
         if not isinstance(result, OpenedWatch):
-            self._count(task.id, 200 if isinstance(result, OpenedLog) else 101)
+            self._ledger.count(task.id, 200 if isinstance(result, OpenedLog) else 101)
             self._sessions.open(result, self._registry.now_ns)
             return
-        self._count(task.id, 200)
+        self._ledger.count(task.id, 200)
         if not result.over_frames:
             self._opened.append(StreamOpened(task.id, result.content_type))
         self._streams.open(result)
 
     def _crashed(self, request_id: int, bug: Exception) -> None:
-        text = "".join(traceback.format_exception(bug))
-        self._crashes.append(Crashed(request_id, text))
+        self._ledger.crashed(request_id, bug)
         self._refuse(request_id, InternalError(f"{type(bug).__name__}: {bug}"))
 
     def _store_replied(self, task: Task, reply: StoreReply | None) -> None:
         if reply is None:
             self._fail(task, "the store did not answer; the outcome of this request is unknown")
             return
-        asked = self._under_way.get(task.id)
-        if asked is not None and asked[0].resource:
-            duration_ns = self._registry.now_ns - task.sent_ns
-            self._metrics.stored(task.sent, asked[0].resource, duration_ns)
+        self._ledger.stored(task.id, task.sent, task.sent_ns)
         self._resume(task, reply)
 
     def _fresh(self, task: Task, answered: bool) -> None:
@@ -305,46 +281,21 @@ class ApiServerCore:
 
         self._feeds[group].reached(revision, settle)
         if not settled:
-            self._at(self._registry.now_ns + wait_ns, partial(settle, False))
+            self._timers.at(self._registry.now_ns + wait_ns, partial(settle, False))
 
     def _refuse(self, request_id: int, error: ApiError) -> None:
-        if request_id == _DEFINITIONS:
-            self._definitions_wait = True
-            self._at(self._registry.now_ns + RETRY_NS, self._retry_definitions)
-            return
-        if request_id == _CARE:
-            self._care_in_next_round()
-            return
-        if request_id == _BOOTSTRAP:
-            # Only a store that does not answer fails it: try again.
-            self._at(self._registry.now_ns + RETRY_NS, self._forget_bootstrap)
-            return
-        self._answer(request_id, answer_of_error(error))
-
-    def _forget_bootstrap(self) -> None:
-        self._bootstrapping = False
-
-    def _answer(self, request_id: int, answer: Answer) -> None:
-        self._count(request_id, answer.code)
-        ids, answers = self._answered
-        ids.append(request_id)
-        answers.append(answer)
-
-    def _count(self, request_id: int, code: int) -> None:
-        asked, begun_ns = self._under_way.pop(request_id, _REFUSED)
-        begun_ns = begun_ns or self._registry.now_ns
-        self._metrics.answered(asked, code, self._registry.now_ns - begun_ns)
+        if is_chore(request_id):
+            self._chores.failed(request_id)
+        else:
+            self._ledger.answer(request_id, answer_of_error(error))
 
     def _report(self) -> str:
         caches = self._registry.caches.values()
-        return self._metrics.text(
-            [asked for asked, _ in self._under_way.values()],
-            self._streams.by_kind(),
-            {cache.kind: len(cache.records) for cache in caches if cache.records},
-        )
+        held = {cache.kind: len(cache.records) for cache in caches if cache.records}
+        return self._ledger.text(self._streams.by_kind(), held)
 
     def _close(self, stream: int) -> None:
-        self._under_way.pop(stream, None)
+        self._ledger.forget(stream)
         task = self._tasks.pop(stream)
         if task is not None:
             task.closed = True
@@ -376,7 +327,7 @@ class ApiServerCore:
         if event.type == DELETED:
             self._registry.custom.departed(resource)
         if needs_care(resource, event):
-            self._care_in_next_round()
+            self._chores.care_in_next_round()
         if resource == "pods" and len(self._sessions):
             self._sessions.happened(event)
 
@@ -412,50 +363,22 @@ class ApiServerCore:
         for feed in self._feeds:
             if feed.to_load:
                 feed.to_load.clear()
-                self._at(now_ns + RETRY_NS, partial(self._reload, feed))
-        if not self.ready:
-            self._bootstrap()
-        else:
-            self._keep_definitions()
+                self._timers.at(now_ns + RETRY_NS, partial(self._reload, feed))
+        if self.ready:
+            self._end_changed_watches()
+            self._chores.keep_definitions()
+        elif all(feed.ready for feed in self._feeds):
+            self._chores.bootstrap()
         for feed in self._feeds:
             feed.ask()
 
-    def _bootstrap(self) -> None:
-        if self._bootstrapping or not all(feed.ready for feed in self._feeds):
-            return
-        self._bootstrapping = True
-        self._start(Task(_BOOTSTRAP, bootstrap(self._registry)))
-
-    def _keep_definitions(self) -> None:
-        """End watches of kinds that have changed, and see to definitions that have."""
+    def _end_changed_watches(self) -> None:
+        """Those of kinds whose definition is another one now."""
         custom = self._registry.custom
         custom.catch_up()
         for resource in custom.lost:
             self._streams.expire(resource)
         custom.lost.clear()
-        if custom.news and _DEFINITIONS not in self._tasks and not self._definitions_wait:
-            self._start(Task(_DEFINITIONS, kept(self._registry)))
-
-    def _retry_definitions(self) -> None:
-        self._definitions_wait = False
-        self._registry.custom.look_again()
-
-    def _care_in_next_round(self) -> None:
-        if not self._care_due:
-            self._care_due = True
-            now_ns = self._registry.now_ns
-            self._at(now_ns + ROUND_NS - now_ns % ROUND_NS, self._care)
-
-    def _care(self) -> None:
-        self._care_due = False
-        if _CARE in self._tasks:
-            self._care_in_next_round()
-        else:
-            self._start(Task(_CARE, look_after(self._registry)))
-
-    def _at(self, due_ns: int, action: Callable[[], None]) -> None:
-        self._sequence += 1
-        heapq.heappush(self._timers, (due_ns, self._sequence, action))
 
     # Orders
 
@@ -465,12 +388,7 @@ class ApiServerCore:
             effects.extend(OpenStoreWatch(shard, revision) for shard, revision in feed.to_open)
             feed.to_open.clear()
         effects.extend(self._outbox.drain())
-        ids, answers = self._answered
-        if ids:
-            self._answered = ([], [])
-            effects.append(Answers(ids, answers))
-        effects.extend(self._crashes)
-        self._crashes = []
+        effects.extend(self._ledger.effects())
         effects.extend(self._opened)
         self._opened = []
         effects.extend(self._streams.effects(now_ns))

@@ -1,0 +1,68 @@
+"""What each request is about until it is answered, its answer on the way out, and the counts."""
+
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+
+from api.kinds import Kind
+from api.storage import StoreRequest
+from apiserver.messages import Answer, Answers, Crashed, Effect
+from apiserver.metrics import NOTHING_ASKED, Asked, Metrics
+
+_REFUSED = (NOTHING_ASKED, 0)
+
+
+class Ledger:
+    """``clock``: the core's time, in ns."""
+
+    __slots__ = ("_answers", "_clock", "_crashes", "_ids", "_metrics", "_under_way")
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self._clock = clock
+        self._metrics = Metrics()
+        self._under_way: dict[int, tuple[Asked, int]] = {}
+        """What each request that has no answer yet is about, and when it was taken up."""
+        self._ids: list[int] = []
+        self._answers: list[Answer] = []
+        self._crashes: list[Crashed] = []
+
+    def taken_up(self, request_id: int, asked: Asked) -> None:
+        self._under_way[request_id] = asked, self._clock()
+
+    def answer(self, request_id: int, answer: Answer) -> None:
+        self.count(request_id, answer.code)
+        self._ids.append(request_id)
+        self._answers.append(answer)
+
+    def count(self, request_id: int, code: int) -> None:
+        """Its answer begins, with that code."""
+        asked, begun_ns = self._under_way.pop(request_id, _REFUSED)
+        now_ns = self._clock()
+        self._metrics.answered(asked, code, now_ns - (begun_ns or now_ns))
+
+    def crashed(self, request_id: int, bug: Exception) -> None:
+        text = "".join(traceback.format_exception(bug))
+        self._crashes.append(Crashed(request_id, text))
+
+    def stored(self, request_id: int, sent: StoreRequest, sent_ns: int) -> None:
+        """The store has answered what a request asked it."""
+        asked = self._under_way.get(request_id)
+        if asked is not None and asked[0].resource:
+            self._metrics.stored(sent, asked[0].resource, self._clock() - sent_ns)
+
+    def forget(self, request_id: int) -> None:
+        """Whoever asked has gone."""
+        self._under_way.pop(request_id, None)
+
+    def text(self, watchers: Mapping[Kind, int], objects: Mapping[Kind, int]) -> str:
+        """/metrics; watchers and objects by their kind."""
+        asked = [asked for asked, _ in self._under_way.values()]
+        return self._metrics.text(asked, watchers, objects)
+
+    def effects(self) -> Iterator[Effect]:
+        """What leaves with this step."""
+        if self._ids:
+            yield Answers(self._ids, self._answers)
+            self._ids, self._answers = [], []
+        if self._crashes:
+            yield from self._crashes
+            self._crashes = []
