@@ -9,11 +9,10 @@ pool a batch is decided when its partitions have answered.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, assert_never
+from typing import Any, assert_never
 
 from api.calls import (
     ApiReply,
-    ApiRequest,
     Calls,
     CallsDone,
     ComponentEvent,
@@ -25,13 +24,12 @@ from api.calls import (
 from api.core import JsonObject
 from api.streams import Stream
 from scheduler.configuration import DEFAULT, Configuration
-from scheduler.diagnosis import failure_message, unsupported_message
 from scheduler.engine import NOWHERE, Engine
-from scheduler.explain import Pod, explain, filters_for, refusal_beside_nominees
+from scheduler.explain import Pod, filters_for, refusal_beside_nominees
+from scheduler.failures import Failure, Failures
 from scheduler.follower import PODS, WATCHES, Follower
 from scheduler.node_table import NodeTable
-from scheduler.plugins import volume_binding
-from scheduler.plugins.volume_binding import claims_of
+from scheduler.outgoing import Outgoing
 from scheduler.pod_book import PodBook, PodRecord, Stage
 from scheduler.pod_shape import Shape
 from scheduler.pool import ScoringPool
@@ -40,14 +38,8 @@ from scheduler.queue import SchedulingQueue
 from scheduler.surroundings import Surroundings
 from scheduler.writes import (
     binding,
-    disruption_condition,
-    eviction,
-    failed_event,
     lookup,
-    nomination_cleared,
-    preempted_event,
     scheduled_event,
-    unschedulable_condition,
 )
 
 BATCH_MAX = 128
@@ -86,7 +78,6 @@ class PartitionLost:
 
 SchedulerEvent = ComponentEvent | PartitionAnswered | PartitionLost
 SchedulerEffect = Calls | AskPartition
-Call = Literal["bind", "look", "evict", "write"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +90,6 @@ class Decision:
     salt: int
     pooled: bool
     """The partitions are asked about it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a pod was not placed, and what is done about it."""
-
-    message: str
-    plan: Plan
 
 
 class SchedulerCore:
@@ -123,16 +106,16 @@ class SchedulerCore:
         self._preemptor = Preemptor(self.table, self._book)
         self._surroundings = Surroundings(self.table)
         self._ties = Stream(seed, "scheduler/ties")
-        self._starts = Stream(seed, "scheduler/preemption")
         self._follower = Follower(self.table, self._book, self._surroundings)
-        self._open: dict[int, tuple[Call, str]] = {}
+        self._outgoing = Outgoing()
+        starts = Stream(seed, "scheduler/preemption")
+        self._failures = Failures(
+            self._preemptor, self._book, self._surroundings, self._outgoing, starts
+        )
         self._bindings_open = 0
-        self._next_id = 0
-        self._requests: list[ApiRequest] = []
         self._batch: list[Decision] = []
         self._looks: dict[str, int] = {}
         """Uncertain pods and when to look them up, in order of time."""
-        self._told: tuple[tuple[int, ...], Failure] = ((), Failure("", Plan("")))
         self.decided = self.failed = self.conflicts = 0
         self.leading = True
         """Without it nothing is decided, and all is followed; see scheduler.election."""
@@ -153,9 +136,8 @@ class SchedulerCore:
         orders: list[SchedulerEffect] = []
         if self._may_decide():
             orders += self._decide_waiting(now_ns)
-        if self._requests:
-            orders.append(Calls(self._requests))
-            self._requests = []
+        if requests := self._outgoing.take():
+            orders.append(Calls(requests))
         return orders
 
     def next_wakeup_ns(self) -> int | None:
@@ -223,7 +205,7 @@ class SchedulerCore:
                 del self._looks[key]
 
     def _answered(self, reply: ApiReply, now_ns: int) -> None:
-        call, key = self._open.pop(reply.id)
+        call, key = self._outgoing.answered(reply.id)
         if call == "bind":
             self._bindings_open -= 1
         if call == "evict" and not (200 <= reply.code < 300 or reply.code == 404):
@@ -241,7 +223,8 @@ class SchedulerCore:
         record.request = 0
         if 200 <= reply.code < 300:
             self._book.confirm(key)
-            self._write(scheduled_event(self._id("write"), record.reference, record.node, now_ns))
+            request = self._outgoing.number("write")
+            self._outgoing.send(scheduled_event(request, record.reference, record.node, now_ns))
         elif record.stage is Stage.ASSUMED and reply.code == 0:
             record.stage = Stage.UNCERTAIN
             self._looks[key] = now_ns + LOOK_AFTER_NS
@@ -278,8 +261,8 @@ class SchedulerCore:
         for key in due:
             del self._looks[key]
             record = self._book.records[key]
-            record.request = self._id("look", key)
-            self._write(lookup(record.request, record.reference))
+            record.request = self._outgoing.number("look", key)
+            self._outgoing.send(lookup(record.request, record.reference))
 
     def _looks_no_more(self, key: str) -> None:
         if key in self._looks:
@@ -346,7 +329,9 @@ class SchedulerCore:
             gangs = self._book.gangs
             if gangs.denied(decision.pod, now_ns):
                 self.queue.retry(decision.pod, now_ns)
-            elif record.problem or gangs.too_few(decision.pod) or self._unsupported(record):
+            elif (
+                record.problem or gangs.too_few(decision.pod) or self._failures.unsupported(record)
+            ):
                 self._fail(decision.pod, record, now_ns)
             else:
                 self._place(number, decision, record, now_ns)
@@ -374,9 +359,9 @@ class SchedulerCore:
     def _bind(self, pod: str) -> None:
         """Send the binding of an assumed pod."""
         record = self._book.records[pod]
-        record.request = self._id("bind", pod)
+        record.request = self._outgoing.number("bind", pod)
         self._bindings_open += 1
-        self._write(binding(record.request, record.reference, record.node))
+        self._outgoing.send(binding(record.request, record.reference, record.node))
 
     def _give_up(self, pod: str, why: str, now_ns: int) -> None:
         """The gang of a pod cannot be complete: those that wait give their nodes back."""
@@ -384,7 +369,7 @@ class SchedulerCore:
         for other in waiting:
             self._book.roll_back(other)
             self.queue.failed(other, now_ns)
-            self._tell(self._book.records[other], Failure(why, Plan("")), now_ns)
+            self._failures.tell(self._book.records[other], Failure(why, Plan("")), now_ns)
         if waiting:
             self.queue.something_changed(now_ns)
 
@@ -400,86 +385,5 @@ class SchedulerCore:
     def _fail(self, pod: str, record: PodRecord, now_ns: int) -> None:
         self.failed += 1
         self.queue.failed(pod, now_ns)
-        failure = self._why(pod, record)
-        if failure.plan.node:
-            self._preempt(record, failure.plan, now_ns)
-        self._tell(record, failure, now_ns)
+        self._failures.handle(pod, record, now_ns)
         self._give_up(pod, GANG_INCOMPLETE, now_ns)
-
-    def _tell(self, record: PodRecord, failure: Failure, now_ns: int) -> None:
-        """Write why a pod was not placed, unless that is known."""
-        plan, reference = failure.plan, record.reference
-        if failure.message == record.message and not plan.node and not plan.gives_up:
-            return
-        record.message = failure.message
-        record.failing_since_ns = record.failing_since_ns or now_ns
-        self._write(failed_event(self._id("write"), reference, failure.message, now_ns))
-        nominated = plan.node if plan.node or plan.gives_up else None
-        since = record.failing_since_ns
-        self._write(
-            unschedulable_condition(self._id("write"), reference, failure.message, since, nominated)
-        )
-
-    def _preempt(self, record: PodRecord, plan: Plan, now_ns: int) -> None:
-        """Tell the victims to go."""
-        records = self._book.records
-        for other in plan.cleared:
-            if other in records:
-                self._write(nomination_cleared(self._id("write"), records[other].reference))
-        for victim in plan.victims:
-            reference = records[victim].reference
-            request = self._id("write")
-            self._write(disruption_condition(request, reference, record.reference, now_ns))
-            self._write(eviction(self._id("evict", victim), reference))
-            self._write(
-                preempted_event(self._id("write"), reference, record.reference, plan.node, now_ns)
-            )
-
-    def _why(self, pod: str, record: PodRecord) -> Failure:
-        """Worked out once for equal pods that fail in a row."""
-        if record.problem:
-            return Failure(record.problem, Plan(""))
-        if waits := self._book.gangs.too_few(pod):
-            return Failure(waits, Plan(""))
-        if lacking := self._unsupported(record):
-            message = unsupported_message(self.table.count, lacking)
-            return Failure(message, Plan(""))
-        known = self._state_for(record)
-        if self._told[0] == known and pod not in self.table.nominations.node_of:
-            return self._told[1]
-        who = Pod(pod, record.priority)
-        explanation = explain(record.shape, self.table, who)
-        start = self._starts.next_u64()
-        plan = self._preemptor.plan(who, record, explanation, self._surroundings.budgets, start)
-        failure = Failure(failure_message(explanation, plan.after), plan)
-        if not plan.node and not plan.gives_up:
-            self._told = (known, failure)
-        return failure
-
-    def _unsupported(self, record: PodRecord) -> tuple[str, ...]:
-        """Plugins that would have to do what we cannot: binding claims that wait for the pod."""
-        lacking = record.shape.key.unsupported
-        if record.shape.relations.key.claims and claims_of(record.shape, self.table)[1]:
-            return (*lacking, volume_binding.NAME)
-        return lacking
-
-    def _state_for(self, record: PodRecord) -> tuple[int, ...]:
-        """All that the reasons of a failure depend on, for pods that are not nominated."""
-        return (
-            record.shape.number,
-            record.shape.relations.number,
-            record.priority,
-            record.never_preempts,
-            self.table.position,
-            self.table.static_version,
-            self.table.nominations.version,
-            self._surroundings.version,
-        )
-
-    def _id(self, call: Call, key: str = "") -> int:
-        self._next_id += 1
-        self._open[self._next_id] = (call, key)
-        return self._next_id
-
-    def _write(self, request: ApiRequest) -> None:
-        self._requests.append(request)

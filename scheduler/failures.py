@@ -1,0 +1,130 @@
+"""Why a pod was not placed: worked out once for equal pods that fail in a row, told to its object
+and by an event, and acted upon when other pods can make room for it."""
+
+from dataclasses import dataclass
+
+from api.streams import Stream
+from scheduler.diagnosis import failure_message, unsupported_message
+from scheduler.explain import Pod, explain
+from scheduler.outgoing import Outgoing
+from scheduler.plugins import volume_binding
+from scheduler.plugins.volume_binding import claims_of
+from scheduler.pod_book import PodBook, PodRecord
+from scheduler.preemptor import Plan, Preemptor
+from scheduler.surroundings import Surroundings
+from scheduler.writes import (
+    disruption_condition,
+    eviction,
+    failed_event,
+    nomination_cleared,
+    preempted_event,
+    unschedulable_condition,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a pod was not placed, and what is done about it."""
+
+    message: str
+    plan: Plan
+
+
+class Failures:
+    """Remembers the last reason of all."""
+
+    def __init__(
+        self,
+        preemptor: Preemptor,
+        book: PodBook,
+        around: Surroundings,
+        outgoing: Outgoing,
+        starts: Stream,
+    ) -> None:
+        """``starts``: where to begin looking for victims."""
+        self._table = book.table
+        self._book = book
+        self._preemptor = preemptor
+        self._surroundings = around
+        self._outgoing = outgoing
+        self._starts = starts
+        self._told: tuple[tuple[int, ...], Failure] = ((), Failure("", Plan("")))
+
+    def handle(self, pod: str, record: PodRecord, now_ns: int) -> None:
+        """Find out why, tell it, and send victims away where that helps."""
+        failure = self._why(pod, record)
+        if failure.plan.node:
+            self._preempt(record, failure.plan, now_ns)
+        self.tell(record, failure, now_ns)
+
+    def tell(self, record: PodRecord, failure: Failure, now_ns: int) -> None:
+        """Write why a pod was not placed, unless that is known."""
+        plan, reference, out = failure.plan, record.reference, self._outgoing
+        if failure.message == record.message and not plan.node and not plan.gives_up:
+            return
+        record.message = failure.message
+        record.failing_since_ns = record.failing_since_ns or now_ns
+        out.send(failed_event(out.number("write"), reference, failure.message, now_ns))
+        nominated = plan.node if plan.node or plan.gives_up else None
+        since = record.failing_since_ns
+        out.send(
+            unschedulable_condition(
+                out.number("write"), reference, failure.message, since, nominated
+            )
+        )
+
+    def _preempt(self, record: PodRecord, plan: Plan, now_ns: int) -> None:
+        """Tell the victims to go."""
+        records, out = self._book.records, self._outgoing
+        for other in plan.cleared:
+            if other in records:
+                out.send(nomination_cleared(out.number("write"), records[other].reference))
+        for victim in plan.victims:
+            reference = records[victim].reference
+            request = out.number("write")
+            out.send(disruption_condition(request, reference, record.reference, now_ns))
+            out.send(eviction(out.number("evict", victim), reference))
+            out.send(
+                preempted_event(out.number("write"), reference, record.reference, plan.node, now_ns)
+            )
+
+    def _why(self, pod: str, record: PodRecord) -> Failure:
+        """Worked out once for equal pods that fail in a row."""
+        if record.problem:
+            return Failure(record.problem, Plan(""))
+        if waits := self._book.gangs.too_few(pod):
+            return Failure(waits, Plan(""))
+        if lacking := self.unsupported(record):
+            message = unsupported_message(self._table.count, lacking)
+            return Failure(message, Plan(""))
+        known = self._state_for(record)
+        if self._told[0] == known and pod not in self._table.nominations.node_of:
+            return self._told[1]
+        who = Pod(pod, record.priority)
+        explanation = explain(record.shape, self._table, who)
+        start = self._starts.next_u64()
+        plan = self._preemptor.plan(who, record, explanation, self._surroundings.budgets, start)
+        failure = Failure(failure_message(explanation, plan.after), plan)
+        if not plan.node and not plan.gives_up:
+            self._told = (known, failure)
+        return failure
+
+    def unsupported(self, record: PodRecord) -> tuple[str, ...]:
+        """Plugins that would have to do what we cannot: binding claims that wait for the pod."""
+        lacking = record.shape.key.unsupported
+        if record.shape.relations.key.claims and claims_of(record.shape, self._table)[1]:
+            return (*lacking, volume_binding.NAME)
+        return lacking
+
+    def _state_for(self, record: PodRecord) -> tuple[int, ...]:
+        """All that the reasons of a failure depend on, for pods that are not nominated."""
+        return (
+            record.shape.number,
+            record.shape.relations.number,
+            record.priority,
+            record.never_preempts,
+            self._table.position,
+            self._table.static_version,
+            self._table.nominations.version,
+            self._surroundings.version,
+        )
