@@ -13,7 +13,6 @@ PACKAGES = (
     "geventhttpclient",
     "uvloop",
     "httptools",
-    "uvicorn",
     "orjson",
     "msgpack",
     "numpy",
