@@ -37,6 +37,7 @@ from loadtest.recorder import Recorder
 from loadtest.schedule import Arrival, namespace_of
 from loadtest.timeline import POD_COLUMNS, NodeTimeline, PodTimeline
 from sim.campaign.clients import Scheduled
+from sim.campaign.costs import DEFAULT, CostProfile
 from sim.campaign.plan import VirtualPlan
 from sim.campaign.run import VirtualError, VirtualRun
 from sim.topics import Violation
@@ -64,7 +65,7 @@ def check_virtual_time(campaign: Campaign, source: str) -> None:
             )
 
 
-def virtual_plan(compiled: Compiled) -> VirtualPlan:
+def virtual_plan(compiled: Compiled, costs: CostProfile = DEFAULT) -> VirtualPlan:
     knobs = compiled.campaign.cluster
     return VirtualPlan(
         seed=compiled.campaign.seed,
@@ -79,6 +80,7 @@ def virtual_plan(compiled: Compiled) -> VirtualPlan:
         profile=knobs.controller_profile,
         lease_period_ns=knobs.lease_period_ns if knobs.heartbeats else 0,
         pod_delay_ms=knobs.pod_delay_ns // MS_NS,
+        costs=costs,
     )
 
 
@@ -180,9 +182,15 @@ class VirtualCampaign:
     """One campaign, used once."""
 
     def __init__(
-        self, compiled: Compiled, directory: Path, state: RunState, display: Display
+        self,
+        compiled: Compiled,
+        directory: Path,
+        state: RunState,
+        display: Display,
+        costs: CostProfile = DEFAULT,
     ) -> None:
         self.state = state
+        self._costs = costs
         self._compiled = compiled
         self._directory = directory
         self._display = display
@@ -218,7 +226,7 @@ class VirtualCampaign:
     def _simulate(self) -> None:
         campaign, witness, state = self._compiled.campaign, self._witness, self.state
         schedule = [scheduled(arrival) for arrival in self._compiled.arrivals]
-        run = VirtualRun(virtual_plan(self._compiled), schedule, witness)
+        run = VirtualRun(virtual_plan(self._compiled, self._costs), schedule, witness)
         self._run = witness.run = run
         run.generator.in_flight_max = campaign.generator.in_flight_max
         began_ns = run.now_ns

@@ -44,6 +44,8 @@ class Turns:
         """Effects that are still carried out before the program dies; negative: all."""
         self.on_fuse: Callable[[], None] | None = None
         self.alive = True
+        self.cost = cost
+        """What a step takes."""
         self.check_every = CHECK_EVERY_STEPS
         self.busy_ns = 0
         """Service time used so far."""
@@ -51,7 +53,6 @@ class Turns:
         self._name = name
         self._core = core
         self._carry_out = carry_out
-        self._cost = cost
         self._due = False
         self._busy_until_ns = 0
         self._clock_ns = 0
@@ -94,7 +95,7 @@ class Turns:
         self._steps += 1
         if self._steps % self.check_every == 0:
             self.check()
-        cost_ns = self._cost.of(items) * kernel.pace_percent // 100
+        cost_ns = self.cost.of(items) * kernel.pace_percent // 100
         self.busy_ns += cost_ns
         self._busy_until_ns = kernel.sending_ns = now_ns + cost_ns
         self._watch_idleness(bool(events) or bool(effects), now_ns)

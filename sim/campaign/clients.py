@@ -21,7 +21,7 @@ from api.calls import (
 from scheduler.leader import AskPartition, PartitionAnswered, SchedulerEffect
 from scheduler.partition import PartitionCore, answer_body, request_from
 from sim.campaign.servers import CHECK_EVERY_STEPS, ApiServerProgram, Wires, Words
-from sim.cost import PARTITION, Cost
+from sim.cost import Cost
 from sim.heap import ARRIVAL
 from sim.kernel import Kernel
 from sim.turns import Turns
@@ -33,10 +33,11 @@ IN_FLIGHT_MAX: Final = 2048
 class Partition:
     """A scoring partition: one call, one step, one answer. Bodies take their wire form."""
 
-    def __init__(self, kernel: Kernel, wires: Wires, core: PartitionCore) -> None:
+    def __init__(self, kernel: Kernel, wires: Wires, core: PartitionCore, cost: Cost) -> None:
         self._kernel = kernel
         self._wires = wires
         self._core = core
+        self._cost = cost
         self.busy_ns = 0
 
     def call(self, body: Any, reply: Callable[[Any], None]) -> None:
@@ -45,7 +46,7 @@ class Partition:
         (answer,) = self._core.step([changed, request], kernel.agenda.now_ns)
         kernel.steps += 1
         kernel.messages += 1
-        cost_ns = PARTITION.of(len(request.pods))
+        cost_ns = self._cost.of(len(request.pods))
         self.busy_ns += cost_ns
         kernel.sending_ns = kernel.agenda.now_ns + cost_ns
         self._wires.send(reply, msgpack.unpackb(msgpack.packb(answer_body(answer))))

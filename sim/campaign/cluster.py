@@ -11,9 +11,9 @@ from hollow_node.stages import general_stages
 from scheduler.leader import SchedulerCore
 from scheduler.partition import PartitionCore
 from sim.campaign.clients import ComponentProgram, Partition
-from sim.campaign.plan import FRAME_NS, SYNC_NS, VirtualPlan
+from sim.campaign.plan import VirtualPlan
 from sim.campaign.servers import ApiServerProgram, StoreProgram, Wires
-from sim.cost import CONTROLLERS, HOLLOW, SCHEDULER, Cost
+from sim.cost import Cost
 from sim.kernel import Kernel
 from store.core import StoreCore
 
@@ -29,7 +29,7 @@ class VirtualCluster:
     def __init__(self, kernel: Kernel, plan: VirtualPlan) -> None:
         self._kernel = kernel
         self._plan = plan
-        self.wires = Wires(kernel, FRAME_NS)
+        self.wires = Wires(kernel, plan.costs.frame_ns)
         born_ns = kernel.agenda.now_ns
         self.stores = [
             StoreProgram(
@@ -37,7 +37,7 @@ class VirtualCluster:
                 self.wires,
                 f"store-{shard}",
                 StoreCore(plan.store_settings(shard, born_ns)),
-                SYNC_NS[plan.durability],
+                plan.costs.sync_of(f"store-{shard}", plan.durability),
             )
             for shard in range(plan.store_shards)
         ]
@@ -46,13 +46,21 @@ class VirtualCluster:
             sharding, plan.seed, "apiserver-0", Limits(IN_FLIGHT_MAX), plan.bookmark_ns
         )
         self.api = ApiServerProgram(kernel, self.wires, "apiserver-0", core, self.stores)
+        self.api.turns.cost = plan.costs.of(self.api.name)
+        for store in self.stores:
+            store.turns.cost = plan.costs.of(store.name)
         self.partitions = [
-            Partition(kernel, self.wires, PartitionCore(plan.scheduler.profiles))
-            for _ in range(plan.partitions)
+            Partition(
+                kernel,
+                self.wires,
+                PartitionCore(plan.scheduler.profiles),
+                plan.costs.of(f"partition-{number}"),
+            )
+            for number in range(plan.partitions)
         ]
         self.components = [self._controllers(number) for number in range(plan.controller_shards)]
         scheduler = SchedulerCore(plan.seed, plan.partitions, plan.scheduler)
-        self.components.append(self.component("scheduler", scheduler, SCHEDULER))
+        self.components.append(self.component("scheduler", scheduler, plan.costs.of("scheduler")))
         self.components += [self._hollow(number) for number in range(plan.hollow_actors)]
 
     def component(self, name: str, core: Any, cost: Cost = FREE) -> ComponentProgram:
@@ -63,14 +71,15 @@ class VirtualCluster:
     def _controllers(self, number: int) -> ComponentProgram:
         plan, name = self._plan, f"controllers-{number}"
         core = ControllersCore(name, plan.controller_shards, plan.controller_limits())
-        return self.component(name, core, CONTROLLERS)
+        return self.component(name, core, plan.costs.of(name))
 
     def _hollow(self, number: int) -> ComponentProgram:
         plan = self._plan
         shapes = plan.nodes[number :: plan.hollow_actors]
         stages = general_stages(plan.pod_delay_ms)
         core = HollowNodes(shapes, stages, plan.seed, plan.lease_period_ns, plan.quantum_ns)
-        return self.component(f"hollow-{number}", core, HOLLOW)
+        name = f"hollow-{number}"
+        return self.component(name, core, plan.costs.of(name))
 
     def start(self) -> None:
         for store in self.stores:

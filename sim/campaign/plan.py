@@ -10,16 +10,14 @@ from hollow_node.fleet import QUANTUM_NS
 from hollow_node.node_list import NodeShape
 from scheduler.configuration import DEFAULT as DEFAULT_SCHEDULER
 from scheduler.configuration import Configuration
-from sim.connection import SECOND, US
+from sim.campaign.costs import DEFAULT as DEFAULT_COSTS
+from sim.campaign.costs import CostProfile
+from sim.connection import SECOND
 from store.core import StoreSettings
 
 DAY_NS: Final = 86_400 * SECOND
 NEVER_NS: Final = 3_650 * DAY_NS
 """Longer than any campaign."""
-FRAME_NS: Final = 100 * US
-"""A frame's way from one program to another."""
-SYNC_NS: Final = {"fsync": 200 * US, "buffered": 20 * US, "none": 5 * US}
-"""One write of a shard's log, by durability; what arrives meanwhile goes with the next one."""
 RETAIN_NS: Final = 300 * SECOND
 """History that a shard keeps, as in a real cluster; quiet ones look at it once in three minutes."""
 
@@ -42,6 +40,7 @@ class VirtualPlan:
     reports its status again and none is given up for silent; idle watches hear no bookmarks."""
     pod_delay_ms: int
     scheduler: Configuration = DEFAULT_SCHEDULER
+    costs: CostProfile = DEFAULT_COSTS
 
     @property
     def quiet(self) -> bool:

@@ -21,7 +21,7 @@ from apiserver.tasks import Limits
 from apiserver.verbs.heartbeat import _beats
 from hollow_node.documents import node_conditions, node_object
 from hollow_node.node_list import NodeShape
-from sim.campaign.plan import FRAME_NS, SYNC_NS
+from sim.campaign.costs import DEFAULT
 from sim.campaign.servers import ApiServerProgram, StoreProgram, Wires
 from sim.heap import Agenda
 from sim.kernel import Kernel
@@ -36,9 +36,11 @@ class Server:
 
     def __init__(self) -> None:
         self.kernel = Kernel(1, Agenda(START_NS))
-        wires = Wires(self.kernel, FRAME_NS)
+        wires = Wires(self.kernel, DEFAULT.frame_ns)
         core = StoreCore(StoreSettings(0, epoch_ns=START_NS))
-        store = StoreProgram(self.kernel, wires, "store-0", core, SYNC_NS["none"])
+        store = StoreProgram(
+            self.kernel, wires, "store-0", core, DEFAULT.sync_of("store-0", "none")
+        )
         api = ApiServerCore(Sharding("kind", 1), 1, "apiserver-0", Limits(100))
         self.api = ApiServerProgram(self.kernel, wires, "apiserver-0", api, [store])
         self.wires = wires
