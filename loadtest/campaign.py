@@ -3,7 +3,7 @@
     apiVersion: hollowfleet.dev/v1alpha1
     kind: Campaign
     metadata: {name: quickstart}
-    spec: {seed, namespaces, settle, cluster, generator, phases, slos, faults}
+    spec: {seed, namespaces, settle, cluster, generator, phases, slos, faults, sweep}
 
 Durations are int nanoseconds, rates are per second. Errors: CampaignError naming file and key.
 """
@@ -206,6 +206,7 @@ def parse_campaign(doc: dict[str, object], source: str) -> Campaign:
         slos=_slos(spec.section("slos")),
         faults=read_faults(spec.section("faults")),
     )
+    spec.raw("sweep")  # read by loadtest.experiments.sweep
     spec.done()
     return campaign
 

@@ -43,28 +43,32 @@ def apply_overrides(doc: dict[str, object], overrides: Iterable[str]) -> None:
             value = yaml.safe_load(text)
         except yaml.YAMLError:
             raise CampaignError(f"--set {override}: {text!r} is not a YAML value") from None
-        _assign(doc, _path(key, override), value, override)
+        set_value(doc, key, value, f"--set {override}")
 
 
-def _path(key: str, override: str) -> list[str]:
+def set_value(doc: dict[str, object], key: str, value: object, source: str) -> None:
+    """Change one value in place. ``key``: a short name or a path; ``source`` names who asks, in
+    errors. Errors: CampaignError."""
+    _assign(doc, _path(key, source), value, source)
+
+
+def _path(key: str, source: str) -> list[str]:
     if key in SHORT_NAMES:
         return SHORT_NAMES[key].split(".")
     if "." not in key:
         hint = nearest(key, list(SHORT_NAMES))
-        raise CampaignError(f"--set {override}: unknown name '{key}'{hint}")
+        raise CampaignError(f"{source}: unknown name '{key}'{hint}")
     parts = key.split(".")
     return parts if parts[0] in ("spec", "metadata") else ["spec", *parts]
 
 
-def _assign(doc: dict[str, object], path: list[str], value: object, override: str) -> None:
+def _assign(doc: dict[str, object], path: list[str], value: object, source: str) -> None:
     place: object = doc
     for depth, part in enumerate(path):
         last = depth == len(path) - 1
         if isinstance(place, list):
             if not part.isdigit() or int(part) >= len(place):
-                raise CampaignError(
-                    f"--set {override}: '{part}' is not an index below {len(place)}"
-                )
+                raise CampaignError(f"{source}: '{part}' is not an index below {len(place)}")
             if last:
                 place[int(part)] = value
             else:
@@ -75,4 +79,4 @@ def _assign(doc: dict[str, object], path: list[str], value: object, override: st
             else:
                 place = place.setdefault(part, {})
         else:
-            raise CampaignError(f"--set {override}: '{part}' is below a plain value")
+            raise CampaignError(f"{source}: '{part}' is below a plain value")

@@ -85,13 +85,14 @@ def figures(summary: Summary) -> list[tuple[str, str, str]]:
     ]
     out = []
     for title, caption, draw in plans:
-        svg = _svg(lambda axes, draw=draw: draw(axes, summary))  # type: ignore[misc]
+        svg = svg_of(lambda axes, draw=draw: draw(axes, summary))  # type: ignore[misc]
         if svg:
             out.append((title, caption, svg))
     return out
 
 
-def _svg(draw: Callable[[Axes], bool]) -> str:
+def svg_of(draw: Callable[[Axes], bool]) -> str:
+    """What ``draw`` draws, as the text of an <svg>; empty where it says that it drew nothing."""
     with mpl.rc_context(cast("dict[Any, Any]", STYLE)):
         figure = Figure(figsize=SIZE_IN, layout="constrained")
         axes = figure.add_subplot()

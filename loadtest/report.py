@@ -9,8 +9,8 @@ from api.core import JsonObject
 from loadtest.absences import audit_text
 from loadtest.faults import describe_network
 from loadtest.junit import junit_xml, verdict_text
+from loadtest.page import page, section, table
 from loadtest.plots import figures, grouped
-from loadtest.report_style import CSS
 from loadtest.simulated import (
     SIMULATED,
     allocation_note,
@@ -45,28 +45,18 @@ def report_html(summary: Summary) -> str:
     sections = [
         _header(summary, campaign),
         _figures_of_merit(summary),
-        *([_section("What is simulated", simulated_section(summary))] if mark else []),
-        _section(f"Service level objectives{mark}", _slo_table(summary)),
-        _section(f"From created to bound{mark}", waits_table(summary)),
-        _section(f"Over the run{mark}", _plots(summary)),
-        _section(f"Requests{mark}", _request_table(summary)),
-        _section(f"Components{mark}", _component_table(summary)),
-        *([] if mark else [_section("Deaths and returns", _outages(summary))]),
-        _section("Validity", _validity(summary)),
-        _section("Conditions", _conditions(summary)),
-        _section("Configuration", _configuration(summary, campaign)),
+        *([section("What is simulated", simulated_section(summary))] if mark else []),
+        section(f"Service level objectives{mark}", _slo_table(summary)),
+        section(f"From created to bound{mark}", waits_table(summary)),
+        section(f"Over the run{mark}", _plots(summary)),
+        section(f"Requests{mark}", _request_table(summary)),
+        section(f"Components{mark}", _component_table(summary)),
+        *([] if mark else [section("Deaths and returns", _outages(summary))]),
+        section("Validity", _validity(summary)),
+        section("Conditions", _conditions(summary)),
+        section("Configuration", _configuration(summary, campaign)),
     ]
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{CSS}</style></head><body><main>"
-        + "\n".join(sections)
-        + "</main></body></html>\n"
-    )
-
-
-def _section(title: str, body: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>{body}</section>"
+    return page(title, sections)
 
 
 def _header(summary: Summary, campaign: JsonObject) -> str:
@@ -108,18 +98,6 @@ def _figures_of_merit(summary: Summary) -> str:
     return f'<div class="tiles">{cells}</div>'
 
 
-def _table(head: list[str], rows: list[list[str]], left: int = 1) -> str:
-    """Cells are HTML; the first ``left`` columns are text, the rest figures."""
-
-    def cells(row: list[str], tag: str) -> str:
-        return "".join(
-            f"<{tag}{' class=n' if i >= left else ''}>{cell}</{tag}>" for i, cell in enumerate(row)
-        )
-
-    body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
-    return f"<table><thead><tr>{cells(head, 'th')}</tr></thead><tbody>{body}</tbody></table>"
-
-
 def _slo_table(summary: Summary) -> str:
     rows = []
     for verdict in summary.verdicts:
@@ -149,7 +127,7 @@ def _slo_table(summary: Summary) -> str:
                 ]
             )
     head = ["Result", "Indicator", "Decided by", "Measured", "Objective", "Samples"]
-    return _table(head, rows, left=3) + (
+    return table(head, rows, left=3) + (
         "<p class=note>Thresholds are Kubernetes' official ones unless the campaign says "
         "otherwise. Latency is measured at the client from the intended start of each request, "
         "over the run; the official indicators are measured in the API server, over a day. The "
@@ -185,7 +163,7 @@ def _request_table(summary: Summary) -> str:
         answers = ", ".join(codes.get(f"{verb} {resource}", []))
         rows.append([verb, escape(resource), scope, escape(answers), f"{q.count:,}", *cells])
     head = ["Verb", "Resource", "Scope", "Answers", "Count", "p50", "p90", "p99", "max"]
-    return _table(head, rows, left=4) + (
+    return table(head, rows, left=4) + (
         "<p class=note>Answers are of the verb and resource in all scopes together.</p>"
     )
 
@@ -210,7 +188,7 @@ def _component_table(summary: Summary) -> str:
     if not rows:
         return "<p>No process was sampled.</p>"
     head = ["Component", "Programs", "CPU", "Mean cores", "Peak memory (PSS)"]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _outages(summary: Summary) -> str:
@@ -234,7 +212,7 @@ def _outages(summary: Summary) -> str:
     )
     audit = escape(audit_text(summary.state))
     head = ["Program", "Death", "Died at", "Back at", "Away"]
-    return _table(head, rows, left=2) + (f"<p>{audit}</p>" if audit else "") + note
+    return table(head, rows, left=2) + (f"<p>{audit}</p>" if audit else "") + note
 
 
 def _validity(summary: Summary) -> str:
@@ -255,7 +233,7 @@ def _validity(summary: Summary) -> str:
         "slow the answers are. A run is INVALID when a generator was late, had to leave requests "
         "out, or used its whole core.</p>"
     )
-    return (_table(head, rows) if rows else "<p>No generator reported.</p>") + text
+    return (table(head, rows) if rows else "<p>No generator reported.</p>") + text
 
 
 def _conditions(summary: Summary) -> str:
@@ -290,7 +268,7 @@ def _conditions(summary: Summary) -> str:
     if summary.state.simulated:
         facts |= simulated_conditions(summary)
     rows = [[escape(key), escape(value)] for key, value in facts.items()]
-    return _table(["", ""], rows, left=2).replace("<table>", '<table class="facts">')
+    return table(["", ""], rows, left=2).replace("<table>", '<table class="facts">')
 
 
 def _configuration(summary: Summary, campaign: JsonObject) -> str:
@@ -306,7 +284,7 @@ def _configuration(summary: Summary, campaign: JsonObject) -> str:
                 f"{phase['peak_per_s']}/s",
             ]
         )
-    return _table(["Phase", "Scheduled", "Duration", "Peak"], rows, left=2) + (
+    return table(["Phase", "Scheduled", "Duration", "Peak"], rows, left=2) + (
         f"<p class=note>{summary.campaign['arrivals_total']:,} requests; schedule sha256 "
         f"<code>{summary.campaign['schedule_sha256']}</code>. The same campaign and seed "
         f"({campaign['seed']}) give the same schedule, byte for byte. The whole compiled "

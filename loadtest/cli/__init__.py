@@ -16,6 +16,7 @@ from loadtest.cli.explain import explain
 from loadtest.cli.report import report
 from loadtest.cli.run import run
 from loadtest.cli.sim import sim
+from loadtest.cli.sweep import sweep
 from loadtest.cli.verdict import INTERRUPTED
 
 EXIT_CODES = """
@@ -60,7 +61,7 @@ def cli() -> None:
     """
 
 
-for command in (run, report, sim, up, down, etcd, explain):
+for command in (run, sweep, report, sim, up, down, etcd, explain):
     cli.add_command(command)
 
 

@@ -9,6 +9,7 @@ import click
 
 from loadtest.bundle import BundleError, RunState, new_bundle
 from loadtest.campaign import check_real_time, read_campaign
+from loadtest.cli.sweep import has_sweep, run_sweep, with_seed
 from loadtest.cli.verdict import (
     ERROR,
     INTERRUPTED,
@@ -41,7 +42,9 @@ from loadtest.fields import CampaignError
     help="Where the directory of the run is made.",
 )
 def run(file: Path, overrides: tuple[str, ...], seed: int | None, dry_run: bool, out: Path) -> None:
-    """Run the campaign of FILE and write a report."""
+    """Run the campaign of FILE and write a report. A file with spec.sweep: as `sweep FILE`."""
+    if has_sweep(file):
+        run_sweep(file, with_seed(overrides, seed), "real", (dry_run, 1, out))
     try:
         campaign = read_campaign(file, overrides, seed)
         check_real_time(campaign, str(file))

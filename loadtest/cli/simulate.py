@@ -1,5 +1,6 @@
 """``hollowfleet sim CAMPAIGN``: a campaign in virtual time, from its file to its report."""
 
+import os
 import shutil
 import sys
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ import click
 
 from loadtest.bundle import BundleError, RunState, new_bundle
 from loadtest.campaign import read_campaign
+from loadtest.cli.sweep import has_sweep, run_sweep, with_seed
 from loadtest.cli.verdict import (
     ERROR,
     INTERRUPTED,
@@ -24,6 +26,8 @@ from loadtest.fields import CampaignError
 
 def simulate(file: Path, overrides: tuple[str, ...], seed: int | None, out: Path) -> NoReturn:
     """Run the campaign of ``file``; ends the program with its exit code."""
+    if has_sweep(file):
+        run_sweep(file, with_seed(overrides, seed), "virtual", (False, os.cpu_count() or 1, out))
     # Only here: what the other uses of this command do not need.
     from loadtest.progress import display_for
     from loadtest.report import render

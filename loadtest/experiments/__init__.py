@@ -1,0 +1,1 @@
+"""Many runs of one campaign: sweeps, comparisons, limits, culprits. See docs/campaigns.md."""
