@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import orjson
 
 from api.calls import BOOKMARK, WATCH_EVENT_NAMES
+from api.canonical import zero_of
 from api.core import JsonObject
 from api.kinds import Kind
 from api.tables import table, to_beta
@@ -136,7 +137,12 @@ def bookmark_line(kind: Kind, revision: int, initial_end: bool, form: Form, now_
     if form.view is not None:
         bare = bookmark_object(form.view.kind, revision, initial_end)
         return event_line(BOOKMARK, orjson.dumps(bare))
-    body = shaped(kind, bookmark_object(kind, revision, initial_end), form, "", now_ns)
-    if form.kind == "table":
-        body["columnDefinitions"] = None
+    bare = bookmark_object(kind, revision, initial_end)
+    if form.kind != "table":
+        return event_line(BOOKMARK, orjson.dumps(shaped(kind, bare, form, "", now_ns)))
+    empty = {} if kind.custom is not None else zero_of(kind.type_name)
+    metadata = {"name": "", **bare["metadata"]}
+    body = shaped(kind, {**empty, **bare, "metadata": metadata}, form, "", now_ns)
+    del metadata["name"]
+    body["columnDefinitions"] = None
     return event_line(BOOKMARK, orjson.dumps(body))
