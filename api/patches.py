@@ -86,8 +86,10 @@ def strategic_merge_patch(type_name: str, doc: JsonObject, patch: Any) -> JsonOb
     try:
         return merge_map(type_name, _copied(doc), patch)
     except MergeError as error:
-        if error.bad_request:
+        if error.code == 400:
             raise BadRequest(str(error)) from error
+        if error.code == 422:
+            raise Invalid.generic() from error
         raise PlainError(str(error)) from error
 
 

@@ -22,11 +22,11 @@ SET_ORDER = "$setElementOrder/"
 
 
 class MergeError(Exception):
-    """A patch that contradicts the type or itself. ``bad_request``: 400, else 500."""
+    """A patch that contradicts the type or itself. ``code``: 400, 422 or 500."""
 
-    def __init__(self, message: str, *, bad_request: bool = False) -> None:
+    def __init__(self, message: str, *, code: int = 500) -> None:
         super().__init__(message)
-        self.bad_request = bad_request
+        self.code = code
 
 
 def merge_map(type_name: str, original: JsonObject, patch: JsonObject) -> JsonObject:
@@ -89,19 +89,19 @@ def _retain_keys(original: JsonObject, patch: JsonObject) -> None:
     kept = patch.pop(RETAIN_KEYS)
     message = "invalid patch format of retainKeys"
     if not isinstance(kept, list):
-        raise MergeError(message, bad_request=True)
+        raise MergeError(message, code=400)
     for key, value in patch.items():
         if value is None or key.startswith((DELETE_FROM, SET_ORDER)):
             continue
         if key not in kept:
-            raise MergeError(message, bad_request=True)
+            raise MergeError(message, code=400)
     for key in [key for key in original if key not in kept]:
         del original[key]
 
 
 def _delete_scalars(original: JsonObject, key: str, values: Any) -> None:
     if not isinstance(values, list):
-        raise MergeError("invalid patch format of primitive list", bad_request=True)
+        raise MergeError("invalid patch format of primitive list", code=400)
     if isinstance(original.get(key), list):
         original[key] = [item for item in original[key] if item not in values]
 
@@ -114,7 +114,7 @@ def _merge_ordered(
     key = directive[len(SET_ORDER) :]
     field = fields.get(key)
     if not isinstance(order, list) or not isinstance(patch.get(key, []), list):
-        raise MergeError("invalid patch format of setElementOrder list", bad_request=True)
+        raise MergeError("invalid patch format of setElementOrder list", code=400)
     merge_key = field.merge_key if field is not None else ""
     _check_order(patch.get(key) or [], order, merge_key)
     before = original.get(key)
@@ -182,7 +182,7 @@ def _check_elements(items: list[Any]) -> None:
     """Lists that are merged hold maps only, or scalars of one type only."""
     kinds = {type(item).__name__ for item in items}
     if "list" in kinds:
-        raise MergeError("lists of lists are not supported", bad_request=True)
+        raise MergeError("lists of lists are not supported", code=422)
     if len(kinds) > 1:
         raise MergeError(f"list element types are not identical: {go_text(items)}")
 
@@ -198,7 +198,9 @@ def _special_elements(
             rest.append(item)
         elif item[DIRECTIVE] == "delete":
             if merge_key not in item:
-                raise MergeError("delete patch type with no merge key defined")
+                raise MergeError(
+                    f"map: {go_text(item)} does not contain declared merge key: {merge_key}"
+                )
             gone = item[merge_key]
             original = [kept for kept in original if kept.get(merge_key) != gone]
         elif item[DIRECTIVE] == "replace":

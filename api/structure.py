@@ -44,7 +44,7 @@ def check_structure(type_name: str, obj: JsonObject) -> Structure:
         return Structure([], "exceeded max depth")
 
 
-def find_duplicates(raw: bytes, parsed: JsonObject) -> list[str]:
+def find_duplicates(raw: bytes, parsed: JsonObject | list[Any]) -> list[str]:
     """``duplicate field "data"`` for each key that an object of the text has twice.
 
     ``parsed`` is what came of it, not changed yet. Each dropped key takes a colon with it, so equal
@@ -106,6 +106,9 @@ def _objects(node: object, path: str) -> Iterator[tuple[str, JsonObject]]:
             elif isinstance(value, list):
                 for i, item in enumerate(value):
                     yield from _objects(item, f"{path}{name}[{i}].")
+    elif isinstance(node, list) and not path:
+        for i, item in enumerate(node):
+            yield from _objects(item, f"[{i}].")
 
 
 Check = Callable[[Any], bool]

@@ -1,14 +1,15 @@
 """Request bodies as checked objects."""
 
 import json
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import orjson
 
 from api.core import JsonObject
 from api.errors import BadRequest, Cause, Invalid, UnsupportedMediaType
 from api.fields import DELETE_OPTIONS
-from api.kinds import Kind, split_api_version
+from api.kinds import Kind, UnknownKindError, kind_by_gvk, split_api_version
 from api.protobuf import decode_body
 from api.structure import (
     cannot_handle,
@@ -17,9 +18,11 @@ from api.structure import (
     find_duplicates,
     strict_error,
 )
+from api.unstructured import misfit_of_map
 from api.wire import ProtobufError
+from apiserver.go_yaml import YAML_TWICE, yaml_twice
 from apiserver.registry import Request
-from apiserver.untrusted import json_error, parse_json, parse_yaml
+from apiserver.untrusted import parse_json, parse_yaml, refusal_of_json
 
 JSON_TYPE = "application/json"
 YAML_TYPE = "application/yaml"
@@ -27,8 +30,27 @@ PROTOBUF_TYPE = "application/vnd.kubernetes.protobuf"
 _ACCEPTED = (JSON_TYPE, YAML_TYPE, PROTOBUF_TYPE)
 FINDINGS_MAX = 100
 """Unknown and duplicate fields told of one body. Source: sigs.k8s.io/json, saveStrictError."""
+EXCERPT_BYTES = 30
+"""Of a body that is not understood, in the message about it."""
+_TYPE_OF_TYPES = (
+    'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; '
+    'Kind string "json:\\"kind,omitempty\\"" }'
+)
+"""What Go's decoder looks for first, as it prints the type."""
 _SCHEME = "pkg/runtime/scheme.go:111"
 """Where the real server's registry of kinds was made; part of its message."""
+
+
+class PatchFindings(NamedTuple):
+    """What a patch shows before it is applied."""
+
+    twice: Sequence[str] = ()
+    """As ``duplicate field "data.a"``."""
+    strategic: str = ""
+    """A strategic patch as Go prints it; empty for another one."""
+
+
+NO_FINDINGS = PatchFindings()
 
 
 def decode_object(
@@ -54,7 +76,17 @@ def fit_object(
         raise cannot_handle(kind, strict_error(wrong))
     if obj.get("metadata") is None:
         obj["metadata"] = {}
-    return wrong if field_validation == "Warn" else []
+    return one_by_one(wrong) if field_validation == "Warn" else []
+
+
+def one_by_one(findings: Sequence[str]) -> list[str]:
+    """Findings as warnings: those of the YAML decoder are lines of one. Source: parseYAMLWarnings,
+    apiserver/pkg/endpoints/handlers/rest.go."""
+    lines: list[str] = []
+    for text in findings:
+        inner = text.removeprefix(YAML_TWICE)
+        lines += [text] if inner == text else [line.strip() for line in inner.split("\n")]
+    return lines
 
 
 def parse_object(
@@ -76,10 +108,16 @@ def _parsed(kind: Kind, request: Request, field_validation: str) -> tuple[JsonOb
         except orjson.JSONDecodeError:
             raise BadRequest(
                 f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get "
-                f"version/kind; json parse error: {json_error(body)} ({_excerpt(body)})"
+                f"version/kind; json parse error: {refusal_of_json(body)} ({_excerpt(body)})"
             ) from None
     elif media == YAML_TYPE:
-        obj = parse_yaml(body)
+        try:
+            obj = parse_yaml(body)
+        except BadRequest as error:
+            raise BadRequest(
+                f"the object provided is unrecognized (must be of type {kind.kind}): {error} "
+                f"({_excerpt(body)})"
+            ) from None
     elif media == PROTOBUF_TYPE and kind.custom is None:
         try:
             obj = decode_body(body)
@@ -87,14 +125,18 @@ def _parsed(kind: Kind, request: Request, field_validation: str) -> tuple[JsonOb
             raise BadRequest(f"the object provided is unrecognized: {error}") from None
     else:
         raise UnsupportedMediaType(_ACCEPTED if kind.custom is None else _ACCEPTED[:2])
+    if obj is None and kind.custom is None:
+        obj = {}
     if not isinstance(obj, dict):
         raise BadRequest(
             f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get "
             f"version/kind; json parse error: json: cannot unmarshal {_go_type(obj)} into Go value "
-            f"of type struct {{ APIVersion string; Kind string }} ({_excerpt(body)})"
+            f"of type {_TYPE_OF_TYPES} ({_excerpt(body)})"
         )
-    if field_validation == "Ignore" or media not in ("", JSON_TYPE):
+    if field_validation == "Ignore" or media == PROTOBUF_TYPE:
         return obj, []
+    if media == YAML_TYPE:
+        return obj, yaml_twice(body)
     twice = find_duplicates(body, obj)
     return (_merged_twice(body) if twice else obj), twice
 
@@ -136,16 +178,19 @@ def _check_type(kind: Kind, obj: JsonObject) -> None:
             "version/kind"
         )
     group, bare = split_api_version(version)
-    if group == kind.group and version != kind.api_version:
-        text = (
-            f'{named} in version "{bare}" cannot be handled as a {kind.kind}: no kind "{named}" '
-            f'is registered for version "{version}" in scheme "{_SCHEME}"'
-        )
-        raise BadRequest(text)
-    raise BadRequest(
-        f'{named} in version "{bare}" cannot be handled as a {kind.kind}: converting '
-        f"({version}.{named}) to ({kind.api_version}.{kind.kind}): unknown conversion"
-    )
+    try:
+        kind_by_gvk(group, bare, named)
+    except UnknownKindError:
+        why = f'no kind "{named}" is registered for version "{version}" in scheme "{_SCHEME}"'
+    else:
+        if named == kind.kind:
+            raise BadRequest(
+                f"the API version in the data ({version}) does not match the expected API version "
+                f"({kind.api_version})"
+            )
+        package = kind.group.partition(".")[0] or "core"
+        why = f"converting ({bare}.{named}) to ({package}.{kind.kind}): unknown conversion"
+    raise BadRequest(f'{named} in version "{bare}" cannot be handled as a {kind.kind}: {why}')
 
 
 def _check_custom_type(kind: Kind, obj: JsonObject) -> None:
@@ -166,7 +211,9 @@ def _check_custom_type(kind: Kind, obj: JsonObject) -> None:
         )
 
 
-def check_patched(kind: Kind, obj: JsonObject, field_validation: str) -> list[str]:
+def check_patched(
+    kind: Kind, obj: JsonObject, field_validation: str, findings: PatchFindings = NO_FINDINGS
+) -> list[str]:
     """Check a patched object as the real server does: Invalid, naming the patch. Warnings."""
     odd = kind.custom is None and _odd(kind, obj)
     whole = orjson.dumps(obj, option=orjson.OPT_SORT_KEYS).decode() if odd else ""
@@ -174,16 +221,20 @@ def check_patched(kind: Kind, obj: JsonObject, field_validation: str) -> list[st
         version, named = obj.get("apiVersion"), obj.get("kind")
         text = f'no kind "{named}" is registered for version "{version}" in scheme "{_SCHEME}"'
         raise Invalid("", "", [Cause.invalid("patch", whole, text)])
-    shown = None if field_validation != "Strict" else orjson.dumps(obj).decode()
+    strategic = findings.strategic
+    shown = strategic or (orjson.dumps(obj).decode() if field_validation == "Strict" else "")
+    misfit = misfit_of_map(kind.type_name, obj) if strategic else None
     found = check_kind(kind, obj)
     if found.error is not None:
         shown = shown or orjson.dumps(obj, option=orjson.OPT_SORT_KEYS).decode()
-        raise Invalid("", "", [Cause.invalid("patch", shown, found.error)])
-    if found.unknown and field_validation == "Strict":
-        raise Invalid("", "", [Cause.invalid("patch", shown, strict_error(found.unknown))])
+        raise Invalid("", "", [Cause.invalid("patch", shown, misfit or found.error)])
+    unknown = sorted(found.unknown) if strategic else found.unknown
+    wrong = [*findings.twice, *unknown]
+    if wrong and field_validation == "Strict":
+        raise Invalid("", "", [Cause.invalid("patch", shown, strict_error(wrong))])
     if obj.get("metadata") is None:
         obj["metadata"] = {}
-    return found.unknown if field_validation == "Warn" else []
+    return wrong if field_validation == "Warn" else []
 
 
 def _odd(kind: Kind, obj: JsonObject) -> bool:
@@ -204,7 +255,7 @@ def decode_options(request: Request) -> JsonObject | None:
             obj = parse_json(request.body)
     except (orjson.JSONDecodeError, ProtobufError):
         raise BadRequest(
-            f"couldn't get version/kind; json parse error: {json_error(request.body)}"
+            f"couldn't get version/kind; json parse error: {refusal_of_json(request.body)}"
         ) from None
     if not isinstance(obj, dict):
         raise BadRequest("couldn't get version/kind; the body is no object")
@@ -215,7 +266,12 @@ def decode_options(request: Request) -> JsonObject | None:
 
 
 def _excerpt(body: bytes) -> str:
-    return body.decode(errors="replace")[:1024] if body else "<empty>"
+    """Source: summarizeData, apiserver/pkg/endpoints/handlers/rest.go."""
+    if not body:
+        return "<empty>"
+    shown = body[:EXCERPT_BYTES]
+    text = shown.decode(errors="replace") if body.startswith(b"{") else shown.hex()
+    return text if len(body) <= EXCERPT_BYTES else f"{text} ..."
 
 
 def _go_type(value: object) -> str:

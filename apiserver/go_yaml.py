@@ -7,7 +7,9 @@ Source: go.yaml.in/yaml/v2 resolve.go (resolve, resolveMap, yamlStyleFloat) and 
 
 import base64
 import binascii
+import json
 import re
+from collections.abc import Iterator
 from typing import Any, Final
 
 import yaml
@@ -81,6 +83,36 @@ class _Loader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  
         for tag, made in yaml.SafeLoader.yaml_constructors.items()
         if tag in (f"{_TAG}str", f"{_TAG}map", f"{_TAG}seq")
     }
+
+
+YAML_TWICE: Final = "yaml: unmarshal errors:\n"
+
+
+def yaml_twice(body: bytes) -> list[str]:
+    """The one finding of a strict decoder about the keys that come twice in a body that
+    ``load_yaml`` reads, a line for each; empty when there is none.
+
+    Source: setMapIndex, go.yaml.in/yaml/v2 decode.go."""
+    lines = list(_twice(yaml.compose(body, _Loader)))
+    return [YAML_TWICE + "\n".join(lines)] if lines else []
+
+
+def _twice(node: Any) -> Iterator[str]:
+    """A value's own findings come before that of its key, which is told by the value's line."""
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _twice(item)
+    if not isinstance(node, yaml.MappingNode):
+        return
+    seen: set[tuple[str, str]] = set()
+    for key, value in node.value:
+        yield from _twice(value)
+        if not isinstance(key, yaml.ScalarNode) or key.tag == f"{_TAG}merge":
+            continue
+        if (key.tag, key.value) in seen:
+            shown = json.dumps(key.value) if key.tag == f"{_TAG}str" else key.value
+            yield f"  line {value.start_mark.line + 1}: key {shown} already set in map"
+        seen.add((key.tag, key.value))
 
 
 def load_yaml(body: bytes) -> Any:

@@ -72,13 +72,12 @@ def parse_query(query: str) -> dict[str, str]:
     return out
 
 
-_TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
-
-
 def boolean(options: Mapping[str, str], name: str) -> bool:
-    """A boolean option. Anything but Go's words for true counts as false: the real server's
-    conversion of list options ignores a malformed boolean (watch.jsonl, watch-old badbool)."""
-    return options.get(name, "") in _TRUE
+    """A boolean option: false is "0", "false" in any case, and being absent; all else is true.
+
+    Source: Convert_Slice_string_To_bool, apimachinery/pkg/runtime/conversion.go at v0.36.3."""
+    text = options.get(name)
+    return text is not None and text != "0" and text.lower() != "false"
 
 
 _INTEGER = re.compile("[+-]?[0-9]+")

@@ -3,12 +3,12 @@
 Source: apimachinery/pkg/apis/meta/v1/validation/validation.go at v0.36.3.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from api.core import JsonObject
 from api.errors import Cause, Invalid
-from apiserver.negotiate import integer
+from apiserver.negotiate import boolean, integer
 
 _FIELD_VALIDATION = ("", "Ignore", "Strict", "Warn")
 _MANAGER_BYTES_MAX = 128
@@ -36,6 +36,7 @@ def write_options(kind: str, query: Mapping[str, str], over_frames: bool) -> Wri
     manager = query.get("fieldManager", "")
     if len(manager.encode()) > _MANAGER_BYTES_MAX:
         causes.append(Cause.too_long("fieldManager", _MANAGER_BYTES_MAX))
+    causes += _unprintable(manager)
     causes += _dry_run_causes([query["dryRun"]] if query.get("dryRun") else [])
     validation = query.get("fieldValidation", "")
     if validation not in _FIELD_VALIDATION:
@@ -46,6 +47,16 @@ def write_options(kind: str, query: Mapping[str, str], over_frames: bool) -> Wri
         raise Invalid(f"{kind}.meta.k8s.io", "", causes)
     default = "Ignore" if over_frames else "Warn"
     return WriteOptions(bool(query.get("dryRun")), validation or default)
+
+
+def _unprintable(manager: str) -> Iterator[Cause]:
+    """A position counts bytes, as in Go's loop over a string."""
+    position = 0
+    for letter in manager:
+        if not letter.isprintable():
+            text = f"invalid character U+{ord(letter):04X} (at position {position})"
+            yield Cause.invalid("fieldManager", manager, text)
+        position += len(letter.encode(errors="surrogatepass"))
 
 
 class ApplyOptions(NamedTuple):
@@ -62,8 +73,7 @@ def apply_options(query: Mapping[str, str], over_frames: bool) -> ApplyOptions:
         cause = Cause.required("fieldManager", "is required for apply patch")
         raise Invalid("PatchOptions.meta.k8s.io", "", [cause])
     others = {name: value for name, value in query.items() if name != "force"}
-    force = query.get("force", "") not in ("", "0", "f", "F", "FALSE", "false", "False")
-    return ApplyOptions(write_options("PatchOptions", others, over_frames), force)
+    return ApplyOptions(write_options("PatchOptions", others, over_frames), boolean(query, "force"))
 
 
 def _dry_run_causes(values: list[str]) -> list[Cause]:
@@ -104,7 +114,7 @@ def delete_options(query: Mapping[str, str], body: JsonObject | None) -> DeleteO
     else:
         grace = _integer(query, "gracePeriodSeconds")
         propagation = query.get("propagationPolicy")
-        orphan = {"true": True, "false": False}.get(query.get("orphanDependents", ""))
+        orphan = boolean(query, "orphanDependents") if "orphanDependents" in query else None
         dry_run = [query["dryRun"]] if query.get("dryRun") else []
         conditions = {}
     causes: list[Cause] = []

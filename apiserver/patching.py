@@ -1,6 +1,7 @@
 """A PATCH body as a function from the stored object to the patched one."""
 
 from collections.abc import Callable
+from typing import Any
 
 import orjson
 
@@ -9,12 +10,44 @@ from api.core import JsonObject
 from api.errors import BadRequest, NotImplemented501, UnsupportedMediaType
 from api.kinds import Kind
 from api.patches import json_patch, merge_patch, strategic_merge_patch
+from api.strategic import go_text
+from api.structure import find_duplicates
+from apiserver.bodies import PatchFindings
 from apiserver.registry import Request
 from apiserver.untrusted import parse_json
 
 Patch = Callable[[JsonObject], JsonObject]
+_OPERATION = ("op", "path", "from", "value")
 _CUSTOM = (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
 """How custom resources are patched: no strategy is known of them."""
+
+
+def findings_of(request: Request) -> PatchFindings:
+    """Of the body of a patch, whatever it may be applied to."""
+    media = request.content_type.partition(";")[0].strip()
+    try:
+        parsed = parse_json(request.body)
+    except orjson.JSONDecodeError:
+        return PatchFindings()
+    if media == JSON_PATCH:
+        return PatchFindings(_wrong_with_operations(request.body, parsed))
+    strategic = go_text(parsed) if media == STRATEGIC_PATCH else ""
+    twice = find_duplicates(request.body, parsed) if isinstance(parsed, dict) else ()
+    return PatchFindings(twice, strategic)
+
+
+def _wrong_with_operations(body: bytes, operations: Any) -> list[str]:
+    """Source: applyJSPatch, apiserver/pkg/endpoints/handlers/patch.go."""
+    if not isinstance(operations, list):
+        return []
+    unknown = [
+        f'unknown field "[{index}].{name}"'
+        for index, operation in enumerate(operations)
+        if isinstance(operation, dict)
+        for name in operation
+        if name not in _OPERATION
+    ]
+    return [f"json patch {text}" for text in (*find_duplicates(body, operations), *unknown)]
 
 
 def patch_of(kind: Kind, request: Request, type_name: str = "") -> Patch:

@@ -4,7 +4,6 @@ What is parsed here can be walked recursively and written as JSON again, and has
 it should: deep nesting, numbers beyond JSON's and YAML whose aliases multiply are refused.
 """
 
-import json
 import re
 from typing import Any, Final
 
@@ -12,7 +11,8 @@ import orjson
 import yaml
 
 from api.errors import BadRequest
-from apiserver.go_yaml import load_yaml
+from apiserver.go_json import UNEXPECTED_END, json_error
+from apiserver.go_yaml import YAML_TWICE, load_yaml
 
 DEPTH_MAX: Final = 200
 """Levels of maps and lists. Go's decoder follows 10,000; no kind has more than a few dozen."""
@@ -37,15 +37,30 @@ def parse_json(body: bytes) -> Any:
 def parse_yaml(body: bytes) -> Any:
     """A YAML body with the types that JSON has. BadRequest."""
     if len(body) > YAML_BYTES_MAX:
-        raise BadRequest(f"error converting YAML to JSON: more than {YAML_BYTES_MAX} bytes")
+        raise BadRequest(f"yaml: more than {YAML_BYTES_MAX} bytes")
     if _nests(body):
-        raise BadRequest(f"error converting YAML to JSON: yaml: {TOO_DEEP}")
+        raise BadRequest(f"yaml: {TOO_DEEP}")
     try:
         parsed = load_yaml(body)
         check_bounds(parsed, YAML_NODES_MAX)
         return orjson.loads(orjson.dumps(parsed, default=str, option=orjson.OPT_NON_STR_KEYS))
+    except yaml.constructor.ConstructorError as error:
+        raise BadRequest(f"{YAML_TWICE}  {error}") from None
+    except yaml.MarkedYAMLError as error:
+        raise BadRequest(f"yaml: {_place(error)}{error.problem}") from None
     except (yaml.YAMLError, RecursionError, UnicodeError, TypeError, ValueError) as error:
-        raise BadRequest(f"error converting YAML to JSON: {error}") from None
+        raise BadRequest(str(error)) from None
+
+
+def _place(error: yaml.MarkedYAMLError) -> str:
+    """Which line, as Go's parser counts them: the first is not told. Source: parser.fail,
+    go.yaml.in/yaml/v2 decode.go."""
+    line = error.problem_mark.line if error.problem_mark is not None else 0
+    if line and isinstance(error, yaml.scanner.ScannerError):
+        line += 1
+    if not line and error.context_mark is not None:
+        line = error.context_mark.line
+    return f"line {line}: " if line else ""
 
 
 def _nests(body: bytes) -> bool:
@@ -77,19 +92,16 @@ def check_bounds(parsed: Any, nodes_max: int) -> None:
         ]
 
 
-def json_error(body: bytes) -> str:
-    """What Go's parser says of a body that is no JSON, as far as it can be told."""
+def refusal_of_json(body: bytes) -> str:
+    """What Go's parser says of a body that ``parse_json`` refused."""
     try:
-        json.loads(body)
-    except json.JSONDecodeError as error:
-        text = body.decode(errors="replace")
-        if error.pos >= len(text.rstrip()) or not text.strip():
-            return "unexpected end of JSON input"
-        return f"invalid character {text[error.pos]!r} looking for beginning of value"
+        text = body.decode()
     except UnicodeDecodeError:
         return "invalid UTF-8"
+    try:
+        said = json_error(text)
     except (RecursionError, ValueError):
         return TOO_DEEP
-    if body.count(b"{") + body.count(b"[") > DEPTH_MAX:
+    if said == UNEXPECTED_END and body.count(b"{") + body.count(b"[") > DEPTH_MAX:
         return TOO_DEEP
-    return "unexpected end of JSON input"
+    return said

@@ -14,10 +14,10 @@ from api.conversion import View
 from api.core import JsonObject
 from api.errors import NotImplemented501
 from apiserver.answers import warning_headers
-from apiserver.bodies import JSON_TYPE, check_patched, decode_object
+from apiserver.bodies import JSON_TYPE, PatchFindings, check_patched, decode_object
 from apiserver.messages import Answer
 from apiserver.options import write_options
-from apiserver.patching import Patch, patch_of
+from apiserver.patching import Patch, findings_of, patch_of
 from apiserver.registry import AnyVerb, Registry, Request
 
 Start = Callable[[Registry, Request], AnyVerb]
@@ -36,7 +36,7 @@ def through_view(view: View, start: Start, registry: Registry, request: Request)
     if request.verb == "patch":
         if request.content_type.partition(";")[0].strip() == APPLY_PATCH:
             raise NotImplemented501(f"server-side apply to {view.kind.qualified_resource}")
-        request.patch = _seen(view, patch_of(view.kind, request), validation)
+        request.patch = _seen(view, patch_of(view.kind, request), validation, findings_of(request))
         return start(registry, request)
     obj, warnings = decode_object(view.kind, request, validation)
     request.body, request.content_type = orjson.dumps(view.to_stored(obj)), JSON_TYPE
@@ -44,12 +44,12 @@ def through_view(view: View, start: Start, registry: Registry, request: Request)
     return warned(verb, warnings) if warnings else verb
 
 
-def _seen(view: View, patch: Patch, validation: str) -> Patch:
+def _seen(view: View, patch: Patch, validation: str, findings: PatchFindings) -> Patch:
     """A patch of the stored form, from one of the form that the client sees."""
 
     def apply(doc: JsonObject) -> JsonObject:
         new = patch(view.from_stored(doc))
-        check_patched(view.kind, new, validation)
+        check_patched(view.kind, new, validation, findings)
         return view.to_stored(new)
 
     return apply

@@ -1,6 +1,6 @@
 """PATCH with an apply configuration: merge what a manager wishes, create what is not there yet."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import orjson
@@ -10,9 +10,11 @@ from api.calls import APPLY_PATCH
 from api.core import JsonObject
 from api.errors import AlreadyExists, BadRequest, Conflict, NotFound, NotImplemented501, PlainError
 from api.kinds import Kind
-from api.structure import check_kind
+from api.structure import check_kind, find_duplicates
+from apiserver.bodies import one_by_one
 from apiserver.change import change, latest
-from apiserver.options import ApplyOptions, apply_options
+from apiserver.go_yaml import yaml_twice
+from apiserver.options import ApplyOptions, WriteOptions, apply_options
 from apiserver.ownership import writer_of
 from apiserver.records import Record
 from apiserver.registry import Ask, Registry, Request, Verb
@@ -34,10 +36,11 @@ def apply(registry: Registry, request: Request) -> Verb:
     if request.subresource not in ("", "status"):
         raise NotImplemented501(f"server-side apply to {request.subresource}")
     options = apply_options(request.options, request.over_frames)
-    wish = _parsed(request)
+    wish, twice = _parsed(request)
+    warnings = one_by_one(twice) if options.write.field_validation == "Warn" else []
     if not request.subresource and not (yield from _exists(registry, request)):
         try:
-            return (yield from _create(registry, request, options, wish))
+            return (yield from _create(registry, request, options, wish, twice))
         except AlreadyExists:
             # Another client made it in the meantime.
             if options.write.dry_run:
@@ -47,6 +50,7 @@ def apply(registry: Registry, request: Request) -> Verb:
         meta = {**old["metadata"], "resourceVersion": str(record.revision)}
         live = {**old, "metadata": meta}
         new = apply_patch(kind, live, wish, writer_of(registry, request), options.force)
+        _refuse_twice(twice, options.write)
         _check(kind, request, new)
         if new["metadata"].get("resourceVersion") not in (None, "", str(record.revision)):
             raise Conflict(kind.key, request.name)
@@ -56,13 +60,20 @@ def apply(registry: Registry, request: Request) -> Verb:
         registry, kind, request.namespace, request.name, make, options.write.dry_run
     )
     return answer_of_write(
-        request, 200, changed.value, changed.offset, changed.revision, registry.now_ns, ()
+        request, 200, changed.value, changed.offset, changed.revision, registry.now_ns, warnings
     )
 
 
-def _create(registry: Registry, request: Request, options: ApplyOptions, wish: JsonObject) -> Verb:
+def _create(
+    registry: Registry,
+    request: Request,
+    options: ApplyOptions,
+    wish: JsonObject,
+    twice: Sequence[str],
+) -> Verb:
     kind = request.kind
     new = apply_patch(kind, None, wish, writer_of(registry, request), options.force)
+    _refuse_twice(twice, options.write)
     meta = new["metadata"]
     if meta.get("uid"):
         why = f"uid mismatch: the provided object specified uid {meta['uid']}, and no existing "
@@ -70,7 +81,8 @@ def _create(registry: Registry, request: Request, options: ApplyOptions, wish: J
     if meta.get("resourceVersion"):
         raise NotFound(kind.key, request.name)
     _check(kind, request, new)
-    draft = Draft(new, options.write.dry_run, owned=True)
+    warnings = one_by_one(twice) if options.write.field_validation == "Warn" else []
+    draft = Draft(new, options.write.dry_run, warnings, owned=True)
     return (yield from create_object(registry, request, draft))
 
 
@@ -90,18 +102,31 @@ def _check(kind: Kind, request: Request, new: JsonObject) -> None:
     check_identity(request, new)
 
 
-def _parsed(request: Request) -> JsonObject:
-    """The apply configuration: YAML, of which JSON is the frequent form. BadRequest."""
+def _refuse_twice(twice: Sequence[str], options: WriteOptions) -> None:
+    """BadRequest for keys that come twice, when strict. Told after conflicts, as there."""
+    if twice and options.field_validation == "Strict":
+        text = "".join(twice)
+        raise BadRequest(f"error strict decoding YAML: error converting YAML to JSON: {text}")
+
+
+def _parsed(request: Request) -> tuple[JsonObject, list[str]]:
+    """The apply configuration, and what comes twice in it: YAML, of which JSON is the frequent
+    form. BadRequest."""
+    twice: list[str] = []
     try:
         wish: Any = parse_json(request.body)
+        if isinstance(wish, dict) and find_duplicates(request.body, wish):
+            twice = yaml_twice(request.body)
     except orjson.JSONDecodeError:
         try:
             wish = parse_yaml(request.body)
+            twice = yaml_twice(request.body)
         except BadRequest as error:
-            raise BadRequest(f"error decoding YAML: {error}") from None
+            text = f"error decoding YAML: error converting YAML to JSON: {error}"
+            raise BadRequest(text) from None
     if not isinstance(wish, dict):
         raise BadRequest(
             "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot "
             "unmarshal into Go value of type map[string]interface {}"
         )
-    return wish
+    return wish, twice

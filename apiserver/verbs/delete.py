@@ -25,6 +25,7 @@ from apiserver.records import Record, encode
 from apiserver.registry import Ask, FreshAsk, Registry, Request, Verb
 from apiserver.selection import selection_of
 from apiserver.storefail import raise_if_failed
+from apiserver.verbs.read import check_list_options
 from apiserver.written import answer_of_write
 
 ORPHAN = "orphan"
@@ -274,6 +275,7 @@ def delete_collection(registry: Registry, request: Request) -> Verb:
     options = delete_options(_without_selectors(request), decode_options(request))
     options, _ = _by_kind(kind, options)
     query = request.options
+    check_list_options(query)
     selection = selection_of(
         kind, request.namespace, query.get("labelSelector", ""), query.get("fieldSelector", "")
     )

@@ -230,7 +230,11 @@ def _expired(cache: ResourceCache, page: Page, request: Request) -> Expired:
 
 
 def check_list_options(query: Mapping[str, str]) -> None:
-    """Which of resourceVersion, its match and sendInitialEvents go together. Invalid."""
+    """Which of resourceVersion, its match and sendInitialEvents go together. Invalid.
+    BadRequest when a number is none."""
+    for name in ("timeoutSeconds", "limit"):
+        if query.get(name):
+            integer(query[name])
     match, revision = query.get("resourceVersionMatch", ""), query.get("resourceVersion", "")
     causes: list[Cause] = []
     if match:

@@ -1,6 +1,7 @@
 """PUT and PATCH of objects, of their status, and of a namespace's finalizers."""
 
 from collections.abc import Callable
+from functools import partial
 
 from api.apply import track_update
 from api.core import JsonObject
@@ -10,12 +11,12 @@ from api.kinds import Kind
 from api.lifecycle import prepare_approval, prepare_status_update, prepare_update
 from api.storage import GET
 from api.validation import validate_status_update, validate_update
-from apiserver.bodies import check_patched, decode_object
+from apiserver.bodies import NO_FINDINGS, check_patched, decode_object
 from apiserver.change import change
 from apiserver.customs import DEFINITIONS
-from apiserver.options import WriteOptions, write_options
+from apiserver.options import write_options
 from apiserver.ownership import keep_times, writer_of
-from apiserver.patching import patch_of
+from apiserver.patching import findings_of, patch_of
 from apiserver.records import Record
 from apiserver.registry import Registry, Request, Verb
 from apiserver.storefail import raise_if_failed
@@ -89,9 +90,13 @@ def patch(registry: Registry, request: Request) -> Verb:
                 request, 200, beaten.value, beaten.offset, beaten.revision, registry.now_ns, ()
             )
     apply = patch_of(kind, request)
+    findings = NO_FINDINGS if request.patch is not None else findings_of(request)
     options = write_options("PatchOptions", request.options, request.over_frames)
     warnings: list[str] = []
-    make = _patcher(registry, request, apply, options, warnings)
+    check = partial(
+        check_patched, kind, field_validation=options.field_validation, findings=findings
+    )
+    make = _patcher(registry, request, apply, check, warnings)
     changed = yield from change(
         registry, kind, request.namespace, request.name, make, options.dry_run
     )
@@ -104,7 +109,7 @@ def _patcher(
     registry: Registry,
     request: Request,
     apply: Callable[[JsonObject], JsonObject],
-    options: WriteOptions,
+    check: Callable[[JsonObject], list[str]],
     warnings: list[str],
 ) -> Callable[[Record, JsonObject], JsonObject]:
     kind = request.kind
@@ -113,7 +118,7 @@ def _patcher(
         doc = record.parsed(kind)
         doc["metadata"]["resourceVersion"] = str(record.revision)
         new = apply(doc)
-        warnings[:] = check_patched(kind, new, options.field_validation)
+        warnings[:] = check(new)
         check_identity(request, new)
         if new["metadata"].get("resourceVersion") not in (None, "", str(record.revision)):
             raise Conflict(kind.key, request.name)

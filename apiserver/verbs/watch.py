@@ -117,9 +117,7 @@ def _status(error: ApiError) -> bytes:
 
 
 def _wants_bookmarks(query: Mapping[str, str]) -> bool:
-    # A malformed boolean counts as true here: tests/golden/api/watch.jsonl, watch-old, badbool.
-    text = query.get("allowWatchBookmarks", "")
-    return text not in ("", "0", "f", "F", "FALSE", "false", "False")
+    return boolean(query, "allowWatchBookmarks")
 
 
 def _end(registry: Registry, query: Mapping[str, str]) -> int:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.core import JsonObject
-from api.errors import BadRequest, PlainError
+from api.errors import BadRequest, Invalid, PlainError
 from api.patches import merge_patch, strategic_merge_patch
 from api.strategic import go_text
 
@@ -155,7 +155,7 @@ def test_retain_keys_clears_the_others() -> None:
         ({"spec": {"containers": ["x"]}}, PlainError),
         ({"spec": {"containers": [{"name": {}}, {"name": []}]}}, None),
         ({"metadata": {"finalizers": [{}]}}, PlainError),
-        ({"metadata": {"finalizers": [[]]}}, BadRequest),
+        ({"metadata": {"finalizers": [[]]}}, Invalid),
     ],
 )
 def test_patches_that_contradict_themselves(change: JsonObject, error: type[Exception]) -> None:

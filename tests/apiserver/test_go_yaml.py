@@ -75,7 +75,7 @@ def test_scalars(text: str, wanted: Any) -> None:
     ],
 )
 def test_what_json_or_the_tag_does_not_allow(text: str, why: str) -> None:
-    with pytest.raises(BadRequest, match="error converting YAML to JSON") as refused:
+    with pytest.raises(BadRequest) as refused:
         value(text)
     assert why in str(refused.value)
 
