@@ -341,6 +341,12 @@ class Engine:
         sampled = shape.profile.percentage_of_nodes_to_score != ALL
         return sampled or coupling_of(shape, self.table, pod) is not None
 
+    def forget(self, shape: Shape) -> None:
+        """What was worked out for it may be wrong, because a plugin raised in between."""
+        self._views.pop(shape.number, None)
+        self._static.pop(shape.place, None)
+        self.table.remembered.clear()
+
     def has_view(self, shape: Shape) -> bool:
         return shape.number in self._views
 

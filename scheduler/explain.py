@@ -149,9 +149,11 @@ def refusal_beside_nominees(
     ]
     for nominee in beside:
         table.add_pod(nominee.pod, node, nominee.shape, nominee.priority)
-    found = refusal(shape, table, row, filters) if beside else None
-    for nominee in beside:
-        table.remove_pod(nominee.pod, node)
+    try:
+        found = refusal(shape, table, row, filters) if beside else None
+    finally:
+        for nominee in beside:
+            table.remove_pod(nominee.pod, node)
     return found or refusal(shape, table, row, filters)
 
 

@@ -5,14 +5,18 @@ from dataclasses import dataclass
 
 from api.streams import Stream
 from scheduler.diagnosis import failure_message, unsupported_message
+from scheduler.engine import Engine
 from scheduler.explain import Pod, explain
 from scheduler.outgoing import Outgoing
 from scheduler.plugins import volume_binding
 from scheduler.plugins.volume_binding import claims_of
 from scheduler.pod_book import PodBook, PodRecord
 from scheduler.preemptor import Plan, Preemptor
+from scheduler.supervision import raised
 from scheduler.surroundings import Surroundings
 from scheduler.writes import (
+    SCHEDULER_ERROR,
+    Why,
     disruption_condition,
     eviction,
     failed_event,
@@ -21,13 +25,18 @@ from scheduler.writes import (
     unschedulable_condition,
 )
 
+NO_PLAN = Plan("")
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why a pod was not placed, and what is done about it."""
 
     message: str
-    plan: Plan
+    plan: Plan = NO_PLAN
+    error: bool = False
+    """Not the nodes but the scheduler is at fault: tried again after a back-off, whatever
+    happens to the nodes."""
 
 
 class Failures:
@@ -35,7 +44,7 @@ class Failures:
 
     def __init__(
         self,
-        preemptor: Preemptor,
+        engine: Engine,
         book: PodBook,
         around: Surroundings,
         outgoing: Outgoing,
@@ -44,18 +53,31 @@ class Failures:
         """``starts``: where to begin looking for victims."""
         self._table = book.table
         self._book = book
-        self._preemptor = preemptor
+        self._engine = engine
+        self._preemptor = Preemptor(book.table, book)
         self._surroundings = around
         self._outgoing = outgoing
         self._starts = starts
-        self._told: tuple[tuple[int, ...], Failure] = ((), Failure("", Plan("")))
+        self._told: tuple[tuple[int, ...], Failure] = ((), Failure(""))
+        self.errors = 0
+        """Of plugins."""
 
-    def handle(self, pod: str, record: PodRecord, now_ns: int) -> None:
+    def handle(self, pod: str, record: PodRecord, now_ns: int) -> Failure:
         """Find out why, tell it, and send victims away where that helps."""
-        failure = self._why(pod, record)
+        try:
+            failure = self._why(pod, record)
+        except Exception as error:  # the supervisor of the plugins
+            failure = self.plugin_raised(record, error)
         if failure.plan.node:
             self._preempt(record, failure.plan, now_ns)
         self.tell(record, failure, now_ns)
+        return failure
+
+    def plugin_raised(self, record: PodRecord, error: Exception) -> Failure:
+        """A plugin raised when it was asked about this pod."""
+        self.errors += 1
+        self._engine.forget(record.shape)
+        return Failure(raised(record.shape.profile, error), error=True)
 
     def tell(self, record: PodRecord, failure: Failure, now_ns: int) -> None:
         """Write why a pod was not placed, unless that is known."""
@@ -67,11 +89,8 @@ class Failures:
         out.send(failed_event(out.number("write"), reference, failure.message, now_ns))
         nominated = plan.node if plan.node or plan.gives_up else None
         since = record.failing_since_ns
-        out.send(
-            unschedulable_condition(
-                out.number("write"), reference, failure.message, since, nominated
-            )
-        )
+        why = Why(failure.message, SCHEDULER_ERROR) if failure.error else Why(failure.message)
+        out.send(unschedulable_condition(out.number("write"), reference, why, since, nominated))
 
     def _preempt(self, record: PodRecord, plan: Plan, now_ns: int) -> None:
         """Tell the victims to go."""
@@ -91,12 +110,12 @@ class Failures:
     def _why(self, pod: str, record: PodRecord) -> Failure:
         """Worked out once for equal pods that fail in a row."""
         if record.problem:
-            return Failure(record.problem, Plan(""))
+            return Failure(record.problem)
         if waits := self._book.gangs.too_few(pod):
-            return Failure(waits, Plan(""))
+            return Failure(waits)
         if lacking := self.unsupported(record):
             message = unsupported_message(self._table.count, lacking)
-            return Failure(message, Plan(""))
+            return Failure(message)
         known = self._state_for(record)
         if self._told[0] == known and pod not in self._table.nominations.node_of:
             return self._told[1]
@@ -108,6 +127,10 @@ class Failures:
         if not plan.node and not plan.gives_up:
             self._told = (known, failure)
         return failure
+
+    def refused(self, victim: str) -> None:
+        """The order to go was not carried out."""
+        self._preemptor.refused(victim)
 
     def unsupported(self, record: PodRecord) -> tuple[str, ...]:
         """Plugins that would have to do what we cannot: binding claims that wait for the pod."""

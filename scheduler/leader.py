@@ -33,7 +33,6 @@ from scheduler.outgoing import Outgoing
 from scheduler.pod_book import PodBook, PodRecord, Stage
 from scheduler.pod_shape import Shape
 from scheduler.pool import ScoringPool
-from scheduler.preemptor import Plan, Preemptor
 from scheduler.queue import SchedulingQueue
 from scheduler.surroundings import Surroundings
 from scheduler.writes import (
@@ -103,14 +102,13 @@ class SchedulerCore:
         self._engine = Engine(self.table)
         self._pool = ScoringPool(self.table, self._engine, partitions) if partitions else None
         self._book = PodBook(self.table, self.queue, configuration.profiles)
-        self._preemptor = Preemptor(self.table, self._book)
         self._surroundings = Surroundings(self.table)
         self._ties = Stream(seed, "scheduler/ties")
         self._follower = Follower(self.table, self._book, self._surroundings)
         self._outgoing = Outgoing()
         starts = Stream(seed, "scheduler/preemption")
         self._failures = Failures(
-            self._preemptor, self._book, self._surroundings, self._outgoing, starts
+            self._engine, self._book, self._surroundings, self._outgoing, starts
         )
         self._bindings_open = 0
         self._batch: list[Decision] = []
@@ -165,6 +163,7 @@ class SchedulerCore:
             "decided": self.decided,
             "failed": self.failed,
             "conflicts": self.conflicts,
+            "plugin_errors": self._failures.errors,
             "pool_fallbacks": self._pool.fallbacks if self._pool else 0,
         }
 
@@ -209,7 +208,7 @@ class SchedulerCore:
         if call == "bind":
             self._bindings_open -= 1
         if call == "evict" and not (200 <= reply.code < 300 or reply.code == 404):
-            self._preemptor.refused(key)
+            self._failures.refused(key)
             self.queue.something_changed(now_ns)
         record = self._book.records.get(key)
         if call in ("write", "evict") or record is None or record.request != reply.id:
@@ -311,11 +310,18 @@ class SchedulerCore:
                 max(self._ties.next_u64(), 1),
                 pooled=self._pool is not None
                 and alike[record.shape.number] < EQUAL_PODS_MIN
-                and not self._engine.has_view(record.shape)
-                and not self._engine.is_coupled(record.shape, Pod(pod, record.priority)),
+                and self._is_for_pool(pod, record),
             )
             for pod, record in zip(pods, records, strict=True)
         ]
+
+    def _is_for_pool(self, pod: str, record: PodRecord) -> bool:
+        if self._engine.has_view(record.shape):
+            return False
+        try:
+            return not self._engine.is_coupled(record.shape, Pod(pod, record.priority))
+        except Exception:  # the supervisor of the plugins: it raises again when the pod is placed
+            return False
 
     def _decide(self, now_ns: int) -> None:
         batch, self._batch = self._batch, []
@@ -337,14 +343,14 @@ class SchedulerCore:
                 self._place(number, decision, record, now_ns)
 
     def _place(self, number: int, decision: Decision, record: PodRecord, now_ns: int) -> None:
-        pod = Pod(decision.pod, record.priority)
-        row = self._nominated_row(pod, record)
-        if row != NOWHERE:
-            pass
-        elif decision.pooled and self._pool is not None and record.shape is decision.shape:
-            row = self._pool.choose(number, record.shape, decision.salt, pod)
-        else:
-            row = self._engine.choose(record.shape, decision.salt, pod)
+        try:
+            row = self._best_row(number, decision, record)
+        except Exception as error:  # the supervisor of the plugins
+            self.failed += 1
+            self.queue.retry(decision.pod, now_ns)
+            self._failures.tell(record, self._failures.plugin_raised(record, error), now_ns)
+            self._give_up(decision.pod, GANG_INCOMPLETE, now_ns)
+            return
         if row == NOWHERE:
             self._fail(decision.pod, record, now_ns)
             return
@@ -355,6 +361,15 @@ class SchedulerCore:
             self._bind(member)
         for member in gangs.missing(decision.pod):
             self.queue.wake(member, now_ns)
+
+    def _best_row(self, number: int, decision: Decision, record: PodRecord) -> int:
+        pod = Pod(decision.pod, record.priority)
+        row = self._nominated_row(pod, record)
+        if row != NOWHERE:
+            return row
+        if decision.pooled and self._pool is not None and record.shape is decision.shape:
+            return self._pool.choose(number, record.shape, decision.salt, pod)
+        return self._engine.choose(record.shape, decision.salt, pod)
 
     def _bind(self, pod: str) -> None:
         """Send the binding of an assumed pod."""
@@ -369,7 +384,7 @@ class SchedulerCore:
         for other in waiting:
             self._book.roll_back(other)
             self.queue.failed(other, now_ns)
-            self._failures.tell(self._book.records[other], Failure(why, Plan("")), now_ns)
+            self._failures.tell(self._book.records[other], Failure(why), now_ns)
         if waiting:
             self.queue.something_changed(now_ns)
 
@@ -384,6 +399,8 @@ class SchedulerCore:
 
     def _fail(self, pod: str, record: PodRecord, now_ns: int) -> None:
         self.failed += 1
-        self.queue.failed(pod, now_ns)
-        self._failures.handle(pod, record, now_ns)
+        if self._failures.handle(pod, record, now_ns).error:
+            self.queue.retry(pod, now_ns)
+        else:
+            self.queue.failed(pod, now_ns)
         self._give_up(pod, GANG_INCOMPLETE, now_ns)

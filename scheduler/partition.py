@@ -15,7 +15,7 @@ from api.core import InvariantError
 from scheduler.engine import Engine
 from scheduler.node_facts import NodeFacts, Taint
 from scheduler.node_table import IntArray, NodeTable
-from scheduler.pod_shape import Port, ShapeKey, key_from_wire
+from scheduler.pod_shape import Port, Shape, ShapeKey, key_from_wire
 from scheduler.profile import DEFAULTS, Profiles
 from scheduler.rating import Levels, groups_of_view
 from scheduler.shapes import Shapes
@@ -77,7 +77,8 @@ class Stale:
 class Scored:
     """For each pod the best nodes by vector of levels."""
 
-    pods: Sequence[Sequence[Best]]
+    pods: Sequence[Sequence[Best] | None]
+    """None: a plugin raised, and the leader has to score that pod itself."""
 
 
 class PartitionCore:
@@ -105,7 +106,7 @@ class PartitionCore:
             elif self._stale:
                 effects.append(Stale())
             else:
-                effects.append(Scored([list(best) for best in self._score(event)]))
+                effects.append(Scored(list(self._score(event))))
         return effects
 
     def next_wakeup_ns(self) -> int | None:
@@ -154,13 +155,26 @@ class PartitionCore:
                 state.size, state.nodes = size, nodes
                 table.image_version += 1
 
-    def _score(self, request: ScoreRequested) -> Iterator[list[Best]]:
+    def _score(self, request: ScoreRequested) -> Iterator[list[Best] | None]:
         shapes = [self._shapes.of_key(key) for key in request.shapes]
-        groups: dict[int, list[tuple[Levels, IntArray, IntArray]]] = {}
+        groups: dict[int, list[tuple[Levels, IntArray, IntArray]] | None] = {}
         for index, salt in request.pods:
             if index not in groups:
-                groups[index] = list(groups_of_view(self._engine.view(shapes[index])))
-            yield [best_of(group, self._table, salt, request.best_max) for group in groups[index]]
+                groups[index] = self._groups(shapes[index])
+            found = groups[index]
+            yield (
+                None
+                if found is None
+                else [best_of(group, self._table, salt, request.best_max) for group in found]
+            )
+
+    def _groups(self, shape: Shape) -> list[tuple[Levels, IntArray, IntArray]] | None:
+        """None: a plugin raised."""
+        try:
+            return list(groups_of_view(self._engine.view(shape)))
+        except Exception:  # the supervisor of the plugins: the leader asks them again, and tells
+            self._engine.forget(shape)
+            return None
 
 
 def best_of(
@@ -236,7 +250,9 @@ def answer_body(answer: Scored | Stale) -> list[Any] | str:
     if isinstance(answer, Stale):
         return STALE
     return [
-        [[list(b.levels), b.complete, _pack(b.rows), _pack(b.bases)] for b in best]
+        None
+        if best is None
+        else [[list(b.levels), b.complete, _pack(b.rows), _pack(b.bases)] for b in best]
         for best in answer.pods
     ]
 
@@ -246,7 +262,9 @@ def answer_from(body: Any) -> Scored | Stale:
         return Stale()
     return Scored(
         [
-            [
+            None
+            if best is None
+            else [
                 Best(tuple(levels), complete, _unpack(rows), _unpack(bases))
                 for levels, complete, rows, bases in best
             ]

@@ -197,6 +197,10 @@ class PodBook:
         problem = ""
         try:
             shape = self._shapes.of_pod(pod)
+            negative = [name for name, amount in shape.key.requests if amount < 0]
+            if negative:
+                # Counted on a node they would make room where there is none.
+                shape, problem = self._nothing, f"the pod asks for less than no {negative[0]}"
         except QuantityError as error:
             shape, problem = self._nothing, f"the pod's requests cannot be read: {error}"
         except SelectorError as error:

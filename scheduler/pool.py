@@ -127,7 +127,10 @@ class ScoringPool:
         own = self._own_rows(touched)
         candidates: list[tuple[Levels, int, int]] = []
         for partition in self._partitions:
-            for best in partition.answer.pods[index] if partition.answer else ():
+            scored = partition.answer.pods[index] if partition.answer else ()
+            if scored is None:
+                return self._alone(shape, salt)
+            for best in scored:
                 pairs = zip(best.rows.tolist(), best.bases.tolist(), strict=True)
                 found = next(((r, b) for r, b in pairs if r not in touched), None)
                 if found is not None:

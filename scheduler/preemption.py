@@ -200,19 +200,22 @@ def _try_node(
     lower.sort(key=importance)
     position = table.position
     stage = _Stage(shape, table, row, pod, filters)
-    for victim in lower:
-        stage.go(victim)
-    found = stage.refusal()
     violations = 0
     victims: list[Victim] = []
-    if found is None:
-        violating, rest = split_by_budgets(lower, budgets) if budgets else ([], lower)
-        victims = [victim for victim in violating if not stage.stays(victim)]
-        violations = len(victims)
-        victims += [victim for victim in rest if not stage.stays(victim)]
-        victims.sort(key=importance)
-    for victim in victims if found is None else lower:
-        stage.come_back(victim)
+    try:
+        for victim in lower:
+            stage.go(victim)
+        found = stage.refusal()
+        if found is None:
+            violating, rest = split_by_budgets(lower, budgets) if budgets else ([], lower)
+            victims = [victim for victim in violating if not stage.stays(victim)]
+            violations = len(victims)
+            victims += [victim for victim in rest if not stage.stays(victim)]
+            victims.sort(key=importance)
+    finally:
+        # All of them, also when a plugin raised.
+        for victim in sorted(stage.gone.values(), key=importance):
+            stage.come_back(victim)
     table.rewind(position)
     return Trial(row, tuple(victims), violations, found)
 
@@ -226,11 +229,14 @@ class _Stage:
     row: int
     pod: Pod
     filters: Sequence[Filter]
+    gone: dict[str, Victim] = field(default_factory=dict)
 
     def go(self, victim: Victim) -> None:
+        self.gone[victim.pod] = victim
         self.table.remove_pod(victim.pod, self.table.names[self.row])
 
     def come_back(self, victim: Victim) -> None:
+        del self.gone[victim.pod]
         self.table.add_pod(victim.pod, self.table.names[self.row], *victim.placed)
 
     def refusal(self) -> Refusal | None:

@@ -5,6 +5,7 @@ Source: plugins/defaultbinder/default_binder.go, pkg/scheduler/schedule_one.go
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from api.calls import STRATEGIC_PATCH, ApiRequest
 from api.core import JsonObject
@@ -23,6 +24,17 @@ class PodReference:
     generation: int = 0
     scheduler: str = SCHEDULER_NAME
     """The scheduler name it asks for: who reports about it."""
+
+
+class Why(NamedTuple):
+    """Why a pod is not placed."""
+
+    message: str
+    reason: str = "Unschedulable"
+    """The condition's: Unschedulable, or SchedulerError when it is not the nodes' doing."""
+
+
+SCHEDULER_ERROR = "SchedulerError"
 
 
 def binding(request_id: int, pod: PodReference, node: str) -> ApiRequest:
@@ -55,15 +67,15 @@ def failed_event(request_id: int, pod: PodReference, message: str, now_ns: int) 
 
 
 def unschedulable_condition(
-    request_id: int, pod: PodReference, message: str, since_ns: int, nominated: str | None
+    request_id: int, pod: PodReference, why: Why, since_ns: int, nominated: str | None
 ) -> ApiRequest:
     """Patch PodScheduled to False. ``since_ns``: when it became False. ``nominated``: the node
     kept for it, empty to take that back, None to leave it as it is."""
     condition: JsonObject = {
         "type": "PodScheduled",
         "status": "False",
-        "reason": "Unschedulable",
-        "message": message,
+        "reason": why.reason,
+        "message": why.message,
         "lastProbeTime": None,
         "lastTransitionTime": rfc3339(since_ns),
     }
