@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from actors.clock import settle_gc
+from loadtest.cli.codes import ERROR
 from loadtest.cli.simulate import simulate
-from loadtest.cli.verdict import ERROR
 from sim.options import options_of
 from sim.overrides import OptionError, changed
 from sim.run import Outcome, run_options

@@ -11,15 +11,9 @@ import click
 
 from loadtest.bundle import BundleError, RunState, new_bundle
 from loadtest.campaign import read_campaign
+from loadtest.cli.codes import ERROR, INTERRUPTED
 from loadtest.cli.sweep import has_sweep, run_sweep, with_seed
-from loadtest.cli.verdict import (
-    ERROR,
-    INTERRUPTED,
-    BadInput,
-    check_writable,
-    exit_code,
-    print_verdict,
-)
+from loadtest.cli.verdict import BadInput, check_writable, exit_code, print_verdict
 from loadtest.compiled import compile_campaign, describe
 from loadtest.fields import CampaignError
 

@@ -7,7 +7,8 @@ from typing import NoReturn
 
 import click
 
-from loadtest.cli.verdict import ERROR, INVALID, OK, BadInput, check_writable
+from loadtest.cli.codes import ERROR, INVALID, OK
+from loadtest.cli.verdict import BadInput, check_writable
 from loadtest.fields import CampaignError, load_yaml
 from loadtest.overrides import apply_overrides
 

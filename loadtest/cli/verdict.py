@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
+from loadtest.cli.codes import ERROR, INTERRUPTED, INVALID, OK, SLO_FAILED, USAGE
 from loadtest.junit import verdict_text
 from loadtest.summary import Summary
 
-OK, ERROR, USAGE, SLO_FAILED, INVALID, INTERRUPTED = 0, 1, 2, 3, 4, 130
 _COLOURS = {"PASS": "green", "FAIL": "red", "VALID": "green", "INVALID": "yellow"}
 
 

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from loadtest.cli.verdict import INVALID, OK, SLO_FAILED
+from loadtest.cli.codes import INVALID, OK, SLO_FAILED
 from tests.ray.private_head import command_lines
 
 ROOT = Path(__file__).parents[2]
