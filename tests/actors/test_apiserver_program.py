@@ -22,7 +22,7 @@ from actors.security import admin_token, create_security
 from tests.actors.following import Followed, Heard
 from tests.golden_api.run import Choice, replay
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 GOLDEN = Path(__file__).parents[1] / "golden" / "api"
 POD = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "nginx"}]}}
 
@@ -131,7 +131,7 @@ def test_the_frame_port_wants_its_token(tmp_path: Path) -> None:
         wrong = Security(it.security.cluster_id, "wrong", it.security.directory)
         frames = it.frames(wrong)
         with pytest.raises(PeerRefused):
-            await frames.call(("api", []), timeout_s=5)
+            await frames.call(("api", []), timeout_s=PATIENCE_S)
         await frames.close()
 
     run(tmp_path, test)
@@ -198,9 +198,11 @@ def test_the_official_client_works_unmodified(tmp_path: Path) -> None:
                 core.list_namespaced_pod,
                 "default",
                 resource_version=bound.metadata.resource_version,
-                timeout_seconds=1,
+                timeout_seconds=int(PATIENCE_S),
             )
-            return [event["type"] for event in stream]
+            types = [next(stream)["type"] for _ in range(2)]
+            stream.close()
+            return types
 
     async def test(it: Started) -> None:
         loop = asyncio.get_running_loop()
@@ -247,7 +249,7 @@ def test_a_large_state_reaches_a_reader_of_each_port(tmp_path: Path) -> None:
         heard = Heard()
         frames.open(("watch", "configmaps", "", "", "", 0), heard, heard)
         seen = 0
-        async with it.http.stream("GET", "/api/v1/configmaps?watch=1&timeoutSeconds=50") as reply:
+        async with it.http.stream("GET", "/api/v1/configmaps?watch=1&timeoutSeconds=180") as reply:
             async for _ in reply.aiter_lines():
                 seen += 1
                 if seen == count:
@@ -274,7 +276,7 @@ def test_a_shard_that_moves_is_followed(tmp_path: Path) -> None:
         await it.stores[0].stop()
         config = StoreConfig(0, f"{tmp_path}/store-0", it.security, durability="buffered")
         it.stores[0] = await store.start(config, nowhere)
-        reply = await it.http.post(path, json={"metadata": {"name": "after"}}, timeout=30)
+        reply = await it.http.post(path, json={"metadata": {"name": "after"}}, timeout=PATIENCE_S)
         assert reply.status_code == 201
         bodies = await heard.until("items", 2)
         names = [orjson.loads(raw)["metadata"]["name"] for body in bodies for raw in body[3]]

@@ -13,6 +13,7 @@ from api.core import JsonObject
 from tests.actors.following import Followed
 
 PODS = 20
+PATIENCE_S = 120
 
 
 def deployment() -> bytes:
@@ -30,7 +31,7 @@ async def api(
 ) -> Any:
     resource, namespace, name = place
     call = ("api", [[verb, resource, namespace, name, "", "", body, "", False]])
-    answer: Any = await client.call(call, timeout_s=5)
+    answer: Any = await client.call(call, timeout_s=PATIENCE_S)
     code, _, data = answer[0]
     return code, orjson.loads(data) if data else {}
 
@@ -50,7 +51,7 @@ async def live(directory: Path) -> None:
         code, _ = await api(client, "create", ("namespaces", "", ""), body)
         assert code == 201
         accounts = Followed(client, "serviceaccounts", "shop")
-        await accounts.until(lambda objects: "default" in objects, 10)
+        await accounts.until(lambda objects: "default" in objects, PATIENCE_S)
         where = ("apps/deployments", "shop", "")
         code, _ = await api(client, "create", where, deployment())
         assert code == 201
@@ -59,7 +60,7 @@ async def live(directory: Path) -> None:
             return (objects["web"].get("status") or {}).get("availableReplicas") == PODS
 
         deployments = Followed(client, "apps/deployments", "shop")
-        await deployments.until(available, 20)
+        await deployments.until(available, PATIENCE_S)
         managers = {
             (entry["manager"], entry.get("subresource", ""))
             for pod in await listed(client, "pods", "shop")
@@ -70,7 +71,9 @@ async def live(directory: Path) -> None:
         assert sum(held) == 2
         code, _ = await api(client, "delete", ("namespaces", "", "shop"), None)
         assert code == 200
-        await Followed(client, "namespaces").until(lambda objects: "shop" not in objects, 20)
+        await Followed(client, "namespaces").until(
+            lambda objects: "shop" not in objects, PATIENCE_S
+        )
         code, _ = await api(client, "get", ("namespaces", "", "shop"), None)
         assert code == 404
         await client.close()

@@ -18,7 +18,7 @@ from tests.apiserver.custom_widgets import definition, widget
 DEFINITIONS = "apiextensions.k8s.io/customresourcedefinitions"
 WIDGETS = "example.com/widgets"
 WIDGET, CONFIG = ("example.com/v1", "Widget"), ("v1", "ConfigMap")
-IN_S = 20
+IN_S = 120
 
 Call = Callable[..., Coroutine[Any, Any, tuple[int, JsonObject]]]
 
@@ -35,7 +35,7 @@ async def cluster_of(directory: Path) -> AsyncIterator[tuple[FrameClient, Call]]
         ) -> tuple[int, JsonObject]:
             raw = None if body is None else orjson.dumps(body)
             request = ("api", [[verb, *place, "", "", raw, "", False]])
-            [[code, _, data]] = await client.call(request, timeout_s=5)
+            [[code, _, data]] = await client.call(request, timeout_s=IN_S)
             return code, orjson.loads(data) if data else {}
 
         code, _ = await call("create", ("namespaces", "", ""), {"metadata": {"name": "shop"}})

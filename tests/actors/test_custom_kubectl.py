@@ -16,8 +16,9 @@ from tests.apiserver.custom_widgets import definition, version, widget
 
 pytestmark = pytest.mark.kubectl
 SHARDS = ("store-0", "store-1")
-TIMEOUT_S = 60
+TIMEOUT_S = 180
 OF_WIDGETS = "crd/widgets.example.com"
+ESTABLISHED = f"wait --for=condition=Established --timeout={TIMEOUT_S}s"
 
 
 class Kubectl:
@@ -90,7 +91,7 @@ async def _defines(kubectl: Kubectl) -> None:
     assert f"customresourcedefinition.apiextensions.k8s.io/{OF_WIDGETS[4:]} created" in (
         await kubectl("apply -f -", made)
     )
-    assert "condition met" in await kubectl(f"wait --for=condition=Established {OF_WIDGETS}")
+    assert "condition met" in await kubectl(f"{ESTABLISHED} {OF_WIDGETS}")
     assert "configured" in await kubectl(
         "apply -f -", {**made, "metadata": {**made["metadata"], "labels": {"a": "b"}}}
     )
@@ -134,12 +135,14 @@ def test_kubectl_defines_a_kind_and_lives_with_it(tmp_path: Path) -> None:
     async def main() -> None:
         async with two_servers(tmp_path) as (first, second):
             await _defines(first)
-            await second(f"wait --for=condition=Established {OF_WIDGETS}")
+            await second(f"{ESTABLISHED} {OF_WIDGETS}")
             await _lives(second)
             assert "deleted" in await first("delete widget w")
             assert await second("get widgets -o name") == ""
             await first("apply -f -", widget("left", {"size": 1}))
             assert "deleted" in await second(f"delete {OF_WIDGETS}")
+            # Each server sees for itself that the kind is gone.
+            await first(f"wait --for=delete --timeout={TIMEOUT_S}s {OF_WIDGETS}")
             code, text = await first.run("get widgets")
             # It still remembers what there was to discover.
             assert code == 1 and "the server could not find the requested resource" in text

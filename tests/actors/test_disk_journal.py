@@ -28,7 +28,7 @@ from store.messages import (
 from store.recovery import recovered_core
 
 ROOT = Path(__file__).resolve().parents[2]
-TIMEOUT_S = 20
+TIMEOUT_S = 120
 
 
 def records(first: int, count: int, size: int = 100) -> list[LogRecord]:
@@ -279,7 +279,7 @@ def test_full_disk_refuses_and_goes_on(tmp_path: Path) -> None:
         env={"PYTHONPATH": f"{ROOT}:{Path(__file__).parent}"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=TIMEOUT_S,
     )
     assert run.stdout == "done\n", run.stderr
     disk = Disk(tmp_path)

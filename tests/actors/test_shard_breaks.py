@@ -38,7 +38,7 @@ def test_a_broken_shard_ends_the_program_loudly(tmp_path: Path, bug: str) -> Non
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=40,
+        timeout=180,
         check=False,
     )
     assert ended.returncode == 70

@@ -19,7 +19,7 @@ from actors.store import Store, start
 from api.storage import CONFLICT, INVALID, NO_SPACE, OK
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_S = 40.0
+PATIENCE_S = 180.0
 SECURITY = Security("cluster-a", "right-token", "/nonexistent")
 
 
