@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.programs import Client, Cluster, absent, client_of, running_cluster
+from tests.clients.programs import PATIENT, Client, Cluster, absent, client_of, running_cluster
 from tests.clients.serve import ALICE_TOKEN
 
 HOW = "run `make venv`"
@@ -55,7 +55,7 @@ def namespace(kubectl: Client, request: pytest.FixtureRequest) -> str:
         "-"
     )
     kubectl("create", "namespace", name)
-    kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=20s")
+    kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, PATIENT)
     request.addfinalizer(lambda: kubectl("delete", "namespace", name, "--wait=false", check=False))
     return name
 

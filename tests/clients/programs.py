@@ -1,9 +1,10 @@
 """How the tests start what users have: the cluster, and programs that nobody has changed."""
 
+import json
 import ssl
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,10 @@ from actors.plan import Security
 from actors.security import admin_token, load_security
 
 ROOT = Path(__file__).parents[2]
-COMMAND_S = 60.0
+COMMAND_S = 300.0
+PATIENCE_S = 180
+"""More than any wait takes on a busy machine; it turns a hang into a failure."""
+PATIENT = f"--timeout={PATIENCE_S}s"
 Finished = subprocess.CompletedProcess[str]
 Client = Callable[..., Finished]
 """``client(*arguments, stdin=None, check=True)``."""
@@ -38,15 +42,32 @@ class Cluster:
         """A plain client, as the administrator unless a token is given."""
         headers = {"authorization": f"Bearer {token or admin_token(self.security)}"}
         context = ssl.create_default_context(cafile=self.ca)
-        return httpx.Client(base_url=self.server, verify=context, headers=headers)
+        return httpx.Client(
+            base_url=self.server, verify=context, headers=headers, timeout=PATIENCE_S
+        )
 
     def await_event(self, namespace: str, about: str, reason: str) -> None:
         """Wait until there is an Event of this reason about an object of this name."""
         fields = f"involvedObject.name={about},reason={reason}"
-        query = {"watch": "1", "timeoutSeconds": "20", "fieldSelector": fields}
+        query = {"watch": "1", "timeoutSeconds": str(PATIENCE_S), "fieldSelector": fields}
         path = f"/api/v1/namespaces/{namespace}/events"
-        with self.http() as http, http.stream("GET", path, params=query, timeout=30) as reply:
+        with self.http() as http, http.stream("GET", path, params=query) as reply:
             assert next(reply.iter_lines(), ""), f"no event {reason} about {about}"
+
+    def await_empty(self, path: str) -> None:
+        """Wait until a collection holds nothing."""
+        with self.http() as http:
+            listed = http.get(path).json()
+            left = {item["metadata"]["name"] for item in listed["items"]}
+            version = listed["metadata"]["resourceVersion"]
+            query = {"watch": "1", "timeoutSeconds": str(PATIENCE_S), "resourceVersion": version}
+            with http.stream("GET", path, params=query) as reply:
+                lines = reply.iter_lines()
+                while left:
+                    event = json.loads(next(lines, "{}"))
+                    assert event, f"left of {path}: {left}"
+                    name = event["object"]["metadata"]["name"]
+                    (left.discard if event["type"] == "DELETED" else left.add)(name)
 
 
 @contextmanager
@@ -101,6 +122,18 @@ def client_of(program: Path, home: Path, *fixed: str, **environment: str) -> Cli
         return done
 
     return call
+
+
+@contextmanager
+def talking(command: Sequence[str]) -> Iterator["subprocess.Popen[str]"]:
+    """A program whose lines, of both kinds, are read while it runs; it ends with the block."""
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
 
 
 def absent(name: str, how: str) -> NoReturn:

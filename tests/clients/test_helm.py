@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.programs import Client, Cluster, absent, client_of
+from tests.clients.programs import PATIENCE_S, PATIENT, Client, Cluster, absent, client_of
 
 FOLDER = Path(sys.prefix) / "helm"
 CHART = """apiVersion: v2
@@ -72,14 +72,15 @@ def test_a_chart_is_installed_upgraded_rolled_back_and_removed(
     (chart / "Chart.yaml").write_text(CHART)
     (chart / "values.yaml").write_text(VALUES)
     (chart / "templates" / "deployment.yaml").write_text(TEMPLATE)
-    wait = ("-n", namespace, "--wait", "--timeout", "30s")
+    wait = ("-n", namespace, "--wait", "--timeout", f"{PATIENCE_S}s")
     helm("install", "one", str(chart), *wait)
     listed = json.loads(helm("list", "-n", namespace, "-o", "json").stdout)
     assert [(one["name"], one["status"]) for one in listed] == [("one", "deployed")]
     helm("upgrade", "one", str(chart), "--set", "replicas=3", *wait)
-    ready = ("get", "deployment", "one", "-o", "jsonpath={.status.readyReplicas}")
-    assert here(*ready).stdout == "3"
+    # helm looks at the replica set, which is ahead of its deployment.
+    ready = "--for=jsonpath={.status.readyReplicas}=%d"
+    here("wait", "deployment/one", ready % 3, PATIENT)
     helm("rollback", "one", "1", *wait)
-    assert here(*ready).stdout == "1"
+    here("wait", "deployment/one", ready % 1, PATIENT)
     helm("uninstall", "one", *wait)
-    assert "NotFound" in here(*ready, check=False).stderr
+    assert "NotFound" in here("get", "deployment", "one", check=False).stderr

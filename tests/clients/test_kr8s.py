@@ -3,7 +3,7 @@
 import pytest
 
 from tests.clients.conftest import LEAVES_SOCKETS
-from tests.clients.programs import Cluster
+from tests.clients.programs import PATIENCE_S, Cluster
 
 kr8s = pytest.importorskip("kr8s", reason="WARNING: SKIPPED, run `make venv`")
 
@@ -38,14 +38,14 @@ def test_get_create_patch_scale_watch_exec_and_wait(api: object, namespace: str)
         api=api,
     ).create()
     deployment = Deployment.get("d", namespace=namespace, api=api)
-    deployment.wait("condition=Available", timeout=20)
+    deployment.wait("condition=Available", timeout=PATIENCE_S)
     deployment.scale(3)
     assert deployment.replicas == 3
     deployment.patch({"metadata": {"labels": {"a": "b"}}})
     assert deployment.labels["a"] == "b"
     pod = Pod({"metadata": {"name": "lone", **place}, "spec": spec}, api=api)
     pod.create()
-    pod.wait("condition=Ready", timeout=20)
+    pod.wait("condition=Ready", timeout=PATIENCE_S)
     done = pod.exec(["echo", "hi"])
     assert (done.stdout, done.returncode) == (b"hi\n", 0)
     assert any("no process runs" in line for line in pod.logs())
@@ -58,4 +58,4 @@ def test_get_create_patch_scale_watch_exec_and_wait(api: object, namespace: str)
     names = [one.name for one in api.get("pods", "lone", namespace=namespace)]  # type: ignore[attr-defined]
     assert names == ["lone"]
     pod.delete()
-    pod.wait("delete", timeout=20)
+    pod.wait("delete", timeout=PATIENCE_S)

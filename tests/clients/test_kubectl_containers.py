@@ -1,12 +1,10 @@
 """Logs of and commands in hollow containers, by an unmodified kubectl."""
 
-import subprocess
-
 import pytest
 
 from tests.clients.conftest import Text
 from tests.clients.manifests import DEPLOYMENT, POD
-from tests.clients.programs import Client, Cluster
+from tests.clients.programs import PATIENCE_S, PATIENT, Client, Cluster, talking
 
 pytestmark = pytest.mark.kubectl
 
@@ -15,7 +13,7 @@ pytestmark = pytest.mark.kubectl
 def lone(here: Client) -> Client:
     """kubectl where a pod runs."""
     here("create", "-f", "-", stdin=POD)
-    here("wait", "pod/lone", "--for=condition=Ready", "--timeout=20s")
+    here("wait", "pod/lone", "--for=condition=Ready", PATIENT)
     return here
 
 
@@ -36,7 +34,7 @@ def test_logs(lone: Client, said: Text, namespace: str) -> None:
 def test_logs_of_a_deployment_need_a_container(here: Client, said: Text) -> None:
     """35"""
     here("create", "-f", "-", stdin=DEPLOYMENT)
-    here("rollout", "status", "deployment/web", "--timeout=30s")
+    here("rollout", "status", "deployment/web", PATIENT)
     assert "image sidecar:1" in said("logs", "deployment/web", "-c", "side")
     assert said("logs", "-l", "app=web", "--all-containers").count("no process runs") == 4
 
@@ -46,14 +44,12 @@ def test_logs_are_followed_until_the_pod_goes(
 ) -> None:
     """35"""
     command = [str(kubectl_program), "--kubeconfig", str(cluster.kubeconfig), "-n", namespace]
-    with subprocess.Popen(
-        [*command, "logs", "-f", "lone"], stdout=subprocess.PIPE, text=True
-    ) as process:
+    with talking([*command, "logs", "-f", "lone"]) as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("hollow: container c")
         lone("delete", "pod", "lone", "--wait=false")
         assert "no process runs" in process.stdout.read()
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE_S) == 0
 
 
 def test_exec_carries_output_input_and_codes(lone: Client, said: Text) -> None:

@@ -1,13 +1,12 @@
 """What an unmodified kubectl reads. Numbers are those of the acceptance checks."""
 
 import json
-import subprocess
 
 import pytest
 
 from tests.clients.conftest import Text
 from tests.clients.manifests import DEPLOYMENT, POD, TWO
-from tests.clients.programs import Client, Cluster
+from tests.clients.programs import PATIENT, Client, Cluster, talking
 from tests.clients.serve import NODES
 
 pytestmark = pytest.mark.kubectl
@@ -44,7 +43,7 @@ def test_get_with_columns_and_selectors(kubectl: Client, here: Client, said: Tex
     assert nodes[0] == ["NAME", "STATUS", "ROLES", "AGE", "VERSION"]
     assert [row[1] for row in nodes[1:]] == ["Ready"] * NODES
     here("create", "-f", "-", stdin=TWO)
-    here("wait", "pod/lone", "--for=condition=Ready", "--timeout=20s")
+    here("wait", "pod/lone", "--for=condition=Ready", PATIENT)
     wide = rows(said("get", "pods", "-o", "wide", "--show-labels"))
     assert wide[0][:7] == ["NAME", "READY", "STATUS", "RESTARTS", "AGE", "IP", "NODE"]
     assert (wide[1][0], wide[1][1], wide[1][-1]) == ("lone", "1/1", "app=lone")
@@ -76,20 +75,15 @@ def test_get_watch_sees_what_happens(
     here("create", "configmap", "one")
     command = [str(kubectl_program), "--kubeconfig", str(cluster.kubeconfig), "-n", namespace]
     watch = ["get", "configmaps", "-w", "--output-watch-events", "--field-selector"]
-    with subprocess.Popen(
-        [*command, *watch, "metadata.name=one"], stdout=subprocess.PIPE, text=True
-    ) as process:
+    with talking([*command, *watch, "metadata.name=one"]) as process:
         assert process.stdout is not None
-        try:
-            head, first = process.stdout.readline(), process.stdout.readline()
-            assert head.split()[:2] == ["EVENT", "NAME"]
-            assert first.split()[:2] == ["ADDED", "one"]
-            here("label", "configmap", "one", "a=b")
-            assert process.stdout.readline().split()[:2] == ["MODIFIED", "one"]
-            here("delete", "configmap", "one")
-            assert process.stdout.readline().split()[:2] == ["DELETED", "one"]
-        finally:
-            process.terminate()
+        head, first = process.stdout.readline(), process.stdout.readline()
+        assert head.split()[:2] == ["EVENT", "NAME"]
+        assert first.split()[:2] == ["ADDED", "one"]
+        here("label", "configmap", "one", "a=b")
+        assert process.stdout.readline().split()[:2] == ["MODIFIED", "one"]
+        here("delete", "configmap", "one")
+        assert process.stdout.readline().split()[:2] == ["DELETED", "one"]
 
 
 def test_describe(
@@ -97,7 +91,7 @@ def test_describe(
 ) -> None:
     """34"""
     here("apply", "-f", "-", stdin=DEPLOYMENT)
-    here("rollout", "status", "deployment/web", "--timeout=30s")
+    here("rollout", "status", "deployment/web", PATIENT)
     here("expose", "deployment", "web", "--port=80")
     one = said("get", "pods", "-o", "jsonpath={.items[0].metadata.name}")
     cluster.await_event(namespace, one, "Scheduled")

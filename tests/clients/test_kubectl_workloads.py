@@ -1,15 +1,16 @@
 """Rollouts, deletions, drains and waits by an unmodified kubectl. Numbers: acceptance checks."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from tests.clients.conftest import Text
 from tests.clients.manifests import BUDGET, DEPLOYMENT, POD, SETTINGS
-from tests.clients.programs import Client
+from tests.clients.programs import PATIENCE_S, PATIENT, Client, Cluster, talking
 
 pytestmark = pytest.mark.kubectl
-ROLLED_OUT = ("rollout", "status", "deployment/web", "--timeout=30s")
+ROLLED_OUT = ("rollout", "status", "deployment/web", PATIENT)
 
 
 def test_rollout_restart_history_undo_pause_and_set_image(here: Client, said: Text) -> None:
@@ -41,8 +42,8 @@ def test_rollout_restart_history_undo_pause_and_set_image(here: Client, said: Te
 def test_delete_waits_for_a_graceful_pod_or_does_not(here: Client, said: Text) -> None:
     """27, 28"""
     here("create", "-f", "-", stdin=POD)
-    here("wait", "pod/lone", "--for=condition=Ready", "--timeout=20s")
-    assert said("delete", "pod", "lone", "--wait", "--timeout=20s").startswith('pod "lone" deleted')
+    here("wait", "pod/lone", "--for=condition=Ready", PATIENT)
+    assert said("delete", "pod", "lone", "--wait", PATIENT).startswith('pod "lone" deleted')
     assert "NotFound" in here("get", "pod", "lone", check=False).stderr
     here("create", "-f", "-", stdin=POD)
     forced = here("delete", "pod", "lone", "--force")
@@ -51,27 +52,30 @@ def test_delete_waits_for_a_graceful_pod_or_does_not(here: Client, said: Text) -
 
 
 @pytest.mark.parametrize("how", ["background", "foreground", "orphan"])
-def test_delete_with_dependents(here: Client, said: Text, how: str) -> None:
+def test_delete_with_dependents(
+    cluster: Cluster, here: Client, said: Text, namespace: str, how: str
+) -> None:
     """29"""
     here("create", "-f", "-", stdin=DEPLOYMENT)
     here(*ROLLED_OUT)
-    here("delete", "deployment", "web", f"--cascade={how}", "--timeout=30s")
+    here("delete", "deployment", "web", f"--cascade={how}", PATIENT)
     assert "NotFound" in here("get", "deployment", "web", check=False).stderr
     if how == "orphan":
         left = json.loads(said("get", "replicasets", "-o", "json"))["items"]
         assert len(left) == 1 and "ownerReferences" not in left[0]["metadata"]
         assert len(said("get", "pods", "-o", "name").split()) == 2
     else:
-        here("wait", "replicasets,pods", "--all", "--for=delete", "--timeout=30s")
-        assert said("get", "replicasets,pods", "-o", "name") == ""
+        # First the owners: until its controller hears that one is gone, it replaces pods.
+        for path in ("/apis/apps/v1/namespaces/{}/replicasets", "/api/v1/namespaces/{}/pods"):
+            cluster.await_empty(path.format(namespace))
 
 
 def test_delete_of_a_namespace_empties_it(kubectl: Client) -> None:
     """30"""
     kubectl("create", "namespace", "doomed")
-    kubectl("wait", "--for=create", "serviceaccount/default", "-n", "doomed", "--timeout=20s")
+    kubectl("wait", "--for=create", "serviceaccount/default", "-n", "doomed", PATIENT)
     kubectl("create", "-n", "doomed", "-f", "-", stdin=DEPLOYMENT + "---" + SETTINGS)
-    kubectl("delete", "namespace", "doomed", "--timeout=30s")
+    kubectl("delete", "namespace", "doomed", PATIENT)
     assert "NotFound" in kubectl("get", "namespace", "doomed", check=False).stderr
     gone = kubectl("get", "pods,configmaps,deployments", "-n", "doomed", "-o", "name")
     assert gone.stdout == ""
@@ -85,7 +89,7 @@ def test_a_finalizer_holds_a_deletion(here: Client, said: Text) -> None:
     assert "timed out waiting for the condition" in refused.stderr
     assert said("get", "configmap", "settings", "-o", "jsonpath={.metadata.deletionTimestamp}")
     here("patch", "configmap", "settings", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
-    here("wait", "configmap/settings", "--for=delete", "--timeout=10s")
+    here("wait", "configmap/settings", "--for=delete", PATIENT)
 
 
 SEEN = {
@@ -99,12 +103,13 @@ SEEN = {
 
 def pinned(node: str, name: str) -> str:
     """A pod on one node whether or not new pods may go there."""
-    app = POD.replace("name: lone, labels: {app: lone}", f"name: {name}, labels: {{app: web}}")
+    labels = f"{{app: web, drained: {name}}}"
+    app = POD.replace("name: lone, labels: {app: lone}", f"name: {name}, labels: {labels}")
     return app.replace("spec:\n", f"spec:\n  nodeName: {node}\n")
 
 
 def test_drain_waits_for_a_budget_and_then_goes_on(
-    kubectl: Client, here: Client, said: Text, namespace: str
+    cluster: Cluster, kubectl_program: Path, kubectl: Client, here: Client
 ) -> None:
     """32"""
     node = kubectl("get", "nodes", "-o", "jsonpath={.items[1].metadata.name}").stdout
@@ -112,17 +117,18 @@ def test_drain_waits_for_a_budget_and_then_goes_on(
     # The word of the disruption controller.
     seen = ("patch", "poddisruptionbudget", "all", "--subresource=status", "--type=merge", "-p")
     here(*seen, json.dumps({"status": SEEN}))
-    here("wait", "pod/kept", "--for=condition=Ready", "--timeout=20s")
-    drain = ("drain", node, "--force", "--pod-selector=app=web", "--timeout=2s")
+    here("wait", "pod/kept", "--for=condition=Ready", PATIENT)
+    command = [str(kubectl_program), "--kubeconfig", str(cluster.kubeconfig), "drain", node]
+    refused = "Cannot evict pod as it would violate the pod's disruption budget"
     try:
-        refused = kubectl(*drain, check=False)
-        assert refused.returncode == 1
-        told = refused.stdout + refused.stderr
-        assert "Cannot evict pod as it would violate the pod's disruption budget" in told
-        assert said("get", "pod", "kept", "-o", "name") == "pod/kept\n"
-        here("delete", "poddisruptionbudget", "all")
-        done = kubectl(*drain[:-1], "--timeout=30s")
-        assert f"node/{node} drained" in done.stdout
+        with talking([*command, "--force", "--pod-selector=drained=kept", PATIENT]) as drain:
+            assert drain.stdout is not None
+            assert any(refused in line for line in drain.stdout)
+            kept = json.loads(here("get", "pod", "kept", "-o", "json").stdout)
+            assert "deletionTimestamp" not in kept["metadata"]
+            here("delete", "poddisruptionbudget", "all")
+            assert f"node/{node} drained" in drain.stdout.read()
+            assert drain.wait(PATIENCE_S) == 0
         assert "NotFound" in here("get", "pod", "kept", check=False).stderr
     finally:
         kubectl("uncordon", node)
@@ -132,10 +138,10 @@ def test_drain_without_evictions(kubectl: Client, here: Client) -> None:
     """33"""
     node = kubectl("get", "nodes", "-o", "jsonpath={.items[2].metadata.name}").stdout
     here("create", "-f", "-", stdin=f"{pinned(node, 'gone')}---{BUDGET}")
-    here("wait", "pod/gone", "--for=condition=Ready", "--timeout=20s")
+    here("wait", "pod/gone", "--for=condition=Ready", PATIENT)
     try:
-        selector = "--pod-selector=app=web"
-        done = kubectl("drain", node, "--force", "--disable-eviction", selector, "--timeout=30s")
+        selector = "--pod-selector=drained=gone"
+        done = kubectl("drain", node, "--force", "--disable-eviction", selector, PATIENT)
         assert f"node/{node} drained" in done.stdout
         assert "NotFound" in here("get", "pod", "gone", check=False).stderr
     finally:
@@ -148,9 +154,9 @@ def test_wait_for_each_thing(here: Client) -> None:
     assert "timed out" in never.stderr
     here("create", "-f", "-", stdin=POD)
     for what in ("create", "condition=Ready", "jsonpath={.status.phase}=Running"):
-        met = here("wait", "pod/lone", f"--for={what}", "--timeout=20s")
+        met = here("wait", "pod/lone", f"--for={what}", PATIENT)
         assert met.stdout == "pod/lone condition met\n"
     late = here("wait", "pod/lone", "--for=condition=Unheard", "--timeout=1s", check=False)
     assert late.returncode == 1
     here("delete", "pod", "lone", "--wait=false")
-    here("wait", "pod/lone", "--for=delete", "--timeout=20s")
+    here("wait", "pod/lone", "--for=delete", PATIENT)

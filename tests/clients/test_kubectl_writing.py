@@ -7,7 +7,7 @@ import pytest
 
 from tests.clients.conftest import Text
 from tests.clients.manifests import DEPLOYMENT, POD, SETTINGS, TWO
-from tests.clients.programs import Client
+from tests.clients.programs import PATIENT, Client
 
 pytestmark = pytest.mark.kubectl
 GREEN = SETTINGS.replace("blue", "green")
@@ -27,12 +27,12 @@ def test_create_of_several_documents_and_again(here: Client, said: Text) -> None
 def test_apply_creates_changes_and_rolls_out(here: Client, said: Text) -> None:
     """10, 11, 12"""
     assert said("apply", "-f", "-", stdin=DEPLOYMENT) == "deployment.apps/web created\n"
-    done = said("rollout", "status", "deployment/web", "--timeout=30s")
+    done = said("rollout", "status", "deployment/web", PATIENT)
     assert 'deployment "web" successfully rolled out' in done
     assert said("apply", "-f", "-", stdin=DEPLOYMENT) == "deployment.apps/web unchanged\n"
     changed = DEPLOYMENT.replace("nginx:1", "nginx:2")
     assert said("apply", "-f", "-", stdin=changed) == "deployment.apps/web configured\n"
-    here("rollout", "status", "deployment/web", "--timeout=30s")
+    here("rollout", "status", "deployment/web", PATIENT)
     images = said("get", "replicasets", "-o", "jsonpath={..containers[0].image}").split()
     assert sorted(images) == ["nginx:1", "nginx:2"]
 
@@ -150,7 +150,7 @@ def test_scale_and_a_wrong_guess_at_the_present_size(here: Client, said: Text) -
     assert "Expected replicas to be 9, was 2" in wrong.stderr
     told = said("scale", "deployment/web", "--replicas=3", "--current-replicas=2")
     assert told == "deployment.apps/web scaled\n"
-    here("wait", "deployment/web", "--for=jsonpath={.status.readyReplicas}=3", "--timeout=30s")
+    here("wait", "deployment/web", "--for=jsonpath={.status.readyReplicas}=3", PATIENT)
 
 
 GENERATED = (

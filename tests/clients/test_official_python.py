@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from kubernetes import client, config, dynamic, stream, watch
@@ -12,7 +13,7 @@ from kubernetes.leaderelection.resourcelock import leaselock
 
 from tests.apiserver.custom_widgets import definition
 from tests.clients.conftest import LEAVES_SOCKETS
-from tests.clients.programs import Client, Cluster
+from tests.clients.programs import PATIENCE_S, PATIENT, Client, Cluster
 
 POD = {"metadata": {"name": "lone"}, "spec": {"containers": [{"name": "c", "image": "busybox"}]}}
 SERVER_SIDE = "application/apply-patch+yaml"
@@ -101,7 +102,7 @@ def test_a_shared_informer_equals_the_store_after_a_thousand_changes(
         with ThreadPoolExecutor(4) as many:
             list(many.map(lambda number: _change(core, namespace, number), range(250)))
         core.create_namespaced_config_map(namespace, {"metadata": {"name": "last"}})
-        assert last.wait(30)
+        assert last.wait(PATIENCE_S)
         wanted = {
             one.metadata.name: one.metadata.resource_version
             for one in core.list_namespaced_config_map(namespace).items
@@ -124,9 +125,9 @@ def _change(core: client.CoreV1Api, namespace: str, number: int) -> None:
         core.patch_namespaced_config_map(name, namespace, {"data": {"k": "3"}})
 
 
-def test_the_dynamic_client(api: client.ApiClient, namespace: str) -> None:
+def test_the_dynamic_client(api: client.ApiClient, namespace: str, tmp_path: Path) -> None:
     """49, of built-in kinds"""
-    dynamics = dynamic.DynamicClient(api)
+    dynamics = dynamic.DynamicClient(api, cache_file=str(tmp_path / "discovered"))
     maps = dynamics.resources.get(api_version="v1", kind="ConfigMap")
     maps.create(namespace=namespace, body={"metadata": {"name": "d"}, "data": {"k": "v"}})
     applied = maps.server_side_apply(
@@ -147,13 +148,15 @@ def test_the_dynamic_client(api: client.ApiClient, namespace: str) -> None:
     maps.delete(namespace=namespace, name="d")
 
 
-def test_the_dynamic_client_finds_custom_resources(api: client.ApiClient, namespace: str) -> None:
+def test_the_dynamic_client_finds_custom_resources(
+    api: client.ApiClient, namespace: str, tmp_path: Path
+) -> None:
     """49, of a kind that is defined while the client runs"""
     extensions = client.ApiextensionsV1Api(api)
     made = definition(plural="gadgets")
     extensions.create_custom_resource_definition(made)
     try:
-        dynamics = dynamic.DynamicClient(api)
+        dynamics = dynamic.DynamicClient(api, cache_file=str(tmp_path / "discovered"))
         gadgets = dynamics.resources.get(api_version="example.com/v1", kind="Gadget")
         body = {"apiVersion": "example.com/v1", "kind": "Gadget", "metadata": {"name": "g"}}
         created = gadgets.create(namespace=namespace, body={**body, "spec": {"size": 2}})
@@ -189,10 +192,11 @@ class Contender:
         self.lock = lock
         self.leads, self.release = threading.Event(), threading.Event()
         self.stopped = threading.Event()
-        settings = electionconfig.Config(
+        # While the other one leads, however slowly it renews, the Lease does not run out.
+        self.settings = settings = electionconfig.Config(
             lock,
-            lease_duration=3,
-            renew_deadline=2,
+            lease_duration=PATIENCE_S,
+            renew_deadline=PATIENCE_S - 1,
             retry_period=1,
             onstarted_leading=self._lead,
             onstopped_leading=self.stopped.set,
@@ -209,36 +213,38 @@ class Contender:
 def test_of_two_contenders_for_a_lease_one_leads(api: client.ApiClient, namespace: str) -> None:
     """48"""
     first = Contender(Counted(namespace, "first", api))
-    assert first.leads.wait(20)
+    assert first.leads.wait(PATIENCE_S)
     second = Contender(Counted(namespace, "second", api))
     try:
         for _ in range(3):
-            assert second.lock.looks.acquire(timeout=20)
+            assert second.lock.looks.acquire(timeout=PATIENCE_S)
         assert not second.leads.is_set()
         first.release.set()
-        assert first.stopped.wait(20) and second.leads.wait(20)
+        assert first.stopped.wait(PATIENCE_S)
+        second.settings.lease_duration = 1
+        assert second.leads.wait(PATIENCE_S)
         lease = client.CoordinationV1Api(api).read_namespaced_lease("leader", namespace)
         assert lease.spec.holder_identity == "second"
     finally:
         for one in (first, second):
             one.release.set()
-            one.thread.join(20)
+            one.thread.join(PATIENCE_S)
 
 
 def test_exec_over_a_websocket(core: client.CoreV1Api, here: Client, namespace: str) -> None:
     """50"""
     core.create_namespaced_pod(namespace, POD)
-    here("wait", "pod/lone", "--for=condition=Ready", "--timeout=20s")
+    here("wait", "pod/lone", "--for=condition=Ready", PATIENT)
     ask = core.connect_get_namespaced_pod_exec
     flags = {"stdin": False, "stdout": True, "stderr": True, "tty": False}
     words = ["sh", "-c", "echo out; exit 3"]
     opened = stream.stream(ask, "lone", namespace, command=words, _preload_content=False, **flags)
-    opened.run_forever(timeout=10)
+    opened.run_forever(timeout=PATIENCE_S)
     assert (opened.read_stdout(), opened.returncode) == ("out\n", 3)
     opened.close()
     flags["stdin"] = True
     opened = stream.stream(ask, "lone", namespace, command=["cat"], _preload_content=False, **flags)
     opened.write_stdin("to and fro\n")
-    assert opened.readline_stdout(timeout=10) == "to and fro"
+    assert opened.readline_stdout(timeout=PATIENCE_S) == "to and fro"
     opened.close()
     assert "no process runs" in core.read_namespaced_pod_log("lone", namespace)

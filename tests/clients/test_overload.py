@@ -14,7 +14,7 @@ from api.discovery import VERSION
 from apiserver.tasks import TOO_MANY
 from tests.clients.programs import client_of
 
-REFUSALS = 2
+REFUSALS = 1
 
 
 def test_kubectl_comes_again_after_429(kubectl_program: Path, tmp_path: Path) -> None:

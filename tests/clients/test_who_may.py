@@ -128,6 +128,8 @@ def test_the_token_of_a_deleted_service_account_is_refused(
     assert code_with(cluster, token) == 201
     here("delete", "serviceaccount", "robot")
     here("create", "serviceaccount", "robot")
+    # A list is as new as its request: what it is read from knows of the deletion.
+    here("get", "serviceaccounts")
     assert code_with(cluster, token) == 401
 
 
@@ -149,6 +151,7 @@ def test_a_token_is_good_for_its_audience_and_time(
     bound = said("create", "token", "robot", *to_pod).strip()
     assert code_with(cluster, bound) == 201
     here("delete", "pod", "lone", "--force")
+    assert "No resources found" in here("get", "pods").stderr
     assert code_with(cluster, bound) == 401
     short = here("create", "token", "robot", "--duration=1m", check=False)
     assert "may not specify a duration less than 10 minutes" in short.stderr

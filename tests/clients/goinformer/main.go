@@ -45,7 +45,7 @@ func main() {
 	must("kubeconfig", err)
 	config.QPS, config.Burst = 1000, 1000
 	namespace := os.Args[2]
-	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 170*time.Second)
 	defer cancel()
 	informer(ctx, config, namespace)
 	serverSideApply(ctx, config, namespace)
