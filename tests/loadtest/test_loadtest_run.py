@@ -145,7 +145,7 @@ def test_ctrl_c_keeps_partial_data_and_leaves_nothing(
     handle = fake_cluster(nodes=1)
     before = set(descendants(os.getpid()))
     display = InterruptingDisplay(requests=40)
-    directory, state, _ = execute(tmp_path, handle, nodes=1, duration="60s", display=display)
+    directory, state, _ = execute(tmp_path, handle, nodes=1, duration="300s", display=display)
     assert state.outcome == "interrupted"
     assert handle.stopped
     assert set(descendants(os.getpid())) <= before
