@@ -35,10 +35,8 @@ Served = Mapping[str, Sequence[str]]
 
 _UNSERVED_SUBRESOURCES = (
     "attach",
-    "ephemeralcontainers",
     "portforward",
     "proxy",
-    "resize",
 )
 REVIEWS = (
     *(f"authentication.k8s.io/{name}" for name in ("selfsubjectreviews", "tokenreviews")),

@@ -225,6 +225,69 @@ def prepare_status_update(kind: Kind, new: JsonObject, old: JsonObject) -> None:
         new["spec"] = old["spec"]
     for name in _KEPT_BY_STATUS_UPDATE.get(kind.key, ()):
         _keep(new["metadata"], old["metadata"], name)
+    if kind.key == "pods":
+        _keep_observed(new["status"], old["status"])
+
+
+def _keep_observed(new: JsonObject, old: JsonObject) -> None:
+    """What a kubelet has seen of a pod is not forgotten when a status leaves it out, nor is its
+    class of service. Source: preserveOldObservedGeneration, pkg/registry/core/pod/strategy.go."""
+    for name in ("qosClass", "observedGeneration"):
+        if not new.get(name) and name in old:
+            new[name] = old[name]
+    seen: dict[str, list[int]] = {}
+    for condition in old.get("conditions", ()):
+        seen.setdefault(condition["type"], []).append(condition.get("observedGeneration", 0))
+    for condition in new.get("conditions", ()):
+        generations = seen.get(condition["type"])
+        before = generations.pop(0) if generations else 0
+        if before and not condition.get("observedGeneration"):
+            condition["observedGeneration"] = before
+
+
+_POD_PARTS = ("labels", "annotations", "finalizers", "ownerReferences", "deletionTimestamp")
+"""Metadata that a write to a part of a pod cannot touch. Source: ResetObjectMetaForStatus."""
+
+
+def prepare_pod_part(part: str, new: JsonObject, old: JsonObject) -> None:
+    """Of a write to ``ephemeralcontainers`` or ``resize`` only those containers, or only the
+    resources and resize policies of the others, count. Renamed, added and removed ones stay for
+    validation to find. In place. Source: pkg/registry/core/pod/strategy.go at v1.36."""
+    _keep_system_fields(new["metadata"], old["metadata"])
+    wanted = new["spec"]
+    if part == "resize":
+        names = ("containers", "initContainers")
+        if any(len(wanted.get(name) or ()) != len(old["spec"].get(name) or ()) for name in names):
+            return
+        changed = {
+            name: _resized(wanted[name], old["spec"][name]) for name in names if name in wanted
+        }
+    else:
+        name = "ephemeralContainers"
+        changed = {name: wanted[name]} if name in wanted else {}
+    kept = {} if part == "resize" else {"ephemeralContainers": None}
+    new["spec"] = {
+        **{name: value for name, value in old["spec"].items() if name not in kept},
+        **changed,
+    }
+    _keep(new, old, "status")
+    for name in _POD_PARTS:
+        _keep(new["metadata"], old["metadata"], name)
+    if new["spec"] != old["spec"]:
+        new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+
+
+def _resized(new: list[JsonObject], old: list[JsonObject]) -> list[JsonObject]:
+    if [container["name"] for container in new] != [container["name"] for container in old]:
+        return new
+    merged = []
+    for wanted, container in zip(new, old, strict=True):
+        kept = {name: value for name, value in container.items() if name not in _RESIZABLE}
+        merged.append({**kept, **{name: wanted[name] for name in _RESIZABLE if name in wanted}})
+    return merged
+
+
+_RESIZABLE = ("resources", "resizePolicy")
 
 
 def prepare_approval(new: JsonObject, old: JsonObject) -> None:

@@ -222,9 +222,11 @@ _SCALE: dict[str, Start] = {"get": get_scale, "update": set_scale, "patch": set_
 _OWN: dict[tuple[str, str], dict[str, Start]] = {
     ("namespaces", "finalize"): {"update": update},
     ("pods", "binding"): {"create": bind},
+    ("pods", "ephemeralcontainers"): _STATUS,
     ("pods", "eviction"): {"create": evict},
     ("pods", "exec"): {"get": run_command, "create": run_command},
     ("pods", "log"): {"get": read_log},
+    ("pods", "resize"): _STATUS,
     ("serviceaccounts", "token"): {"create": request_token},
 }
 _SHARED: dict[str, dict[str, Start]] = {"status": _STATUS, "approval": _STATUS, "scale": _SCALE}

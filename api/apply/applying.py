@@ -29,9 +29,8 @@ from api.apply.sets import (
     intersection,
     ordered,
     union,
-    without_trees,
 )
-from api.apply.stripped import SYSTEM_FIELDS, reset_fields
+from api.apply.stripped import SYSTEM_FIELDS, ownable
 from api.apply.tracking import settle, take, zero_object
 from api.apply.typed import misfit
 from api.apply.walk import Comparison, compare, field_set, with_named_fields
@@ -60,15 +59,14 @@ def apply_patch(
         raise PlainError(f"failed to create typed patch object ({_named(kind, patch)}): {wrong}")
     base = zero_object(kind) if live is None else live
     owners = _owners_of(kind, live, writer)
-    ignored = reset_fields(kind, writer.subresource)
-    wished = without_trees(field_set(atom, patch), ignored)
+    wished = ownable(kind, writer.subresource, field_set(atom, patch))
     applier = Owner(writer.manager, APPLY, kind.api_version, writer.subresource, "", wished)
     before = owners.pop(applier.identity, None)
     merged = merge(atom, base, patch)
     if before is not None:
         claimed = reduce(union, (owner.fields for owner in owners.values()), wished)
         merged = _pruned(atom, merged, claimed, before.fields)
-    compared = compare(atom, base, merged).without(ignored)
+    compared = compare(atom, base, merged).of(kind, writer.subresource)
     conflicts = _conflicts(owners, compared)
     if not force and writer.manager == KUBECTL:
         conflicts = _without(conflicts, applied_by_client(kind, base) if conflicts else EMPTY)
@@ -117,7 +115,7 @@ def _owners_of(kind: Kind, live: JsonObject | None, writer: Writer) -> Owners:
     owners = stored_owners(live["metadata"].get("managedFields"))
     if not owners:
         compared = compare(kind_atom(kind), zero_object(kind), live)
-        compared = compared.without(reset_fields(kind, writer.subresource))
+        compared = compared.of(kind, writer.subresource)
         take(kind, owners, compared, writer._replace(manager=FIRST_WRITER))
     return owners
 

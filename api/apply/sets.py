@@ -19,6 +19,8 @@ Path = tuple[str, ...]
 """Path elements from the root."""
 
 SELF = "."
+ANY = "*"
+"""In a pattern: whatever path element."""
 LEAF: FieldSet = {}
 EMPTY: FieldSet = {}
 DEPTH_MAX = 500
@@ -129,6 +131,20 @@ def without_trees(left: FieldSet, right: FieldSet) -> FieldSet:
             out[element] = node
         elif not is_member(other):
             put(out, element, node_of(is_member(node), without_trees(node, other)))
+    return out
+
+
+def only_trees(left: FieldSet, pattern: FieldSet) -> FieldSet:
+    """The paths of ``left`` that ``pattern`` holds, and those below them."""
+    out: FieldSet = {}
+    for element, node in left.items():
+        other = pattern.get(element, pattern.get(ANY)) if element != SELF else None
+        if other is None:
+            continue
+        if is_member(other):
+            out[element] = node
+        else:
+            put(out, element, node_of(False, only_trees(node, other)))
     return out
 
 

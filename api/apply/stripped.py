@@ -6,7 +6,7 @@ pkg/registry/*/*/strategy.go of kubernetes v1.36.
 
 from functools import cache
 
-from api.apply.sets import EMPTY, FieldSet, of_paths
+from api.apply.sets import ANY, EMPTY, FieldSet, of_paths, only_trees, without_trees
 from api.kinds import Kind, kind_of
 
 _SYSTEM_METADATA = (
@@ -39,7 +39,27 @@ _OF_STATUS_WRITES: dict[str, FieldSet] = {
 }
 
 
-def reset_fields(kind: Kind, subresource: str) -> FieldSet:
+_ONLY_OF_POD_PARTS: dict[str, FieldSet] = {
+    "ephemeralcontainers": of_paths(("f:spec", "f:ephemeralContainers")),
+    "resize": of_paths(
+        *(
+            ("f:spec", f"f:{containers}", ANY, f"f:{name}")
+            for containers in ("containers", "initContainers")
+            for name in ("resources", "resizePolicy")
+        )
+    ),
+}
+
+
+def ownable(kind: Kind, subresource: str, fields: FieldSet) -> FieldSet:
+    """Those of the fields that a write to the object or its subresource can change."""
+    if kind.key == "pods" and subresource in _ONLY_OF_POD_PARTS:
+        return only_trees(fields, _ONLY_OF_POD_PARTS[subresource])
+    ignored = _reset_fields(kind, subresource)
+    return without_trees(fields, ignored) if ignored else fields
+
+
+def _reset_fields(kind: Kind, subresource: str) -> FieldSet:
     """What a write to the object or its subresource cannot change, whatever the client says."""
     if kind.custom is not None:
         return kind.custom.reset_fields(subresource)

@@ -29,9 +29,8 @@ from api.apply.sets import (
     of_paths,
     ordered,
     union,
-    without_trees,
 )
-from api.apply.stripped import SYSTEM_FIELDS, reset_fields
+from api.apply.stripped import SYSTEM_FIELDS, ownable
 from api.apply.typed import misfit
 from api.apply.walk import Comparison, compare
 from api.canonical import zero_of
@@ -71,9 +70,7 @@ def track_create(kind: Kind, new: JsonObject, writer: Writer) -> None:
         return
     compared = compare(kind_atom(kind), zero_object(kind), new)
     fields = difference(compared.taken, SYSTEM_FIELDS)
-    ignored = reset_fields(kind, writer.subresource)
-    if ignored:
-        fields = without_trees(fields, ignored)
+    fields = ownable(kind, writer.subresource, fields)
     _set_creator(kind, new["metadata"], fields, writer)
 
 
@@ -138,8 +135,7 @@ def _track(kind: Kind, live: JsonObject, new: JsonObject, writer: Writer) -> Non
     meta.pop("managedFields", None)
     if not owners:
         return
-    ignored = reset_fields(kind, writer.subresource)
-    compared = compare(kind_atom(kind), live, new).without(ignored)
+    compared = compare(kind_atom(kind), live, new).of(kind, writer.subresource)
     mine = (writer.manager, UPDATE, kind.api_version, writer.subresource)
     settle(owners, compared, mine)
     take(kind, owners, compared, writer)

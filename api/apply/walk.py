@@ -18,9 +18,10 @@ from api.apply.sets import (
     ordered,
     put,
     union,
-    without_trees,
 )
+from api.apply.stripped import ownable
 from api.core import JsonObject
+from api.kinds import Kind
 
 
 class Comparison(NamedTuple):
@@ -37,11 +38,9 @@ class Comparison(NamedTuple):
             return self.modified or self.added
         return ordered(union(self.modified, self.added))
 
-    def without(self, ignored: FieldSet) -> "Comparison":
-        """Without the paths of ``ignored`` and all below them."""
-        if not ignored:
-            return self
-        return Comparison(*(without_trees(paths, ignored) for paths in self))
+    def of(self, kind: Kind, subresource: str) -> "Comparison":
+        """Only what a write to the object or its subresource can change."""
+        return Comparison(*(ownable(kind, subresource, paths) for paths in self))
 
 
 class Several(NamedTuple):

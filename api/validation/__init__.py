@@ -28,9 +28,10 @@ from api.validation import (
     workloads,
 )
 from api.validation.metadata import check_metadata, check_metadata_update
+from api.validation.pod_parts import check_pod_part
 from api.validation.structural import structural_checks
 
-__all__ = ["validate_create", "validate_status_update", "validate_update"]
+__all__ = ["validate_create", "validate_pod_part", "validate_status_update", "validate_update"]
 
 Check = Callable[[list[Cause], JsonObject], None]
 UpdateCheck = Callable[[list[Cause], JsonObject, JsonObject], None]
@@ -134,6 +135,16 @@ def validate_update(kind: Kind, new: JsonObject, old: JsonObject) -> list[Cause]
         check_metadata(causes, kind.key, new, kind.namespaced)
     _CHECKS[kind.key][1](causes, new, old)
     return causes
+
+
+def validate_pod_part(part: str, new: JsonObject, old: JsonObject) -> list[Cause]:
+    """Causes against what a write to a subresource of a pod makes of it."""
+    causes = validate_status_update(_PODS, new, old)
+    check_pod_part(causes, part, new, old)
+    return causes
+
+
+_PODS = kind_of("pods")
 
 
 def validate_status_update(kind: Kind, new: JsonObject, old: JsonObject) -> list[Cause]:

@@ -9,8 +9,8 @@ from api.core import JsonObject
 from api.defaults.cluster import RBAC
 from api.errors import Cause
 from api.names import wrong_with_subdomain
+from api.validation.label_selectors import check_label_selector
 from api.validation.metadata import wrong_with_path_segment
-from api.validation.templates import check_label_selector
 
 _SUBJECTS = ("ServiceAccount", "User", "Group")
 

@@ -11,13 +11,9 @@ from api.core import JsonObject
 from api.cron import ScheduleError, parse_schedule
 from api.errors import Cause
 from api.selectors import SelectorError, label_selector_of
+from api.validation.label_selectors import check_label_selector
 from api.validation.metadata import IMMUTABLE
-from api.validation.templates import (
-    check_counts,
-    check_label_selector,
-    check_template,
-    not_selected,
-)
+from api.validation.templates import check_counts, check_template, not_selected
 
 CRON_NAME_MAX = 52
 _COUNTS = (

@@ -3,32 +3,26 @@
 Source: validateContainers and ValidateVolumes in pkg/apis/core/validation/validation.go.
 """
 
-import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from api.core import JsonObject
 from api.errors import Cause
 from api.names import wrong_with_label
+from api.validation.environment import check_env, check_env_from
+from api.validation.handlers import check_life
+from api.validation.mounts import Volumes, check_devices, check_mounts
 from api.validation.ports import (
     PORT_RANGE,
     PROTOCOLS,
-    check_port_or_name,
     wrong_with_port_name,
 )
 from api.validation.resources import check_resources
+from api.validation.security import check_container_security
 
-_ENV_NAME = re.compile(r"[ -<>-~]+")
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+_RESIZE_POLICIES = ("NotRequired", "RestartContainer")
 _MESSAGE_POLICIES = ("FallbackToLogsOnError", "File")
-_HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc")
-_ENV_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
-_PROBE_NUMBERS = (
-    "initialDelaySeconds",
-    "timeoutSeconds",
-    "periodSeconds",
-    "successThreshold",
-    "failureThreshold",
-)
 _REQUIRED_OF_VOLUMES = {
     "hostPath": "path",
     "secret": "secretName",
@@ -37,12 +31,13 @@ _REQUIRED_OF_VOLUMES = {
     "csi": "driver",
     "nfs": "server",
 }
-_NONNEGATIVE = "must be greater than or equal to 0"
 
 
-def check_volumes(causes: list[Cause], volumes: Sequence[JsonObject], field: str) -> set[str]:
-    """Check all volumes; the names of those that are right, for mounts to refer to."""
-    names: set[str] = set()
+def check_volumes(
+    causes: list[Cause], volumes: Sequence[JsonObject], field: str
+) -> dict[str, JsonObject]:
+    """Check all volumes; those that are right by name, for mounts to refer to."""
+    names: dict[str, JsonObject] = {}
     for index, volume in enumerate(volumes):
         path = f"{field}[{index}]"
         before = len(causes)
@@ -56,7 +51,7 @@ def check_volumes(causes: list[Cause], volumes: Sequence[JsonObject], field: str
         if name in names:
             causes.append(Cause.duplicate(f"{path}.name", name))
         if len(causes) == before:
-            names.add(name)
+            names[name] = volume
     return names
 
 
@@ -74,8 +69,18 @@ def _check_source(causes: list[Cause], volume: JsonObject, path: str) -> None:
         causes.append(Cause.required(f"{path}.{sources[0]}.{wanted}"))
 
 
+class PodContext(NamedTuple):
+    """What the containers of a pod are checked against."""
+
+    volumes: Volumes
+    grace_s: int
+    """terminationGracePeriodSeconds."""
+    restart_policy: str
+    host_users: bool
+
+
 def check_containers(
-    causes: list[Cause], containers: Sequence[JsonObject], volumes: set[str], field: str
+    causes: list[Cause], containers: Sequence[JsonObject], context: PodContext, field: str
 ) -> set[str]:
     """Check the main containers; their names."""
     if not containers:
@@ -83,31 +88,31 @@ def check_containers(
     names: set[str] = set()
     for index, container in enumerate(containers):
         path = f"{field}[{index}]"
-        _check_container(causes, container, volumes, path)
+        check_container(causes, container, context, path)
         name = container["name"]
         if name in names:
             causes.append(Cause.duplicate(f"{path}.name", name))
         names.add(name)
-        _check_probes(causes, container, path)
+        check_life(causes, container, context.grace_s, path)
     if any("ports" in container for container in containers):
         _check_host_ports(causes, containers, field)
     return names
 
 
 def check_init_containers(
-    causes: list[Cause], containers: Sequence[JsonObject], state: tuple[set[str], set[str]]
+    causes: list[Cause], spec: JsonObject, context: PodContext, names: set[str], field: str
 ) -> None:
-    """Check the init containers. ``state``: names of the volumes, names of the others."""
-    volumes, names = state
-    for index, container in enumerate(containers):
-        path = f"spec.initContainers[{index}]"
-        _check_container(causes, container, volumes, path)
+    """Check the init containers of a specification at ``field``. ``names``: of the others."""
+    for index, container in enumerate(spec["initContainers"]):
+        path = f"{field}.initContainers[{index}]"
+        check_container(causes, container, context, path)
         name = container["name"]
         if name in names:
             causes.append(Cause.duplicate(f"{path}.name", name))
         names.add(name)
+        _check_host_ports(causes, [container], f"{field}.initContainers")
         if container.get("restartPolicy") == "Always":
-            _check_probes(causes, container, path)
+            check_life(causes, container, context.grace_s, path)
             continue
         if "restartPolicy" in container:
             causes.append(
@@ -125,9 +130,10 @@ def check_init_containers(
                 )
 
 
-def _check_container(
-    causes: list[Cause], container: JsonObject, volumes: set[str], path: str
+def check_container(
+    causes: list[Cause], container: JsonObject, context: PodContext, path: str
 ) -> None:
+    """What holds for containers of every sort."""
     name = container["name"]
     if not name:
         causes.append(Cause.required(f"{path}.name"))
@@ -137,9 +143,6 @@ def _check_container(
     image = container.get("image", "")
     if not image:
         causes.append(Cause.required(f"{path}.image"))
-    elif image != image.strip():
-        text = "must not have leading or trailing whitespace"
-        causes.append(Cause.invalid(f"{path}.image", image, text))
     policy = container["terminationMessagePolicy"]
     if policy not in _MESSAGE_POLICIES:
         causes.append(
@@ -148,15 +151,52 @@ def _check_container(
     if "ports" in container:
         _check_ports(causes, container["ports"], f"{path}.ports")
     if "env" in container:
-        _check_env(causes, container["env"], f"{path}.env")
+        check_env(causes, container["env"], f"{path}.env")
+    if "envFrom" in container:
+        check_env_from(causes, container["envFrom"], f"{path}.envFrom")
     if "volumeMounts" in container:
-        _check_mounts(causes, container["volumeMounts"], volumes, f"{path}.volumeMounts")
+        check_mounts(causes, container, context.volumes, f"{path}.volumeMounts")
+    if "volumeDevices" in container:
+        check_devices(causes, container, context.volumes, f"{path}.volumeDevices")
     pull = container["imagePullPolicy"]
     if pull not in _PULL_POLICIES:
         causes.append(Cause.not_supported(f"{path}.imagePullPolicy", pull, _PULL_POLICIES))
     resources = container["resources"]
     if resources:
         check_resources(causes, resources, f"{path}.resources")
+    if "resizePolicy" in container:
+        _check_resize_policy(causes, container["resizePolicy"], context, f"{path}.resizePolicy")
+    if "securityContext" in container:
+        security, host_users = container["securityContext"], context.host_users
+        check_container_security(causes, security, host_users, f"{path}.securityContext")
+
+
+def check_images(causes: list[Cause], containers: Sequence[JsonObject], field: str) -> None:
+    """What is asked of a pod's images, but not of a template's."""
+    for index, container in enumerate(containers):
+        image = container.get("image", "")
+        if image != image.strip():
+            text = "must not have leading or trailing whitespace"
+            causes.append(Cause.invalid(f"{field}[{index}].image", image, text))
+
+
+def _check_resize_policy(
+    causes: list[Cause], policies: Sequence[JsonObject], context: PodContext, field: str
+) -> None:
+    seen: list[str] = []
+    for index, policy in enumerate(policies):
+        name, restart = policy["resourceName"], policy["restartPolicy"]
+        if name in seen:
+            causes.append(Cause.duplicate(f"{field}[{index}]", name))
+        seen.append(name)
+        for value, known in ((name, ("cpu", "memory")), (restart, _RESIZE_POLICIES)):
+            if not value:
+                causes.append(Cause.required(field))
+            elif value not in known:
+                causes.append(Cause.not_supported(field, value, known))
+        if context.restart_policy == "Never" and restart != "NotRequired":
+            text = "must be 'NotRequired' when `restartPolicy` is 'Never'"
+            causes.append(Cause.invalid(field, restart, text))
 
 
 def _check_ports(causes: list[Cause], ports: Sequence[JsonObject], field: str) -> None:
@@ -196,79 +236,3 @@ def _check_host_ports(causes: list[Cause], containers: Sequence[JsonObject], fie
                 shown = f"{place[0]}/{place[1]}/{host}"
                 causes.append(Cause.duplicate(f"{field}[{i}].ports[{j}].hostPort", shown))
             taken.add(place)
-
-
-def _check_env(causes: list[Cause], env: Sequence[JsonObject], field: str) -> None:
-    for index, variable in enumerate(env):
-        path = f"{field}[{index}]"
-        name = variable["name"]
-        if not name:
-            causes.append(Cause.required(f"{path}.name"))
-        elif not _ENV_NAME.fullmatch(name):
-            text = (
-                "a valid environment variable name must consist only of printable ASCII "
-                "characters other than '='"
-            )
-            causes.append(Cause.invalid(f"{path}.name", name, text))
-        source = variable.get("valueFrom")
-        if source is None:
-            continue
-        kinds = [kind for kind in _ENV_SOURCES if kind in source]
-        if not kinds:
-            text = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or "
-            text += "`secretKeyRef`"
-            causes.append(Cause.invalid(f"{path}.valueFrom", "", text))
-        elif variable.get("value"):
-            text = "may not be specified when `value` is not empty"
-            causes.append(Cause.invalid(f"{path}.valueFrom", "", text))
-        elif len(kinds) > 1:
-            text = "may not have more than one field specified at a time"
-            causes.append(Cause.invalid(f"{path}.valueFrom", "", text))
-
-
-def _check_mounts(
-    causes: list[Cause], mounts: Sequence[JsonObject], volumes: set[str], field: str
-) -> None:
-    places: set[str] = set()
-    for index, mount in enumerate(mounts):
-        path = f"{field}[{index}]"
-        name, place = mount["name"], mount["mountPath"]
-        if not name:
-            causes.append(Cause.required(f"{path}.name"))
-        if name not in volumes:
-            causes.append(Cause.not_found(f"{path}.name", name))
-        if not place:
-            causes.append(Cause.required(f"{path}.mountPath"))
-        if place in places:
-            causes.append(Cause.invalid(f"{path}.mountPath", place, "must be unique"))
-        places.add(place)
-
-
-def _check_probes(causes: list[Cause], container: JsonObject, path: str) -> None:
-    for name in ("livenessProbe", "readinessProbe", "startupProbe"):
-        probe = container.get(name)
-        if probe is None:
-            continue
-        field = f"{path}.{name}"
-        _check_handler(causes, probe, field)
-        for number in _PROBE_NUMBERS:
-            if probe.get(number, 0) < 0:
-                causes.append(Cause.invalid(f"{field}.{number}", probe[number], _NONNEGATIVE))
-        if name != "readinessProbe" and probe.get("successThreshold", 1) != 1:
-            value = probe["successThreshold"]
-            causes.append(Cause.invalid(f"{field}.successThreshold", value, "must be 1"))
-
-
-def _check_handler(causes: list[Cause], handler: JsonObject, field: str) -> None:
-    kinds = [kind for kind in _HANDLERS if kind in handler]
-    if not kinds:
-        causes.append(Cause.required(field, "must specify a handler type"))
-        return
-    for kind in kinds[1:]:
-        text = "may not specify more than 1 handler type"
-        causes.append(Cause.forbidden(f"{field}.{kind}", text))
-    first = handler[kinds[0]]
-    if kinds[0] == "exec" and not first.get("command"):
-        causes.append(Cause.required(f"{field}.exec.command"))
-    elif kinds[0] in ("httpGet", "tcpSocket", "grpc"):
-        check_port_or_name(causes, first.get("port", 0), f"{field}.{kinds[0]}.port")

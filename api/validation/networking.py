@@ -9,6 +9,8 @@ from ipaddress import ip_network
 from api.core import JsonObject
 from api.errors import Cause
 from api.names import wrong_with_label, wrong_with_subdomain
+from api.validation.addresses import BAD_ADDRESS, is_address
+from api.validation.label_selectors import check_label_selector
 from api.validation.metadata import IMMUTABLE
 from api.validation.ports import (
     PROTOCOLS,
@@ -16,15 +18,12 @@ from api.validation.ports import (
     check_port_or_name,
     wrong_with_port_name,
 )
-from api.validation.services import is_address
-from api.validation.templates import check_label_selector
 
 ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
 ADDRESSES_MAX = 100
 ENDPOINTS_MAX = 1000
 _PATH_TYPES = ("Exact", "ImplementationSpecific", "Prefix")
 _POLICY_TYPES = ("Egress", "Ingress")
-_BAD_ADDRESS = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 _BAD_CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 
 
@@ -39,7 +38,7 @@ def check_endpoints(causes: list[Cause], endpoints: JsonObject) -> None:
             for place, address in enumerate(subset.get(name) or ()):
                 ip = address.get("ip", "")
                 if not is_address(ip):
-                    causes.append(Cause.invalid(f"{field}.{name}[{place}].ip", ip, _BAD_ADDRESS))
+                    causes.append(Cause.invalid(f"{field}.{name}[{place}].ip", ip, BAD_ADDRESS))
         ports = subset.get("ports") or ()
         for place, port in enumerate(ports):
             path = f"{field}.ports[{place}]"
@@ -101,7 +100,7 @@ def _check_slice_endpoints(causes: list[Cause], endpoints: Sequence[JsonObject],
                 for text in wrong_with_subdomain(address):
                     causes.append(Cause.invalid(path, address, text))
             elif kind in ADDRESS_TYPES and not is_address(address):
-                causes.append(Cause.invalid(path, address, _BAD_ADDRESS))
+                causes.append(Cause.invalid(path, address, BAD_ADDRESS))
             elif kind in ADDRESS_TYPES and (":" in address) is not (kind == "IPv6"):
                 text = f"must be an {kind} address"
                 causes.append(Cause.invalid(path, address, text))

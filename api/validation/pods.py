@@ -17,12 +17,24 @@ from api.names import (
     wrong_with_qualified_name,
     wrong_with_subdomain,
 )
-from api.validation.containers import check_containers, check_init_containers, check_volumes
+from api.validation.addresses import check_dns, check_host_aliases, check_host_network
+from api.validation.affinity import check_affinity, check_spread
+from api.validation.containers import (
+    PodContext,
+    check_containers,
+    check_images,
+    check_init_containers,
+    check_volumes,
+)
+from api.validation.ephemeral import check_ephemeral_containers
 from api.validation.metadata import check_labels
+from api.validation.security import check_host_users, check_pod_security
 
 DEADLINE_MAX = 2**31 - 1
 TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _RESTART_POLICIES = ("Always", "OnFailure", "Never")
+_PREEMPTIONS = ("PreemptLowerPriority", "Never")
+_SYSTEMS = ("linux", "windows")
 _DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 
 UPDATABLE = (
@@ -35,7 +47,7 @@ UPDATABLE = (
 def check_pod(causes: list[Cause], pod: JsonObject) -> None:
     """A new pod, defaulted and admitted; metadata apart."""
     spec = pod["spec"]
-    check_pod_spec(causes, spec, "spec")
+    check_whole_pod(causes, spec)
     if "ephemeralContainers" in spec:
         causes.append(Cause.forbidden("spec.ephemeralContainers", "cannot be set on create"))
     if "schedulingGates" in spec and spec.get("nodeName"):
@@ -46,35 +58,41 @@ def check_pod(causes: list[Cause], pod: JsonObject) -> None:
         )
 
 
+def check_whole_pod(causes: list[Cause], spec: JsonObject) -> None:
+    """The specification of a pod that is no template."""
+    check_pod_spec(causes, spec, "spec")
+    check_images(causes, spec["containers"] or (), "spec.containers")
+    check_images(causes, spec.get("initContainers", ()), "spec.initContainers")
+
+
 def check_pod_spec(causes: list[Cause], spec: JsonObject, field: str) -> None:
     """The specification of a pod or template at path ``field``."""
     volumes = check_volumes(causes, spec.get("volumes", ()), f"{field}.volumes")
-    names = check_containers(causes, spec["containers"] or (), volumes, f"{field}.containers")
+    context = PodContext(
+        volumes,
+        spec.get("terminationGracePeriodSeconds", 30),
+        spec["restartPolicy"],
+        spec.get("hostUsers") is not False,
+    )
+    names = check_containers(causes, spec["containers"] or (), context, f"{field}.containers")
     if "initContainers" in spec:
-        before = len(causes)
-        check_init_containers(causes, spec["initContainers"], (volumes, names))
-        if field != "spec":
-            causes[before:] = [
-                cause._replace(field=field + cause.field.removeprefix("spec"))
-                for cause in causes[before:]
-            ]
+        check_init_containers(causes, spec, context, names, field)
+    if "ephemeralContainers" in spec:
+        check_ephemeral_containers(causes, spec, context, f"{field}.ephemeralContainers")
+    check_host_network(causes, spec, field)
     _check_choices(causes, spec, field)
     if "nodeSelector" in spec:
         check_labels(causes, spec["nodeSelector"], f"{field}.nodeSelector")
+    check_pod_security(causes, spec, field)
+    if "affinity" in spec:
+        check_affinity(causes, spec["affinity"], f"{field}.affinity")
+    check_dns(causes, spec, f"{field}.dnsConfig")
+    _check_gates(causes, spec, field)
     if "topologySpreadConstraints" in spec:
         path = f"{field}.topologySpreadConstraints"
-        _check_spread(causes, spec["topologySpreadConstraints"], path)
+        check_spread(causes, spec["topologySpreadConstraints"], path)
+    check_host_users(causes, spec, field)
     _check_names(causes, spec, field)
-    deadline = spec.get("activeDeadlineSeconds")
-    if deadline is not None and not 1 <= deadline <= DEADLINE_MAX:
-        text = f"must be between 1 and {DEADLINE_MAX}, inclusive"
-        causes.append(Cause.invalid(f"{field}.activeDeadlineSeconds", deadline, text))
-    for name in ("hostname", "subdomain"):
-        if name in spec:
-            for text in wrong_with_label(spec[name]):
-                causes.append(Cause.invalid(f"{field}.{name}", spec[name], text))
-    if "tolerations" in spec:
-        check_tolerations(causes, spec["tolerations"], f"{field}.tolerations")
 
 
 def _check_choices(causes: list[Cause], spec: JsonObject, field: str) -> None:
@@ -86,12 +104,13 @@ def _check_choices(causes: list[Cause], spec: JsonObject, field: str) -> None:
         causes.append(Cause.not_supported(f"{field}.dnsPolicy", spec["dnsPolicy"], _DNS_POLICIES))
 
 
-def _check_names(causes: list[Cause], spec: JsonObject, field: str) -> None:
-    for name in ("serviceAccountName", "nodeName", "priorityClassName", "runtimeClassName"):
-        value = spec.get(name)
-        if value:
-            for text in wrong_with_subdomain(value):
-                causes.append(Cause.invalid(f"{field}.{name}", value, text))
+def _check_gates(causes: list[Cause], spec: JsonObject, field: str) -> None:
+    """Gates of readiness and of scheduling."""
+    for index, gate in enumerate(spec.get("readinessGates", ())):
+        kind = gate["conditionType"]
+        for text in wrong_with_qualified_name(kind):
+            place = f"{field}.readinessGates[{index}].conditionType"
+            causes.append(Cause.invalid(place, kind, text))
     gates: set[str] = set()
     for index, gate in enumerate(spec.get("schedulingGates", ())):
         path = f"{field}.schedulingGates[{index}]"
@@ -102,22 +121,40 @@ def _check_names(causes: list[Cause], spec: JsonObject, field: str) -> None:
         gates.add(gate["name"])
 
 
-def _check_spread(causes: list[Cause], constraints: Sequence[JsonObject], field: str) -> None:
-    for index, constraint in enumerate(constraints):
-        path = f"{field}[{index}]"
-        skew = constraint["maxSkew"]
-        if skew <= 0:
-            causes.append(Cause.invalid(f"{path}.maxSkew", skew, "must be greater than zero"))
-        key = constraint["topologyKey"]
-        if not key:
-            causes.append(Cause.required(f"{path}.topologyKey", "can not be empty"))
-        else:
-            for text in wrong_with_qualified_name(key):
-                causes.append(Cause.invalid(f"{path}.topologyKey", key, text))
-        action = constraint["whenUnsatisfiable"]
-        supported = ("DoNotSchedule", "ScheduleAnyway")
-        if action not in supported:
-            causes.append(Cause.not_supported(f"{path}.whenUnsatisfiable", action, supported))
+def _check_names(causes: list[Cause], spec: JsonObject, field: str) -> None:
+    _check_subdomains(causes, spec, field, ("serviceAccountName", "nodeName"))
+    deadline = spec.get("activeDeadlineSeconds")
+    if deadline is not None and not 1 <= deadline <= DEADLINE_MAX:
+        text = f"must be between 1 and {DEADLINE_MAX}, inclusive"
+        causes.append(Cause.invalid(f"{field}.activeDeadlineSeconds", deadline, text))
+    for name in ("hostname", "subdomain"):
+        if name in spec:
+            for text in wrong_with_label(spec[name]):
+                causes.append(Cause.invalid(f"{field}.{name}", spec[name], text))
+    if "tolerations" in spec:
+        check_tolerations(causes, spec["tolerations"], f"{field}.tolerations")
+    if "hostAliases" in spec:
+        check_host_aliases(causes, spec["hostAliases"], f"{field}.hostAliases")
+    _check_subdomains(causes, spec, field, ("priorityClassName", "runtimeClassName"))
+    policy = spec.get("preemptionPolicy")
+    if policy is not None and policy not in _PREEMPTIONS:
+        path = f"{field}.preemptionPolicy"
+        causes.append(Cause.not_supported(path, policy, _PREEMPTIONS))
+    system = spec.get("os")
+    if system is not None and not system["name"]:
+        causes.append(Cause.required(f"{field}.os.name", "cannot be empty"))
+    elif system is not None and system["name"] not in _SYSTEMS:
+        causes.append(Cause.not_supported(f"{field}.os", system["name"], _SYSTEMS))
+
+
+def _check_subdomains(
+    causes: list[Cause], spec: JsonObject, field: str, names: Sequence[str]
+) -> None:
+    for name in names:
+        value = spec.get(name)
+        if value:
+            for text in wrong_with_subdomain(value):
+                causes.append(Cause.invalid(f"{field}.{name}", value, text))
 
 
 def check_tolerations(causes: list[Cause], tolerations: Sequence[JsonObject], field: str) -> None:
@@ -158,7 +195,7 @@ def check_pod_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> N
     after, before = new["spec"], old["spec"]
     if after == before:
         return
-    check_pod_spec(causes, after, "spec")
+    check_whole_pod(causes, after)
     for name in ("containers", "initContainers"):
         if len(after.get(name) or ()) != len(before.get(name) or ()):
             text = "pod updates may not add or remove containers"

@@ -6,10 +6,10 @@ Source: pkg/apis/{autoscaling,policy,core,scheduling}/validation/validation.go.
 from api.core import JsonObject
 from api.errors import Cause
 from api.quantity import parse
+from api.validation.label_selectors import check_label_selector
 from api.validation.metadata import wrong_with_path_segment
 from api.validation.ports import check_int_or_percent, is_over_100_percent
 from api.validation.resources import check_quantity
-from api.validation.templates import check_label_selector
 
 USER_PRIORITY_MAX = 1_000_000_000
 _METRICS = ("ContainerResource", "External", "Object", "Pods", "Resource")

@@ -4,11 +4,10 @@ Whether an address or a node port is free is for the allocator to say, not for t
 Source: ValidateService, ValidateServiceUpdate in pkg/apis/core/validation/validation.go.
 """
 
-import ipaddress
-
 from api.core import JsonObject
 from api.errors import Cause
 from api.names import wrong_with_label, wrong_with_qualified_name, wrong_with_subdomain
+from api.validation.addresses import BAD_ADDRESS, is_address
 from api.validation.metadata import check_labels
 from api.validation.ports import PROTOCOLS, check_port_number, check_port_or_name
 
@@ -17,7 +16,6 @@ AFFINITIES = ("ClientIP", "None")
 POLICIES = ("Cluster", "Local")
 KUBELET_PORT = 10250
 AFFINITY_S_MAX = 86400
-BAD_ADDRESS = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 
 
 def check_service(causes: list[Cause], service: JsonObject) -> None:
@@ -124,15 +122,6 @@ def _check_addresses(causes: list[Cause], spec: JsonObject) -> None:
     for index, address in enumerate(spec.get("externalIPs", ())):
         if not is_address(address):
             causes.append(Cause.invalid(f"spec.externalIPs[{index}]", address, BAD_ADDRESS))
-
-
-def is_address(text: str) -> bool:
-    """An IPv4 or IPv6 address without a zone."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return "%" not in text
 
 
 def _check_distinct(causes: list[Cause], spec: JsonObject) -> None:

@@ -8,9 +8,10 @@ from api.defaults.podtemplate import VOLUME_SOURCES
 from api.errors import Cause
 from api.names import wrong_with_subdomain
 from api.quantity import parse
+from api.validation.affinity import check_node_selector
+from api.validation.label_selectors import check_label_selector
 from api.validation.metadata import IMMUTABLE
 from api.validation.resources import check_quantity
-from api.validation.templates import check_label_selector
 
 ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 _VOLUME_MODES = ("Block", "Filesystem")
@@ -148,6 +149,12 @@ def check_volume(causes: list[Cause], volume: JsonObject) -> None:
     if "local" in spec and "nodeAffinity" not in spec:
         text = "Local volume requires node affinity"
         causes.append(Cause.required("spec.nodeAffinity", text))
+    affinity = spec.get("nodeAffinity")
+    if affinity is not None and "required" in affinity:
+        check_node_selector(causes, affinity["required"], "spec.nodeAffinity.required")
+    elif affinity is not None:
+        text = "must specify required node constraints"
+        causes.append(Cause.required("spec.nodeAffinity.required", text))
     _check_class_name(causes, spec)
 
 

@@ -20,7 +20,7 @@ from apiserver.records import Record
 from apiserver.registry import Ask, Registry, Request, Verb
 from apiserver.untrusted import parse_json, parse_yaml
 from apiserver.verbs.create import Draft, create_object
-from apiserver.verbs.update import check_identity, next_state, patch
+from apiserver.verbs.update import POD_PARTS, check_identity, next_state, patch
 from apiserver.written import answer_of_write
 
 
@@ -33,7 +33,7 @@ def patch_or_apply(registry: Registry, request: Request) -> Verb:
 def apply(registry: Registry, request: Request) -> Verb:
     """Server-side apply of an object or of its status: 201 when it makes the object, else 200."""
     kind = request.kind
-    if request.subresource not in ("", "status"):
+    if request.subresource not in ("", "status", *POD_PARTS):
         raise NotImplemented501(f"server-side apply to {request.subresource}")
     options = apply_options(request.options, request.over_frames)
     wish, twice = _parsed(request)

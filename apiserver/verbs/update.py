@@ -8,9 +8,14 @@ from api.core import JsonObject
 from api.defaulting import set_defaults
 from api.errors import BadRequest, Cause, Conflict, Invalid, PlainError
 from api.kinds import Kind
-from api.lifecycle import prepare_approval, prepare_status_update, prepare_update
+from api.lifecycle import (
+    prepare_approval,
+    prepare_pod_part,
+    prepare_status_update,
+    prepare_update,
+)
 from api.storage import GET
-from api.validation import validate_status_update, validate_update
+from api.validation import validate_pod_part, validate_status_update, validate_update
 from apiserver.bodies import NO_FINDINGS, check_patched, decode_object
 from apiserver.change import change
 from apiserver.customs import DEFINITIONS
@@ -25,6 +30,8 @@ from apiserver.verbs.heartbeat import NODES, heartbeat, may_be_heartbeat
 from apiserver.verbs.renew import LEASES, may_be_renewal, renewal
 from apiserver.written import answer_of_write
 
+POD_PARTS = ("ephemeralcontainers", "resize")
+"""Subresources whose body is the whole pod, of which a part counts."""
 _CREATED_BY_UPDATE = ("coordination.k8s.io/leases", "events", "services")
 """PUT of a missing object creates it. Source: AllowCreateOnUpdate in pkg/registry/*/strategy.go."""
 _NEEDS_REVISION = (
@@ -153,14 +160,18 @@ def next_state(
         prepare_status_update(kind, new, old)
     elif request.subresource == "approval":
         prepare_approval(new, old)
+    elif request.subresource in POD_PARTS:
+        prepare_pod_part(request.subresource, new, old)
     else:
         prepare_update(kind, new, old)
         if kind.key == "services":
             registry.addresses.allocate(new, old, registry.now_ns)
-    judge = validate_update
-    if request.subresource == "status" and (kind.custom is not None or kind.key == DEFINITIONS):
-        judge = validate_status_update
-    causes = judge(kind, new, old)
+    if kind.key == "pods" and request.subresource:
+        causes = validate_pod_part(request.subresource, new, old)
+    elif request.subresource == "status" and (kind.custom is not None or kind.key == DEFINITIONS):
+        causes = validate_status_update(kind, new, old)
+    else:
+        causes = validate_update(kind, new, old)
     if causes:
         raise Invalid(kind.qualified, request.name, causes)
     keep_times(new, old)

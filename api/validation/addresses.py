@@ -1,0 +1,101 @@
+"""Validation of what a pod says of names and addresses: DNS, host aliases, host network.
+
+Source: validatePodDNSConfig, ValidateHostAliases and validatePodHostNetworkDeps in
+pkg/apis/core/validation/validation.go.
+"""
+
+import re
+from collections.abc import Sequence
+from ipaddress import ip_address
+from typing import Final
+
+from api.core import JsonObject
+from api.errors import Cause
+from api.names import wrong_with_subdomain
+
+BAD_ADDRESS: Final = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+_SERVERS_MAX: Final = 3
+_SEARCHES_MAX: Final = 32
+_SEARCH_LETTERS_MAX: Final = 2048
+_LABEL: Final = "[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
+_SUBDOMAIN: Final = re.compile(rf"_?{_LABEL}(\._?{_LABEL})*")
+_SUBDOMAIN_MESSAGE: Final = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-', '_' "
+    "or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used "
+    "for validation is '[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*')"
+)
+
+
+def is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return "%" not in text
+
+
+def check_address(causes: list[Cause], text: str, field: str) -> None:
+    if not is_address(text):
+        causes.append(Cause.invalid(field, text, BAD_ADDRESS))
+
+
+def check_dns(causes: list[Cause], spec: JsonObject, field: str) -> None:
+    """``dnsConfig``, which the policy None needs. ``field``: of the configuration."""
+    config = spec.get("dnsConfig")
+    if spec.get("dnsPolicy") == "None":
+        if config is None:
+            text = "must provide `dnsConfig` when `dnsPolicy` is None"
+            causes.append(Cause.required(field, text))
+            return
+        if not config.get("nameservers"):
+            text = "must provide at least one DNS nameserver when `dnsPolicy` is None"
+            causes.append(Cause.required(f"{field}.nameservers", text))
+            return
+    if config is None:
+        return
+    servers = config.get("nameservers", ())
+    if len(servers) > _SERVERS_MAX:
+        text = f"must not have more than {_SERVERS_MAX} nameservers"
+        causes.append(Cause.invalid(f"{field}.nameservers", servers, text))
+    for index, server in enumerate(servers):
+        check_address(causes, server, f"{field}.nameservers[{index}]")
+    _check_searches(causes, config.get("searches", ()), f"{field}.searches")
+    for index, option in enumerate(config.get("options", ())):
+        if not option.get("name"):
+            causes.append(Cause.required(f"{field}.options[{index}]", "must not be empty"))
+
+
+def _check_searches(causes: list[Cause], searches: Sequence[str], field: str) -> None:
+    if len(searches) > _SEARCHES_MAX:
+        text = f"must not have more than {_SEARCHES_MAX} search paths"
+        causes.append(Cause.invalid(field, searches, text))
+    if len(" ".join(searches)) > _SEARCH_LETTERS_MAX:
+        text = f"must not have more than {_SEARCH_LETTERS_MAX} characters (including spaces) in "
+        causes.append(Cause.invalid(field, searches, f"{text}the search list"))
+    for index, search in enumerate(searches):
+        name = search.removesuffix(".")
+        if search != "." and not _SUBDOMAIN.fullmatch(name):
+            causes.append(Cause.invalid(f"{field}[{index}]", name, _SUBDOMAIN_MESSAGE))
+
+
+def check_host_aliases(causes: list[Cause], aliases: Sequence[JsonObject], field: str) -> None:
+    for index, alias in enumerate(aliases):
+        check_address(causes, alias.get("ip", ""), f"{field}[{index}].ip")
+        for place, name in enumerate(alias.get("hostnames", ())):
+            for text in wrong_with_subdomain(name):
+                causes.append(Cause.invalid(f"{field}[{index}].hostnames[{place}]", name, text))
+
+
+def check_host_network(causes: list[Cause], spec: JsonObject, field: str) -> None:
+    """On the host's network a container's ports are the host's. In a template the host's may
+    still be missing."""
+    if not spec.get("hostNetwork"):
+        return
+    is_pod = field == "spec"
+    for i, container in enumerate(spec["containers"] or ()):
+        for j, port in enumerate(container.get("ports", ())):
+            host = port.get("hostPort", 0)
+            if (is_pod or host) and host != port["containerPort"]:
+                text = "must match `containerPort` when `hostNetwork` is true"
+                place = f"{field}.containers[{i}].ports[{j}].hostPort"
+                causes.append(Cause.invalid(place, host, text))
