@@ -45,6 +45,7 @@ bench: $(VENV)/test.stamp       ## the whole cluster and each layer; prints tabl
 bench-store: $(VENV)/test.stamp ## a shard beside a real etcd; growth; saturation with its plot in runs/
 	$(BIN)/python -m benchmarks.bench_store
 	$(BIN)/python -m benchmarks.bench_store_growth
+	$(BIN)/python -m benchmarks.bench_store_turns
 	$(BIN)/python -m benchmarks.bench_store_saturation --out runs
 
 lock: $(VENV)/test.stamp        ## resolve dependencies anew; both files carry hashes and no address

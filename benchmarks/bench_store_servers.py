@@ -20,7 +20,7 @@ from pathlib import Path
 
 import uvloop
 
-from actors.clock import settle_gc
+from actors.clock import settle_table_gc
 from actors.plan import Durability, Security, StoreConfig
 from actors.store import start
 
@@ -103,7 +103,7 @@ def _serve(pipe: Connection, config: StoreConfig) -> None:
 
     async def main() -> None:
         store = await start(config, unused)
-        settle_gc()
+        settle_table_gc()
         pipe.send(store.address)
         loop = asyncio.get_running_loop()
         while await loop.run_in_executor(None, pipe.recv) == "gauges":

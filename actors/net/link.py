@@ -176,7 +176,10 @@ class Link(asyncio.Protocol):
         self._drained.clear()
         self._out.clear()
         self._out_bytes = 0
-        self._on_end(reason)
+        on_end = self._on_end
+        # Whoever made this link holds it, and these hold him: nothing else would free the two.
+        self._on_frames = self._on_end = _nobody_cares
+        on_end(reason)
 
     def pause_writing(self) -> None:
         self._full = True
@@ -228,6 +231,10 @@ class Link(asyncio.Protocol):
             self.write(Frame(PING, 0))
         self._heard = False
         self._keepalive = self._loop.call_later(self.options.keepalive_s, self._tick)
+
+
+def _nobody_cares(_: object) -> None:
+    """Of a link that has ended."""
 
 
 def split_address(address: str) -> tuple[str, int]:

@@ -20,9 +20,10 @@ import ray
 import uvloop
 
 from actors.blueprint import MODULES, Part, start_part
+from actors.clock import settle_table_gc
 from actors.lives import Pulse
 from actors.net.fault_proxy import FaultyNames
-from actors.plan import ProcessSample
+from actors.plan import ProcessSample, StoreConfig
 from actors.processes import cpu_seconds, pss_bytes
 from actors.program import Resolve, Running
 
@@ -152,6 +153,8 @@ class ProgramThread(threading.Thread):
                 os._exit(FAILED)
             self.started.set_exception(error)
             return
+        if isinstance(self._part.config, StoreConfig):
+            settle_table_gc()
         self.started.set_result(running)
         self._loop.run_forever()
 

@@ -1,6 +1,8 @@
 """Calls, answers and items that share a frame arrive as if each had its own."""
 
 import asyncio
+import gc
+import weakref
 from dataclasses import replace
 from typing import Any
 
@@ -114,5 +116,26 @@ def test_answers_given_before_a_stop_are_sent() -> None:
         await server.stop()
         assert await call == "answered"
         await client.close()
+
+    run(scenario())
+
+
+def test_a_connection_that_ended_is_freed_without_a_collection() -> None:
+    """Programs that hold a large table never walk their old objects, so a cycle would stay."""
+
+    async def scenario() -> None:
+        server = await serve(Echo())
+        client = client_of(server)
+        assert await client.call("here") == "here"
+        freed = asyncio.Event()
+        (peer,) = [weakref.ref(peer, lambda _: freed.set()) for peer in server.peers]
+        gc.disable()
+        try:
+            await client.close()
+            await server.stop()
+            await freed.wait()
+        finally:
+            gc.enable()
+        assert peer() is None
 
     run(scenario())

@@ -1,6 +1,7 @@
 """The store program over real sockets: requests, watches, restart, kill -9, a full disk."""
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import uvloop
 from actors.disk import DirectoryError, DirectoryInUse
 from actors.net import FrameClient, NetError, PeerError
 from actors.plan import Durability, Security, StoreConfig
+from actors.shard import COLLECT_RECORDS
 from actors.store import Store, start
 from api.storage import CONFLICT, INVALID, NO_SPACE, OK
 
@@ -108,6 +110,31 @@ def test_requests_and_watches(tmp_path: Path, durability: Durability) -> None:
         assert gauges["keys"] == 1 and (gauges["fsyncs"] > 0) == (durability == "fsync")
         await client.close()
         await store.stop()
+        await store.stop()
+
+    run(scenario())
+
+
+def test_the_young_are_collected_by_what_is_written_and_not_by_what_is_kept(tmp_path: Path) -> None:
+    collected: list[int] = []
+
+    def told(phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            collected.append(info["generation"])
+
+    async def scenario() -> None:
+        store = await started(tmp_path, "none")
+        client = client_of(store.address)
+        gc.disable()
+        gc.callbacks.append(told)
+        try:
+            for _ in range(6):
+                await ask(client, *[put(b"/a") for _ in range(COLLECT_RECORDS // 2)])
+        finally:
+            gc.callbacks.remove(told)
+            gc.enable()
+        assert collected == [0, 0, 0]
+        await client.close()
         await store.stop()
 
     run(scenario())
