@@ -12,7 +12,7 @@ import structlog
 
 from actors.clock import WallClock, settle_gc
 from actors.http_front import HttpFront, open_stream, send_answer
-from actors.net import FrameClient, FrameServer, NetError, PeerError, ServerStream
+from actors.net import FrameClient, FrameServer, PeerError, ServerStream
 from actors.net.client import ClientStream
 from actors.net.exchange import Exchange
 from actors.net.https import HttpsBounds, HttpsServer, serve_https
@@ -21,7 +21,6 @@ from actors.plan import ApiServerConfig
 from actors.program import Resolve
 from actors.security import read_tokens, server_ssl_context, service_account_key
 from actors.turns import Turns
-from api.frames import FrameError
 from apiserver.core import ApiServerCore
 from apiserver.identity import Identities
 from apiserver.messages import (
@@ -293,8 +292,9 @@ class ApiServer:
     def _carry_out(self, effect: Effect) -> None:
         match effect:
             case StoreCall(shard, ids, requests):
-                future = self._stores[shard].send(("store", requests))
-                future.add_done_callback(partial(self._store_replied, shard, ids))
+                self._stores[shard].ask(
+                    ("store", requests), partial(self._store_replied, shard, ids)
+                )
             case Answers(ids, answers):
                 for request_id, answer in zip(ids, answers, strict=True):
                     self._answer(request_id, answer)
@@ -410,16 +410,10 @@ class ApiServer:
 
     # The store.
 
-    def _store_replied(self, shard: int, ids: Sequence[int], future: "asyncio.Future[Any]") -> None:
-        if future.cancelled():
-            return
-        error = future.exception()
-        if error is None:
-            self._take(StoreReplied(shard, ids, future.result()))
-        elif isinstance(error, (NetError, FrameError)):
-            self._take(StoreReplied(shard, ids, None))
-        else:
-            raise error
+    def _store_replied(
+        self, shard: int, ids: Sequence[int], replies: Any, error: Exception | None
+    ) -> None:
+        self._take(StoreReplied(shard, ids, replies if error is None else None))
 
     def _open_store_watch(self, shard: int, revision: int) -> None:
         def on_body(body: Any) -> None:

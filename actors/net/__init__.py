@@ -9,6 +9,7 @@ the server feeds.
     await client.connect(timeout_s)                           # optional: PeerRefused, CallTimeout
     reply  = await client.call(body, timeout_s=5)             # PeerLost, CallTimeout, PeerError
     future = client.send(body)                                # the same, without a coroutine
+    client.ask(body, heard)                                   # heard(answer, None) or (None, error)
     stream = client.open(body, on_body, on_end)               # on_body(body), on_end(reason: str)
     stream.close()                                            # no on_end after it
     await client.close()

@@ -39,12 +39,15 @@ from api.frames import (
     REPLY,
     WELCOME,
     Frame,
+    FrameError,
     encode,
     encode_calls,
     packed_body,
 )
 
 T = TypeVar("T")
+Heard = Callable[[Any, NetError | FrameError | None], None]
+"""Told the answer to a call, or why there is none."""
 
 CALL_TIMEOUT_S = 30.0
 CALLS_BYTES_MAX = 1 << 18
@@ -102,7 +105,7 @@ class FrameClient:
         self._link: Link | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._next = 0
-        self._pending: dict[int, tuple[asyncio.Future[Any], float]] = {}
+        self._pending: dict[int, tuple[Heard, float]] = {}
         self._streams: dict[int, ClientStream] = {}
         self._waiting: deque[tuple[int, bytes]] = deque()
         self._gathered: list[bytes] = []
@@ -151,21 +154,31 @@ class FrameClient:
     def send(self, body: object, timeout_s: float = CALL_TIMEOUT_S) -> asyncio.Future[Any]:
         """The same, without a coroutine: the errors of a call arrive in the future."""
         future: asyncio.Future[Any] = self._loop.create_future()
-        if self._closed or len(self._pending) >= self._options.calls_pending_max:
-            future.set_exception(
-                PeerLost(f"{self.name}: this client is closed")
-                if self._closed
-                else TooManyCalls(f"{self.name}: {len(self._pending)} calls are pending")
-            )
-            return future
-        packed = packed_body(body, self._options.frame_bytes_max)
+        self.ask(body, partial(_answered, future), timeout_s)
+        return future
+
+    def ask(self, body: object, heard: Heard, timeout_s: float = CALL_TIMEOUT_S) -> None:
+        """The same, without a future: ``heard`` is called once, in the turn in which the answer
+        comes, and never before this returns."""
+        error: NetError | FrameError | None = None
+        if self._closed:
+            error = PeerLost(f"{self.name}: this client is closed")
+        elif len(self._pending) >= self._options.calls_pending_max:
+            error = TooManyCalls(f"{self.name}: {len(self._pending)} calls are pending")
+        else:
+            try:
+                packed = packed_body(body, self._options.frame_bytes_max)
+            except FrameError as unpackable:
+                error = unpackable
+        if error is not None:
+            self._loop.call_soon(heard, None, error)
+            return
         self._gather(packed, timeout_s)
         number = self._next
         deadline = self._loop.time() + timeout_s
-        self._pending[number] = (future, deadline)
+        self._pending[number] = (heard, deadline)
         if self._sweep is None or deadline < self._sweep_at:
             self._arm(deadline)
-        return future
 
     def open(
         self, body: object, on_body: Callable[[Any], None], on_end: Callable[[str], None]
@@ -213,17 +226,12 @@ class FrameClient:
         if not gathered:
             self._gathered_timeout_s = timeout_s
             if self._link is not None:
-                self._loop.call_soon(self._send_calls)
+                self._link.flush_soon()
         gathered.append(packed)
         self._gathered_bytes = size
         self._next += 1
         if self._link is None:
             self._write_calls()
-
-    def _send_calls(self) -> None:
-        self._write_calls()
-        if self._link is not None:
-            self._link.flush()
 
     def _write_calls(self) -> None:
         """Make a frame of what is gathered."""
@@ -306,6 +314,7 @@ class FrameClient:
             raise PeerRefused(f"{self.name}: {reason}")
         link.trust()
         link.receive(self._on_frames)
+        link.gathered = self._write_calls
         self._link, self._ended = link, ended
         self.connections += 1
         while self._waiting:
@@ -334,8 +343,8 @@ class FrameClient:
                 numbers, answers = body
                 for number, answer in zip(numbers, answers, strict=True):
                     call = pending.pop(number, None)
-                    if call is not None and not call[0].done():
-                        call[0].set_result(answer)
+                    if call is not None:
+                        call[0](answer, None)
             elif kind == ITEMS:
                 numbers, item = body
                 for number in numbers:
@@ -348,8 +357,8 @@ class FrameClient:
                     stream.on_body(body)
             elif kind == ERROR:
                 call = pending.pop(number, None)
-                if call is not None and not call[0].done():
-                    call[0].set_exception(PeerError(str(body)))
+                if call is not None:
+                    call[0](None, PeerError(str(body)))
             elif kind == END:
                 stream = streams.pop(number, None)
                 if stream is not None:
@@ -369,9 +378,11 @@ class FrameClient:
         pending, self._pending = self._pending, {}
         streams, self._streams = self._streams, {}
         welcomed, self._welcomed = self._welcomed, []
-        for future in (*(call[0] for call in pending.values()), *welcomed):
+        for future in welcomed:
             if not future.done():
                 future.set_exception(error)
+        for heard, _ in pending.values():
+            heard(None, error)
         for stream in streams.values():
             stream.open = False
             stream.on_end(stream_reason)
@@ -389,13 +400,21 @@ class FrameClient:
         now = self._loop.time()
         expired = [number for number, (_, deadline) in self._pending.items() if deadline <= now]
         for number in expired:
-            future, _ = self._pending.pop(number)
-            if not future.done():
-                self.timeouts += 1
-                trouble = "" if self._link is not None else f" ({self._trouble})"
-                future.set_exception(CallTimeout(f"{self.name}: no answer in time{trouble}"))
+            heard, _ = self._pending.pop(number)
+            self.timeouts += 1
+            trouble = "" if self._link is not None else f" ({self._trouble})"
+            heard(None, CallTimeout(f"{self.name}: no answer in time{trouble}"))
         if self._pending:
             self._arm(min(deadline for _, deadline in self._pending.values()))
+
+
+def _answered(future: "asyncio.Future[Any]", answer: Any, error: Exception | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(answer)
+    else:
+        future.set_exception(error)
 
 
 def _first(answer: "asyncio.Future[Frame]", frames: list[Frame]) -> None:

@@ -71,6 +71,9 @@ class Link(asyncio.Protocol):
         self._out_bytes = 0
         self._drained: list[Callable[[], None]] = []
         self._full = False
+        self._flush_due = False
+        self.gathered: Callable[[], None] | None = None
+        """Asked at each flush to write what its owner has gathered, behind all else."""
         self._reason = ""
         self._heard = True
         self._misses = 0
@@ -110,10 +113,15 @@ class Link(asyncio.Protocol):
         """Queue a frame that is encoded already, or a part of it."""
         if self._reason:
             return
-        out = self._out
-        out.append(packed)
+        self._out.append(packed)
         self._out_bytes += len(packed)
-        if len(out) == 1:
+        if not self._flush_due:
+            self.flush_soon()
+
+    def flush_soon(self) -> None:
+        """Flush at the end of this turn."""
+        if not self._flush_due:
+            self._flush_due = True
             self._loop.call_soon(self.flush)
 
     def when_drained(self, callback: Callable[[], None]) -> None:
@@ -199,6 +207,10 @@ class Link(asyncio.Protocol):
 
     def flush(self) -> None:
         """Hand what is queued to the transport now."""
+        if self.gathered is not None:
+            self._flush_due = True
+            self.gathered()
+        self._flush_due = False
         if self._transport is None or not self._out:
             return
         out, size = self._out, self._out_bytes

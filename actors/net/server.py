@@ -181,7 +181,7 @@ class _Peer:
     """One connection as the server sees it."""
 
     def __init__(self, server: FrameServer) -> None:
-        self._loop = loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
         self._server = server
         self.identity = ""
         self.streams: dict[int, ServerStream] = {}
@@ -191,6 +191,7 @@ class _Peer:
         self._answers: list[object] = []
         self.gone: asyncio.Future[None] = loop.create_future()
         self.link = Link(server.options, self._on_hello, self._on_end, pauses=True)
+        self.link.gathered = self._write_replies
         self._deadline: asyncio.TimerHandle | None = loop.call_later(
             server.options.handshake_s, self._too_late
         )
@@ -222,7 +223,7 @@ class _Peer:
         self.link.write(Frame(END, stream.id, reason))
 
     def stop(self) -> None:
-        self._send_replies()
+        self._write_replies()
         for stream in list(self.streams.values()):
             stream.end("stopping")
         self._leave("stopping")
@@ -299,11 +300,11 @@ class _Peer:
             self.link.write(Frame(ERROR, number, str(body)))
             return
         if not self._answered:
-            self._loop.call_soon(self._send_replies)
+            self.link.flush_soon()
         self._answered.append(number)
         self._answers.append(body)
 
-    def _send_replies(self) -> None:
+    def _write_replies(self) -> None:
         """The answers of this turn in one frame; if that cannot be, in one each."""
         if not self._answered:
             return
@@ -317,7 +318,6 @@ class _Peer:
                     self.link.write(Frame(REPLY, 0, ((number,), (answer,))))
                 except FrameError as error:
                     self.link.write(Frame(ERROR, number, f"reply: {error}"))
-        self.link.flush()
 
     def _on_end(self, reason: str) -> None:
         if self.gone.done():

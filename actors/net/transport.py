@@ -1,6 +1,5 @@
 """What carries a component's words to an API server, and the frame arm of it."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
@@ -75,8 +74,7 @@ class FrameTransport:
     def send(self, requests: Sequence[ApiRequest], done: Done) -> None:
         body = ["api", [request[1:] for request in requests]]
         ids = [request.id for request in requests]
-        future = self._client.send(body, self._call_timeout_s)
-        future.add_done_callback(partial(_answer, ids, done))
+        self._client.ask(body, partial(_answer, ids, done), self._call_timeout_s)
 
     def gauges(self) -> dict[str, float]:
         return self._client.gauges()
@@ -103,12 +101,8 @@ def _deliver(sink: WatchSink, body: Any) -> None:
             sink.ended(f"{INVALID}unknown body {body!r:.200}")
 
 
-def _answer(ids: Sequence[int], done: Done, future: "asyncio.Future[Any]") -> None:
-    if future.cancelled():
-        return
-    error = future.exception()
+def _answer(ids: Sequence[int], done: Done, answers: Any, error: Exception | None) -> None:
     if error is None:
-        answers = future.result()
         done([ApiReply(number, *answer) for number, answer in zip(ids, answers, strict=True)])
     elif isinstance(error, NetError):
         done([ApiReply(number, 0, 0, b"") for number in ids])
