@@ -302,8 +302,11 @@ class ApiServer:
                 for stream, body in zip(streams, bodies, strict=True):
                     self._send_body(stream, body)
             case StreamBytes(streams, chunks):
+                watches = self._http_watches
                 for stream, chunk in zip(streams, chunks, strict=True):
-                    self._send_chunk(stream, chunk)
+                    watch = watches.get(stream)
+                    if watch is not None and not watch.write(chunk):
+                        self._fell_behind(stream, watch)
             case StreamOpened(stream, content_type):
                 self._opened(stream, content_type)
             case SessionOpened(stream, protocol):
@@ -365,11 +368,7 @@ class ApiServer:
         if self._http_watches[stream].backlog_bytes > BACKLOG_BYTES_MAX:
             self._http_watches[stream].abort()
 
-    def _send_chunk(self, stream: int, chunk: bytes) -> None:
-        watch = self._http_watches.get(stream)
-        if watch is None:
-            return
-        watch.write(chunk)
+    def _fell_behind(self, stream: int, watch: Exchange) -> None:
         backlog = watch.backlog_bytes
         if backlog <= BUSY_BYTES:
             return

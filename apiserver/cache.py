@@ -20,6 +20,10 @@ WINDOW_NS = 120 * 10**9
 (pkg/storage/cacher/watch_cache.go, eventFreshDuration)."""
 
 
+Told = tuple[int, int, bytes]
+"""What a watcher is told of an event: type, revision, bytes."""
+
+
 class CacheEvent:
     """One change of one object, and what has been encoded of it so far."""
 
@@ -39,8 +43,8 @@ class CacheEvent:
         """The new state; for DELETED the last one."""
         self.previous = previous
         self.arrived_ns = now_ns
-        self.encoded: dict[tuple[str, int], bytes] = {}
-        """(form, type) to bytes: shared by all watchers of that form."""
+        self.encoded: dict[tuple[str, int], Told] = {}
+        """By form and type: shared by all watchers of that form."""
 
 
 class ResourceCache:

@@ -14,7 +14,7 @@ import orjson
 from api.calls import ADDED, BOOKMARK, ERROR
 from api.errors import Expired
 from api.kinds import Kind
-from apiserver.cache import CacheEvent
+from apiserver.cache import CacheEvent, Told
 from apiserver.forms import event_line
 from apiserver.messages import Crashed, Effect, EndStreams, StreamBodies, StreamBytes
 from apiserver.negotiate import FRAME
@@ -170,11 +170,16 @@ class Streams:
                 self._hold(opened)
         lines: tuple[list[int], list[bytes]] = ([], [])
         bodies: tuple[list[int], list[tuple[object, ...]]] = ([], [])
+        last: list[Told] = []
+        chunk = b""
         for watcher in self._woken.values():
             pending, watcher.pending = watcher.pending, []
             if watcher.form is not FRAME:
+                # Most watchers of a kind are told the same: it is joined once.
+                if pending != last:
+                    last, chunk = pending, b"".join([body for _, _, body in pending])
                 lines[0].append(watcher.id)
-                lines[1].append(b"".join([body for _, _, body in pending]))
+                lines[1].append(chunk)
                 continue
             for body in _frame_bodies(pending):
                 bodies[0].append(watcher.id)
@@ -204,10 +209,10 @@ class Streams:
         self._watchers.check()
 
 
-def _frame_bodies(pending: Sequence[tuple[int, int, bytes]]) -> list[tuple[object, ...]]:
+def _frame_bodies(pending: Sequence[Told]) -> list[tuple[object, ...]]:
     """Queued events as bodies of a frame watch, in order."""
     out: list[tuple[object, ...]] = []
-    items: list[tuple[int, int, bytes]] = []
+    items: list[Told] = []
     size = 0
     for entry in [*pending, (BOOKMARK, 0, b"")]:
         mark = entry[0] in (BOOKMARK, _SYNCED)

@@ -16,7 +16,7 @@ import orjson
 from api.calls import ADDED, BOOKMARK, DELETED, MODIFIED
 from api.core import InvariantError
 from api.selectors import LabelSelector
-from apiserver.cache import CacheEvent, ResourceCache
+from apiserver.cache import CacheEvent, ResourceCache, Told
 from apiserver.forms import bookmark_line, event_line, shaped
 from apiserver.negotiate import FRAME, Form
 from apiserver.records import Record
@@ -85,6 +85,8 @@ class Watcher:
     """One open watch."""
 
     __slots__ = (
+        "_everything",
+        "_word",
         "bookmarks",
         "cache",
         "form",
@@ -103,6 +105,7 @@ class Watcher:
         self.id = watch_id
         self.cache = cache
         self.selection = selection
+        self._everything = selection.everything
         self.form = form
         self.bookmarks = False
         self.include = ""
@@ -110,8 +113,10 @@ class Watcher:
         """Events up to this revision are not for it."""
         self.started = False
         """A Table was sent: the next ones leave out their columns."""
-        self.pending: list[tuple[int, int, bytes]] = []
-        """(type, revision, bytes) not handed to the shell yet: emptied at the end of each step."""
+        self.pending: list[Told] = []
+        """Not handed to the shell yet: emptied at the end of each step."""
+        self._word = ""
+        """What its form and options are called in ``CacheEvent.encoded``."""
 
     def tell(self, event: CacheEvent, now_ns: int) -> bool:
         """Queue what this watch is told of an event. True when it was idle before."""
@@ -119,7 +124,7 @@ class Watcher:
         if event.revision <= self.since:
             return False
         kind_of_event, record = event.type, event.record
-        if not selection.everything:
+        if not self._everything:
             matches = kind_of_event != DELETED and selection.matches(record)
             previous = event.previous
             matched = previous is not None and selection.matches(previous)
@@ -130,20 +135,22 @@ class Watcher:
                 kind_of_event, record = DELETED, previous
             else:
                 return False
-        self.pending.append(
-            (kind_of_event, event.revision, self._encoded(event, kind_of_event, record, now_ns))
-        )
-        return len(self.pending) == 1
+        pending = self.pending
+        told = event.encoded.get((self._word, kind_of_event)) if self.started else None
+        pending.append(told or self._encoded(event, kind_of_event, record, now_ns))
+        return len(pending) == 1
 
-    def _encoded(self, event: CacheEvent, kind_of_event: int, record: Record, now_ns: int) -> bytes:
+    def _encoded(self, event: CacheEvent, kind_of_event: int, record: Record, now_ns: int) -> Told:
         form = self.form
         columns = form.kind == "table" and not self.started
         self.started = True
-        seen = form.view.kind.version if form.view is not None else ""
-        word = f"{form.kind}/{form.version}/{seen}/{self.include}/{columns}"
-        body = event.encoded.get((word, kind_of_event))
-        if body is not None:
-            return body
+        if not self._word:
+            seen = form.view.kind.version if form.view is not None else ""
+            self._word = f"{form.kind}/{form.version}/{seen}/{self.include}"
+        word = f"{self._word}/columns" if columns else self._word
+        told = event.encoded.get((word, kind_of_event))
+        if told is not None:
+            return told
         if form.kind in ("object", "frame"):
             body = record.json(event.revision)
         else:
@@ -155,8 +162,8 @@ class Watcher:
             body = orjson.dumps(document)
         if form is not FRAME:
             body = event_line(kind_of_event, body)
-        event.encoded[word, kind_of_event] = body
-        return body
+        told = event.encoded[word, kind_of_event] = (kind_of_event, event.revision, body)
+        return told
 
     def bookmark(self, revision: int, initial_end: bool, now_ns: int) -> bool:
         """Queue a bookmark. True when it was idle before."""
@@ -188,7 +195,7 @@ class OpenedWatch:
     """A Status that is sent as the only event."""
     over_frames: bool = False
     content_type: str = "application/json"
-    held: list[tuple[int, int, bytes]] = field(default_factory=list)
+    held: list[Told] = field(default_factory=list)
     """What happened while the initial state was being sent."""
 
 

@@ -80,9 +80,9 @@ class Exchange:
         if not self.gone:
             self._connection.start(self, code, headers)
 
-    def write(self, chunk: bytes) -> None:
-        if chunk and not self.gone:
-            self._connection.write(chunk)
+    def write(self, chunk: bytes) -> bool:
+        """False when much is unsent: see ``backlog_bytes``."""
+        return self.gone or not chunk or self._connection.write(chunk)
 
     def switch(self, headers: bytes, on_data: Callable[[bytes], None]) -> None:
         """Leave HTTP with a 101, if the client asked for it: from here on ``write`` sends bytes as
@@ -408,14 +408,16 @@ class Connection(asyncio.Protocol):
         if tail:
             on_data(tail)
 
-    def write(self, chunk: bytes) -> None:
-        if not self._chunked:
-            self._send(chunk)
-            return
-        host = self._host
-        if chunk is not host.last_chunk:
-            host.last_chunk, host.last_framed = chunk, b"%x\r\n%b\r\n" % (len(chunk), chunk)
-        self._send(host.last_framed)
+    def write(self, chunk: bytes) -> bool:
+        """False when more than STREAM_HIGH_BYTES are unsent."""
+        if self._chunked:
+            host = self._host
+            if chunk is not host.last_chunk:
+                host.last_chunk, host.last_framed = chunk, b"%x\r\n%b\r\n" % (len(chunk), chunk)
+            chunk = host.last_framed
+        if self._transport is not None:
+            self._transport.write(chunk)
+        return not self._full
 
     def end(self, exchange: Exchange) -> None:
         assert exchange is self._current

@@ -43,10 +43,35 @@ def test_a_call_that_cannot_be_packed_harms_no_other_of_its_turn() -> None:
         await client.connect()
         first = client.send("first")
         with pytest.raises(FrameError, match="packed"):
-            client.send(object())
+            await client.send(object())
         with pytest.raises(FrameError, match="over the limit"):
-            client.send(bytes(1 << 20))
+            await client.send(bytes(1 << 20))
         assert list(await asyncio.gather(first, client.send("last"))) == ["first", "last"]
+        await client.close()
+        await server.stop()
+
+    run(scenario())
+
+
+def test_an_answer_leaves_with_the_items_of_its_turn_and_behind_them() -> None:
+    async def scenario() -> None:
+        handler = Echo()
+        server = await serve(handler)
+        client = client_of(server)
+        order: list[Any] = []
+        client.open("follow", order.append, order.append)
+        heard = asyncio.Event()
+
+        def answered(answer: Any, error: Exception | None) -> None:
+            order.append((answer, error))
+            heard.set()
+
+        client.ask("hold", answered)
+        await handler.until(lambda: len(handler.held) == 1)
+        handler.held[0]("answer")
+        assert handler.streams[0].send("item") and order == []
+        await heard.wait()
+        assert order == ["item", ("answer", None)]
         await client.close()
         await server.stop()
 

@@ -78,8 +78,12 @@ class HttpStream:
     """What an HTTP watch has got so far."""
 
     content_type: str
-    data: bytes = b""
+    chunks: list[bytes] = field(default_factory=list)
     ended: str | None = None
+
+    @property
+    def data(self) -> bytes:
+        return b"".join(self.chunks)
 
     @property
     def events(self) -> list[tuple[str, JsonObject]]:
@@ -172,7 +176,7 @@ class Rig:
                 self.http[stream] = HttpStream(content_type)
             case StreamBytes(streams, chunks):
                 for stream, chunk in zip(streams, chunks, strict=True):
-                    self.http[stream].data += chunk
+                    self.http[stream].chunks.append(chunk)
             case SessionOpened(stream, protocol):
                 self.sessions[stream] = Session(protocol)
             case SendMessages(streams, messages):

@@ -29,3 +29,16 @@ def test_five_thousand_idle_watches_are_cheap_and_silent() -> None:
     assert rig.call("POST", path, {"metadata": {"name": "n7"}})[0] == 201
     told = [stream for stream, watch in rig.http.items() if watch.data]
     assert told == [10**6 + 7]
+
+
+def test_watchers_that_are_told_the_same_share_one_chunk() -> None:
+    rig = Rig()
+    path = "/api/v1/namespaces/default/configmaps"
+    alike = [rig.watch(f"{path}?watch=1") for _ in range(3)]
+    other = rig.watch(f"{path}?watch=1&labelSelector=app%3Dx")
+    for number in range(2):
+        rig.call("POST", path, {"metadata": {"name": f"c{number}"}})
+        first, *rest = (watch.chunks[-1] for watch in alike)
+        assert all(chunk is first for chunk in rest)
+    assert [event["metadata"]["name"] for _, event in alike[0].events] == ["c0", "c1"]
+    assert other.chunks == []
