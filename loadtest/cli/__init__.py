@@ -2,7 +2,7 @@
 an environment variable.
 
 Exit codes: 0 ok, 1 error, 2 usage (a campaign file that cannot be used is one), 3 an SLO failed,
-4 the run is invalid, 130 interrupted.
+4 the run is invalid, 5 worse than what it is compared with, 6 undecided, 130 interrupted.
 """
 
 import signal
@@ -14,6 +14,7 @@ import click
 from loadtest.cli.codes import INTERRUPTED
 
 MODULES = {
+    "compare": "compare",
     "down": "clusters",
     "etcd": "etcd",
     "explain": "explain",
@@ -26,7 +27,7 @@ MODULES = {
 """Command to its module. All of them together take a second to import."""
 EXIT_CODES = """
 Exit codes: 0 ok, 1 error, 2 usage or campaign file, 3 an SLO failed, 4 the run is invalid,
-130 interrupted.
+5 worse than what it is compared with, 6 undecided, 130 interrupted.
 """
 
 
