@@ -18,6 +18,7 @@ MODULES = {
     "down": "clusters",
     "etcd": "etcd",
     "explain": "explain",
+    "limit": "limit",
     "report": "report",
     "run": "run",
     "sim": "sim",
