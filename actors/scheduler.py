@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -19,6 +19,7 @@ from actors.plugins import scheduler_configuration
 from actors.program import Resolve
 from api.calls import Calls, ComponentEvent, WatchSpec
 from scheduler.election import ElectedScheduler
+from scheduler.extender import AskExtender, Extender
 from scheduler.leader import (
     AskPartition,
     PartitionAnswered,
@@ -26,6 +27,9 @@ from scheduler.leader import (
     SchedulerCore,
     SchedulerEvent,
 )
+
+if TYPE_CHECKING:
+    from actors.net.extenders import ExtenderClient, Hear
 
 NAME = "kube-scheduler"
 ANSWER_TIMEOUT_S = 2.0
@@ -36,12 +40,11 @@ RESIGN_S = 2.0
 
 async def start(config: SchedulerConfig, resolve: Resolve) -> "Scheduler":
     """Start scheduling. The API server and the partitions may come up later."""
-    inner = SchedulerCore(
-        config.seed, len(config.partitions), scheduler_configuration(config.configuration)
-    )
+    configuration = scheduler_configuration(config.configuration)
+    inner = SchedulerCore(config.seed, len(config.partitions), configuration)
     core = ElectedScheduler(inner, config.name, first=config.name == SCHEDULER)
     clients = [FrameClient(name, config.security, resolve, NAME) for name in config.partitions]
-    pooled = PooledCore(core, clients)
+    pooled = PooledCore(core, clients, configuration.extenders)
     for number in range(len(clients)):
         pooled.connect(number)
     client = FrameClient(config.api_server, config.security, resolve, NAME)
@@ -51,14 +54,20 @@ async def start(config: SchedulerConfig, resolve: Resolve) -> "Scheduler":
 
 
 class PooledCore:
-    """The leader's core as a Component: its questions to partitions go out by frames, and their
-    answers come back with the events of the next step."""
+    """The leader's core as a Component: its questions to partitions go out by frames, those to
+    extenders by HTTP, and their answers come back with the events of the next step."""
 
-    def __init__(self, core: ElectedScheduler, clients: Sequence[FrameClient]) -> None:
+    def __init__(
+        self,
+        core: ElectedScheduler,
+        clients: Sequence[FrameClient],
+        extenders: Sequence[Extender] = (),
+    ) -> None:
         self.runner: ComponentRunner | None = None
         self.core = core
         self._clients = clients
         self._answers: list[SchedulerEvent] = []
+        self._extenders = _extender_client(extenders, self._hear) if extenders else None
         self._connecting: dict[int, asyncio.Task[None]] = {}
 
     @property
@@ -71,6 +80,9 @@ class PooledCore:
         for effect in self.core.step([*events, *answers], now_ns):
             if isinstance(effect, AskPartition):
                 self._ask(effect)
+            elif isinstance(effect, AskExtender):
+                assert self._extenders is not None
+                self._extenders.ask(effect)
             else:
                 calls.append(effect)
         return calls
@@ -89,6 +101,8 @@ class PooledCore:
             self._connecting[number] = asyncio.create_task(_connected(client))
 
     async def stop(self) -> None:
+        if self._extenders is not None:
+            await self._extenders.close()
         for task in self._connecting.values():
             task.cancel()
         await asyncio.gather(*self._connecting.values(), return_exceptions=True)
@@ -113,6 +127,13 @@ class PooledCore:
         self._answers.append(event)
         if self.runner is not None:
             self.runner.wake()
+
+
+def _extender_client(extenders: Sequence[Extender], hear: "Hear") -> "ExtenderClient":
+    # Imported here: an HTTP client costs 0.3 s of CPU that few schedulers need.
+    from actors.net.extenders import ExtenderClient
+
+    return ExtenderClient(extenders, hear)
 
 
 async def _connected(client: FrameClient) -> None:

@@ -187,6 +187,11 @@ class Section:
             raise self.error(key, f"must be a list of texts, not {values!r}")
         return tuple(values)
 
+    def with_texts(self, key: str, more: Sequence[str]) -> "Section":
+        """The same section with more texts in one of its lists."""
+        texts = [*self.texts(key), *more]
+        return Section(self.source, self.path, {**self._value, key: texts} if more else self._value)
+
     def done(self) -> None:
         """Refuse keys that nobody asked for."""
         for key in self._value:

@@ -65,6 +65,15 @@ def check_virtual_time(campaign: Campaign, source: str) -> None:
             )
 
 
+def check_scheduler(compiled: Compiled, source: str) -> None:
+    """Nobody answers over HTTP in virtual time. Errors: CampaignError."""
+    if scheduler_configuration(compiled.cluster.scheduler_configuration).extenders:
+        raise CampaignError(
+            f"{source}: spec.cluster.schedulerConfig: extenders need real time: use "
+            "`hollowfleet run`, or leave them out"
+        )
+
+
 def virtual_plan(compiled: Compiled, costs: CostProfile = DEFAULT) -> VirtualPlan:
     knobs = compiled.campaign.cluster
     return VirtualPlan(

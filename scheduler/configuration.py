@@ -7,10 +7,12 @@ and does not exist here is refused by name.
 Source: staging/src/k8s.io/kube-scheduler/config/v1/types.go and apis/config/v1/defaults.go, v1.36.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from api.sections import ConfigurationError, Section, nearest
+from scheduler.extender import Extender
+from scheduler.extender_configuration import read_extenders
 from scheduler.framework import PREEMPTION_LIMITS, Filter, PreemptionLimits, Profile, Score
 from scheduler.plugin_arguments import read_arguments
 from scheduler.plugin_sets import (
@@ -23,6 +25,7 @@ from scheduler.plugin_sets import (
     at_point,
     merged,
 )
+from scheduler.plugins import node_resources_fit
 from scheduler.profile import DEFAULTS, SCHEDULER_NAME, Profiles
 from scheduler.queue import BACKOFF, SECOND_NS, Backoff
 from scheduler.registry import BUILT_IN, DEFAULT_ORDER, Configured, Plugin, Registry
@@ -49,6 +52,7 @@ class Configuration:
     backoff: Backoff = BACKOFF
     without_effect: tuple[str, ...] = ()
     """Fields that were given and change nothing."""
+    extenders: tuple[Extender, ...] = ()
 
 
 DEFAULT = Configuration(DEFAULTS)
@@ -68,8 +72,7 @@ def configuration_from(
     percentage = top.integer("percentageOfNodesToScore", 0, 0, 100)
     first = top.integer("podInitialBackoffSeconds", 1, 1, 86_400)
     most = top.integer("podMaxBackoffSeconds", max(10, first), first, 86_400)
-    if top.optional_sections("extenders"):
-        raise top.error("extenders", "scheduler extenders do not exist here; write a plugin")
+    extenders = read_extenders(top)
     without_effect = tuple(name for name in PROCESS_FIELDS if top.has(name))
     for name in PROCESS_FIELDS:
         top.raw(name)
@@ -79,20 +82,23 @@ def configuration_from(
     if len(sections) > PROFILES_MAX:
         raise top.error("profiles", f"at most {PROFILES_MAX} profiles")
     for section in sections or [Section(source, "profiles[0]", {})]:
-        profile = _profile(section, percentage, registry)
+        profile = _profile(section, percentage, registry, extenders.ignored_resources)
         if profile.name in profiles:
             raise section.error("schedulerName", f"{profile.name!r} is given twice")
         profiles[profile.name] = profile
     top.done()
     backoff = Backoff(first * SECOND_NS, most * SECOND_NS)
-    return Configuration(profiles, backoff, without_effect)
+    return Configuration(profiles, backoff, without_effect, extenders.extenders)
 
 
-def _profile(section: Section, percentage: int, registry: Registry) -> Profile:
+def _profile(
+    section: Section, percentage: int, registry: Registry, ignored: Sequence[str]
+) -> Profile:
+    """``ignored``: resources that extenders count."""
     name = section.text("schedulerName", SCHEDULER_NAME)
     percentage = section.integer("percentageOfNodesToScore", percentage, 0, 100)
     plugins = _running(section.section("plugins"), registry)
-    configured = _configured(section, registry)
+    configured = _configured(section, registry, ignored)
     section.done()
     filters: list[Filter] = []
     scores: list[Score] = []
@@ -180,15 +186,23 @@ def _known(section: Section, registry: Registry) -> str:
     return name
 
 
-def _configured(section: Section, registry: Registry) -> dict[str, Configured]:
+def _configured(
+    section: Section, registry: Registry, ignored: Sequence[str]
+) -> dict[str, Configured]:
     """Plugins with arguments of their own."""
     found: dict[str, Configured] = {}
     for one in section.optional_sections("pluginConfig"):
         name = _known(one, registry)
         if name in found:
             raise one.error("name", f"{name} has arguments twice")
-        found[name] = _with_arguments(name, registry[name], one.section("args"))
+        arguments = one.section("args")
+        if name == node_resources_fit.NAME:
+            arguments = arguments.with_texts("ignoredResources", ignored)
+        found[name] = _with_arguments(name, registry[name], arguments)
         one.done()
+    if ignored and node_resources_fit.NAME not in found:
+        kept = node_resources_fit.filter_without(ignored, ())
+        found[node_resources_fit.NAME] = Configured(kept, node_resources_fit.SCORE)
     return found
 
 

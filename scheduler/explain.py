@@ -206,11 +206,12 @@ def explain(shape: Shape, table: NodeTable, pod: Pod = NOBODY) -> Explanation:
         rows = rows[np.argsort(table.order[rows], kind="stable")]
     result.feasible = rows
     if len(rows) > 1:
-        _score(shape, table, result)
+        score(shape, table, result)
     return result
 
 
-def _score(shape: Shape, table: NodeTable, result: Explanation) -> None:
+def score(shape: Shape, table: NodeTable, result: Explanation) -> None:
+    """Rate the feasible nodes, of which there are two at least."""
     rows = result.feasible
     result.total = np.zeros(len(rows), np.int64)
     for plugin in shape.profile.scores:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from api.streams import Stream
 from scheduler.diagnosis import failure_message, unsupported_message
 from scheduler.engine import Engine
-from scheduler.explain import Pod, explain
+from scheduler.explain import Explanation, Pod, explain
 from scheduler.outgoing import Outgoing
 from scheduler.plugins import volume_binding
 from scheduler.plugins.volume_binding import claims_of
@@ -62,10 +62,12 @@ class Failures:
         self.errors = 0
         """Of plugins."""
 
-    def handle(self, pod: str, record: PodRecord, now_ns: int) -> Failure:
-        """Find out why, tell it, and send victims away where that helps."""
+    def handle(
+        self, pod: str, record: PodRecord, now_ns: int, known: Explanation | None = None
+    ) -> Failure:
+        """Find out why, tell it, and send victims away where that helps. ``known``: why."""
         try:
-            failure = self._why(pod, record)
+            failure = self._why(pod, record) if known is None else self._plan(pod, record, known)
         except Exception as error:  # the supervisor of the plugins
             failure = self.plugin_raised(record, error)
         if failure.plan.node:
@@ -119,14 +121,17 @@ class Failures:
         known = self._state_for(record)
         if self._told[0] == known and pod not in self._table.nominations.node_of:
             return self._told[1]
-        who = Pod(pod, record.priority)
-        explanation = explain(record.shape, self._table, who)
-        start = self._starts.next_u64()
-        plan = self._preemptor.plan(who, record, explanation, self._surroundings.budgets, start)
-        failure = Failure(failure_message(explanation, plan.after), plan)
+        explanation = explain(record.shape, self._table, Pod(pod, record.priority))
+        failure = self._plan(pod, record, explanation)
+        plan = failure.plan
         if not plan.node and not plan.gives_up:
             self._told = (known, failure)
         return failure
+
+    def _plan(self, pod: str, record: PodRecord, explanation: Explanation) -> Failure:
+        who, start = Pod(pod, record.priority), self._starts.next_u64()
+        plan = self._preemptor.plan(who, record, explanation, self._surroundings.budgets, start)
+        return Failure(failure_message(explanation, plan.after), plan)
 
     def refused(self, victim: str) -> None:
         """The order to go was not carried out."""

@@ -6,12 +6,12 @@ leaves the pod where it is until a look at the API server says what became of it
 pool a batch is decided when its partitions have answered.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
 from api.calls import (
+    DELETED,
     ApiReply,
     Calls,
     CallsDone,
@@ -23,9 +23,12 @@ from api.calls import (
 )
 from api.core import JsonObject
 from api.streams import Stream
+from scheduler.binding_cycle import BindingCycle
 from scheduler.configuration import DEFAULT, Configuration
+from scheduler.consultation import Consultation, Subject, Verdict
 from scheduler.engine import NOWHERE, Engine
-from scheduler.explain import Pod, filters_for, refusal_beside_nominees
+from scheduler.explain import Explanation, Pod, filters_for, refusal_beside_nominees
+from scheduler.extender import AskExtender, ExtenderAnswered
 from scheduler.failures import Failure, Failures
 from scheduler.follower import PODS, WATCHES, Follower
 from scheduler.node_table import NodeTable
@@ -35,18 +38,11 @@ from scheduler.pod_shape import Shape
 from scheduler.pool import ScoringPool
 from scheduler.queue import SchedulingQueue
 from scheduler.surroundings import Surroundings
-from scheduler.writes import (
-    binding,
-    lookup,
-    scheduled_event,
-)
 
 BATCH_MAX = 128
 """Pods decided in one step."""
 BINDINGS_OPEN_MAX = 4096
 """No more pods are decided while so many bindings wait for their answer."""
-LOOK_AFTER_NS = 1_000_000_000
-"""A pod whose binding was lost is looked up after this, unless a watch tells first."""
 GANG_TIMEOUT = "pod group was not complete in time: the node is given back"
 GANG_INCOMPLETE = "another pod of the pod group fits nowhere: the node is given back"
 EQUAL_PODS_MIN = 3
@@ -75,8 +71,8 @@ class PartitionLost:
     partition: int
 
 
-SchedulerEvent = ComponentEvent | PartitionAnswered | PartitionLost
-SchedulerEffect = Calls | AskPartition
+SchedulerEvent = ComponentEvent | PartitionAnswered | PartitionLost | ExtenderAnswered
+SchedulerEffect = Calls | AskPartition | AskExtender
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +106,14 @@ class SchedulerCore:
         self._failures = Failures(
             self._engine, self._book, self._surroundings, self._outgoing, starts
         )
-        self._bindings_open = 0
+        self._consultation = (
+            Consultation(configuration.extenders, self.table) if configuration.extenders else None
+        )
+        self._binding = BindingCycle(
+            self._book, self.queue, self._outgoing, self._failures, self._consultation
+        )
         self._batch: list[Decision] = []
-        self._looks: dict[str, int] = {}
-        """Uncertain pods and when to look them up, in order of time."""
-        self.decided = self.failed = self.conflicts = 0
+        self.decided = self.failed = 0
         self.leading = True
         """Without it nothing is decided, and all is followed; see scheduler.election."""
 
@@ -128,25 +127,24 @@ class SchedulerCore:
             self._take(event, now_ns)
         if self._book.room_made:
             self.queue.something_changed(now_ns)
-        self._look_up(now_ns)
+        self._binding.look_up(now_ns)
         for pod in list(self._book.gangs.overdue(now_ns)):
             self._give_up(pod, GANG_TIMEOUT, now_ns)
         orders: list[SchedulerEffect] = []
         if self._may_decide():
             orders += self._decide_waiting(now_ns)
+        if self._consultation is not None:
+            self._consult_next(self._consultation, now_ns)
+            orders += self._consultation.take_orders()
         if requests := self._outgoing.take():
             orders.append(Calls(requests))
         return orders
 
     def next_wakeup_ns(self) -> int | None:
-        times = [next(iter(self._looks.values()))] if self._looks else []
-        gangs = self._book.gangs.next_wakeup_ns()
-        if gangs is not None:
-            times.append(gangs)
-        waiting = self.queue.next_wakeup_ns()
-        if waiting is not None and self._may_decide():
-            times.append(waiting)
-        return min(times, default=None)
+        times = [self._binding.next_wakeup_ns(), self._book.gangs.next_wakeup_ns()]
+        if self._may_decide():
+            times.append(self.queue.next_wakeup_ns())
+        return min((time for time in times if time is not None), default=None)
 
     def check(self) -> None:
         self.table.check()
@@ -159,10 +157,10 @@ class SchedulerCore:
         return waiting | {
             "nodes": self.table.count,
             "pods": len(self._book.records),
-            "bindings_open": self._bindings_open,
+            "bindings_open": self._binding.open,
             "decided": self.decided,
             "failed": self.failed,
-            "conflicts": self.conflicts,
+            "conflicts": self._binding.conflicts,
             "plugin_errors": self._failures.errors,
             "pool_fallbacks": self._pool.fallbacks if self._pool else 0,
         }
@@ -187,87 +185,38 @@ class SchedulerCore:
             case PartitionLost(partition):
                 assert self._pool is not None
                 self._pool.lost(partition, now_ns)
+            case ExtenderAnswered():
+                assert self._consultation is not None
+                if self._consultation.is_binding(event.ask):
+                    self._binding.extender_answered(event, now_ns)
+                else:
+                    self._conclude(self._consultation.answered(event), now_ns)
             case _:
                 assert_never(event)
 
     def _see(self, watch: str, kind: int, item: JsonObject, now_ns: int) -> None:
         seen = self._follower.see(watch, kind, item)
+        if self._consultation is not None:
+            self._consultation.see(watch, seen.key, None if kind == DELETED else item)
         if seen.may_help:
             self.queue.something_changed(now_ns)
         if watch == PODS:
-            self._looks_no_more(seen.key)
+            self._binding.seen(seen.key)
 
     def _synced(self, watch: str) -> None:
         self._follower.end_list(watch)
+        if self._consultation is not None and self._follower.synced:
+            self._consultation.keep_only(self.table.row_of, self._book.records)
         if watch == PODS:
-            for key in [key for key in self._looks if key not in self._book.records]:
-                del self._looks[key]
+            self._binding.listed()
 
     def _answered(self, reply: ApiReply, now_ns: int) -> None:
         call, key = self._outgoing.answered(reply.id)
-        if call == "bind":
-            self._bindings_open -= 1
-        if call == "evict" and not (200 <= reply.code < 300 or reply.code == 404):
+        if call in ("bind", "look"):
+            self._binding.answered(call, key, reply, now_ns)
+        elif call == "evict" and not (200 <= reply.code < 300 or reply.code == 404):
             self._failures.refused(key)
             self.queue.something_changed(now_ns)
-        record = self._book.records.get(key)
-        if call in ("write", "evict") or record is None or record.request != reply.id:
-            return
-        if call == "bind":
-            self._bind_answered(key, record, reply, now_ns)
-        else:
-            self._look_answered(key, record, reply, now_ns)
-
-    def _bind_answered(self, key: str, record: PodRecord, reply: ApiReply, now_ns: int) -> None:
-        record.request = 0
-        if 200 <= reply.code < 300:
-            self._book.confirm(key)
-            request = self._outgoing.number("write")
-            self._outgoing.send(scheduled_event(request, record.reference, record.node, now_ns))
-        elif record.stage is Stage.ASSUMED and reply.code == 0:
-            record.stage = Stage.UNCERTAIN
-            self._looks[key] = now_ns + LOOK_AFTER_NS
-        elif record.stage is Stage.ASSUMED:
-            self.conflicts += 1
-            self._book.roll_back(key)
-            self.queue.retry(key, now_ns)
-
-    def _look_answered(self, key: str, record: PodRecord, reply: ApiReply, now_ns: int) -> None:
-        record.request = 0
-        if record.stage is not Stage.UNCERTAIN:
-            return
-        if reply.code == 200:
-            pod = json.loads(reply.body)
-            same = pod["metadata"]["uid"] == record.reference.uid
-            if same and pod["spec"].get("nodeName"):
-                self._book.see(pod)
-                return
-        elif reply.code != 404:
-            self._looks[key] = now_ns + LOOK_AFTER_NS
-            return
-        # Not bound, or gone, which the watch will say.
-        self._book.roll_back(key)
-        self.queue.retry(key, now_ns)
-
-    # Pods whose binding was lost
-
-    def _look_up(self, now_ns: int) -> None:
-        due = []
-        for key, due_ns in self._looks.items():
-            if due_ns > now_ns:
-                break
-            due.append(key)
-        for key in due:
-            del self._looks[key]
-            record = self._book.records[key]
-            record.request = self._outgoing.number("look", key)
-            self._outgoing.send(lookup(record.request, record.reference))
-
-    def _looks_no_more(self, key: str) -> None:
-        if key in self._looks:
-            record = self._book.records.get(key)
-            if record is None or record.stage is not Stage.UNCERTAIN:
-                del self._looks[key]
 
     # Decisions
 
@@ -275,7 +224,7 @@ class SchedulerCore:
         return (
             self.leading
             and self._follower.synced
-            and self._bindings_open < BINDINGS_OPEN_MAX
+            and self._binding.open < BINDINGS_OPEN_MAX
             and not (self._pool is not None and self._pool.waiting)
         )
 
@@ -339,6 +288,10 @@ class SchedulerCore:
                 record.problem or gangs.too_few(decision.pod) or self._failures.unsupported(record)
             ):
                 self._fail(decision.pod, record, now_ns)
+            elif self._consultation is not None and self._consultation.concerns(decision.pod):
+                subject = Subject(decision.pod, decision.uid, decision.salt)
+                if not self._consultation.queue(subject):
+                    self.queue.retry(decision.pod, now_ns)
             else:
                 self._place(number, decision, record, now_ns)
 
@@ -346,21 +299,30 @@ class SchedulerCore:
         try:
             row = self._best_row(number, decision, record)
         except Exception as error:  # the supervisor of the plugins
-            self.failed += 1
-            self.queue.retry(decision.pod, now_ns)
-            self._failures.tell(record, self._failures.plugin_raised(record, error), now_ns)
-            self._give_up(decision.pod, GANG_INCOMPLETE, now_ns)
+            failure = self._failures.plugin_raised(record, error)
+            self._in_trouble(decision.pod, record, failure, now_ns)
             return
         if row == NOWHERE:
             self._fail(decision.pod, record, now_ns)
-            return
+        else:
+            self._assume(decision.pod, row, now_ns)
+
+    def _assume(self, pod: str, row: int, now_ns: int) -> None:
+        """It goes there, alone or when its gang is complete."""
         self.decided += 1
-        self._book.assume(decision.pod, self.table.names[row])
+        self._book.assume(pod, self.table.names[row])
         gangs = self._book.gangs
-        for member in gangs.admit(decision.pod, now_ns):
-            self._bind(member)
-        for member in gangs.missing(decision.pod):
+        for member in gangs.admit(pod, now_ns):
+            self._binding.begin(member)
+        for member in gangs.missing(pod):
             self.queue.wake(member, now_ns)
+
+    def _in_trouble(self, pod: str, record: PodRecord, failure: Failure, now_ns: int) -> None:
+        """Not the nodes' doing: the pod is tried again after its back-off."""
+        self.failed += 1
+        self.queue.retry(pod, now_ns)
+        self._failures.tell(record, failure, now_ns)
+        self._give_up(pod, GANG_INCOMPLETE, now_ns)
 
     def _best_row(self, number: int, decision: Decision, record: PodRecord) -> int:
         pod = Pod(decision.pod, record.priority)
@@ -371,12 +333,37 @@ class SchedulerCore:
             return self._pool.choose(number, record.shape, decision.salt, pod)
         return self._engine.choose(record.shape, decision.salt, pod)
 
-    def _bind(self, pod: str) -> None:
-        """Send the binding of an assumed pod."""
-        record = self._book.records[pod]
-        record.request = self._outgoing.number("bind", pod)
-        self._bindings_open += 1
-        self._outgoing.send(binding(record.request, record.reference, record.node))
+    # Extenders
+
+    def _consult_next(self, consultation: Consultation, now_ns: int) -> None:
+        """Begin with the pods in line until one of them waits for answers."""
+        while subject := consultation.next_subject():
+            record = self._subject_of(subject)
+            if record is not None:
+                self._conclude(consultation.begin(subject, record), now_ns)
+
+    def _subject_of(self, subject: Subject) -> PodRecord | None:
+        """None: it went, came anew, or was bound by another while others were asked."""
+        record = self._book.records.get(subject.pod)
+        pending = record is not None and record.stage is Stage.PENDING
+        return record if record and pending and record.reference.uid == subject.uid else None
+
+    def _conclude(self, verdict: Verdict | None, now_ns: int) -> None:
+        record = None if verdict is None else self._subject_of(verdict.subject)
+        if verdict is None or record is None:
+            return
+        pod = verdict.subject.pod
+        if verdict.raised is not None:
+            failure = self._failures.plugin_raised(record, verdict.raised)
+            self._in_trouble(pod, record, failure, now_ns)
+        elif verdict.trouble:
+            self._in_trouble(pod, record, Failure(verdict.trouble, error=True), now_ns)
+        elif verdict.refused is not None:
+            self._fail(pod, record, now_ns, verdict.refused)
+        elif verdict.row == NOWHERE or not self.leading:
+            self.queue.retry(pod, now_ns)
+        else:
+            self._assume(pod, verdict.row, now_ns)
 
     def _give_up(self, pod: str, why: str, now_ns: int) -> None:
         """The gang of a pod cannot be complete: those that wait give their nodes back."""
@@ -397,9 +384,12 @@ class SchedulerCore:
                 return NOWHERE
         return row
 
-    def _fail(self, pod: str, record: PodRecord, now_ns: int) -> None:
+    def _fail(
+        self, pod: str, record: PodRecord, now_ns: int, known: Explanation | None = None
+    ) -> None:
+        """``known``: why, when it is known."""
         self.failed += 1
-        if self._failures.handle(pod, record, now_ns).error:
+        if self._failures.handle(pod, record, now_ns, known).error:
             self.queue.retry(pod, now_ns)
         else:
             self.queue.failed(pod, now_ns)

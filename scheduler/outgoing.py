@@ -30,6 +30,10 @@ class Outgoing:
         requests, self._requests = self._requests, []
         return requests
 
+    def about(self, request_id: int) -> str:
+        """The pod of an open request."""
+        return self._open[request_id][1]
+
     def answered(self, request_id: int) -> tuple[Call, str]:
         """What the request was for. It is not open any more."""
         return self._open.pop(request_id)

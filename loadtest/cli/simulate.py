@@ -25,12 +25,13 @@ def simulate(file: Path, overrides: tuple[str, ...], seed: int | None, out: Path
     # Only here: what the other uses of this command do not need.
     from loadtest.progress import display_for
     from loadtest.report import render
-    from loadtest.virtual import VirtualCampaign, check_virtual_time
+    from loadtest.virtual import VirtualCampaign, check_scheduler, check_virtual_time
 
     try:
         campaign = read_campaign(file, overrides, seed)
         check_virtual_time(campaign, str(file))
         compiled = compile_campaign(campaign, file.parent)
+        check_scheduler(compiled, str(file))
     except CampaignError as error:
         raise BadInput(str(error)) from None
     check_writable(out)

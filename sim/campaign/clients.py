@@ -18,6 +18,7 @@ from api.calls import (
     WatchSpec,
     WatchSynced,
 )
+from scheduler.extender import AskExtender
 from scheduler.leader import AskPartition, PartitionAnswered, SchedulerEffect
 from scheduler.partition import PartitionCore, answer_body, request_from
 from sim.campaign.servers import CHECK_EVERY_STEPS, ApiServerProgram, Wires, Words
@@ -91,6 +92,8 @@ class ComponentProgram:
             case Calls(requests=requests):
                 self._waiting.extend(requests)
                 self._send(self._wires.send)
+            case AskExtender():
+                raise AssertionError("a simulated scheduler has no extenders")
             case AskPartition(partition=number, body=body):
                 heard = partial(self._partition_says, number)
                 self._wires.send(self._partitions[number].call, body, heard)

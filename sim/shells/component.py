@@ -18,6 +18,7 @@ from api.calls import (
     WatchSpec,
     WatchSynced,
 )
+from scheduler.extender import AskExtender
 from scheduler.leader import AskPartition, PartitionAnswered, PartitionLost, SchedulerEffect
 from sim.connection import MS, SECOND, Client, Handler
 from sim.cost import Cost
@@ -80,6 +81,8 @@ class ComponentShell:
             case Calls(requests=requests):
                 self._waiting.extend(requests)
                 self._send()
+            case AskExtender():
+                raise AssertionError("a simulated scheduler has no extenders")
             case AskPartition():
                 self._ask(effect)
 

@@ -3,6 +3,7 @@ the test likes. Real in what matters: a pod is bound at most once, revisions gro
 
 import copy
 import json
+from collections.abc import Callable
 from typing import Any
 
 from api.calls import (
@@ -18,6 +19,7 @@ from api.calls import (
     WatchSynced,
 )
 from api.core import JsonObject
+from scheduler.extender import AskExtender, ExtenderAnswered
 from scheduler.follower import NODES, PODS
 from scheduler.leader import AskPartition, PartitionAnswered, SchedulerCore
 from scheduler.partition import PartitionCore, answer_body, request_from
@@ -44,6 +46,9 @@ class FakeApi:
         self.silent = False
         """Watches say nothing of bindings."""
         self.partitions = [PartitionCore() for _ in range(partitions)]
+        self.asked: list[AskExtender] = []
+        self.extender: Callable[[AskExtender], ExtenderAnswered | None] | None = None
+        """Answers what extenders are asked; None: later, if ever."""
 
     def sync(self) -> None:
         """A full list of both watches."""
@@ -88,6 +93,11 @@ class FakeApi:
                 (scored,) = self.partitions[effect.partition].step([changed, request], 0)
                 body = json_like(answer_body(scored))
                 self.inbox.append(PartitionAnswered(effect.partition, body))
+            elif isinstance(effect, AskExtender):
+                self.asked.append(effect)
+                answer = self.extender(effect) if self.extender else None
+                if answer is not None:
+                    self.inbox.append(answer)
             else:
                 assert isinstance(effect, Calls)
                 self.requests += effect.requests

@@ -400,7 +400,7 @@ def test_a_third_party_plugin_filters_and_scores() -> None:
         ({"profils": []}, "file.yaml: profils: unknown key; did you mean 'profiles'?"),
         ({"percentageOfNodesToScore": 101}, "percentageOfNodesToScore: must be a whole number"),
         ({"podInitialBackoffSeconds": 20, "podMaxBackoffSeconds": 10}, "podMaxBackoffSeconds"),
-        ({"extenders": [{"urlPrefix": "x"}]}, "extenders: scheduler extenders do not exist here"),
+        ({"extenders": [{"urlPrefix": "x"}]}, "extenders[0].urlPrefix: must begin with http://"),
         (
             {"profiles": [{"plugins": {"score": {"enabled": [{"name": "ImageLocalty"}]}}}]},
             "profiles[0].plugins.score.enabled[0].name: unknown plugin 'ImageLocalty'; did you",

@@ -10,7 +10,8 @@ from scheduler_objects import node, pod
 
 from api.calls import STRATEGIC_PATCH, ApiRequest
 from api.core import JsonObject
-from scheduler.leader import LOOK_AFTER_NS, PartitionLost, SchedulerCore
+from scheduler.binding_cycle import LOOK_AFTER_NS
+from scheduler.leader import PartitionLost, SchedulerCore
 
 SECOND = 1000 * MS
 

@@ -1,0 +1,134 @@
+"""From an assumed pod to a bound one. The answer to its binding confirms it or rolls it back; a
+lost answer leaves the pod where it is until a look at the API server says what became of it."""
+
+import json
+from typing import Literal
+
+from api.calls import ApiReply
+from scheduler.consultation import Consultation
+from scheduler.extender import ExtenderAnswered
+from scheduler.failures import Failure, Failures
+from scheduler.outgoing import Outgoing
+from scheduler.pod_book import PodBook, PodRecord, Stage
+from scheduler.queue import SchedulingQueue
+from scheduler.writes import binding, lookup, scheduled_event
+
+LOOK_AFTER_NS = 1_000_000_000
+"""A pod whose binding was lost is looked up after this, unless a watch tells first."""
+
+
+class BindingCycle:
+    """Of all pods of the book."""
+
+    def __init__(
+        self,
+        book: PodBook,
+        queue: SchedulingQueue,
+        outgoing: Outgoing,
+        failures: Failures,
+        consultation: Consultation | None,
+    ) -> None:
+        self._book = book
+        self._queue = queue
+        self._outgoing = outgoing
+        self._failures = failures
+        self._consultation = consultation
+        self._looks: dict[str, int] = {}
+        """Uncertain pods and when to look them up, in order of time."""
+        self.open = self.conflicts = 0
+
+    def begin(self, pod: str) -> None:
+        """Send the binding of an assumed pod."""
+        record = self._book.records[pod]
+        record.request = self._outgoing.number("bind", pod)
+        self.open += 1
+        if self._consultation is None or not self._consultation.bind(record):
+            self._outgoing.send(binding(record.request, record.reference, record.node))
+
+    def answered(
+        self, call: Literal["bind", "look"], key: str, reply: ApiReply, now_ns: int
+    ) -> None:
+        """To a binding or a look-up."""
+        if call == "bind":
+            self.open -= 1
+        record = self._book.records.get(key)
+        if record is None or record.request != reply.id:
+            return
+        if call == "bind":
+            self._bind_answered(key, record, reply, now_ns)
+        else:
+            self._look_answered(key, record, reply, now_ns)
+
+    def extender_answered(self, event: ExtenderAnswered, now_ns: int) -> None:
+        """The one that binds has."""
+        assert self._consultation is not None
+        key = self._outgoing.about(event.ask)
+        record = self._book.records.get(key)
+        answer = self._consultation.bound(event)
+        if answer is None and record is not None and record.request == event.ask:
+            self._outgoing.send(binding(event.ask, record.reference, record.node))
+            return
+        code, message = answer or (0, "")
+        if message and record is not None and record.request == event.ask:
+            self._failures.tell(record, Failure(message, error=True), now_ns)
+        self._outgoing.answered(event.ask)
+        self.answered("bind", key, ApiReply(event.ask, code, 0, b""), now_ns)
+
+    def look_up(self, now_ns: int) -> None:
+        """Ask for the pods whose binding was lost, when it is time."""
+        due = []
+        for key, due_ns in self._looks.items():
+            if due_ns > now_ns:
+                break
+            due.append(key)
+        for key in due:
+            del self._looks[key]
+            record = self._book.records[key]
+            record.request = self._outgoing.number("look", key)
+            self._outgoing.send(lookup(record.request, record.reference))
+
+    def seen(self, key: str) -> None:
+        """A watch has told of this pod."""
+        if key in self._looks:
+            record = self._book.records.get(key)
+            if record is None or record.stage is not Stage.UNCERTAIN:
+                del self._looks[key]
+
+    def listed(self) -> None:
+        """All pods were told."""
+        for key in [key for key in self._looks if key not in self._book.records]:
+            del self._looks[key]
+
+    def next_wakeup_ns(self) -> int | None:
+        return next(iter(self._looks.values()), None)
+
+    def _bind_answered(self, key: str, record: PodRecord, reply: ApiReply, now_ns: int) -> None:
+        record.request = 0
+        if 200 <= reply.code < 300:
+            self._book.confirm(key)
+            request = self._outgoing.number("write")
+            self._outgoing.send(scheduled_event(request, record.reference, record.node, now_ns))
+        elif record.stage is Stage.ASSUMED and reply.code == 0:
+            record.stage = Stage.UNCERTAIN
+            self._looks[key] = now_ns + LOOK_AFTER_NS
+        elif record.stage is Stage.ASSUMED:
+            self.conflicts += 1
+            self._book.roll_back(key)
+            self._queue.retry(key, now_ns)
+
+    def _look_answered(self, key: str, record: PodRecord, reply: ApiReply, now_ns: int) -> None:
+        record.request = 0
+        if record.stage is not Stage.UNCERTAIN:
+            return
+        if reply.code == 200:
+            pod = json.loads(reply.body)
+            same = pod["metadata"]["uid"] == record.reference.uid
+            if same and pod["spec"].get("nodeName"):
+                self._book.see(pod)
+                return
+        elif reply.code != 404:
+            self._looks[key] = now_ns + LOOK_AFTER_NS
+            return
+        # Not bound, or gone, which the watch will say.
+        self._book.roll_back(key)
+        self._queue.retry(key, now_ns)
