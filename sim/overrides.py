@@ -28,6 +28,8 @@ NUMBERS: Final = {
     "pace_percent": (1, 10_000),
     "skew_ms_max": (0, 10_000),
     "retain_s": (1, 3600),
+    "segment_bytes": (1 << 10, 1 << 30),
+    "snapshot_bytes": (1 << 10, 1 << 30),
 }
 """Least and greatest value of each."""
 WORDS: Final = {"durability": ("fsync", "buffered"), "shard_by": ("kind", "hash")}
