@@ -6,12 +6,17 @@ The load itself is Locust's; this must not share a process with it.
 import http.client
 import socket
 import ssl
+import time
 from collections.abc import Iterator
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import orjson
 
 from api.core import JsonObject
+
+CREATE_ATTEMPTS, CREATE_PAUSE_S = 10, 0.5
+"""The store may be away for a moment, as an experiment may have it from the first second on."""
 
 
 class ServerUnreachable(Exception):
@@ -103,7 +108,13 @@ class ApiClient:
 
 
 def create(client: ApiClient, path: str, body: str) -> None:
-    """Create an object; one that exists already is fine. Raises ServerUnreachable, RuntimeError."""
-    code, answer = client.request("POST", path, body.encode())
-    if code not in (200, 201, 409):
+    """Create an object; one that exists already is fine. A server that cannot tell whether it did
+    (503) is asked again, for some seconds. Raises ServerUnreachable, RuntimeError."""
+    for attempt in range(CREATE_ATTEMPTS):
+        if attempt:
+            time.sleep(CREATE_PAUSE_S)
+        code, answer = client.request("POST", path, body.encode())
+        if code != HTTPStatus.SERVICE_UNAVAILABLE:
+            break
+    if code not in (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.CONFLICT):
         raise RuntimeError(f"POST {path} was answered {code}: {answer.get('message', '')}")

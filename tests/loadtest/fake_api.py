@@ -18,6 +18,9 @@ import uvicorn
 
 TOKEN = "secret-of-the-test"
 
+UNSURE = "unsure"
+"""What is so named is created, but the first answer does not say so."""
+
 
 class FakeApi:
     def __init__(self, nodes: int, stall: tuple[int, int]) -> None:
@@ -92,6 +95,8 @@ class FakeApi:
             if key in self.objects:
                 return 409, {"code": 409, "message": "already exists"}
             out = json.loads(json.dumps(self.put(key, parsed)))
+            if parsed["metadata"]["name"] == UNSURE:
+                return 503, {"code": 503, "message": "the store did not answer"}
             if parsed["kind"] == "Pod":
                 self.start_pod(key, parsed)
             return 201, out

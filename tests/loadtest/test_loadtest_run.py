@@ -24,6 +24,7 @@ from loadtest.measure import failed_requests
 from loadtest.progress import Progress
 from loadtest.report import render
 from loadtest.run import CampaignRun
+from tests.loadtest.fake_api import UNSURE
 
 PATIENCE_S = 30.0
 
@@ -230,6 +231,14 @@ def test_an_unreachable_server(tmp_path: Path, fake_cluster: Callable) -> None:
     handle.stop()
     with pytest.raises(ServerUnreachable, match=r"cannot reach https://127.0.0.1:\d+: "):
         client.request("GET", "/api/v1/nodes")
+    client.close()
+
+
+def test_a_create_of_unknown_outcome_is_tried_again(fake_cluster: Callable) -> None:
+    handle = fake_cluster(nodes=1)
+    client = ApiClient(handle.server, handle.ca_file, handle.token)
+    create(client, "/api/v1/namespaces", namespace_body(UNSURE))
+    assert client.request("GET", f"/api/v1/namespaces/{UNSURE}")[0] == 200
     client.close()
 
 

@@ -8,15 +8,23 @@ A script, as Ray's environment must stand before Ray is imported.
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
+from actors.lives import Life
 from actors.outages import serving
 from actors.plan import ClusterPlan, NodeSpec
 from actors.ray.cluster import RayCluster
 from tests.ray.client import PatientClient
 
 NODES = 20
+HEARD_S = 60
 MOVES = ("store-0", "store-0", "store-1")
+
+
+def another_serves(name: str, before: int, lives: list[Life]) -> bool:
+    """Lives are heard of a moment after they begin and end."""
+    return serving(lives).get(name, before) != before
 
 
 def main(directory: str) -> None:
@@ -30,7 +38,8 @@ def main(directory: str) -> None:
             client.create("/api/v1/namespaces/default/configmaps", data)
             before = serving(cluster.lives())[name]
             cluster.move_store(name)
-            assert serving(cluster.lives())[name] != before
+            other = partial(another_serves, name, before)
+            assert cluster.await_lives(other, HEARD_S), cluster.lives()
             client.run_deployment(f"after-{number}", 5)
             print(f"{name}: moved", flush=True)
         # One that moved comes back from its log, where it is now.
