@@ -64,7 +64,8 @@ def parts_of(plan: ClusterPlan, security: Security) -> list[Part]:
     """The programs of a cluster, in order of their stage."""
     directory = Path(plan.run_directory)
     stores = tuple(f"store-{shard}" for shard in range(plan.store_shards))
-    partitions = tuple(f"partition-{i}" for i in range(plan.scheduler_partitions))
+    scorers = plan.scheduler_partitions if plan.schedulers else 0
+    partitions = tuple(f"partition-{i}" for i in range(scorers))
     parts = [
         Part(name, _store_config(plan, security, shard, str(directory / name)), 0)
         for shard, name in enumerate(stores)

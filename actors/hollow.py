@@ -57,7 +57,9 @@ def _https_transport(kubeconfig: str) -> "HttpsTransport":
     from actors.net.https_transport import HttpsTransport
 
     access = read_kubeconfig(kubeconfig)
-    return HttpsTransport(access.server, access.authority_pem, access.token)
+    return HttpsTransport(
+        access.server, access.authority_pem, access.token, identity_pem=access.identity_pem
+    )
 
 
 def node_shapes(config: HollowNodesConfig) -> list[NodeShape]:

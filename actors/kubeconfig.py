@@ -20,11 +20,18 @@ class KubeAccess:
 
     server: str
     authority_pem: str
-    token: str
+    token: str = ""
+    identity_pem: str = ""
+    """Client certificate and its key."""
+
+
+WAYS = "token, tokenFile, or client-certificate(-data) with client-key(-data)"
+NOT_SUPPORTED = ("exec", "auth-provider", "username", "password")
 
 
 def read_kubeconfig(path: str) -> KubeAccess:
-    """The current context. Only bearer tokens are supported; all else is an error that says so."""
+    """The current context. Whoever enters has a token or a client certificate; all else is an
+    error that says so."""
     file = Path(path)
     try:
         document = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -40,10 +47,19 @@ def read_kubeconfig(path: str) -> KubeAccess:
     server = str(cluster.get("server", ""))
     if not server.startswith("https://"):
         raise KubeconfigError(f"{path}: cluster server is {server!r}; it must be an https:// URL")
-    token = user.get("token")
-    if not token:
-        raise KubeconfigError(f"{path}: the user has no token; only bearer tokens are supported")
-    return KubeAccess(server.rstrip("/"), _authority(cluster, file), str(token))
+    for field in NOT_SUPPORTED:
+        if user.get(field):
+            message = f"{path}: the user has {field}, which is not supported; use {WAYS}"
+            raise KubeconfigError(message)
+    token = str(user.get("token") or "") or _text_of(user, "tokenFile", file).strip()
+    certificate = _pem(user, "client-certificate", file)
+    key = _pem(user, "client-key", file)
+    if bool(certificate) is not bool(key):
+        raise KubeconfigError(f"{path}: a client certificate needs its key, and the key it")
+    if not token and not certificate:
+        raise KubeconfigError(f"{path}: the user has nothing to enter with; use {WAYS}")
+    identity = f"{certificate}\n{key}" if certificate else ""
+    return KubeAccess(server.rstrip("/"), _authority(cluster, file), token, identity)
 
 
 def _named(document: JsonObject, section: str, name: object, path: str) -> JsonObject:
@@ -55,12 +71,29 @@ def _named(document: JsonObject, section: str, name: object, path: str) -> JsonO
 
 
 def _authority(cluster: JsonObject, file: Path) -> str:
-    if data := cluster.get("certificate-authority-data"):
+    found = _pem(cluster, "certificate-authority", file)
+    if not found:
+        raise KubeconfigError(f"{file}: the cluster has no certificate-authority(-data)")
+    return found
+
+
+def _pem(section: JsonObject, field: str, file: Path) -> str:
+    """PEM text, given as base64 or as a file; empty when it is not given."""
+    if data := section.get(f"{field}-data"):
         try:
             return base64.b64decode(data, validate=True).decode()
         except (binascii.Error, UnicodeDecodeError) as error:
-            message = f"{file}: certificate-authority-data is not base64 of PEM text: {error}"
+            message = f"{file}: {field}-data is not base64 of PEM text: {error}"
             raise KubeconfigError(message) from error
-    if authority := cluster.get("certificate-authority"):
-        return (file.parent / str(authority)).read_text(encoding="utf-8")
-    raise KubeconfigError(f"{file}: the cluster has no certificate-authority(-data)")
+    return _text_of(section, field, file)
+
+
+def _text_of(section: JsonObject, field: str, file: Path) -> str:
+    """A file that is named relative to the kubeconfig; empty when none is."""
+    name = section.get(field)
+    if not name:
+        return ""
+    try:
+        return (file.parent / str(name)).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise KubeconfigError(f"{file}: {field}: cannot read {name}: {error}") from None

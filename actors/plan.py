@@ -182,7 +182,7 @@ class ClusterPlan:
     node_transport: Literal["frames", "https"] = "frames"
     controller_profile: Literal["kubernetes", "unlimited"] = "unlimited"
     schedulers: int = 1
-    """The first to get the Lease schedules, the others stand by."""
+    """The first to get the Lease schedules, the others stand by. 0: somebody from outside does."""
     network: NetworkFaults = SOUND_NETWORK
     """Of frames; HTTPS is not touched."""
 

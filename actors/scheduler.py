@@ -14,6 +14,7 @@ from actors.blueprint import SCHEDULER
 from actors.clock import WallClock
 from actors.component import ComponentRunner, FrameTransport, run_component
 from actors.net import FrameClient, NetError
+from actors.net.transport import Transport
 from actors.plan import SchedulerConfig
 from actors.plugins import scheduler_configuration
 from actors.program import Resolve
@@ -164,12 +165,17 @@ class Scheduler:
         await asyncio.gather(*(client.close() for client in self._clients))
 
     async def _resign(self) -> None:
-        """Give the Lease back, so that a standby need not wait until it runs out."""
-        requests = self.core.resign(time.time_ns())
-        if not requests or not self._clients[0].connected:
-            return
-        answered = asyncio.Event()
-        batch = [request._replace(body=orjson.dumps(request.body)) for request in requests]
-        self.runner.transport.send(batch, lambda replies: answered.set())
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(answered.wait(), RESIGN_S)
+        if self._clients[0].connected:
+            await resign(self.core, self.runner.transport)
+
+
+async def resign(core: ElectedScheduler, transport: Transport) -> None:
+    """Give the Lease back, so that a standby need not wait until it runs out."""
+    requests = core.resign(time.time_ns())
+    if not requests:
+        return
+    answered = asyncio.Event()
+    batch = [request._replace(body=orjson.dumps(request.body)) for request in requests]
+    transport.send(batch, lambda replies: answered.set())
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(answered.wait(), RESIGN_S)

@@ -20,6 +20,7 @@ import json
 import os
 import secrets
 import ssl
+import tempfile
 import time
 from base64 import b64encode
 from collections.abc import Sequence
@@ -211,15 +212,26 @@ def server_ssl_context(security: Security, alpn: Sequence[str] = ("http/1.1",)) 
 
 
 def client_ssl_context(
-    ca_file: str = "", alpn: Sequence[str] = ("http/1.1",), *, ca_pem: str = ""
+    ca_file: str = "",
+    alpn: Sequence[str] = ("http/1.1",),
+    *,
+    ca_pem: str = "",
+    identity_pem: str = "",
 ) -> ssl.SSLContext:
     """Verifies the server's name and certificate against this one authority, TLS 1.2 or later.
 
-    The authority is a file, or its PEM text."""
+    The authority is a file, or its PEM text. ``identity_pem``: what we show of ourselves, a
+    certificate and its key. ssl.SSLError when that is none."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(list(alpn))
     context.load_verify_locations(ca_file or None, cadata=ca_pem or None)
+    if identity_pem:
+        # Only files can be loaded.
+        with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+            file.write(identity_pem)
+            file.flush()
+            context.load_cert_chain(file.name)
     return context
 
 

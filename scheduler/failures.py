@@ -61,6 +61,7 @@ class Failures:
         self._told: tuple[tuple[int, ...], Failure] = ((), Failure(""))
         self.errors = 0
         """Of plugins."""
+        self.preemptions = self.victims = 0
 
     def handle(
         self, pod: str, record: PodRecord, now_ns: int, known: Explanation | None = None
@@ -100,6 +101,8 @@ class Failures:
         for other in plan.cleared:
             if other in records:
                 out.send(nomination_cleared(out.number("write"), records[other].reference))
+        self.preemptions += 1
+        self.victims += len(plan.victims)
         for victim in plan.victims:
             reference = records[victim].reference
             request = out.number("write")

@@ -6,9 +6,10 @@ leaves the pod where it is until a look at the API server says what became of it
 pool a batch is decided when its partitions have answered.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import Any, Literal, assert_never
 
 from api.calls import (
     DELETED,
@@ -39,6 +40,8 @@ from scheduler.pool import ScoringPool
 from scheduler.queue import SchedulingQueue
 from scheduler.surroundings import Surroundings
 
+Result = Literal["scheduled", "unschedulable", "error"]
+"""Of one attempt, in the words of kube-scheduler's metrics."""
 BATCH_MAX = 128
 """Pods decided in one step."""
 BINDINGS_OPEN_MAX = 4096
@@ -114,6 +117,8 @@ class SchedulerCore:
         )
         self._batch: list[Decision] = []
         self.decided = self.failed = 0
+        self.attempts: Counter[tuple[str, Result]] = Counter()
+        """By profile and how they ended."""
         self.leading = True
         """Without it nothing is decided, and all is followed; see scheduler.election."""
 
@@ -161,6 +166,8 @@ class SchedulerCore:
             "decided": self.decided,
             "failed": self.failed,
             "conflicts": self._binding.conflicts,
+            "preemptions": self._failures.preemptions,
+            "victims": self._failures.victims,
             "plugin_errors": self._failures.errors,
             "pool_fallbacks": self._pool.fallbacks if self._pool else 0,
         }
@@ -310,6 +317,7 @@ class SchedulerCore:
     def _assume(self, pod: str, row: int, now_ns: int) -> None:
         """It goes there, alone or when its gang is complete."""
         self.decided += 1
+        self._count(self._book.records[pod], "scheduled")
         self._book.assume(pod, self.table.names[row])
         gangs = self._book.gangs
         for member in gangs.admit(pod, now_ns):
@@ -320,6 +328,7 @@ class SchedulerCore:
     def _in_trouble(self, pod: str, record: PodRecord, failure: Failure, now_ns: int) -> None:
         """Not the nodes' doing: the pod is tried again after its back-off."""
         self.failed += 1
+        self._count(record, "error")
         self.queue.retry(pod, now_ns)
         self._failures.tell(record, failure, now_ns)
         self._give_up(pod, GANG_INCOMPLETE, now_ns)
@@ -332,6 +341,9 @@ class SchedulerCore:
         if decision.pooled and self._pool is not None and record.shape is decision.shape:
             return self._pool.choose(number, record.shape, decision.salt, pod)
         return self._engine.choose(record.shape, decision.salt, pod)
+
+    def _count(self, record: PodRecord, result: Result) -> None:
+        self.attempts[record.shape.key.profile, result] += 1
 
     # Extenders
 
@@ -390,7 +402,9 @@ class SchedulerCore:
         """``known``: why, when it is known."""
         self.failed += 1
         if self._failures.handle(pod, record, now_ns, known).error:
+            self._count(record, "error")
             self.queue.retry(pod, now_ns)
         else:
+            self._count(record, "unschedulable")
             self.queue.failed(pod, now_ns)
         self._give_up(pod, GANG_INCOMPLETE, now_ns)

@@ -45,12 +45,20 @@ class HttpsTransport:
     batch_requests_max = 500
 
     def __init__(
-        self, server_url: str, ca_pem: str, token: str, connections_max: int = 100
+        self,
+        server_url: str,
+        ca_pem: str,
+        token: str = "",
+        connections_max: int = 100,
+        identity_pem: str = "",
     ) -> None:
-        """``server_url``: ``https://HOST:PORT``; ``ca_pem``: PEM text. Needs a running loop."""
+        """``server_url``: ``https://HOST:PORT``; ``ca_pem``: PEM text; ``identity_pem``: a client
+        certificate and its key. Needs a running loop."""
         self._url = server_url.rstrip("/")
-        headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "identity"}
-        context = client_ssl_context(ca_pem=ca_pem)
+        headers = {"Accept-Encoding": "identity"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        context = client_ssl_context(ca_pem=ca_pem, identity_pem=identity_pem)
         self._calls = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections_max, ssl=context),
             headers=headers,

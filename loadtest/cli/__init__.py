@@ -21,6 +21,7 @@ MODULES = {
     "limit": "limit",
     "report": "report",
     "run": "run",
+    "scheduler": "scheduler",
     "sim": "sim",
     "sweep": "sweep",
     "up": "clusters",

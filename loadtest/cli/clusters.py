@@ -63,6 +63,12 @@ START_TIMEOUT_S = 600.0
     type=click.Path(path_type=Path),
     help="A KubeSchedulerConfiguration file.",
 )
+@click.option(
+    "--scheduler/--no-scheduler",
+    default=True,
+    show_default=True,
+    help="Without one, pods wait for a scheduler from outside.",
+)
 def up(
     nodes: int,
     node_list: Path | None,
@@ -71,6 +77,7 @@ def up(
     seed: int,
     durability: str,
     scheduler_config: Path | None,
+    scheduler: bool,
 ) -> None:
     """Start a cluster that stays until `hollowfleet down`."""
     directory = state_directory(dict(os.environ))
@@ -90,6 +97,7 @@ def up(
             https_port=https_port,
             durability=cast(Durability, durability),
             scheduler_configuration=configured,
+            schedulers=int(scheduler),
         )
         standing = _start(directory, nodes, plan, kubeconfig.resolve())
     except StandingError as error:

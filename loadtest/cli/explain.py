@@ -52,6 +52,8 @@ def explain(
         profiles = scheduler_configuration(text).profiles
     except (KubeconfigError, CampaignError) as error:
         raise BadInput(str(error)) from None
+    if not access.token:
+        raise BadInput(f"{kubeconfig}: the user has no token, and explain enters by token alone")
     with tempfile.NamedTemporaryFile("w", suffix=".pem") as authority:
         authority.write(access.authority_pem)
         authority.flush()

@@ -15,11 +15,11 @@ SECURITY = Security("cluster-a", "right-token", "/nonexistent")
 BRISK = FrameOptions(back_off_s=(0.005, 0.02))
 
 
-def run(coroutine: Coroutine[Any, Any, None]) -> None:
+def run(coroutine: Coroutine[Any, Any, None], patience_s: float = PATIENCE_S) -> None:
     """Run a test on uvloop with an upper bound of time."""
 
     async def bounded() -> None:
-        await asyncio.wait_for(coroutine, PATIENCE_S)
+        await asyncio.wait_for(coroutine, patience_s)
 
     uvloop.run(bounded())
 

@@ -41,7 +41,13 @@ def test_an_authority_file_is_found_beside_the_kubeconfig(tmp_path: Path) -> Non
         (lambda d: d.pop("current-context"), "current-context is not set"),
         (lambda d: d["contexts"].clear(), "contexts has no entry named"),
         (lambda d: d["clusters"][0].update(name="x"), "clusters has no entry named"),
-        (lambda d: d["users"][0]["user"].clear(), "only bearer tokens"),
+        (lambda d: d["users"][0]["user"].clear(), "nothing to enter with"),
+        (lambda d: d["users"][0]["user"].update(exec={"command": "x"}), "has exec, which is not"),
+        (
+            lambda d: d["users"][0]["user"].update({"client-certificate-data": "eA=="}),
+            "needs its key",
+        ),
+        (lambda d: d["users"][0].update(user={"tokenFile": "gone"}), "tokenFile: cannot read gone"),
         (lambda d: d["clusters"][0]["cluster"].update(server="http://x"), "https:// URL"),
         (
             lambda d: d["clusters"][0]["cluster"].update({"certificate-authority-data": "%"}),
