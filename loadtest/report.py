@@ -8,6 +8,7 @@ from actors.plan import NetworkFaults
 from api.core import JsonObject
 from loadtest.absences import audit_text
 from loadtest.faults import describe_network
+from loadtest.fullness import fullness
 from loadtest.junit import junit_xml, verdict_text
 from loadtest.page import page, section, table
 from loadtest.plots import figures, grouped
@@ -49,6 +50,7 @@ def report_html(summary: Summary) -> str:
         section(f"Service level objectives{mark}", _slo_table(summary)),
         section(f"From created to bound{mark}", waits_table(summary)),
         section(f"Over the run{mark}", _plots(summary)),
+        section(f"Where it is full{mark}", fullness(summary)),
         section(f"Requests{mark}", _request_table(summary)),
         section(f"Components{mark}", _component_table(summary)),
         *([] if mark else [section("Deaths and returns", _outages(summary))]),

@@ -19,6 +19,13 @@ from loadtest.allocation import (
 )
 from loadtest.bundle import RunState, read_json, read_state
 from loadtest.campaign import Slos
+from loadtest.components import (
+    Balance,
+    Component,
+    balance_of,
+    busiest_text,
+    components_of,
+)
 from loadtest.measure import (
     Floats,
     Pods,
@@ -77,6 +84,9 @@ class Summary:
     """Best window of THROUGHPUT_WINDOW_S."""
     outages: list[Absence]
     allocation: Allocation | None
+    components: list[Component]
+    """The fullest first."""
+    balance: Balance | None
 
     @property
     def slo_failed(self) -> bool:
@@ -110,6 +120,7 @@ def summarise(directory: Path) -> Summary:
         failed=failed_requests(requests),
     )
     lateness_max_s = settings["generator"]["lateness_max_ns"] / 1e9
+    usage = read_usage(directory)
     word, reasons = stamp(state.outcome, facts, lateness_max_s, _problems(state))
     duration_s = float(cast(float, campaign["duration_s"]))
     length_s = max(duration_s, state.load_s)
@@ -126,7 +137,7 @@ def summarise(directory: Path) -> Summary:
         codes=codes,
         requests=requests,
         pods=pods,
-        usage=read_usage(directory),
+        usage=usage,
         offered=offered_per_second(directory, duration_s),
         pod_start=pod_start,
         scheduling=quantiles(pods.bound_s - pods.created_s),
@@ -134,6 +145,8 @@ def summarise(directory: Path) -> Summary:
         bound_per_s_max=best_window(per_second(pods.bound_s, length_s)),
         outages=absences(state),
         allocation=allocation_of(directory, state.load_start_wall_ns, length_s),
+        components=components_of(directory, usage, state.load_s),
+        balance=balance_of(directory, requests, state.load_s),
     )
 
 
@@ -198,6 +211,10 @@ def summary_document(summary: Summary) -> JsonObject:
             "bound_per_s_best_5s": summary.bound_per_s_max,
         },
         "boot_s": summary.state.boot_s,
+        "components": [asdict(component) for component in summary.components],
+        "limited_by": busiest_text(summary.components),
+        "littles_law": asdict(summary.balance) if summary.balance else None,
+        "under_way": under_way(summary),
         "outages": [asdict(absence) for absence in summary.outages],
         "audit": summary.state.audit or None,
         "simulated": summary.state.simulated,
@@ -222,6 +239,19 @@ def summary_document(summary: Summary) -> JsonObject:
         "host": summary.host,
         "versions": summary.versions,
         "schedule_sha256": summary.campaign["schedule_sha256"],
+    }
+
+
+def under_way(summary: Summary) -> JsonObject:
+    """Requests of the load, and pods from created to Running or gone, on average over the load."""
+    pods, load_s = summary.pods, max(summary.state.load_s, 1e-9)
+    ends = np.fmin(pods.running_s, pods.deleted_s)
+    ends = np.clip(np.where(np.isnan(ends), load_s, ends), 0.0, load_s)
+    waited = ends - np.clip(pods.created_s, 0.0, load_s)
+    requests = summary.balance.from_latency if summary.balance else 0.0
+    return {
+        "requests": round(requests, 4),
+        "pods": round(float(np.maximum(waited, 0.0).sum()) / load_s, 4),
     }
 
 

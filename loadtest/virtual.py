@@ -183,8 +183,11 @@ class Witness:
         busy = self.run.cluster.busy_ns()
         rows = [ProcessSample(role, 0, ns / SECOND_NS, 0) for role, ns in busy.items()]
         self.processes.add(t_s, rows)
-        gauges = {"t_s": round(t_s, 3), "wall_ns": now_ns, "gauges": self.run.cluster.gauges()}
-        self.gauges.append(json.dumps(gauges))
+        gauges = self.run.cluster.gauges()
+        for program, waiting in self.run.meter.take().items():
+            gauges[program] = gauges.get(program, {}) | waiting
+        row = {"t_s": round(t_s, 3), "wall_ns": now_ns, "gauges": gauges}
+        self.gauges.append(json.dumps(row))
 
 
 class VirtualCampaign:

@@ -15,6 +15,7 @@ from loadtest.cli.codes import INTERRUPTED
 
 MODULES = {
     "compare": "compare",
+    "culprit": "culprit",
     "down": "clusters",
     "etcd": "etcd",
     "explain": "explain",

@@ -85,7 +85,7 @@ def _sweep_side(directory: Path, found: JsonObject) -> Side:
 
 def chosen_metrics(names: Sequence[str]) -> list[str]:
     """METRICS without names. Errors: CampaignError for a name that is none of them."""
-    known = [metric.name for metric in METRICS]
+    known = [metric.name for metric in METRICS if metric.better != "neither"]
     for name in names:
         if name not in known:
             raise CampaignError(f"--metric {name}: unknown metric{nearest(name, known)}")

@@ -23,7 +23,8 @@ class Metric:
 
 
 def metrics_of(summary: JsonObject) -> dict[str, float]:
-    """All that a run has: METRICS, and by component ``cpu_s/NAME``."""
+    """All that a run has: METRICS, and by component ``cpu_s/NAME``, ``utilisation/NAME`` and
+    ``queue/NAME``."""
     out = {}
     for metric in METRICS:
         value = metric.of(summary)
@@ -31,6 +32,10 @@ def metrics_of(summary: JsonObject) -> dict[str, float]:
             out[metric.name] = value
     for role, cpu_s in summary["cpu_s"].items():
         out[f"cpu_s/{role}"] = float(cpu_s)
+    for one in summary.get("components", ()):
+        out[f"utilisation/{one['name']}"] = float(one["busiest"])
+        if one["queue_mean"] is not None:
+            out[f"queue/{one['name']}"] = float(one["queue_mean"])
     return out
 
 
@@ -42,11 +47,6 @@ def better_of(name: str) -> Better:
     """Which way a metric is good."""
     found = [metric.better for metric in METRICS if metric.name == name]
     return found[0] if found else "lower"
-
-
-def title_of(name: str) -> str:
-    found = [metric.title for metric in METRICS if metric.name == name]
-    return found[0] if found else name.replace("cpu_s/", "CPU seconds of ")
 
 
 def _worst(verbs: tuple[str, ...], quantile: str) -> Callable[[JsonObject], float | None]:
@@ -74,6 +74,10 @@ def _failed(summary: JsonObject) -> float | None:
     return summary["failed"] / sent if sent else None
 
 
+def _fullest(summary: JsonObject) -> float | None:
+    return max((float(one["busiest"]) for one in summary.get("components", ())), default=None)
+
+
 def _bound(summary: JsonObject) -> float | None:
     pods = summary["pods"]
     return float(pods["bound_per_s_best_5s"]) if pods["created"] else None
@@ -96,5 +100,6 @@ METRICS = (
     ),
     Metric("bound_per_s", "Pods bound per second, best 5 s", "higher", _bound),
     Metric("failed_share", "Failed requests, share", "lower", _failed),
+    Metric("fullest_share", "Fullest component, utilisation, share", "neither", _fullest),
     Metric("boot_s", "Boot, s", "lower", lambda summary: float(summary["boot_s"])),
 )

@@ -13,6 +13,7 @@ from scheduler.partition import PartitionCore
 from sim.campaign.clients import ComponentProgram, Partition
 from sim.campaign.plan import VirtualPlan
 from sim.campaign.servers import ApiServerProgram, StoreProgram, Wires
+from sim.connection import SECOND
 from sim.cost import Cost
 from sim.kernel import Kernel
 from store.core import StoreCore
@@ -94,9 +95,14 @@ class VirtualCluster:
         for component in self.components:
             component.start()
 
+    @property
+    def programs(self) -> list[StoreProgram | ApiServerProgram | ComponentProgram]:
+        """All that step by themselves; scoring partitions answer when they are asked."""
+        return [*self.stores, self.api, *self.components]
+
     def busy_ns(self) -> dict[str, int]:
         """Service time that each program has used, in virtual ns."""
-        busy = {program.name: program.turns.busy_ns for program in self._programs()}
+        busy = {program.name: program.turns.busy_ns for program in self.programs}
         return busy | {
             f"partition-{number}": one.busy_ns for number, one in enumerate(self.partitions)
         }
@@ -104,12 +110,10 @@ class VirtualCluster:
     def gauges(self) -> dict[str, dict[str, float]]:
         """What the cores say of themselves, by program."""
         servers = {"apiserver-0": self.api.core.gauges()}
-        return servers | {one.name: dict(one.core.gauges()) for one in self.components}
+        disks = {one.name: {"disk_busy_s": one.disk_busy_ns / SECOND} for one in self.stores}
+        return servers | disks | {one.name: dict(one.core.gauges()) for one in self.components}
 
     def check(self) -> None:
         """Every core's own state, whole."""
-        for program in self._programs():
+        for program in self.programs:
             program.turns.check()
-
-    def _programs(self) -> list[StoreProgram | ApiServerProgram | ComponentProgram]:
-        return [*self.stores, self.api, *self.components]

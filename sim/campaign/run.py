@@ -7,6 +7,7 @@ from api.calls import ComponentEvent, ObjectsSeen, WatchSpec
 from api.core import JsonObject
 from sim.campaign.clients import Generator, Recording, Scheduled
 from sim.campaign.cluster import VirtualCluster
+from sim.campaign.meter import PROBES, Meter
 from sim.campaign.plan import VirtualPlan
 from sim.connection import SECOND
 from sim.heap import ARRIVAL, Agenda
@@ -76,6 +77,7 @@ class VirtualRun:
         self.generator = Generator(
             self.kernel, self.cluster.wires, self.cluster.api, schedule, witness
         )
+        self.meter = Meter(self.cluster)
         self._witness = witness
         self._observer = self.cluster.component("observer", _Observer(witness))
 
@@ -122,6 +124,7 @@ class VirtualRun:
         self.load_start_ns = self.now_ns + LEAD_NS
         self.generator.start(self.load_start_ns)
         self.kernel.agenda.at(self.load_start_ns, ARRIVAL, self._tick, tick_ns)
+        self.kernel.agenda.at(self.load_start_ns, ARRIVAL, self._probe, tick_ns // PROBES)
         self._run(self.load_start_ns + length_ns)
         self._until(lambda: self.generator.done)
 
@@ -136,6 +139,10 @@ class VirtualRun:
     def _tick(self, tick_ns: int) -> None:
         self._witness.tick(self.now_ns)
         self.kernel.agenda.at(self.now_ns + tick_ns, ARRIVAL, self._tick, tick_ns)
+
+    def _probe(self, gap_ns: int) -> None:
+        self.meter.probe(self.generator.in_flight)
+        self.kernel.agenda.at(self.now_ns + gap_ns, ARRIVAL, self._probe, gap_ns)
 
     def _run(self, until_ns: int) -> None:
         self.kernel.agenda.run(until_ns)

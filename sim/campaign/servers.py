@@ -91,6 +91,8 @@ class StoreProgram:
         self.turns.before = self._gather
         self._kernel = kernel
         self._wires = wires
+        self.disk_busy_ns = 0
+        """Virtual time in which a write of the log was under way."""
         self._sync_ns = sync_ns
         self._last = 0
         self._reply_to: dict[int, Body] = {}
@@ -148,6 +150,7 @@ class StoreProgram:
 
     def _sync(self, begin_ns: int) -> None:
         self._syncing = True
+        self.disk_busy_ns += self._sync_ns
         agenda = self._kernel.agenda
         agenda.at(begin_ns + self._sync_ns, ARRIVAL, self._synced, self._appended)
 

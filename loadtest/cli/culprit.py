@@ -1,0 +1,74 @@
+"""``hollowfleet culprit``: which component limits a campaign."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from loadtest.bundle import write_json
+from loadtest.cli.codes import ERROR, OK, UNDECIDED
+from loadtest.cli.verdict import BadInput, check_writable
+from loadtest.fields import CampaignError, load_yaml
+from loadtest.overrides import apply_overrides
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="As in run.")
+@click.option("--virtual", is_flag=True, help="In virtual time, as `hollowfleet sim`.")
+@click.option("--repetitions", type=click.IntRange(1, 100), default=1, show_default=True)
+@click.option("--jobs", type=click.IntRange(1, 256), default=os.cpu_count() or 1)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs"),
+    show_default=True,
+)
+def culprit(
+    file: Path,
+    overrides: tuple[str, ...],
+    virtual: bool,
+    repetitions: int,
+    jobs: int,
+    out: Path,
+) -> None:
+    """Name the component that limits the campaign of FILE, and confirm it by relieving it.
+
+    In virtual time its service times are halved; in real time the knob that spreads it is doubled.
+    The next fullest is relieved, too, for comparison.
+
+    Exit codes: 0 confirmed, or nothing is near its limit, 1 a run failed, 6 not confirmed.
+    """
+    # Only here: --help stays quick.
+    from loadtest.experiments.culprit import (
+        CulpritError,
+        culprit_directory,
+        culprit_document,
+        find_culprit,
+    )
+    from loadtest.experiments.culprit_page import page_html
+    from loadtest.experiments.runner import Runner
+    from loadtest.experiments.trials import Base, alone_in
+    from sim.campaign.costs import DEFAULT
+
+    try:
+        document = load_yaml(file)
+        apply_overrides(document, overrides)
+        base = Base(document, str(file), file.parent, "virtual" if virtual else "real")
+        directory = culprit_directory(base, out.resolve())
+        check_writable(out)
+        with alone_in(out):
+            runner = Runner(out.resolve(), jobs)
+            found = find_culprit(base, DEFAULT, repetitions, runner, click.echo)
+    except CampaignError as error:
+        raise BadInput(str(error)) from None
+    except CulpritError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(ERROR)
+    directory.mkdir(parents=True, exist_ok=True)
+    result = culprit_document(base, found)
+    write_json(directory, "culprit.json", result)
+    (directory / "index.html").write_text(page_html(result))
+    click.echo(f"\n{found.text()}\nPage {directory / 'index.html'}")
+    sys.exit(OK if found.confirmed or not found.near else UNDECIDED)

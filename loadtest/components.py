@@ -1,0 +1,193 @@
+"""How full each component was, what waited in front of it, and whether the figures agree.
+
+Utilisation is of the busiest WINDOW_S: of one core for a program, which is one thread, and of the
+time for a shard's disk, which writes one group after the other. Queues are what a program says of
+itself at every sample: see QUEUES.
+"""
+
+import gzip
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from api.core import JsonObject
+from loadtest.bundle import read_rows
+from loadtest.measure import Floats, Requests, RoleUsage
+from loadtest.recorder import NOT_SENT
+
+WINDOW_S = 5.0
+BUSY = 0.7
+"""From here on a component is near its limit."""
+QUEUES = {
+    "store": ("waiting_mean",),
+    "apiserver": ("waiting_mean", "requests_in_flight"),
+    "scheduler": ("waiting_mean", "queue_active"),
+    "controllers": ("waiting_mean", "_queue"),
+    "hollow": ("waiting_mean", "calls_open"),
+    "partition": ("waiting_mean",),
+}
+"""Gauges that count waiting work, by component; the first one that a program has is taken. In
+virtual time ``waiting_mean`` is what waits in front of a program, between two samples on average.
+A name that begins with "_" is the end of several, which are added."""
+LOAD_ROLES = ("generator", "driver", "ray", "observer")
+"""Who is not part of what is observed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One program, or the disk of a shard."""
+
+    name: str
+    mean: float
+    """Utilisation over the load, as a share."""
+    busiest: float
+    """The same over the busiest WINDOW_S."""
+    queue_mean: float | None
+    """None: it does not say."""
+    queue_max: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Little's law for the requests of the load: how many were under way, sampled, and by adding up
+    their latencies. They differ where samples are few or something was not counted."""
+
+    sampled: float
+    from_latency: float
+
+    @property
+    def apart(self) -> float:
+        """As a share of the larger; 0 where hardly a request was ever under way."""
+        larger = max(self.sampled, self.from_latency)
+        return abs(self.sampled - self.from_latency) / larger if larger >= 1 else 0.0
+
+
+def components_of(
+    directory: Path, usage: Mapping[str, RoleUsage], load_s: float
+) -> list[Component]:
+    """The fullest first; equal ones by name."""
+    gauges = _series(directory, load_s)
+    out = []
+    for name, used in usage.items():
+        if name.partition("-")[0] in LOAD_ROLES or not len(used.t_s):
+            continue
+        queue = _queue(name, gauges.get(name, {}))
+        mean = used.cpu_s / used.span_s if used.span_s else 0.0
+        busiest = _busiest(used.t_s, used.cores)
+        out.append(_component(name, (mean, busiest), queue))
+    for name, series in gauges.items():
+        disk = series.get("disk_busy_s")
+        if disk is not None and len(disk[0]) > 1:
+            times, busy = disk
+            shares = np.diff(busy) / np.diff(times)
+            span = float(times[-1] - times[0])
+            mean = float(busy[-1] - busy[0]) / span
+            out.append(_component(f"{name}/disk", (mean, _busiest(times[1:], shares)), None))
+    return sorted(out, key=lambda one: (-one.busiest, one.name))
+
+
+def _component(name: str, use: tuple[float, float], queue: Floats | None) -> Component:
+    mean, busiest = use
+    known = queue is not None and len(queue) > 0
+    return Component(
+        name,
+        round(min(mean, 1.0), 4),
+        round(min(busiest, 1.0), 4),
+        round(float(queue.mean()), 3) if known and queue is not None else None,
+        round(float(queue.max()), 3) if known and queue is not None else None,
+    )
+
+
+def _busiest(times: Floats, shares: Floats) -> float:
+    """Highest mean of ``shares`` over any WINDOW_S of neighbouring intervals, or over all of a
+    shorter load."""
+    if not len(shares):
+        return 0.0
+    gap = float(np.median(np.diff(times))) if len(times) > 1 else WINDOW_S
+    width = max(1, min(len(shares), round(WINDOW_S / gap) if gap > 0 else 1))
+    return float(np.convolve(shares, np.ones(width) / width, mode="valid").max())
+
+
+Series = dict[str, tuple[Floats, Floats]]
+
+
+def _series(directory: Path, load_s: float) -> dict[str, Series]:
+    """Times and values of every gauge during the load, by program."""
+    points: dict[str, dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
+    for row in gauge_rows(directory):
+        if not 0 <= row["t_s"] <= load_s + 1:
+            continue
+        for program, values in row["gauges"].items():
+            for key, value in values.items():
+                points[program][key].append((row["t_s"], float(value)))
+    out: dict[str, Series] = {}
+    for program in sorted(points):
+        out[program] = {}
+        for key, pairs in points[program].items():
+            times, values = np.array(pairs, np.float64).T
+            out[program][key] = (times, values)
+    return out
+
+
+def gauge_rows(directory: Path) -> Iterator[JsonObject]:
+    """Rows of gauges.jsonl.gz; none if absent, those before the cut of a truncated file."""
+    path = directory / "gauges.jsonl.gz"
+    if not path.exists():
+        return
+    with gzip.open(path, "rt") as file:
+        try:
+            for line in file:
+                yield json.loads(line)
+        except EOFError:
+            return
+
+
+def _queue(name: str, series: Series) -> Floats | None:
+    for key in QUEUES.get(name.partition("-")[0], ()):
+        if key.startswith("_"):
+            parts = [values for one, (_, values) in sorted(series.items()) if one.endswith(key)]
+            length = min((len(part) for part in parts), default=0)
+            if length:
+                total: Floats = np.sum([part[:length] for part in parts], axis=0)
+                return total
+        elif key in series:
+            return series[key][1]
+    return None
+
+
+def balance_of(directory: Path, requests: Requests, load_s: float) -> Balance | None:
+    """None without requests or samples."""
+    sampled = [
+        float(row["in_flight"])
+        for row in read_rows(directory / "series.csv")
+        if 0 <= float(row["t_s"]) <= load_s
+    ]
+    kept = (requests.code != NOT_SENT) & (requests.verb != "watch")
+    probed = [
+        row["gauges"]["generator"]["in_flight_mean"]
+        for row in gauge_rows(directory)
+        if 0 <= row["t_s"] <= load_s and "in_flight_mean" in row["gauges"].get("generator", {})
+    ]
+    sampled = probed or sampled
+    if not sampled or not kept.any() or load_s <= 0:
+        return None
+    start = np.clip(requests.intended_s[kept], 0.0, load_s)
+    end = np.clip(requests.intended_s[kept] + requests.latency_s[kept], 0.0, load_s)
+    return Balance(float(np.mean(sampled)), float((end - start).sum() / load_s))
+
+
+def busiest_text(components: list[Component]) -> str:
+    """One sentence: what is nearest its limit, and what comes next."""
+    if not components:
+        return "No component was sampled."
+    first = components[0]
+    queue = f" (mean queue {first.queue_mean:.3g})" if first.queue_mean is not None else ""
+    word = "limited by" if first.busiest >= BUSY else "nothing is near its limit; fullest is"
+    text = f"{word} {first.name} at {first.busiest:.0%} utilisation{queue}"
+    if len(components) > 1:
+        text += f", next would be {components[1].name} at {components[1].busiest:.0%}"
+    return text[0].upper() + text[1:] + "."
