@@ -12,8 +12,8 @@ from loadtest.fields import SECOND_NS
 from loadtest.generator_config import GeneratorConfig, write_config, write_private
 from loadtest.observer import Endpoint
 
-READY_TIMEOUT_S = 60.0
-STOP_TIMEOUT_S = 20.0
+READY_TIMEOUT_S = 180.0
+STOP_TIMEOUT_S = 60.0
 
 
 class GeneratorError(Exception):

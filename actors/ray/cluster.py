@@ -32,9 +32,10 @@ from actors.ray.port import lasting_port
 from actors.ray.reaper import Reaper
 from actors.security import create_security, write_kubeconfig
 
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 180.0
 CALL_TIMEOUT_S = 10.0
-EXIT_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 30.0
+EXIT_TIMEOUT_S = 60.0
 OBJECT_STORE_BYTES = 100 * 1024 * 1024
 RESTARTS_MAX = 3
 CALLS_AT_ONCE = 16
@@ -249,10 +250,15 @@ class RayCluster:
             return
         self._stopped = True
         ours = self._below | self._private_processes()
+        for life in self._lives.all():
+            # Also of those that will not answer below.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if not life.ended_ns:
+                    ours[life.pid] = start_ticks(life.pid)
         if self._ray.is_initialized():
             for name in reversed(self._hosts):
                 with contextlib.suppress(self._ray.exceptions.RayError):
-                    pid = self._ask(name, "stop")
+                    pid = self._ask(name, "stop", STOP_TIMEOUT_S)
                     ours[pid] = start_ticks(pid)
             for host in self._hosts.values():
                 self._ray.kill(host, no_restart=True)
