@@ -11,7 +11,7 @@ from actors.net.transport import FrameTransport
 from api.calls import DELETED, WatchSpec
 from api.core import JsonObject
 
-PATIENCE_S = 60.0
+PATIENCE_S = 240.0
 REPLICAS = 30
 DEPLOYMENT = {
     "spec": {

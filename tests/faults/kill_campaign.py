@@ -20,7 +20,7 @@ from tests.ray.private_head import command_lines
 
 ROOT = Path(__file__).parents[2]
 KINDS = ("store", "apiserver", "scheduler", "partition", "controllers", "hollow")
-RUN_S = 300.0
+RUN_S = 900.0
 
 
 def killed_run(campaign: Path, out: Path, seed: int) -> dict[str, Any]:

