@@ -47,6 +47,7 @@ def test_get_with_columns_and_selectors(kubectl: Client, here: Client, said: Tex
     wide = rows(said("get", "pods", "-o", "wide", "--show-labels"))
     assert wide[0][:7] == ["NAME", "READY", "STATUS", "RESTARTS", "AGE", "IP", "NODE"]
     assert (wide[1][0], wide[1][1], wide[1][-1]) == ("lone", "1/1", "app=lone")
+    assert wide[1][5].startswith("10.")
     node = wide[1][6]
     assert "lone" in kubectl("get", "pods", "-A", "-l", "app=lone").stdout
     assert "No resources found" in here("get", "pods", "-l", "app=other").stderr

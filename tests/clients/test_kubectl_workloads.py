@@ -17,8 +17,12 @@ def test_rollout_restart_history_undo_pause_and_set_image(here: Client, said: Te
     """21, 22"""
     here("create", "-f", "-", stdin=DEPLOYMENT)
     here(*ROLLED_OUT)
+    old = said("get", "pods", "-o", "name").split()
     here("set", "image", "deployment/web", "web=nginx:2")
     here(*ROLLED_OUT)
+    here("wait", *old, "--for=delete", PATIENT)
+    images = said("get", "pods", "-o", "jsonpath={.items[*].spec.containers[0].image}")
+    assert images.split() == ["nginx:2", "nginx:2"]
     image = "jsonpath={.spec.template.spec.containers[0].image}"
     assert said("get", "deployment", "web", "-o", image) == "nginx:2"
     assert [

@@ -8,7 +8,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 NODES = 200
-COMMAND_TIMEOUT_S = 120
+COMMAND_TIMEOUT_S = 400
+PATIENT = "--timeout=240s"
+"""Of kubectl's own waits: more than any takes on a busy machine."""
 
 Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 

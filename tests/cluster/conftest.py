@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.commands import NODES, Kubectl, processes_of, run
+from tests.cluster.commands import COMMAND_TIMEOUT_S, NODES, Kubectl, processes_of, run
 from tests.cluster.guard import guarded
 
 
@@ -46,7 +46,10 @@ def kubectl(kubeconfig: Path) -> Kubectl:
     home.mkdir()
 
     def call(
-        *arguments: str, stdin: str | None = None, check: bool = True, timeout_s: float = 60
+        *arguments: str,
+        stdin: str | None = None,
+        check: bool = True,
+        timeout_s: float = COMMAND_TIMEOUT_S,
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [str(program), "--kubeconfig", str(kubeconfig), *arguments],

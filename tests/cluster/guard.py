@@ -1,7 +1,7 @@
 """Ends a test's cluster when the tests are gone, however they went: ``python guard.py STATE``.
 
 Started beside the cluster with a pipe to its standard input that only the tests hold open. When
-that closes, by their end or by their death, it runs ``hollowfleet down`` on the state directory.
+that closes before it heard that all went well, it runs ``hollowfleet down`` on the state directory.
 """
 
 import os
@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+WELL = b"1"
 
 
 @contextmanager
@@ -28,19 +29,19 @@ def guarded(state: Path) -> Iterator["subprocess.Popen[bytes]"]:
     assert guard.stdin is not None
     try:
         yield guard
+        guard.stdin.write(WELL)
     finally:
         guard.stdin.close()
         guard.wait()
 
 
 def main(state: str) -> None:
-    while os.read(0, 1):
-        pass
+    if os.read(0, 1) == WELL:
+        return
     subprocess.run(
         [sys.executable, "-m", "loadtest", "down"],
         cwd=ROOT,
         env={**os.environ, "HOLLOWFLEET_STATE": state},
-        # Nothing to end is what it finds after tests that ended well.
         check=False,
     )
 

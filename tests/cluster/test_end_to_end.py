@@ -11,7 +11,7 @@ from tests.cluster.commands import NODES
 
 pytestmark = pytest.mark.cluster
 
-WAIT_S = 60
+WAIT_S = 240
 REPLICAS = 400
 FEWER = 100
 

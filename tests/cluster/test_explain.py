@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.commands import NODES, Kubectl, run
+from tests.cluster.commands import NODES, PATIENT, Kubectl, run
 
 pytestmark = pytest.mark.cluster
 
@@ -19,7 +19,7 @@ def pod(name: str, spec: str) -> str:
 def test_a_pending_pod_and_a_bound_one(kubectl: Kubectl, kubeconfig: Path, state: Path) -> None:
     kubectl("create", "-f", "-", stdin=pod("picky", "nodeSelector: {disk: none}"))
     kubectl("create", "-f", "-", stdin=pod("easy", "priority: 0"))
-    kubectl("wait", "pod/easy", "--for=condition=Ready", "--timeout=30s")
+    kubectl("wait", "pod/easy", "--for=condition=Ready", PATIENT)
     where = ("--kubeconfig", str(kubeconfig))
     told = run("explain", "picky", *where, state=state)
     assert f"not bound; 0 of {NODES} nodes are feasible now" in told

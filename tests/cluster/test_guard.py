@@ -34,7 +34,7 @@ def test_what_stands_ends_when_its_owner_is_killed(tmp_path: Path) -> None:
         assert owner.stdout.readline() == b"guarded\n"
         owner.kill()
         owner.wait()
-        assert cluster.wait(timeout=30) == -signal.SIGTERM
+        assert cluster.wait(timeout=120) == -signal.SIGTERM
     finally:
         owner.kill()
         cluster.kill()
