@@ -11,7 +11,7 @@ from actors.ray.cluster import RayCluster
 from api.core import JsonObject
 from loadtest.client import ApiClient, ServerUnreachable
 
-WAIT_S = 60.0
+WAIT_S = 180.0
 RETRIES_MAX = 1000
 Collection = dict[str, JsonObject]
 """Objects of a collection by name."""

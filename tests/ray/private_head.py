@@ -20,7 +20,7 @@ from actors.ray.port import lasting_port
 HOST = "127.0.0.1"
 RAY = Path(sysconfig.get_path("scripts")) / "ray"
 STARTED = b"Ray runtime started"
-STOP_S = 20
+STOP_S = 120
 
 
 @dataclass(frozen=True)

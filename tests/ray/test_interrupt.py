@@ -17,8 +17,8 @@ from tests.ray.test_ray_job import CAMPAIGN
 
 pytestmark = pytest.mark.cluster
 
-GONE_S = 15.0
-EXIT_S = 30.0
+GONE_S = 120.0
+EXIT_S = 120.0
 INTERRUPTED = 130
 
 

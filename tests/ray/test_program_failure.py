@@ -16,7 +16,7 @@ def test_a_raising_callback_is_logged_and_ends_the_process(tmp_path: Path) -> No
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
     )
     assert done.returncode == FAILED, done.stderr
     log = (tmp_path / "log").read_text()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from actors.ray.reaper import Reaper
 
-PATIENCE_S = 20.0
+PATIENCE_S = 120.0
 WAITS = "import sys; print('here', flush=True); sys.stdin.read()"
 
 

@@ -1,4 +1,4 @@
-"""A cluster over two Ray nodes of one host, joined by address.
+"""A cluster over two Ray nodes of one host, joined by address: what it lives through.
 
     python -m tests.ray.two_nodes DIRECTORY
 
@@ -13,6 +13,8 @@ from actors.plan import ClusterPlan, NodeSpec
 from actors.ray.cluster import RayCluster
 from actors.ray.environment import prepare_private_ray
 from tests.ray.client import PatientClient
+from tests.ray.kill_each import kill_each
+from tests.ray.move_stores import move_stores
 
 NODES = 50
 REPLICAS = 20
@@ -40,14 +42,16 @@ def main(directory: str) -> None:
 
 
 def use(address: str, directory: str) -> None:
-    plan = ClusterPlan(directory, nodes=(NodeSpec(NODES),))
+    plan = ClusterPlan(directory, nodes=(NodeSpec(NODES),), lease_period_s=1.0)
     cluster = RayCluster.start(plan, lambda text: print(text, flush=True), address)
     try:
         client = PatientClient(cluster)
         client.wait_nodes(NODES)
         client.run_deployment("two", REPLICAS)
         assert len({parent(sample.pid) for sample in cluster.samples()}) == 2, "not spread"
-        assert not cluster.failures()
+        kill_each(cluster, client, NODES)
+        move_stores(cluster, client)
+        assert not cluster.failures(), cluster.failures()
     finally:
         cluster.stop()
 
