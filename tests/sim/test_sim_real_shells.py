@@ -25,7 +25,7 @@ from actors.shard import Shard, open_shard
 from api.calls import Calls, ComponentEvent, WatchSpec, WatchSynced
 from store.core import StoreSettings
 
-PATIENCE_S = 60.0
+PATIENCE_S = 240.0
 
 
 class Door:

@@ -8,7 +8,6 @@ identifiers, addresses and times are taken out. Debian's packages ``etcd-client`
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,20 +19,16 @@ from pathlib import Path
 
 import pytest
 
+from actors.ray.port import lasting_port
+
 ROOT = Path(__file__).resolve().parents[2]
-START_S = 20.0
-COMMAND_S = 20.0
+HOST = "127.0.0.1"
+START_S = 180.0
+COMMAND_S = 180.0
 ETCDCTL, ETCD = shutil.which("etcdctl"), shutil.which("etcd")
 pytestmark = pytest.mark.skipif(
     not (ETCDCTL and ETCD), reason="etcdctl or etcd: apt-get install etcd-client etcd-server"
 )
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @dataclass
@@ -45,7 +40,7 @@ class Server:
 
     def command(self, *arguments: str) -> list[str]:
         assert ETCDCTL
-        return [ETCDCTL, f"--endpoints={self.endpoint}", "--command-timeout=10s", *arguments]
+        return [ETCDCTL, f"--endpoints={self.endpoint}", "--command-timeout=120s", *arguments]
 
     def run(self, *arguments: str, stdin: str = "") -> str:
         """Output and errors of one command, with its exit code."""
@@ -121,7 +116,7 @@ def serving(command: list[str], endpoint: str, ready: str) -> Iterator[Server]:
 
 @contextmanager
 def ours(path: Path, *options: str) -> Iterator[Server]:
-    endpoint = f"127.0.0.1:{free_port()}"
+    endpoint = f"127.0.0.1:{lasting_port('127.0.0.1')}"
     command = [sys.executable, "-m", "loadtest", "etcd", "--listen", endpoint, "--data"]
     with serving([*command, str(path / "ours"), *options], endpoint, "etcd API at") as server:
         yield server
@@ -130,7 +125,10 @@ def ours(path: Path, *options: str) -> Iterator[Server]:
 @contextmanager
 def real(path: Path, *options: str) -> Iterator[Server]:
     assert ETCD
-    endpoint, peer = f"127.0.0.1:{free_port()}", f"http://127.0.0.1:{free_port()}"
+    endpoint, peer = (
+        f"127.0.0.1:{lasting_port('127.0.0.1')}",
+        f"http://127.0.0.1:{lasting_port('127.0.0.1')}",
+    )
     command = [ETCD, "--data-dir", str(path / "real"), "--listen-client-urls", f"http://{endpoint}"]
     command += ["--advertise-client-urls", f"http://{endpoint}", "--listen-peer-urls", peer]
     command += ["--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}"]
@@ -425,10 +423,10 @@ PUTTING = "\nput /q/c 1\n\n\n"
 
 
 def test_metrics_have_etcds_names(tmp_path: Path) -> None:
-    address = f"127.0.0.1:{free_port()}"
+    address = f"127.0.0.1:{lasting_port('127.0.0.1')}"
     with ours(tmp_path, "--metrics-listen", address) as server:
         server.run("put", "/m/a", "1")
-        with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=COMMAND_S) as answer:
             text = answer.read().decode()
     lines = dict(line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#")
     assert float(lines["etcd_debugging_mvcc_current_revision"]) == 2
