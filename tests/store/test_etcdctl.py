@@ -116,7 +116,7 @@ def serving(command: list[str], endpoint: str, ready: str) -> Iterator[Server]:
 
 @contextmanager
 def ours(path: Path, *options: str) -> Iterator[Server]:
-    endpoint = f"127.0.0.1:{lasting_port('127.0.0.1')}"
+    endpoint = f"127.0.0.1:{lasting_port(HOST)}"
     command = [sys.executable, "-m", "loadtest", "etcd", "--listen", endpoint, "--data"]
     with serving([*command, str(path / "ours"), *options], endpoint, "etcd API at") as server:
         yield server
@@ -126,8 +126,8 @@ def ours(path: Path, *options: str) -> Iterator[Server]:
 def real(path: Path, *options: str) -> Iterator[Server]:
     assert ETCD
     endpoint, peer = (
-        f"127.0.0.1:{lasting_port('127.0.0.1')}",
-        f"http://127.0.0.1:{lasting_port('127.0.0.1')}",
+        f"127.0.0.1:{lasting_port(HOST)}",
+        f"http://127.0.0.1:{lasting_port(HOST)}",
     )
     command = [ETCD, "--data-dir", str(path / "real"), "--listen-client-urls", f"http://{endpoint}"]
     command += ["--advertise-client-urls", f"http://{endpoint}", "--listen-peer-urls", peer]
@@ -423,7 +423,7 @@ PUTTING = "\nput /q/c 1\n\n\n"
 
 
 def test_metrics_have_etcds_names(tmp_path: Path) -> None:
-    address = f"127.0.0.1:{lasting_port('127.0.0.1')}"
+    address = f"127.0.0.1:{lasting_port(HOST)}"
     with ours(tmp_path, "--metrics-listen", address) as server:
         server.run("put", "/m/a", "1")
         with urllib.request.urlopen(f"http://{address}/metrics", timeout=COMMAND_S) as answer:
