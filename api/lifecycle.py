@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from api.canonical import zero_of
 from api.core import JsonObject
-from api.defaults.services import keep_allocated, normalize_cluster_ips
+from api.defaults.services import drop_of_former_type, keep_allocated, normalize_cluster_ips
 from api.defaults.storage import mirror_data_sources
 from api.fields import json_fields
 from api.kinds import SERVED, Kind, kind_of
@@ -187,6 +187,7 @@ def prepare_update(kind: Kind, new: JsonObject, old: JsonObject) -> None:
     if key in _FIXED_SPEC:
         new["spec"] = old["spec"]
     elif key == "services":
+        drop_of_former_type(new, old)
         normalize_cluster_ips(new, old)
         keep_allocated(new, old)
     elif key == "apps/daemonsets":

@@ -72,6 +72,34 @@ def keep_allocated(service: JsonObject, old: JsonObject) -> None:
             spec["healthCheckNodePort"] = port
 
 
+def drop_of_former_type(service: JsonObject, old: JsonObject) -> None:
+    """A Service of another type lets go of what its former type had, unless the client changed it.
+    Source: dropTypeDependentFields, pkg/registry/core/service/strategy.go."""
+    spec, before = service["spec"], old["spec"]
+    kind, former = spec["type"], before["type"]
+    gone: list[str] = []
+    if kind == "ExternalName" != former:
+        gone += ("ipFamilies", "ipFamilyPolicy")
+        if spec.get("clusterIPs") == before.get("clusterIPs"):
+            gone += ("clusterIP", "clusterIPs")
+    if former in EXTERNAL_TYPES and kind not in EXTERNAL_TYPES:
+        ports, known = (
+            [port.get("nodePort", 0) for port in one.get("ports", ())] for one in (spec, before)
+        )
+        if sorted(ports) == sorted(known):
+            for port in spec.get("ports", ()):
+                port.pop("nodePort", None)
+        if not spec.get("externalIPs") or kind != "ClusterIP":
+            gone.append("externalTrafficPolicy")
+    if former == "LoadBalancer" != kind:
+        gone += ("allocateLoadBalancerNodePorts", "loadBalancerClass", "healthCheckNodePort")
+    elif spec.get("externalTrafficPolicy") != "Local" == before.get("externalTrafficPolicy"):
+        gone.append("healthCheckNodePort")
+    for name in gone:
+        if name in spec and spec[name] == before.get(name):
+            del spec[name]
+
+
 def _keep_node_ports(ports: Sequence[JsonObject], before: Sequence[JsonObject]) -> None:
     used = [port["nodePort"] for port in ports if port.get("nodePort")]
     known = {(port["protocol"], port["port"]): port.get("nodePort", 0) for port in before}

@@ -14,6 +14,7 @@ from api.errors import Cause
 from api.kinds import SERVED, Kind, kind_of
 from api.validation import (
     access,
+    autoscaling,
     batch,
     cluster,
     definitions,
@@ -68,8 +69,8 @@ _CHECKS: Mapping[str, tuple[Check, UpdateCheck]] = {
         storage.check_storage_class_update,
     ),
     "autoscaling/horizontalpodautoscalers": (
-        policies.check_autoscaler,
-        policies.check_autoscaler_update,
+        autoscaling.check_autoscaler,
+        autoscaling.check_autoscaler_update,
     ),
     "policy/poddisruptionbudgets": (
         policies.check_disruption_budget,

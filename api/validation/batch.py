@@ -13,6 +13,12 @@ from api.errors import Cause
 from api.selectors import SelectorError, label_selector_of
 from api.validation.label_selectors import check_label_selector
 from api.validation.metadata import IMMUTABLE
+from api.validation.outcomes import (
+    INDEXED_PARALLELISM_MAX,
+    check_failure_policy,
+    check_manager,
+    check_success_policy,
+)
 from api.validation.templates import check_counts, check_template, not_selected
 
 CRON_NAME_MAX = 52
@@ -73,17 +79,24 @@ def _check_generated_selector(causes: list[Cause], job: JsonObject) -> None:
 
 def _check_spec(causes: list[Cause], spec: JsonObject, field: str) -> None:
     check_counts(causes, spec, field, *_COUNTS)
+    check_manager(causes, spec, field)
     mode = spec.get("completionMode", _MODES[0])
     if mode not in _MODES:
         causes.append(Cause.not_supported(f"{field}.completionMode", mode, _MODES))
     elif mode == "Indexed" and spec.get("completions") is None:
         text = "when completion mode is Indexed"
         causes.append(Cause.required(f"{field}.completions", text))
+    parallelism = spec.get("parallelism") or 0
+    if mode == "Indexed" and parallelism > INDEXED_PARALLELISM_MAX:
+        text = f"must be less than or equal to {INDEXED_PARALLELISM_MAX} when completion mode is "
+        causes.append(Cause.invalid(f"{field}.parallelism", parallelism, f"{text}Indexed"))
     if mode != "Indexed":
         for name in ("backoffLimitPerIndex", "maxFailedIndexes"):
             if spec.get(name) is not None:
                 text = "requires indexed completion mode"
                 causes.append(Cause.invalid(f"{field}.{name}", spec[name], text))
+    check_failure_policy(causes, spec, field)
+    check_success_policy(causes, spec, field)
     _check_replacement(causes, spec, field)
     template = spec["template"]
     check_template(causes, template, f"{field}.template")

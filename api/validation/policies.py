@@ -1,19 +1,16 @@
-"""Validation of what limits and steers others: autoscalers, disruption budgets, limits, quotas.
+"""Validation of what limits others: disruption budgets, limits, quotas.
 
-Source: pkg/apis/{autoscaling,policy,core,scheduling}/validation/validation.go.
+Source: pkg/apis/{policy,core,scheduling}/validation/validation.go.
 """
 
 from api.core import JsonObject
 from api.errors import Cause
 from api.quantity import parse
 from api.validation.label_selectors import check_label_selector
-from api.validation.metadata import wrong_with_path_segment
 from api.validation.ports import check_int_or_percent, is_over_100_percent
 from api.validation.resources import check_quantity
 
 USER_PRIORITY_MAX = 1_000_000_000
-_METRICS = ("ContainerResource", "External", "Object", "Pods", "Resource")
-_METRIC_FIELDS = {name: name[0].lower() + name[1:] for name in _METRICS}
 _EVICTION = ("AlwaysAllow", "IfHealthyBudget")
 _PREEMPTION = ("PreemptLowerPriority", "Never")
 _UNCHANGED = "may not be changed in an update."
@@ -21,54 +18,6 @@ _RESERVED = (
     "priority class names with 'system-' prefix are reserved for system use only. error: {name} is "
     "not a known system priority class"
 )
-
-
-def check_autoscaler(causes: list[Cause], autoscaler: JsonObject) -> None:
-    """A HorizontalPodAutoscaler of version v2, defaulted; metadata apart."""
-    spec = autoscaler["spec"]
-    low, high = spec["minReplicas"], spec["maxReplicas"]
-    if low < 1:
-        text = "must be greater than or equal to 1"
-        causes.append(Cause.invalid("spec.minReplicas", low, text))
-    if high == 0:
-        causes.append(Cause.required("spec.maxReplicas", "must be set and greater than 0"))
-    elif high < 0:
-        causes.append(Cause.invalid("spec.maxReplicas", high, "must be greater than 0"))
-    if high < low:
-        text = "must be greater than or equal to `minReplicas`"
-        causes.append(Cause.invalid("spec.maxReplicas", high, text))
-    _check_target(causes, spec["scaleTargetRef"])
-    for index, metric in enumerate(spec.get("metrics") or ()):
-        field = f"spec.metrics[{index}]"
-        kind = metric.get("type", "")
-        if not kind:
-            causes.append(Cause.required(f"{field}.type", "must specify a metric source type"))
-        elif kind not in _METRICS:
-            causes.append(Cause.not_supported(f"{field}.type", kind, _METRICS))
-        elif metric.get(_METRIC_FIELDS[kind]) is None:
-            text = "must populate information for the given metric source"
-            causes.append(Cause.required(f"{field}.{_METRIC_FIELDS[kind]}", text))
-
-
-def _check_target(causes: list[Cause], target: JsonObject) -> None:
-    field = "spec.scaleTargetRef"
-    for name in ("kind", "name"):
-        value = target.get(name, "")
-        if not value:
-            causes.append(Cause.required(f"{field}.{name}"))
-        for text in wrong_with_path_segment(value):
-            causes.append(Cause.invalid(f"{field}.{name}", value, text))
-    version = target.get("apiVersion", "")
-    if not version.rpartition("/")[0] and (
-        target.get("kind") != "ReplicationController" or not version
-    ):
-        text = "apiVersion must specify API group"
-        causes.append(Cause.invalid(f"{field}.apiVersion", version, text))
-
-
-def check_autoscaler_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
-    """As a new one."""
-    check_autoscaler(causes, new)
 
 
 def check_disruption_budget(causes: list[Cause], budget: JsonObject) -> None:

@@ -8,12 +8,12 @@ from api.core import JsonObject
 from api.errors import Cause
 from api.names import wrong_with_label, wrong_with_qualified_name, wrong_with_subdomain
 from api.validation.addresses import BAD_ADDRESS, is_address
+from api.validation.exposure import check_exposure, check_external_addresses, check_families
 from api.validation.metadata import check_labels
 from api.validation.ports import PROTOCOLS, check_port_number, check_port_or_name
 
 TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 AFFINITIES = ("ClientIP", "None")
-POLICIES = ("Cluster", "Local")
 KUBELET_PORT = 10250
 AFFINITY_S_MAX = 86400
 
@@ -23,6 +23,11 @@ def check_service(causes: list[Cause], service: JsonObject) -> None:
     spec = service["spec"]
     ports = spec.get("ports", ())
     kind = spec["type"]
+    if kind != "ExternalName":
+        before = len(causes)
+        check_families(causes, spec)
+        if len(causes) > before:
+            return
     headless = (spec.get("clusterIPs") or [spec.get("clusterIP")])[0] == "None"
     if not ports and not headless and kind != "ExternalName":
         causes.append(Cause.required("spec.ports"))
@@ -42,9 +47,7 @@ def check_service(causes: list[Cause], service: JsonObject) -> None:
                 text = "may not be used when `type` is 'ClusterIP'"
                 causes.append(Cause.forbidden(f"spec.ports[{index}].nodePort", text))
     _check_distinct(causes, spec)
-    for name in ("externalTrafficPolicy", "internalTrafficPolicy"):
-        if name in spec and spec[name] not in POLICIES:
-            causes.append(Cause.not_supported(f"spec.{name}", spec[name], POLICIES))
+    check_exposure(causes, spec)
 
 
 def check_service_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
@@ -56,6 +59,10 @@ def check_service_update(causes: list[Cause], new: JsonObject, old: JsonObject) 
         ours, theirs = after.get("clusterIPs", []), before.get("clusterIPs", [])
         if theirs and ours[:1] != theirs[:1]:
             causes.append(Cause.invalid("spec.clusterIPs[0]", ours, "may not change once set"))
+    kept = before.get("loadBalancerClass")
+    if after["type"] == before["type"] == "LoadBalancer" and after.get("loadBalancerClass") != kept:
+        name = after.get("loadBalancerClass")
+        causes.append(Cause.invalid("spec.loadBalancerClass", name, "may not change once set"))
     check_service(causes, new)
 
 
@@ -73,6 +80,10 @@ def _check_type(causes: list[Cause], spec: JsonObject, headless: bool) -> None:
         if spec.get("clusterIPs"):
             text = "may not be set for ExternalName services"
             causes.append(Cause.forbidden("spec.clusterIPs", text))
+        for name in ("ipFamilies", "ipFamilyPolicy"):
+            if spec.get(name):
+                text = "may not be set for ExternalName services"
+                causes.append(Cause.forbidden(f"spec.{name}", text))
         name = spec.get("externalName", "")
         if not name:
             causes.append(Cause.required("spec.externalName"))
@@ -119,9 +130,7 @@ def _check_addresses(causes: list[Cause], spec: JsonObject) -> None:
     for index, address in enumerate(spec.get("clusterIPs", ())):
         if address != "None" and not is_address(address):
             causes.append(Cause.invalid(f"spec.clusterIPs[{index}]", address, BAD_ADDRESS))
-    for index, address in enumerate(spec.get("externalIPs", ())):
-        if not is_address(address):
-            causes.append(Cause.invalid(f"spec.externalIPs[{index}]", address, BAD_ADDRESS))
+    check_external_addresses(causes, spec)
 
 
 def _check_distinct(causes: list[Cause], spec: JsonObject) -> None:
