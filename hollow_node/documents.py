@@ -6,6 +6,7 @@ status/generate.go of Kubernetes v1.36.
 
 from api.core import JsonObject
 from hollow_node.node_list import NodeShape
+from hollow_node.settled import allocated
 
 KUBELET_VERSION = "v1.36.3"
 LEASE_NAMESPACE = "kube-node-lease"
@@ -144,6 +145,7 @@ def running_status(pod: JsonObject, ip: str, host_ip: str, now: str) -> JsonObje
         statuses.append(
             {
                 **_container_status(container, pod),
+                **allocated(container),
                 "ready": True,
                 "started": True,
                 "state": {"running": {"startedAt": now}},

@@ -13,6 +13,7 @@ from api.times import rfc3339
 from hollow_node import documents
 from hollow_node.node_rows import NodeRows
 from hollow_node.outbox import Outbox
+from hollow_node.settled import settled_status
 from hollow_node.stages import Next, Stage, next_stage
 
 RETRY_NS = 1_000_000_000
@@ -35,6 +36,12 @@ class PodRow:
     stage: Stage | None = None
     due_ns: int = 0
     attempts: int = 0
+    settled: int = 0
+    """Generation of the pod up to which a running one has been seen to."""
+
+
+_SETTLE = Stage("pod-settle", (), False, Next.SETTLED)
+"""Of no table: every kubelet does it, at once."""
 
 
 class PodLife:
@@ -96,6 +103,10 @@ class PodLife:
     def _plan(self, row: PodRow, pod: JsonObject, now_ns: int) -> None:
         """Put the row's next stage on the heap, unless it is under way already."""
         stage = next_stage(self._stages, pod)
+        changed = pod["metadata"].get("generation", 1) > max(row.settled, 1)
+        capacity = self._nodes.shapes[row.node].capacity
+        if stage is None and changed and settled_status(pod, capacity, ""):
+            stage = _SETTLE
         row.pod = None if stage is None else pod
         if stage is row.stage:
             return
@@ -120,6 +131,7 @@ class PodLife:
 
     def _apply(self, row: PodRow, stage: Stage, now_ns: int) -> None:
         namespace, name, uid = row.namespace, row.name, row.uid
+        generation = 0 if row.pod is None else row.pod["metadata"].get("generation", 1)
 
         def applied(reply: ApiReply, now_ns: int) -> None:
             # Success and "gone" are seen through the watch; all else is tried again.
@@ -127,6 +139,10 @@ class PodLife:
             if not gone and reply.code not in (200, 201, 404):
                 self._arm(row, now_ns + RETRY_NS * 2 ** min(row.attempts, RETRY_DOUBLINGS_MAX))
                 row.attempts += 1
+            elif not gone and stage is _SETTLE:
+                row.settled, row.stage = generation, None
+                if row.pod is not None:
+                    self._plan(row, row.pod, now_ns)
 
         if stage.next is Next.DELETE:
             body: JsonObject = {"gracePeriodSeconds": 0, "preconditions": {"uid": uid}}
@@ -137,6 +153,9 @@ class PodLife:
         if stage.next is Next.RUNNING:
             host = documents.node_ip(row.node)
             status = documents.running_status(row.pod, row.address, host, now)
+        elif stage.next is Next.SETTLED:
+            capacity = self._nodes.shapes[row.node].capacity
+            status = settled_status(row.pod, capacity, now) or {}
         else:
             status = documents.ended_status(row.pod, int(stage.next is Next.FAILED), now)
         body = {"metadata": {"uid": uid}, "status": status}

@@ -27,6 +27,8 @@ class Next(Enum):
     """All containers have ended with exit code 1."""
     DELETE = "delete"
     """The object is removed with grace period 0."""
+    SETTLED = "settled"
+    """What was changed of a pod that runs is carried out: see ``settled``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,3 +80,30 @@ def test_attach_port_forward_and_copy_are_refused_by_name(lone: Client, tmp_path
     copy = lone("cp", "lone:/etc/hosts", f"{tmp_path}/hosts", check=False)
     assert copy.returncode == 1
     assert 'exec: "tar": executable file not found in $PATH' in copy.stderr
+
+
+def test_debug_adds_a_container_and_patch_resizes_one(lone: Client, said: Text) -> None:
+    """Both are carried out by the pod's node, which tells of it in the status."""
+    lone("debug", "lone", "--image=busybox", "-c", "dbg", "--attach=false", "--", "sh")
+    started = "jsonpath={.status.ephemeralContainerStatuses[0].state.running}"
+    lone("wait", "pod/lone", f"--for={started}", PATIENT)
+    assert said("get", "pod", "lone", "-o", "jsonpath={.spec.ephemeralContainers[0].name}") == "dbg"
+    policy = '[{"op":"add","path":"/spec/containers/0/resizePolicy","value":[]}]'
+    lone("patch", "pod", "lone", "--subresource", "resize", "--type=json", "-p", policy)
+    wish = '{"spec":{"containers":[{"name":"c","resources":{"requests":{"cpu":"7"}}}]}}'
+    refused = lone("patch", "pod", "lone", "--subresource", "resize", "-p", wish, check=False)
+    assert refused.returncode == 1
+    assert "Pod QOS Class may not change as a result of resizing" in refused.stderr
+
+
+def test_a_resize_reaches_the_status(here: Client) -> None:
+    burst = POD.replace("name: lone", "name: burst", 1).replace(
+        "name: c,", 'name: c, resources: {requests: {cpu: "100m"}},'
+    )
+    assert "100m" in burst
+    here("create", "-f", "-", stdin=burst)
+    here("wait", "pod/burst", "--for=condition=Ready", PATIENT)
+    wish = '{"spec":{"containers":[{"name":"c","resources":{"requests":{"cpu":"150m"}}}]}}'
+    here("patch", "pod", "burst", "--subresource", "resize", "-p", wish)
+    has = "jsonpath={.status.containerStatuses[0].allocatedResources.cpu}=150m"
+    here("wait", "pod/burst", f"--for={has}", PATIENT)

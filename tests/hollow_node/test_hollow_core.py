@@ -303,3 +303,72 @@ def test_a_node_of_another_life_does_not_take_ours_away() -> None:
     node = {"metadata": {"name": "n-0", "uid": "an older one"}}
     server.run(T0, ObjectsSeen("nodes", [DELETED], [node], [99]))
     assert server.core.gauges()["nodes_ready"] == 1
+
+
+def running(generation: int, cpu: str, has: str = "1") -> JsonObject:
+    """A pod that runs with one amount of CPU and is to have another one."""
+    made = pod("p", "n-0", "Running", generation=generation)
+    made["spec"]["containers"][0]["resources"] = {"requests": {"cpu": cpu}}
+    status = {"name": "c", "state": {"running": {}}, "resources": {"requests": {"cpu": has}}}
+    made["status"]["containerStatuses"] = [status]
+    return made
+
+
+def status_patches(requests: list[ApiRequest]) -> list[JsonObject]:
+    return [r.body["status"] for r in requests if r.subresource == "status" and r.name == "p"]  # type: ignore[index]
+
+
+def test_a_resize_is_carried_out_at_once_and_told() -> None:
+    server = fleet(1)
+    server.run(T0)
+    assert not status_patches(server.run(T0, seen(ADDED, running(1, "1"))))
+    (status,) = status_patches(server.run(T0, seen(MODIFIED, running(2, "2"))))
+    assert status["observedGeneration"] == 2
+    (container,) = status["containerStatuses"]
+    assert container["resources"] == {"requests": {"cpu": "2"}}
+    assert container["allocatedResources"] == {"cpu": "2"}
+    assert not status_patches(server.run(T0, seen(MODIFIED, running(2, "2", "2"))))
+
+
+def test_a_second_resize_while_the_first_is_told_is_not_forgotten() -> None:
+    server = fleet(1)
+    server.run(T0)
+    server.run(T0, seen(ADDED, running(1, "1")))
+    (first,) = (
+        e for e in server.core.step([seen(MODIFIED, running(2, "2"))], T0) for e in e.requests
+    )
+    assert not server.core.step([seen(MODIFIED, running(3, "3"))], T0)
+    (status,) = status_patches(server.run(T0, CallsDone([server.answer(first)])))
+    assert status["containerStatuses"][0]["allocatedResources"] == {"cpu": "3"}
+
+
+def test_a_resize_that_no_room_could_hold_is_infeasible() -> None:
+    server = fleet(1)
+    server.run(T0)
+    (status,) = status_patches(server.run(T0, seen(ADDED, running(2, "5"))))
+    (condition,) = status["conditions"]
+    assert (condition["type"], condition["reason"]) == ("PodResizePending", "Infeasible")
+    assert condition["message"] == (
+        "Node didn't have enough capacity: cpu, requested: 5000, capacity: 4000"
+    )
+    assert "containerStatuses" not in status
+    told = running(2, "5")
+    told["status"]["conditions"] = [condition]
+    assert not status_patches(server.run(T0, seen(MODIFIED, told)))
+    back = running(3, "2")
+    back["status"]["conditions"] = [condition]
+    (status,) = status_patches(server.run(T0, seen(MODIFIED, back)))
+    assert status["conditions"] == [{"type": "PodResizePending", "$patch": "delete"}]
+    assert status["containerStatuses"][0]["allocatedResources"] == {"cpu": "2"}
+
+
+def test_ephemeral_containers_are_started() -> None:
+    server = fleet(1)
+    server.run(T0)
+    made = running(2, "1")
+    made["spec"]["ephemeralContainers"] = [{"name": "dbg", "image": "busybox"}]
+    (status,) = status_patches(server.run(T0, seen(ADDED, made)))
+    (container,) = status["ephemeralContainerStatuses"]
+    assert container["name"] == "dbg" and "running" in container["state"]
+    made["status"]["ephemeralContainerStatuses"] = [container]
+    assert not status_patches(server.run(T0, seen(MODIFIED, made)))
