@@ -12,7 +12,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Kubernetes version .* is not supported"),
     pytest.mark.filterwarnings("ignore:Implicitly cleaning up:ResourceWarning"),
 ]
-"""It knows versions up to 1.35, and leaves its temporary files to the collector (Python 3.14 tells)."""
+"""It knows versions up to 1.35; from Python 3.14 on its temporary files are told of."""
 
 
 @pytest.fixture
