@@ -27,7 +27,7 @@ from api.streams import Stream
 from scheduler.binding_cycle import BindingCycle
 from scheduler.configuration import DEFAULT, Configuration
 from scheduler.consultation import Consultation, Subject, Verdict
-from scheduler.engine import NOWHERE, Engine
+from scheduler.engine import Engine
 from scheduler.explain import Explanation, Pod, filters_for, refusal_beside_nominees
 from scheduler.extender import AskExtender, ExtenderAnswered
 from scheduler.failures import Failure, Failures
@@ -39,6 +39,7 @@ from scheduler.pod_shape import Shape
 from scheduler.pool import ScoringPool
 from scheduler.queue import SchedulingQueue
 from scheduler.surroundings import Surroundings
+from scheduler.views import NOWHERE
 
 Result = Literal["scheduled", "unschedulable", "error"]
 """Of one attempt, in the words of kube-scheduler's metrics."""

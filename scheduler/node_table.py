@@ -19,7 +19,7 @@ from scheduler.placed import NOT_STARTED, Nominations, Placed
 from scheduler.pod_counts import PodCounts
 from scheduler.pod_shape import Port, Shape
 from scheduler.resources import CPU, MEMORY, PLAIN, PODS
-from scheduler.tie import FIRST, tie_key, tie_rank, tie_ranks
+from scheduler.tie import FIRST, tie_bits, tie_place, tie_places
 from scheduler.volumes import VolumeUse, empty_catalog
 from scheduler.workloads import Workloads
 
@@ -66,7 +66,6 @@ class NodeTable:
         self.resource_index: dict[str, int] = {name: i for i, name in enumerate(PLAIN)}
         self.alive: Mask = np.zeros(capacity, np.bool_)
         self.order: IntArray = np.zeros(capacity, np.int64)
-        self.tie_keys: npt.NDArray[np.uint64] = np.zeros(capacity, np.uint64)
         resources = len(PLAIN)
         # [resource, row], in the unit of the resource.
         self.allocatable: IntArray = np.zeros((resources, capacity), np.int64)
@@ -162,11 +161,11 @@ class NodeTable:
         """The winner among tied rows: see scheduler.tie."""
         if salt == FIRST:
             return int(rows[self.order[rows].argmin()])
+        bits = tie_bits(self.rows)
         if len(rows) <= FEW_TIES:
-            keys = self.tie_keys
             ranked: list[int] = rows.tolist()
-            return min(ranked, key=lambda row: tie_rank(keys.item(row), salt))
-        return int(rows[tie_ranks(self.tie_keys[rows], salt).argmin()])
+            return min(ranked, key=lambda row: tie_place(row, salt, bits))
+        return int(rows[tie_places(rows, salt, bits).argmin()])
 
     def facts(self, row: int) -> NodeFacts:
         facts = self._facts[row]
@@ -346,7 +345,6 @@ class NodeTable:
         self.row_of[name] = row
         self.alive[row] = True
         self.order[row] = order
-        self.tie_keys[row] = tie_key(order)
         self.count += 1
         self.cluster_nodes += 1
         self.image_version += 1
@@ -437,7 +435,7 @@ class NodeTable:
     def _grow_rows(self) -> None:
         more = len(self.alive)
         for column in (
-            "alive", "order", "tie_keys", "pods", "pods_allowed", "unschedulable", "lacking",
+            "alive", "order", "pods", "pods_allowed", "unschedulable", "lacking",
             "taint_set",
         ):  # fmt: skip
             setattr(self, column, np.pad(getattr(self, column), (0, more)))

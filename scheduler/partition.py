@@ -19,7 +19,7 @@ from scheduler.pod_shape import Port, Shape, ShapeKey, key_from_wire
 from scheduler.profile import DEFAULTS, Profiles
 from scheduler.rating import Levels, groups_of_view
 from scheduler.shapes import Shapes
-from scheduler.tie import FIRST, tie_ranks
+from scheduler.tie import FIRST, tie_places
 
 STALE = "stale"
 
@@ -52,6 +52,8 @@ class ScoreRequested:
 
     best_max: int
     """So many nodes of each vector of levels."""
+    tie_bits: int
+    """See scheduler.tie; of the leader's table."""
     shapes: Sequence[ShapeKey]
     pods: Sequence[tuple[int, int]]
     """(index of shape, salt)."""
@@ -165,7 +167,7 @@ class PartitionCore:
             yield (
                 None
                 if found is None
-                else [best_of(group, self._table, salt, request.best_max) for group in found]
+                else [self._best_of(group, salt, request) for group in found]
             )
 
     def _groups(self, shape: Shape) -> list[tuple[Levels, IntArray, IntArray]] | None:
@@ -176,27 +178,27 @@ class PartitionCore:
             self._engine.forget(shape)
             return None
 
+    def _best_of(
+        self, group: tuple[Levels, IntArray, IntArray], salt: int, request: ScoreRequested
+    ) -> Best:
+        """The first ``best_max`` nodes by base, then by the draw."""
+        levels, rows, bases = group
+        best_max = request.best_max
+        complete = len(rows) <= best_max
+        if not complete:
+            least = np.partition(bases, len(bases) - best_max)[len(bases) - best_max]
+            better, equal = np.flatnonzero(bases > least), np.flatnonzero(bases == least)
+            wanted = best_max - len(better)
+            if wanted < len(equal):
+                places = self._places(rows[equal], salt, request.tie_bits)
+                equal = equal[np.argpartition(places, wanted - 1)[:wanted]]
+            chosen = np.concatenate((better, equal))
+            rows, bases = rows[chosen], bases[chosen]
+        order = np.lexsort((self._places(rows, salt, request.tie_bits), -bases))
+        return Best(levels, complete, rows[order], bases[order])
 
-def best_of(
-    group: tuple[Levels, IntArray, IntArray], table: NodeTable, salt: int, best_max: int
-) -> Best:
-    """The first ``best_max`` nodes by base, then by the draw."""
-    levels, rows, bases = group
-    complete = len(rows) <= best_max
-    if not complete:
-        least = np.partition(bases, len(bases) - best_max)[len(bases) - best_max]
-        better, equal = np.flatnonzero(bases > least), np.flatnonzero(bases == least)
-        wanted = best_max - len(better)
-        if wanted < len(equal):
-            equal = equal[np.argpartition(_ranks(table, rows[equal], salt), wanted - 1)[:wanted]]
-        chosen = np.concatenate((better, equal))
-        rows, bases = rows[chosen], bases[chosen]
-    order = np.lexsort((_ranks(table, rows, salt), -bases))
-    return Best(levels, complete, rows[order], bases[order])
-
-
-def _ranks(table: NodeTable, rows: IntArray, salt: int) -> Any:
-    return table.order[rows] if salt == FIRST else tie_ranks(table.tie_keys[rows], salt)
+    def _places(self, rows: IntArray, salt: int, bits: int) -> IntArray:
+        return self._table.order[rows] if salt == FIRST else tie_places(rows, salt, bits)
 
 
 # The wire
@@ -216,6 +218,7 @@ def request_body(rows: RowsChanged, request: ScoreRequested) -> list[Any]:
         [[row, [list(port) for port in ports]] for row, ports in rows.ports],
         [list(image) for image in rows.images],
         request.best_max,
+        request.tie_bits,
         [list(key) for key in request.shapes],
         [list(pod) for pod in request.pods],
     ]
@@ -224,7 +227,7 @@ def request_body(rows: RowsChanged, request: ScoreRequested) -> list[Any]:
 def request_from(body: Any) -> tuple[RowsChanged, ScoreRequested]:
     """The inverse, at the partition. TypeError or ValueError when it is no such body."""
     sequence, reset, cluster_nodes, gone, nodes, resources, rows, counts, *rest = body
-    ports, images, best_max, shapes, pods = rest
+    ports, images, best_max, bits, shapes, pods = rest
     row_array = _unpack(rows)
     changed = RowsChanged(
         sequence=sequence,
@@ -240,6 +243,7 @@ def request_from(body: Any) -> tuple[RowsChanged, ScoreRequested]:
     )
     request = ScoreRequested(
         best_max=best_max,
+        tie_bits=bits,
         shapes=[key_from_wire(key) for key in shapes],
         pods=[(index, salt) for index, salt in pods],
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from scheduler.engine import NOWHERE, Engine
+from scheduler.engine import Engine
 from scheduler.explain import NOBODY, Pod
 from scheduler.node_facts import NodeFacts
 from scheduler.node_table import IntArray, NodeTable
@@ -26,7 +26,8 @@ from scheduler.partition import (
 )
 from scheduler.pod_shape import Port, Shape, ShapeKey
 from scheduler.rating import Levels, rate, weighted_levels
-from scheduler.tie import FIRST, tie_rank
+from scheduler.tie import FIRST, tie_bits, tie_place
+from scheduler.views import NOWHERE
 
 SPARE = 32
 """More nodes asked for than pods, for rows that change in the meantime."""
@@ -58,7 +59,7 @@ class ScoringPool:
         self._table = table
         self._engine = engine
         self._partitions = [PartitionState() for _ in range(partitions)]
-        self._position = self._image_version = 0
+        self._position = self._image_version = self._tie_bits = 0
         self._images_told: dict[str, None] = {}
         self._index: dict[int, int] = {}
         """Number of the pod in the batch to its place in the questions."""
@@ -74,6 +75,7 @@ class ScoringPool:
         assert not self.waiting
         self._position = self._table.position
         self._image_version = self._table.image_version
+        self._tie_bits = tie_bits(self._table.rows)
         self._images_told = dict.fromkeys(
             name for _, shape, _ in pods for name in shape.key.images if name in self._table.images
         )
@@ -87,7 +89,9 @@ class ScoringPool:
                 keys.append(shape.key)
             asked.append((index, salt))
         best_max = len(pods) + SPARE
-        request = ScoreRequested(best_max=best_max, shapes=keys, pods=asked)
+        request = ScoreRequested(
+            best_max=best_max, tie_bits=self._tie_bits, shapes=keys, pods=asked
+        )
         orders = []
         for number, partition in enumerate(self._partitions):
             partition.answer = None
@@ -122,6 +126,8 @@ class ScoringPool:
             return self._engine.choose(shape, salt, pod)
         changed = self._table.changed_since(self._position)
         if index is None or changed is None or self._images_moved(shape):
+            return self._alone(shape, salt)
+        if self._tie_bits != tie_bits(self._table.rows):
             return self._alone(shape, salt)
         touched = dict.fromkeys(changed)
         own = self._own_rows(touched)
@@ -172,7 +178,7 @@ class ScoringPool:
     def _rank(self, row: int, salt: int) -> int:
         if salt == FIRST:
             return self._table.order.item(row)
-        return tie_rank(self._table.tie_keys.item(row), salt)
+        return tie_place(row, salt, self._tie_bits)
 
     def _alone(self, shape: Shape, salt: int) -> int:
         self.fallbacks += 1

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scheduler.engine import NOWHERE, ShapeView
 from scheduler.framework import share
 from scheduler.node_table import IntArray, NodeTable
 from scheduler.pod_shape import Shape
+from scheduler.views import NOWHERE, ShapeView
 
 Levels = tuple[int, ...]
 """Raw scores of one node, parallel to ``Profile.levels``; 0 where a plugin has nothing to say."""
