@@ -38,9 +38,9 @@ def main() -> None:
     print(f"{NODE_COUNT} nodes, all scored; one core; seed {SEED}")
     print(f"{'case':52} {'decisions/s':>12} {'us each':>9}")
     for name, pods, shape_of, equal_nodes in (
-        ("identical pods, equal nodes", 20000, _equal_pod, True),
-        ("identical pods, unequal nodes", 20000, _equal_pod, False),
-        ("all different in requests, unequal nodes", 4000, _different_pod, False),
+        ("identical pods, equal nodes", 20000, equal_pod, True),
+        ("identical pods, unequal nodes", 20000, equal_pod, False),
+        ("all different in requests, unequal nodes", 4000, different_pod, False),
         ("all different, node affinity and taints", 2000, _choosy_pod, False),
     ):
         _report(name, pods, _engine_case(pods, shape_of, equal_nodes))
@@ -54,8 +54,8 @@ def main() -> None:
         _report(name, pods, _engine_case(pods, shape_made, False, existing))
     _report("preemption, one victim each", 2000, _preemption_case(2000))
     for name, pods, shape_of in (
-        ("leader, identical pods, equal nodes", 10000, _equal_pod),
-        ("leader, all different, equal nodes", 4000, _different_pod),
+        ("leader, identical pods, equal nodes", 10000, equal_pod),
+        ("leader, all different, equal nodes", 4000, different_pod),
     ):
         _report(name, pods, _leader_case(pods, shape_of))
     leader, partition = _pool_case(4000)
@@ -75,7 +75,7 @@ def _engine_case(
     """``existing``: pods of ten applications placed beforehand, app0 among them."""
     table, shapes, ties = NodeTable(), Shapes(), Stream(SEED, "ties")
     for number in range(NODE_COUNT):
-        table.put_node(node_facts(_node(number, equal_nodes)))
+        table.put_node(node_facts(cluster_node(number, equal_nodes)))
     wanted: list[Shape] = [shapes.of_pod(pod_of(number)) for number in range(pods)]
     for number in range(existing):
         shape = shapes.of_pod(labelled(_pod(number, "10m", "10Mi"), f"app{number % 10}"))
@@ -93,7 +93,7 @@ def _preemption_case(pods: int) -> float:
     """Every node is full with four pods; each new pod needs the room of one."""
     table, shapes = NodeTable(), Shapes()
     for number in range(NODE_COUNT):
-        table.put_node(node_facts(_node(number, True)))
+        table.put_node(node_facts(cluster_node(number, True)))
     filler = shapes.of_pod(_pod(0, "4", "4Gi"))
     for number in range(4 * NODE_COUNT):
         table.add_pod(f"default/x{number}", f"n{number % NODE_COUNT}", filler, number % 3, number)
@@ -115,7 +115,7 @@ def _preemption_case(pods: int) -> float:
 
 def _leader_case(pods: int, pod_of: Callable[[int], JsonObject]) -> float:
     core = SchedulerCore(SEED)
-    nodes = [_node(number, True) for number in range(NODE_COUNT)]
+    nodes = [cluster_node(number, True) for number in range(NODE_COUNT)]
     objects = [pod_of(number) for number in range(pods)]
     now_ns = 1_800_000_000_000_000_000
     core.step([WatchReset(NODES), ObjectsSeen(NODES, [ADDED] * NODE_COUNT, nodes, [])], now_ns)
@@ -141,9 +141,9 @@ def _pool_case(pods: int) -> tuple[float, float]:
     """CPU seconds of the leader and of one of two partitions, batches of 128, wire included."""
     table, shapes, ties = NodeTable(), Shapes(), Stream(SEED, "ties")
     for number in range(NODE_COUNT):
-        table.put_node(node_facts(_node(number, False)))
+        table.put_node(node_facts(cluster_node(number, False)))
     pool, cores = ScoringPool(table, Engine(table), 2), (PartitionCore(), PartitionCore())
-    wanted = [shapes.of_pod(_different_pod(number)) for number in range(pods)]
+    wanted = [shapes.of_pod(different_pod(number)) for number in range(pods)]
     leader = partition = 0.0
     for first in range(0, pods, BATCH_MAX):
         batch = wanted[first : first + BATCH_MAX]
@@ -168,7 +168,7 @@ def _pool_case(pods: int) -> tuple[float, float]:
     return leader, partition / 2
 
 
-def _node(number: int, equal: bool) -> JsonObject:
+def cluster_node(number: int, equal: bool) -> JsonObject:
     shape = 0 if equal else number * 7919 % 16
     labels = {"kubernetes.io/hostname": f"n{number}", "zone": f"z{number % 3}"}
     taints = [{"key": "spot", "value": "yes", "effect": "PreferNoSchedule"}]
@@ -198,11 +198,11 @@ def _pod(number: int, cpu: str, memory: str, **spec: object) -> JsonObject:
     }
 
 
-def _equal_pod(number: int) -> JsonObject:
+def equal_pod(number: int) -> JsonObject:
     return _pod(number, "100m", "100Mi")
 
 
-def _different_pod(number: int) -> JsonObject:
+def different_pod(number: int) -> JsonObject:
     return _pod(number, f"{100 + number % 900}m", f"{100 + number}Mi")
 
 

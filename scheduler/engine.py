@@ -11,6 +11,7 @@ import numpy as np
 
 from scheduler.coupling import Coupling, coupling_of
 from scheduler.explain import NOBODY, Pod
+from scheduler.node_classes import ClassBook, NodeClasses, best_by_classes, stand_for_nodes
 from scheduler.node_table import IntArray, NodeTable
 from scheduler.pod_shape import Shape
 from scheduler.sampling import ALL, NodeSampler
@@ -21,6 +22,11 @@ NO_ROWS: IntArray = np.zeros(0, np.int64)
 VIEW_CELLS_MAX = 1 << 25
 """Rows of all remembered shapes together; a row of a shape takes about 40 bytes at most."""
 VIEWS_MAX = 4096
+ASKED_MAX = 1 << 16
+CLASSES_ROWS_MIN = 4096
+"""Smaller tables are scored as fast row by row."""
+ROWS_AN_ASK = 4096
+"""Scoring so many nodes costs as much as asking the classes."""
 
 
 class Engine:
@@ -32,6 +38,9 @@ class Engine:
         """For profiles that do not score every node."""
         self._views: OrderedDict[int, ShapeView] = OrderedDict()
         self._static: OrderedDict[int, StaticView] = OrderedDict()
+        self._book = ClassBook()
+        self._asked: OrderedDict[int, int] = OrderedDict()
+        """Shape to how often classes answered for it."""
 
     def choose(self, shape: Shape, salt: int, pod: Pod = NOBODY) -> int:
         """The row of the best node, NOWHERE when none is feasible. ``salt``: see scheduler.tie."""
@@ -42,6 +51,9 @@ class Engine:
             coupling = Coupling(shape, self.table, pod, (), [])
         if coupling is not None:
             return self._choose_coupled(shape, coupling, salt)
+        classes = self._classes(shape)
+        if classes is not None:
+            return best_by_classes(shape, classes, self.table, salt)
         return self.view(shape).best(self.table, salt)
 
     def _choose_coupled(self, shape: Shape, coupling: Coupling, salt: int) -> int:
@@ -89,6 +101,21 @@ class Engine:
 
     def has_view(self, shape: Shape) -> bool:
         return shape.number in self._views
+
+    def _classes(self, shape: Shape) -> NodeClasses | None:
+        """Unless it is better to score every node once and follow what changes."""
+        table, number = self.table, shape.number
+        if table.rows < CLASSES_ROWS_MIN or number in self._views:
+            return None
+        asked = self._asked.get(number, 0)
+        if asked * ROWS_AN_ASK > table.rows or not stand_for_nodes(shape, table):
+            return None
+        found = self._book.classes(shape, self._static_view(shape), table)
+        if found is not None:
+            self._asked[number] = asked + 1
+            if len(self._asked) > ASKED_MAX:
+                self._asked.popitem(last=False)
+        return found
 
     def view(self, shape: Shape) -> ShapeView:
         """The present scores of a shape."""

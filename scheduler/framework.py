@@ -43,6 +43,8 @@ class Filter(NamedTuple):
     """For rows that did not pass."""
     passes_row: Callable[[Shape, NodeTable, int], bool] | None = None
     """Dynamic ones only: the same for one row."""
+    amounts: bool = False
+    """Dynamic ones only: of a node it reads amounts and the number of pods, nothing else."""
     coupled: bool = False
     """A pod on one node may change the answer for others: looked at anew for every pod."""
     stops: Callable[[Shape, NodeTable], str] | None = None
@@ -59,6 +61,8 @@ class Score(NamedTuple):
     raw: Callable[[Shape, NodeTable, Rows], IntArray]
     raw_row: Callable[[Shape, NodeTable, int], int] | None = None
     """Dynamic ones only: the same for one row."""
+    amounts: bool = False
+    """As with filters."""
     coupled: bool = False
     """As with filters; then ``raw`` is asked about all feasible rows at once."""
     shares: Callable[[Shape, NodeTable, IntArray, IntArray], IntArray] | None = None

@@ -105,4 +105,5 @@ SCORE = Score(
     applies=has_requests,
     raw=balance_gain,
     raw_row=balance_gain_row,
+    amounts=True,
 )

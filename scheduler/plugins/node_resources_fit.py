@@ -155,6 +155,7 @@ FILTER = Filter(
     passes=passes,
     reasons=shortages,
     passes_row=passes_row,
+    amounts=True,
 )
 SCORE = Score(
     name=NAME,
@@ -164,4 +165,5 @@ SCORE = Score(
     applies=always,
     raw=least_allocated,
     raw_row=least_allocated_row,
+    amounts=True,
 )

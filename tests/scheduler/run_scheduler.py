@@ -19,7 +19,7 @@ def main() -> None:
         api.put_node(node(f"n{number}", cpu=str(1 + number % 4), labels=labels, taints=taints))
     api.sync()
     for number in range(120):
-        cpu = f"{100 + 50 * chance.below(6)}m"
+        cpu = f"{100 + 80 * chance.below(6)}m"
         selector = {"zone": f"z{chance.below(3)}"} if chance.below(3) == 0 else {}
         api.put_pod(pod(f"p{number}", cpu=cpu, nodeSelector=selector, priority=chance.below(3)))
         if number % 10 == 9:
