@@ -78,7 +78,7 @@ def _engine_case(
         table.put_node(node_facts(cluster_node(number, equal_nodes)))
     wanted: list[Shape] = [shapes.of_pod(pod_of(number)) for number in range(pods)]
     for number in range(existing):
-        shape = shapes.of_pod(labelled(_pod(number, "10m", "10Mi"), f"app{number % 10}"))
+        shape = shapes.of_pod(labelled(pod_asking(number, "10m", "10Mi"), f"app{number % 10}"))
         table.add_pod(f"default/x{number}", f"n{number % NODE_COUNT}", shape)
     engine = Engine(table)
     begin = time.process_time()
@@ -94,11 +94,11 @@ def _preemption_case(pods: int) -> float:
     table, shapes = NodeTable(), Shapes()
     for number in range(NODE_COUNT):
         table.put_node(node_facts(cluster_node(number, True)))
-    filler = shapes.of_pod(_pod(0, "4", "4Gi"))
+    filler = shapes.of_pod(pod_asking(0, "4", "4Gi"))
     for number in range(4 * NODE_COUNT):
         table.add_pod(f"default/x{number}", f"n{number % NODE_COUNT}", filler, number % 3, number)
     engine, starts = Engine(table), Stream(SEED, "starts")
-    shape = shapes.of_pod(_pod(0, "4", "4Gi"))
+    shape = shapes.of_pod(pod_asking(0, "4", "4Gi"))
     begin = time.process_time()
     for number in range(pods):
         who = Pod(f"default/p{number}", 10)
@@ -185,7 +185,7 @@ def cluster_node(number: int, equal: bool) -> JsonObject:
     }
 
 
-def _pod(number: int, cpu: str, memory: str, **spec: object) -> JsonObject:
+def pod_asking(number: int, cpu: str, memory: str, **spec: object) -> JsonObject:
     requests = {"requests": {"cpu": cpu, "memory": memory}}
     return {
         "metadata": {"namespace": "default", "name": f"p{number}", "uid": f"p{number}"},
@@ -199,18 +199,18 @@ def _pod(number: int, cpu: str, memory: str, **spec: object) -> JsonObject:
 
 
 def equal_pod(number: int) -> JsonObject:
-    return _pod(number, "100m", "100Mi")
+    return pod_asking(number, "100m", "100Mi")
 
 
 def different_pod(number: int) -> JsonObject:
-    return _pod(number, f"{100 + number % 900}m", f"{100 + number}Mi")
+    return pod_asking(number, f"{100 + number % 900}m", f"{100 + number}Mi")
 
 
 def _choosy_pod(number: int) -> JsonObject:
     zone = {"key": "zone", "operator": "In", "values": ["z0", f"z{number % 2 + 1}"]}
     preferred = [{"weight": 10, "preference": {"matchExpressions": [zone]}}]
     affinity = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}
-    return _pod(number, f"{100 + number % 900}m", f"{100 + number}Mi", affinity=affinity)
+    return pod_asking(number, f"{100 + number % 900}m", f"{100 + number}Mi", affinity=affinity)
 
 
 def labelled(pod: JsonObject, app: str, **labels: str) -> JsonObject:
@@ -230,7 +230,9 @@ def spread_pod(different: int) -> Callable[[int], JsonObject]:
             {**_term("zone", "app0"), "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"},
             {**_term(HOSTNAME, "app0"), "maxSkew": 1, "whenUnsatisfiable": "ScheduleAnyway"},
         ]
-        found = _pod(number, *_sizes(number * different), topologySpreadConstraints=constraints)
+        found = pod_asking(
+            number, *_sizes(number * different), topologySpreadConstraints=constraints
+        )
         return labelled(found, "app0")
 
     return made
@@ -239,7 +241,9 @@ def spread_pod(different: int) -> Callable[[int], JsonObject]:
 def apart_pod(different: int) -> Callable[[int], JsonObject]:
     def made(number: int) -> JsonObject:
         affinity = {"podAntiAffinity": {REQUIRED: [_term(HOSTNAME, "lonely")]}}
-        return labelled(_pod(number, *_sizes(number * different), affinity=affinity), "lonely")
+        return labelled(
+            pod_asking(number, *_sizes(number * different), affinity=affinity), "lonely"
+        )
 
     return made
 
@@ -248,7 +252,7 @@ def near_pod(number: int) -> JsonObject:
     app = f"app{number % 10}"
     preferred = {"weight": 10, "podAffinityTerm": _term(HOSTNAME, f"app{number * 3 % 10}")}
     affinity = {"podAffinity": {REQUIRED: [_term("zone", app)], PREFERRED: [preferred]}}
-    return labelled(_pod(number, *_sizes(number), affinity=affinity), app)
+    return labelled(pod_asking(number, *_sizes(number), affinity=affinity), app)
 
 
 def _sizes(number: int) -> tuple[str, str]:

@@ -39,7 +39,9 @@ class NodeSampler:
         self._version = -1
         self._start = 0
         self.looked_at = 0
-        """Nodes filtered for the last pod."""
+        """Nodes filtered for the last pod ..."""
+        self.found = 0
+        """... and nodes scored."""
 
     def take(self, feasible: Mask, percentage: int) -> Mask:
         """[row]: those of the feasible rows that the search finds."""
@@ -57,6 +59,7 @@ class NodeSampler:
         seen = turned[: self.looked_at]
         result = np.zeros_like(feasible)
         result[seen] = feasible[seen]
+        self.found = int(np.count_nonzero(result))
         return result
 
     def _walk_now(self) -> IntArray:
