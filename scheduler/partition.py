@@ -165,9 +165,7 @@ class PartitionCore:
                 groups[index] = self._groups(shapes[index])
             found = groups[index]
             yield (
-                None
-                if found is None
-                else [self._best_of(group, salt, request) for group in found]
+                None if found is None else [self._best_of(group, salt, request) for group in found]
             )
 
     def _groups(self, shape: Shape) -> list[tuple[Levels, IntArray, IntArray]] | None:
