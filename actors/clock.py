@@ -9,8 +9,8 @@ GC_THRESHOLDS: Final = (10_000, 100, 50)
 10) a process that holds 100,000 records spends several percent of its time walking them. A young
 collection walks what it is named for: 5 ms of pause for 10,000, 25 for 50,000."""
 TABLE_GC_THRESHOLDS: Final = (10_000, 10, 2**31 - 1)
-"""Of a process that is one growing table: the old generation holds the table, and is never walked.
-With a million keys that takes a quarter of a second."""
+"""Of a process that is one growing table: what is old is never walked. With a million keys that
+takes a quarter of a second."""
 
 
 class WallClock:
@@ -37,14 +37,18 @@ def settle_gc() -> None:
 
 
 def settle_table_gc() -> None:
-    """The same for a process that hosts store shards and nothing else. Cycles that outlive two
-    young collections are never freed: a shard, its port and its connections make none."""
+    """The same for a process that hosts store shards and nothing else, all of whose objects are
+    freed by their count of references: a shard, its port and its connections make no cycles."""
     settle_gc()
     gc.set_threshold(*TABLE_GC_THRESHOLDS)
 
 
-def collect_young() -> None:
-    """Walk what was made since the last collection. For whoever replaces as much as he makes:
+def pass_young() -> None:
+    """What was made since the last time is young no more. For whoever replaces as much as he makes:
     Python counts the difference, and would let the young become so many that to walk them is a
-    pause. Cost: 0.2 µs for each."""
-    gc.collect(0)
+    pause. Free in a process of one table, where they are taken out of every collection; elsewhere
+    they are walked, 0.5 µs for each."""
+    if gc.get_threshold() == TABLE_GC_THRESHOLDS:
+        gc.freeze()
+    else:
+        gc.collect(0)

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, Protocol
 
-from actors.clock import WallClock, collect_young
+from actors.clock import WallClock, pass_young
 from actors.disk import DirectoryError, JournalFile, LogDirectory
 from actors.disk.journal_file import DiskEvent
 from actors.plan import Durability
@@ -36,8 +36,8 @@ from store.recovery import recovered_core
 SLOW_STEP_NS = 100_000_000
 """A turn that takes longer is counted as slow. Source: etcd server/etcdserver/v3_server.go,
 warnApplyDuration."""
-COLLECT_RECORDS = 2048
-"""Log records between two young collections: a pause of 2 ms."""
+YOUNG_RECORDS = 2048
+"""Log records after which what they made is young no more."""
 EXIT_BROKEN = 70
 """Exit code of a program whose journal or core broke in a way nobody foresaw (EX_SOFTWARE)."""
 ReplyTo = Callable[[Any], None]
@@ -107,8 +107,8 @@ class Shard:
         self._slow_steps = 0
         self._wrote = False
         """The journal wrote on this thread, and ``_events`` has its report."""
-        self._uncollected = 0
-        """Records since the last young collection."""
+        self._young = 0
+        """Log records since what they made was passed on."""
         self._stopped = False
         self._turns = Turns(self._step, self._now_ns)
         self._turns.wake()
@@ -219,9 +219,9 @@ class Shard:
         # The supervisor's edge: a step that was left half-way must not be followed by another.
         except Exception as bug:
             end_program(bug)
-        if self._uncollected >= COLLECT_RECORDS:
-            self._uncollected = 0
-            collect_young()
+        if self._young >= YOUNG_RECORDS:
+            self._young = 0
+            pass_young()
         if self._events:
             self._turns.wake()
         return self.core.next_wakeup_ns()
@@ -243,7 +243,7 @@ class Shard:
                 for call, answers in zip(calls, replies, strict=True):
                     reply_to.pop(call)(answers)
             case Append():
-                self._uncollected += len(effect.records)
+                self._young += len(effect.records)
                 written = self.journal.append(effect)
                 if written is not None:
                     self._events.append(written)

@@ -67,7 +67,7 @@ def encoded_header(magic: bytes, shard: int, number: int) -> bytes:
     return header + _CRC.pack(crc32(header))
 
 
-def decoded_header(name: str, data: bytes, magic: bytes) -> tuple[int, int] | None:
+def decoded_header(name: str, data: bytes | memoryview, magic: bytes) -> tuple[int, int] | None:
     """(shard, number) of a file, or None when the file was cut off before its first record."""
     if len(data) < HEADER_BYTES:
         return None
@@ -108,7 +108,7 @@ def decoded_ops(payload: bytes | memoryview) -> tuple[tuple[object, ...], ...]:
 
 
 def decoded_records(
-    name: str, data: bytes, first_index: int, newest: bool
+    name: str, data: bytes | memoryview, first_index: int, newest: bool
 ) -> Iterator[JournalRecord]:
     """The records of a file behind its header. Stops in front of a cut record if the file is the
     ``newest``, whose end is then the ``end`` of the last record. Raises JournalError."""
@@ -116,12 +116,13 @@ def decoded_records(
     size = len(data)
     offset = HEADER_BYTES
     expected = first_index
+    unpack_head, head_bytes, hashed_bytes = _HEAD_AND_CRC.unpack_from, HEAD_BYTES, _HEAD.size
     while offset < size:
-        start = offset + HEAD_BYTES
+        start = offset + head_bytes
         whole = start <= size
         if whole:
-            fields = _HEAD_AND_CRC.unpack_from(data, offset)
-            whole = crc32(view[offset : start - _CRC.size]) == fields[-1]
+            fields = unpack_head(data, offset)
+            whole = crc32(view[offset : offset + hashed_bytes]) == fields[-1]
         if not whole:
             cut = start > size or _never_written(data, offset, start)
             if newest and cut:
@@ -138,12 +139,13 @@ def decoded_records(
             if newest and cut:
                 return
             raise JournalError(name, offset, "cut record" if cut else "damaged payload")
-        yield JournalRecord(index, revision, payload, end)
+        # What the constructor of a NamedTuple adds is a tenth of a restart.
+        yield tuple.__new__(JournalRecord, (index, revision, payload, end))
         expected += 1
         offset = end
 
 
-def _never_written(data: bytes, start: int, end: int) -> bool:
+def _never_written(data: bytes | memoryview, start: int, end: int) -> bool:
     """Whether a sector that begins between ``start`` and ``end`` reads as zeros, as far as the file
     has it, or nothing but zeros follows ``start``."""
     if not any(data[start:]):

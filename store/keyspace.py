@@ -80,6 +80,7 @@ class Keyspace:
         its own transaction. Cost: about 0.6 µs a write, 2 µs for a new key."""
         latest, history = self.latest, self.history
         changes: list[Change] = []
+        fresh: list[bytes] = []
         size = 0
         for record in records:
             key, _, _, version, header, value, _ = record
@@ -87,8 +88,7 @@ class Keyspace:
             latest[key] = record
             size += RECORD_BYTES + len(key) + len(header) + len(value)
             if previous is None:
-                self.keys.add(key)
-                self.live += 1
+                fresh.append(key)
             else:
                 versions = history.get(key)
                 if versions is None:
@@ -103,6 +103,9 @@ class Keyspace:
                     self.dead.add(key)
                     self.live -= 1
             changes.append((record, previous))
+        if fresh:
+            self.keys.add_all(fresh)
+            self.live += len(fresh)
         self.size += size
         self.changes += records
         return changes
@@ -118,9 +121,9 @@ class Keyspace:
             key = record[KEY]
             assert key not in self.latest, key
             self.latest[key] = record
-            self.keys.add(key)
-            self.live += 1
             self.size += size_of(record)
+        self.keys.add_all([record[KEY] for record in rows])
+        self.live += len(rows)
 
     def current(self, key: bytes) -> Record | None:
         """The record of a key that exists."""

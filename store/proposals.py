@@ -99,7 +99,8 @@ class Proposer:
         revision = self._clock.issue()
         record, op = put_record(request, before, revision)
         reply = (OK, revision, before) if flags & WANT_PREVIOUS else (OK, revision)
-        return Proposal(reply, revision, (record,), (op,))
+        # What the constructor of a NamedTuple adds is a twentieth of the core's share of a put.
+        return tuple.__new__(Proposal, (reply, revision, (record,), (op,), None))
 
     def delete(self, request: StoreRequest) -> Proposal:
         key, expected = checked_delete(request)

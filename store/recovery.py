@@ -65,14 +65,19 @@ def _replay_log(core: StoreCore, found: Recovered) -> int:
     index = found.first_index - 1
     newest = 0
     puts: dict[bytes, Record] = {}
+    latest = core.keyspace.latest
     for revision, ops in found.records:
         index += 1
-        newest = max(newest, revision)
+        if revision > newest:
+            newest = revision
         if len(ops) == 1 and ops[0][0] == OP_PUT and revision > found.snapshot_revision:
-            key = ops[0][1]
+            _, key, header, value, lease = ops[0]
             if key in puts or len(puts) >= BATCH:
                 _apply(core, puts)
-            puts[key] = _put_again(core.keyspace, revision, ops[0])
+            if key in latest:
+                puts[key] = _put_again(core.keyspace, revision, ops[0])
+            else:
+                puts[key] = (key, revision, revision, 1, header, value, lease)
         else:
             _apply(core, puts)
             _replay(core, revision, ops, found.snapshot_revision)

@@ -4,7 +4,9 @@ from bisect import bisect_left, insort
 from itertools import pairwise
 
 BLOCK_KEYS = 1024
-"""A block is split in two at twice this length. Insert into 10**6 keys: about 1.5 µs."""
+"""A block is split at twice this length. Insert into 10**6 keys: about 1.5 µs."""
+MERGED_KEYS_MIN = 32
+"""So many keys are put into one block at once, fewer one by one."""
 
 
 class SortedKeys:
@@ -41,9 +43,43 @@ class SortedKeys:
             block = self._blocks[place]
             insort(block, key)
         if len(block) >= 2 * BLOCK_KEYS:
-            self._blocks.insert(place + 1, block[BLOCK_KEYS:])
-            del block[BLOCK_KEYS:]
-            lasts.insert(place, block[-1])
+            self._split(place)
+
+    def add_all(self, keys: list[bytes]) -> None:
+        """Insert distinct keys that are not there; ``keys`` is sorted. Cost: that of ``add`` for
+        keys that are far from each other, a tenth of it for those behind all others."""
+        keys.sort()
+        at = 0
+        while at < len(keys):
+            lasts = self._lasts
+            place = bisect_left(lasts, keys[at])
+            behind = place == len(lasts)
+            stop = len(keys) if behind else bisect_left(keys, lasts[place], at)
+            if not lasts or stop - at < MERGED_KEYS_MIN:
+                self.add(keys[at])
+                at += 1
+                continue
+            if behind:
+                place -= 1
+            block = self._blocks[place]
+            block += keys[at:stop]
+            if behind:
+                lasts[place] = block[-1]
+            else:
+                block.sort()
+            self._count += stop - at
+            if len(block) >= 2 * BLOCK_KEYS:
+                self._split(place)
+            at = stop
+
+    def _split(self, place: int) -> None:
+        """Make blocks of BLOCK_KEYS, and a last one that may be longer, of one that is too long."""
+        block = self._blocks[place]
+        starts = range(0, len(block) - BLOCK_KEYS + 1, BLOCK_KEYS)
+        ends = [*starts[1:], len(block)]
+        pieces = [block[start:end] for start, end in zip(starts, ends, strict=True)]
+        self._blocks[place : place + 1] = pieces
+        self._lasts[place : place + 1] = [piece[-1] for piece in pieces]
 
     def remove(self, key: bytes) -> None:
         """Take out a key that is there."""

@@ -124,11 +124,12 @@ class LogDirectory:
 
     def _records(self, paths: Sequence[Path]) -> Iterator[LogRecord]:
         expected = _number(paths[0]) if paths else 1
+        buffer = bytearray()
         for path in paths:
             newest = path is paths[-1]
             if _number(path) != expected:
                 raise DirectoryError(f"{path} where the file of record {expected} belongs")
-            data = path.read_bytes()
+            data, buffer = _content(path, buffer)
             header = decoded_header(str(path), data[:HEADER_BYTES], LOG_MAGIC)
             if header is None and newest:
                 # The file was being made when the process ended: nothing is in it.
@@ -140,15 +141,32 @@ class LogDirectory:
                 raise JournalError(str(path), 0, reason)
             segment = Segment(path, expected, HEADER_BYTES)
             self.segments.append(segment)
+            size, greatest = HEADER_BYTES, 0
             for record in decoded_records(str(path), data, expected, newest):
-                segment.size = record.end
-                segment.max_revision = max(segment.max_revision, record.revision)
-                expected = record.log_index + 1
-                yield record.revision, decoded_ops(record.payload)
+                index, revision, payload, size = record
+                if revision > greatest:
+                    greatest = revision
+                expected = index + 1
+                yield revision, decoded_ops(payload)
+            segment.size, segment.max_revision = size, greatest
             if segment.size < len(data):
                 os.truncate(path, segment.size)
                 with open(path, "rb") as file:
                     os.fsync(file.fileno())
+
+
+def _content(path: Path, buffer: bytearray) -> tuple[memoryview, bytearray]:
+    """All of a file, and the buffer it is in: the one given, if it is large enough. To read into
+    memory that was used before takes a third of what fresh memory takes."""
+    with path.open("rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > len(buffer):
+            buffer = bytearray(size)
+        view = memoryview(buffer)
+        found = 0
+        while found < size and (count := file.readinto(view[found:size])):
+            found += count
+    return view[:found], buffer
 
 
 class SnapshotContent(NamedTuple):

@@ -87,7 +87,7 @@ def _address(option: str, text: str) -> tuple[str, int]:
 
 
 async def _serve(config: "object") -> None:
-    from actors.clock import settle_table_gc
+    from actors.clock import settle_gc
     from actors.etcd import EtcdConfig, start
 
     assert isinstance(config, EtcdConfig)
@@ -96,7 +96,7 @@ async def _serve(config: "object") -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
     door = await start(config)
-    settle_table_gc()
+    settle_gc()
     click.echo(f"etcd API at {door.address}, data in {config.directory}, {config.durability}")
     await stopping.wait()
     await door.stop()

@@ -16,7 +16,7 @@ import uvloop
 from actors.disk import DirectoryError, DirectoryInUse
 from actors.net import FrameClient, NetError, PeerError
 from actors.plan import Durability, Security, StoreConfig
-from actors.shard import COLLECT_RECORDS
+from actors.shard import YOUNG_RECORDS
 from actors.store import Store, start
 from api.storage import CONFLICT, INVALID, NO_SPACE, OK
 
@@ -129,7 +129,7 @@ def test_the_young_are_collected_by_what_is_written_and_not_by_what_is_kept(tmp_
         gc.callbacks.append(told)
         try:
             for _ in range(6):
-                await ask(client, *[put(b"/a") for _ in range(COLLECT_RECORDS // 2)])
+                await ask(client, *[put(b"/a") for _ in range(YOUNG_RECORDS // 2)])
         finally:
             gc.callbacks.remove(told)
             gc.enable()
