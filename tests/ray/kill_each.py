@@ -24,6 +24,8 @@ LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 
 def kill_each(cluster: RayCluster, client: PatientClient, nodes: int) -> None:
     """Of a cluster that nothing has happened to yet, with so many nodes."""
+    # Lives are heard of a moment after they begin.
+    assert cluster.await_lives(lambda lives: {*VICTIMS} <= {*serving(lives)}, WAIT_S)
     for victim in VICTIMS:
         _kill(cluster, client, victim, nodes)
     for victim in VICTIMS:
