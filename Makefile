@@ -10,7 +10,8 @@ PIP    := $(BIN)/pip --disable-pip-version-check install --quiet
 run: $(VENV)/run.stamp          ## the main job: a hollow cluster of 1,523 real machines, loaded
 	$(BIN)/hollowfleet run examples/quickstart.yaml
 
-test: lint unit                 ## lint, types, layers, tests
+test:                           ## lint, types, layers; and tests, on the other core
+	+@$(MAKE) --no-print-directory -j2 lint unit
 
 venv: $(VENV)/run.stamp $(VENV)/test.stamp
 
