@@ -8,26 +8,32 @@ is new in each pod, the name of its token's volume, is put in where it belongs.
 Bound: ``SPECS_MAX`` specifications; one is kept when it is seen for the second time.
 """
 
+from collections.abc import Hashable
 from typing import Any
 
 import msgpack
 import orjson
 
 from api.admission import TOKEN_VOLUME_PREFIX
+from api.apply import Writer, creator_entry, metadata_shape
 from api.apply.sets import FieldSet
 from api.core import JsonObject
+from api.kinds import Kind
 from apiserver.fields import fields_of
 from apiserver.records import FINALIZERS, offset_of, ordered_metadata
 
 SPECS_MAX = 1024
 SPEC_BYTES_MAX = 16 * 1024
+OWNERS_MAX = 16
+"""Texts of managedFields kept with one specification, 1 KB each."""
+_packer = msgpack.Packer()
 _OWN_STATUS = ("phase", "qosClass")
 
 
 class PodSpec:
     """A specification as it is stored, and what depends on it."""
 
-    __slots__ = ("account", "fields", "owned", "pieces", "status")
+    __slots__ = ("_owners", "account", "fields", "owned", "pieces", "status")
 
     def __init__(self, pod: JsonObject, pieces: list[bytes]) -> None:
         self.account: str = pod["spec"]["serviceAccountName"]
@@ -38,6 +44,18 @@ class PodSpec:
         self.fields = fields_of("pods", pod)
         self.owned: FieldSet = pod["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"]
         """What its creator owns of it."""
+        self._owners: dict[tuple[Hashable, Writer], orjson.Fragment] = {}
+
+    def owners(self, kind: Kind, meta: JsonObject, writer: Writer) -> orjson.Fragment:
+        """The managedFields of a new pod with this metadata: the same text for all that one writer
+        creates in a second, whose metadata has the same shape."""
+        key = (metadata_shape(meta), writer)
+        owners = self._owners.get(key)
+        if owners is None:
+            entry = creator_entry(kind, meta, self.owned, writer)
+            _bound(self._owners, OWNERS_MAX)
+            owners = self._owners[key] = orjson.Fragment(orjson.dumps([entry]))
+        return owners
 
     def encode(self, meta: JsonObject, suffix: str) -> tuple[bytes, bytes, int]:
         """As ``records.encode``, of a pod with this metadata."""
@@ -52,7 +70,7 @@ class PodSpec:
             self.status,
         )
         offset = offset_of(value)
-        header: bytes = msgpack.packb(
+        header: bytes = _packer.pack(
             (
                 offset,
                 meta["namespace"],
@@ -93,7 +111,7 @@ class PodSpecs:
         if len(key) > SPEC_BYTES_MAX or not set(pod["status"]).issubset(_OWN_STATUS):
             return
         if key not in self._seen:
-            _bound(self._seen)
+            _bound(self._seen, SPECS_MAX)
             self._seen[key] = None
             return
         spec = pod["spec"]
@@ -105,10 +123,10 @@ class PodSpecs:
             if volume["name"].startswith(TOKEN_VOLUME_PREFIX):
                 pieces = whole.split(volume["name"].encode())
         del self._seen[key]
-        _bound(self._known)
+        _bound(self._known, SPECS_MAX)
         self._known[key] = PodSpec(pod, pieces)
 
 
-def _bound(table: dict[bytes, Any]) -> None:
-    if len(table) >= SPECS_MAX:
+def _bound(table: dict[Any, Any], most: int) -> None:
+    if len(table) >= most:
         del table[next(iter(table))]

@@ -25,6 +25,8 @@ FINALIZERS = 2
 SHARED_MAX = 16_384
 """Different labels, and different values of fields, that are shared between records."""
 
+_packer = msgpack.Packer()
+"""Kept for its buffer, as in api/frames.py."""
 _MARK = b'"resourceVersion":"'
 _FIRST_META = ("name", "generateName", "namespace", "uid")
 
@@ -131,7 +133,7 @@ def header_of(record: Record) -> bytes:
     """The header from which a record was made."""
     labels = None if record.labels is None else dict(record.labels)
     content = (record.offset, record.namespace, record.name, record.uid, labels)
-    header: bytes = msgpack.packb((*content, record.fields, record.flags))
+    header: bytes = _packer.pack((*content, record.fields, record.flags))
     return header
 
 
@@ -148,7 +150,7 @@ def encode(kind: Kind, obj: JsonObject) -> tuple[bytes, bytes, int]:
     flags = (DELETING if "deletionTimestamp" in meta else 0) | (
         FINALIZERS if meta.get("finalizers") else 0
     )
-    header: bytes = msgpack.packb(
+    header: bytes = _packer.pack(
         (
             offset,
             meta.get("namespace", ""),

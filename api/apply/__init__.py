@@ -7,9 +7,10 @@
 from api.apply.applying import FIRST_WRITER, apply_patch
 from api.apply.owners import Writer
 from api.apply.tracking import (
+    creator_entry,
     manager_of,
+    metadata_shape,
     track_create,
-    track_known_create,
     track_scale,
     track_update,
 )
@@ -18,9 +19,10 @@ __all__ = [
     "FIRST_WRITER",
     "Writer",
     "apply_patch",
+    "creator_entry",
     "manager_of",
+    "metadata_shape",
     "track_create",
-    "track_known_create",
     "track_scale",
     "track_update",
 ]

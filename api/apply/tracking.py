@@ -5,7 +5,10 @@ skipnonapplied.go, fieldmanager.go and scalehandler.go of apimachinery/pkg/util/
 v0.36.3.
 """
 
-from functools import cache
+from collections.abc import Hashable
+from functools import cache, lru_cache
+
+import orjson
 
 from api.apply.owners import (
     UPDATE,
@@ -43,6 +46,7 @@ MANAGER_BYTES_MAX = 128
 _REPLICAS = ("f:spec", "f:replicas")
 
 
+@lru_cache(maxsize=1024)
 def manager_of(field_manager: str, user_agent: str) -> str:
     """The name under which a write is recorded: the one asked for, or the client's program."""
     if field_manager:
@@ -71,24 +75,33 @@ def track_create(kind: Kind, new: JsonObject, writer: Writer) -> None:
     compared = compare(kind_atom(kind), zero_object(kind), new)
     fields = difference(compared.taken, SYSTEM_FIELDS)
     fields = ownable(kind, writer.subresource, fields)
-    _set_creator(kind, new["metadata"], fields, writer)
-
-
-def track_known_create(kind: Kind, meta: JsonObject, spec: FieldSet, writer: Writer) -> None:
-    """The same for an object of this metadata whose specification is known, with what ``spec``
-    holds of it: the node ``f:spec`` of an object that was made of the same specification."""
-    compared = compare(atom_of(OBJECT_META), EMPTY, meta)
-    fields = difference({"f:metadata": compared.added}, SYSTEM_FIELDS)
-    _set_creator(kind, meta, {**fields, "f:spec": spec}, writer)
-
-
-def _set_creator(kind: Kind, meta: JsonObject, fields: FieldSet, writer: Writer) -> None:
+    meta = new["metadata"]
     meta.pop("managedFields", None)
     if fields:
-        owner = Owner(
-            writer.manager, UPDATE, kind.api_version, writer.subresource, writer.time, fields
-        )
-        meta["managedFields"] = [entry_of(owner)]
+        meta["managedFields"] = [_entry_of_writer(kind, fields, writer)]
+
+
+def creator_entry(kind: Kind, meta: JsonObject, spec: FieldSet, writer: Writer) -> JsonObject:
+    """The entry of who creates an object of this metadata whose specification is known, with what
+    ``spec`` holds of it: the node ``f:spec`` of an object made of the same specification."""
+    compared = compare(atom_of(OBJECT_META), EMPTY, meta)
+    fields = difference({"f:metadata": compared.added}, SYSTEM_FIELDS)
+    return _entry_of_writer(kind, {**fields, "f:spec": spec}, writer)
+
+
+def metadata_shape(meta: JsonObject) -> Hashable:
+    """All of metadata in which two objects may differ when ``creator_entry`` does: names of
+    fields and keys of maps, and what has keys inside."""
+    labels, annotations = meta.get("labels", ()), meta.get("annotations", ())
+    lists = [meta[name] for name in ("ownerReferences", "finalizers") if name in meta]
+    keyed = orjson.dumps(lists) if lists else b""
+    return tuple(meta), tuple(labels), tuple(annotations), keyed
+
+
+def _entry_of_writer(kind: Kind, fields: FieldSet, writer: Writer) -> JsonObject:
+    return entry_of(
+        Owner(writer.manager, UPDATE, kind.api_version, writer.subresource, writer.time, fields)
+    )
 
 
 def track_update(kind: Kind, live: JsonObject, new: JsonObject, writer: Writer) -> None:

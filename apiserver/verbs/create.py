@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from api.admission import MIRROR_ANNOTATION, is_mirror, service_account_name, stamp_requester
-from api.apply import Writer, track_create, track_known_create
+from api.apply import Writer, track_create
 from api.canonical import canonicalize
 from api.core import JsonObject
 from api.defaulting import set_defaults
@@ -165,7 +165,7 @@ def _known_pod(
         return None
     meta = obj["metadata"]
     canonicalize(OBJECT_META, meta)
-    track_known_create(kind, meta, found.owned, writer)
+    meta["managedFields"] = found.owners(kind, meta, writer)
     meta["generation"] = 1
     causes: list[Cause] = []
     check_metadata(causes, kind.key, obj, True)

@@ -74,6 +74,34 @@ def test_the_third_pod_is_as_the_first(rig: Rig, spec: JsonObject) -> None:
     assert len(listed["items"]) == 4
 
 
+OWNER: JsonObject = {"apiVersion": "v1", "kind": "ConfigMap", "name": "o", "controller": True}
+SHAPES: list[JsonObject] = [
+    {},
+    {"labels": {}},
+    {"labels": {"a": "", "c": "d"}},
+    {"annotations": {"k": "v", "l": ""}},
+    {"finalizers": ["example.com/f", "example.com/g"]},
+    {"ownerReferences": [{**OWNER, "uid": "u1"}]},
+    {"ownerReferences": [{**OWNER, "uid": "u2"}]},
+    {"ownerReferences": [{**OWNER, "uid": "u2", "blockOwnerDeletion": True}]},
+]
+
+
+@pytest.mark.parametrize("meta", SHAPES)
+def test_the_owner_of_a_known_specification_owns_its_own_metadata(meta: JsonObject) -> None:
+    known, unknown = Rig(), Rig()
+    for rig in (known, unknown):
+        rig.namespace("x")
+    for other in (*SHAPES, *SHAPES):
+        create(known, PLAIN, "", generateName="other-", **other)
+    made, expected = [
+        create(rig, PLAIN, "p", **meta)[1]["metadata"]["managedFields"] for rig in (known, unknown)
+    ]
+    for entry in (*made, *expected):
+        assert entry.pop("time")
+    assert made == expected and len(made) == 1
+
+
 def test_a_known_specification_excuses_nothing_in_the_metadata(rig: Rig) -> None:
     for name in ("a", "b", "c"):
         create(rig, PLAIN, name)
