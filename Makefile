@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip --disable-pip-version-check install --quiet
 
-.PHONY: run test venv lint unit bench soak lock clean golden-api golden-scheduler bench-store
+.PHONY: run test venv lint unit bench soak lock clean golden-api golden-scheduler bench-store bench-api
 
 run: $(VENV)/run.stamp          ## the main job: a hollow cluster of 1,523 real machines, loaded
 	$(BIN)/hollowfleet run examples/quickstart.yaml
@@ -42,6 +42,11 @@ soak: $(VENV)/test.stamp        ## longer searches with new schedules
 
 bench: $(VENV)/test.stamp       ## the whole cluster and each layer; prints tables
 	$(BIN)/python -m benchmarks
+
+bench-api: $(VENV)/test.stamp   ## an API server with two shards: CPU an operation, memory, open watches
+	$(BIN)/python -m benchmarks.bench_apiserver
+	$(BIN)/python -m benchmarks.bench_apiserver --memory
+	$(BIN)/python -m benchmarks.bench_api_watches
 
 bench-store: $(VENV)/test.stamp ## a shard beside a real etcd; growth; saturation with its plot in runs/
 	$(BIN)/python -m benchmarks.bench_store

@@ -1,17 +1,15 @@
 """An API server with two store shards, each in a process of its own, for benchmarks."""
 
-import asyncio
-import multiprocessing as mp
+import json
+import pickle
+import subprocess
+import sys
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from typing import Any
 
-import uvloop
-
-from actors import apiserver, store
 from actors.plan import ApiServerConfig, Durability, Security, StoreConfig
 from actors.processes import cpu_seconds, pss_bytes
 from actors.security import create_security
@@ -21,8 +19,7 @@ from actors.security import create_security
 class Program:
     """A started process and what it told of itself."""
 
-    process: Any
-    end: Connection
+    process: subprocess.Popen[bytes]
     address: str
     https_port: int
 
@@ -34,6 +31,8 @@ class Stack:
     security: Security
     api: Program
     stores: list[Program]
+    ready_s: float
+    """From the first process to the last one's being ready."""
 
     @property
     def server(self) -> str:
@@ -54,43 +53,35 @@ class Stack:
 def running_stack(durability: Durability) -> Iterator[Stack]:
     with tempfile.TemporaryDirectory() as home:
         security = create_security(f"{home}/security")
-        stores = [
-            _spawn(store.start, StoreConfig(n, f"{home}/store-{n}", security, durability), {})
+        begun = time.perf_counter()
+        waiting = [
+            _started("actors.store", StoreConfig(n, f"{home}/store-{n}", security, durability), {})
             for n in range(2)
         ]
+        stores = [_ready(process) for process in waiting]
         addresses = {f"store-{n}": one.address for n, one in enumerate(stores)}
         config = ApiServerConfig("apiserver-0", ("store-0", "store-1"), security, seed=1)
-        api = _spawn(apiserver.start, config, addresses)
+        api = _ready(_started("actors.apiserver", config, addresses))
         try:
-            yield Stack(security, api, stores)
+            yield Stack(security, api, stores, time.perf_counter() - begun)
         finally:
             for program in (api, *stores):
-                program.end.send("stop")
-                program.process.join()
+                program.process.communicate()
 
 
-def _spawn(start: Callable[..., Any], config: Any, addresses: dict[str, str]) -> Program:
-    ours, theirs = mp.Pipe()
-    process = mp.get_context("spawn").Process(
-        target=_serve, args=(start, config, addresses, theirs)
+def _started(module: str, config: object, addresses: dict[str, str]) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.api_program", module],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
-    process.start()
-    address, port = ours.recv()
-    return Program(process, ours, address, port)
+    assert process.stdin is not None
+    pickle.dump((config, addresses), process.stdin)
+    process.stdin.flush()
+    return process
 
 
-def _serve(
-    start: Callable[..., Any], config: Any, addresses: dict[str, str], end: Connection
-) -> None:
-    """Run one program until the parent says so."""
-
-    async def resolve(name: str) -> str:
-        return addresses[name]
-
-    async def serve() -> None:
-        running = await start(config, resolve)
-        end.send((running.address, getattr(running, "https_port", 0)))
-        await asyncio.get_running_loop().run_in_executor(None, end.recv)
-        await running.stop()
-
-    uvloop.run(serve())
+def _ready(process: subprocess.Popen[bytes]) -> Program:
+    assert process.stdout is not None
+    address, port = json.loads(process.stdout.readline())
+    return Program(process, address, port)
