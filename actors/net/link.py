@@ -187,6 +187,7 @@ class Link(asyncio.Protocol):
         on_end = self._on_end
         # Whoever made this link holds it, and these hold him: nothing else would free the two.
         self._on_frames = self._on_end = _nobody_cares
+        self.gathered = None
         on_end(reason)
 
     def pause_writing(self) -> None:
