@@ -6,7 +6,7 @@ pkg/apis/core/validation/validation.go.
 
 import re
 from collections.abc import Sequence
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Final
 
 from api.core import JsonObject
@@ -14,6 +14,7 @@ from api.errors import Cause
 from api.names import wrong_with_subdomain
 
 BAD_ADDRESS: Final = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+BAD_CIDR: Final = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 _SERVERS_MAX: Final = 3
 _SEARCHES_MAX: Final = 32
 _SEARCH_LETTERS_MAX: Final = 2048
@@ -32,6 +33,17 @@ def is_address(text: str) -> bool:
     except ValueError:
         return False
     return "%" not in text
+
+
+def is_cidr(text: str) -> bool:
+    """An IPv4 or IPv6 network with its length."""
+    if "/" not in text:
+        return False
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def check_address(causes: list[Cause], text: str, field: str) -> None:

@@ -5,20 +5,19 @@ pkg/apis/core/validation/validation.go; initIPFamilyFields in pkg/registry/core/
 alloc.go, for a cluster of IPv4 alone.
 """
 
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from typing import Final
 
 from api.core import JsonObject
 from api.errors import Cause
 from api.names import wrong_with_qualified_name
-from api.validation.addresses import BAD_ADDRESS, is_address
+from api.validation.addresses import BAD_ADDRESS, BAD_CIDR, is_address, is_cidr
 from api.validation.ports import check_port_number
 
 _FAMILIES: Final = ("IPv4", "IPv6")
 _FAMILY_POLICIES: Final = ("PreferDualStack", "RequireDualStack", "SingleStack")
 _POLICIES: Final = ("Cluster", "Local")
 _DISTRIBUTIONS: Final = ("PreferClose", "PreferSameZone", "PreferSameNode")
-_BAD_RANGE: Final = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 _BALANCER_ONLY: Final = "may only be used when `type` is 'LoadBalancer'"
 
 
@@ -72,9 +71,9 @@ def check_exposure(causes: list[Cause], spec: JsonObject) -> None:
     if ranges and not balanced:
         causes.append(Cause.forbidden("spec.LoadBalancerSourceRanges", _BALANCER_ONLY))
     for index, text in enumerate(ranges):
-        if not _is_range(text.strip()):
+        if not is_cidr(text.strip()):
             field = f"spec.LoadBalancerSourceRanges[{index}]"
-            causes.append(Cause.invalid(field, text.strip(), _BAD_RANGE))
+            causes.append(Cause.invalid(field, text.strip(), BAD_CIDR))
     if "allocateLoadBalancerNodePorts" in spec and not balanced:
         causes.append(Cause.forbidden("spec.allocateLoadBalancerNodePorts", _BALANCER_ONLY))
     name = spec.get("loadBalancerClass")
@@ -112,11 +111,3 @@ def _check_external_traffic(causes: list[Cause], spec: JsonObject) -> None:
         causes.append(Cause.invalid("spec.healthCheckNodePort", port, text))
     elif port:
         check_port_number(causes, port, "spec.healthCheckNodePort")
-
-
-def _is_range(text: str) -> bool:
-    try:
-        ip_network(text, strict=False)
-    except ValueError:
-        return False
-    return "/" in text

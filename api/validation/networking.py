@@ -9,7 +9,7 @@ from ipaddress import ip_network
 from api.core import JsonObject
 from api.errors import Cause
 from api.names import wrong_with_label, wrong_with_subdomain
-from api.validation.addresses import BAD_ADDRESS, is_address
+from api.validation.addresses import BAD_ADDRESS, BAD_CIDR, is_address, is_cidr
 from api.validation.label_selectors import check_label_selector
 from api.validation.metadata import IMMUTABLE
 from api.validation.ports import (
@@ -22,9 +22,7 @@ from api.validation.ports import (
 ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
 ADDRESSES_MAX = 100
 ENDPOINTS_MAX = 1000
-_PATH_TYPES = ("Exact", "ImplementationSpecific", "Prefix")
 _POLICY_TYPES = ("Egress", "Ingress")
-_BAD_CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 
 
 def check_endpoints(causes: list[Cause], endpoints: JsonObject) -> None:
@@ -114,70 +112,6 @@ def check_endpoint_slice_update(causes: list[Cause], new: JsonObject, old: JsonO
         check_endpoint_slice(causes, new)
 
 
-def check_ingress(causes: list[Cause], ingress: JsonObject) -> None:
-    """An Ingress; metadata apart."""
-    spec = ingress["spec"]
-    rules, backend = spec.get("rules") or (), spec.get("defaultBackend")
-    if not rules and backend is None:
-        text = "either `defaultBackend` or `rules` must be specified"
-        causes.append(Cause.invalid("spec", None, text))
-    if backend is not None:
-        _check_backend(causes, backend, "spec.defaultBackend")
-    for index, rule in enumerate(rules):
-        field = f"spec.rules[{index}]"
-        host = rule.get("host", "")
-        if is_address(host):
-            text = "must be a DNS name, not an IP address"
-            causes.append(Cause.invalid(f"{field}.host", host, text))
-        for text in wrong_with_subdomain(host.removeprefix("*.")) if host else ():
-            causes.append(Cause.invalid(f"{field}.host", host, text))
-        if rule.get("http") is not None:
-            _check_paths(causes, rule["http"].get("paths") or (), f"{field}.http.paths")
-    name = spec.get("ingressClassName")
-    for text in wrong_with_subdomain(name) if name is not None else ():
-        causes.append(Cause.invalid("spec.ingressClassName", name, text))
-
-
-def _check_paths(causes: list[Cause], paths: Sequence[JsonObject], field: str) -> None:
-    if not paths:
-        causes.append(Cause.required(field))
-    for index, path in enumerate(paths):
-        where, kind, text = f"{field}[{index}]", path.get("pathType"), path.get("path", "")
-        if kind is None:
-            causes.append(Cause.required(f"{where}.pathType", "pathType must be specified"))
-        elif kind not in _PATH_TYPES:
-            causes.append(Cause.not_supported(f"{where}.pathType", kind, _PATH_TYPES))
-        elif (text or kind != "ImplementationSpecific") and not text.startswith("/"):
-            causes.append(Cause.invalid(f"{where}.path", text, "must be an absolute path"))
-        _check_backend(causes, path["backend"], f"{where}.backend")
-
-
-def _check_backend(causes: list[Cause], backend: JsonObject, field: str) -> None:
-    service, resource = backend.get("service"), backend.get("resource")
-    if service is not None and resource is not None:
-        text = "cannot set both resource and service backends"
-        causes.append(Cause.invalid(field, "", text))
-    elif service is None and resource is None:
-        causes.append(Cause.required(field, "resource or service backend is required"))
-    elif service is not None:
-        if not service.get("name"):
-            causes.append(Cause.required(f"{field}.service.name"))
-        port = service.get("port", {})
-        if bool(port.get("name")) is bool(port.get("number")):
-            text = (
-                "cannot set both port name & port number"
-                if port.get("name")
-                else "port name or number is required"
-            )
-            make = Cause.invalid(f"{field}.service.port", "", text) if port.get("name") else None
-            causes.append(make or Cause.required(f"{field}.service.port", text))
-
-
-def check_ingress_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
-    """As a new one."""
-    check_ingress(causes, new)
-
-
 def check_network_policy(causes: list[Cause], policy: JsonObject) -> None:
     """A NetworkPolicy, defaulted; metadata apart."""
     spec = policy["spec"]
@@ -191,12 +125,33 @@ def check_network_policy(causes: list[Cause], policy: JsonObject) -> None:
                 _check_protocol(causes, port, path)
                 if port.get("port") is not None:
                     check_port_or_name(causes, port["port"], f"{path}.port")
+                if port.get("endPort") is not None:
+                    _check_end_port(causes, port, f"{path}.endPort")
             for place, peer in enumerate(rule.get(peers) or ()):
                 _check_peer(causes, peer, f"{field}.{peers}[{place}]")
+    if len(spec.get("policyTypes") or ()) > len(_POLICY_TYPES):
+        text = "may not specify more than two policyTypes"
+        causes.append(Cause.invalid("spec.policyTypes", spec["policyTypes"], text))
+        return
     for index, kind in enumerate(spec.get("policyTypes") or ()):
         if kind not in _POLICY_TYPES:
             path = f"spec.policyTypes[{index}]"
             causes.append(Cause.not_supported(path, kind, _POLICY_TYPES))
+
+
+def _check_end_port(causes: list[Cause], port: JsonObject, field: str) -> None:
+    first, last = port.get("port"), port["endPort"]
+    if first is None:
+        text = "may not be specified when `port` is not specified"
+        causes.append(Cause.invalid(field, last, text))
+    elif isinstance(first, str):
+        text = "may not be specified when `port` is non-numeric"
+        causes.append(Cause.invalid(field, last, text))
+    else:
+        if last < first:
+            text = "must be greater than or equal to `port`"
+            causes.append(Cause.invalid(field, first, text))
+        check_port_number(causes, last, field)
 
 
 def _check_peer(causes: list[Cause], peer: JsonObject, field: str) -> None:
@@ -210,23 +165,27 @@ def _check_peer(causes: list[Cause], peer: JsonObject, field: str) -> None:
         if len(peer) > 1:
             text = "may not specify both ipBlock and another peer"
             causes.append(Cause.forbidden(field, text))
-        for name, cidr in (
-            ("cidr", block.get("cidr", "")),
-            *((f"except[{i}]", text) for i, text in enumerate(block.get("except") or ())),
-        ):
-            if not is_cidr(cidr):
-                causes.append(Cause.invalid(f"{field}.ipBlock.{name}", cidr, _BAD_CIDR))
+        _check_block(causes, block, f"{field}.ipBlock")
 
 
-def is_cidr(text: str) -> bool:
-    """An IPv4 or IPv6 network with its length."""
-    if "/" not in text:
-        return False
-    try:
-        ip_network(text, strict=False)
-    except ValueError:
-        return False
-    return True
+def _check_block(causes: list[Cause], block: JsonObject, field: str) -> None:
+    cidr = block.get("cidr", "")
+    if not cidr:
+        causes.append(Cause.required(f"{field}.cidr"))
+        return
+    if not is_cidr(cidr):
+        causes.append(Cause.invalid(f"{field}.cidr", cidr, BAD_CIDR))
+        return
+    whole = ip_network(cidr, strict=False)
+    for index, text in enumerate(block.get("except") or ()):
+        path = f"{field}.except[{index}]"
+        if not is_cidr(text):
+            causes.append(Cause.invalid(path, text, BAD_CIDR))
+            continue
+        part = ip_network(text, strict=False)
+        inside = part.version == whole.version and part.network_address in whole
+        if not inside or part.prefixlen <= whole.prefixlen:
+            causes.append(Cause.invalid(path, text, "must be a strict subset of `cidr`"))
 
 
 def check_network_policy_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:

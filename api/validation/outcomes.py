@@ -136,14 +136,19 @@ def check_manager(causes: list[Cause], spec: JsonObject, field: str) -> None:
     if manager is None:
         return
     path = f"{field}.managedBy"
-    domain, slash, rest = manager.partition("/")
-    if not manager:
-        causes.append(Cause.required(path))
-    elif not slash or not domain or not rest:
-        text = 'must be a domain-prefixed path (such as "acme.io/foo")'
-        causes.append(Cause.invalid(path, manager, text))
-    else:
-        for text in wrong_with_subdomain(domain):
-            causes.append(Cause.invalid(path, domain, text))
+    check_domain_path(causes, manager, path)
     if len(manager) > _MANAGER_MAX:
         causes.append(Cause.too_long(path, _MANAGER_MAX))
+
+
+def check_domain_path(causes: list[Cause], text: str, field: str) -> None:
+    """A path with a domain in front. Source: IsDomainPrefixedPath, apimachinery util/validation."""
+    domain, slash, rest = text.partition("/")
+    if not text:
+        causes.append(Cause.required(field))
+    elif not slash or not domain or not rest:
+        wrong = 'must be a domain-prefixed path (such as "acme.io/foo")'
+        causes.append(Cause.invalid(field, text, wrong))
+    else:
+        for wrong in wrong_with_subdomain(domain):
+            causes.append(Cause.invalid(field, domain, wrong))

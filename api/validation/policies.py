@@ -1,4 +1,4 @@
-"""Validation of what limits others: disruption budgets, limits, quotas.
+"""Validation of what limits others: disruption budgets, limits, priorities.
 
 Source: pkg/apis/{policy,core,scheduling}/validation/validation.go.
 """
@@ -120,20 +120,6 @@ def _check_limit(causes: list[Cause], item: JsonObject, name: str, field: str) -
 def check_limit_range_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
     """As a new one."""
     check_limit_range(causes, new)
-
-
-def check_quota(causes: list[Cause], quota: JsonObject) -> None:
-    """A ResourceQuota, defaulted; metadata apart."""
-    for name, text in quota["spec"].get("hard", {}).items():
-        check_quantity(causes, name, text, f"spec.hard[{name}]")
-
-
-def check_quota_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
-    """Its scopes stay."""
-    check_quota(causes, new)
-    scopes, known = new["spec"].get("scopes", []), old["spec"].get("scopes", [])
-    if sorted(scopes) != sorted(known):
-        causes.append(Cause.invalid("spec.scopes", scopes, "field is immutable"))
 
 
 def check_priority_class(causes: list[Cause], priority_class: JsonObject) -> None:

@@ -6,7 +6,7 @@ Source: pkg/apis/core/validation/validation.go, pkg/apis/storage/validation/vali
 from api.core import JsonObject
 from api.defaults.podtemplate import VOLUME_SOURCES
 from api.errors import Cause
-from api.names import wrong_with_subdomain
+from api.names import wrong_with_qualified_name, wrong_with_subdomain
 from api.quantity import parse
 from api.validation.affinity import check_node_selector
 from api.validation.label_selectors import check_label_selector
@@ -146,6 +146,8 @@ def check_volume(causes: list[Cause], volume: JsonObject) -> None:
     for name in sources[1:]:
         text = "may not specify more than 1 volume type"
         causes.append(Cause.forbidden(f"spec.{name}", text))
+    for name in sources[:1]:
+        _check_source(causes, spec, name)
     if "local" in spec and "nodeAffinity" not in spec:
         text = "Local volume requires node affinity"
         causes.append(Cause.required("spec.nodeAffinity", text))
@@ -156,6 +158,44 @@ def check_volume(causes: list[Cause], volume: JsonObject) -> None:
         text = "must specify required node constraints"
         causes.append(Cause.required("spec.nodeAffinity.required", text))
     _check_class_name(causes, spec)
+
+
+def _check_source(causes: list[Cause], spec: JsonObject, name: str) -> None:
+    source, field = spec[name], f"spec.{name}"
+    for wanted in _REQUIRED.get(name, ()):
+        if not source.get(wanted):
+            causes.append(Cause.required(f"{field}.{wanted}"))
+    path = source.get("path", "")
+    if name in ("hostPath", "local") and ".." in path.split("/"):
+        causes.append(Cause.invalid(f"{field}.path", path, "must not contain '..'"))
+    if name == "nfs" and path and not path.startswith("/"):
+        causes.append(Cause.invalid(f"{field}.path", path, "must be an absolute path"))
+    if name == "hostPath":
+        kind = source.get("type") or ""
+        if kind not in _HOST_PATH_TYPES:
+            causes.append(Cause.not_supported(f"{field}.type", kind, _HOST_PATH_TYPES))
+        policy = "persistentVolumeReclaimPolicy"
+        if path.rstrip("/") == "" and path and spec.get(policy) == "Recycle":
+            text = "may not be 'recycle' for a hostPath mount of '/'"
+            causes.append(Cause.forbidden(f"spec.{policy}", text))
+
+
+_REQUIRED = {
+    "hostPath": ("path",),
+    "local": ("path",),
+    "nfs": ("server", "path"),
+    "csi": ("driver", "volumeHandle"),
+}
+_HOST_PATH_TYPES = (
+    "",
+    "BlockDevice",
+    "CharDevice",
+    "Directory",
+    "DirectoryOrCreate",
+    "File",
+    "FileOrCreate",
+    "Socket",
+)
 
 
 def check_volume_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
@@ -177,6 +217,12 @@ def check_storage_class(causes: list[Cause], storage_class: JsonObject) -> None:
     """A StorageClass, defaulted; metadata apart."""
     if not storage_class.get("provisioner"):
         causes.append(Cause.required("provisioner"))
+    else:
+        for text in wrong_with_qualified_name(storage_class["provisioner"].lower()):
+            name = storage_class["provisioner"]
+            causes.append(Cause.invalid("provisioner", name, text))
+    if "" in (storage_class.get("parameters") or {}):
+        causes.append(Cause.invalid("parameters", "", "field must not be empty."))
     policy = storage_class["reclaimPolicy"]
     if policy and policy not in _CLASS_RECLAIM:
         causes.append(Cause.not_supported("reclaimPolicy", policy, _CLASS_RECLAIM))

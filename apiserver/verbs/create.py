@@ -20,6 +20,7 @@ from api.storage import CONFLICT, GET, OK
 from api.times import rfc3339
 from api.validation import validate_create
 from api.validation.metadata import check_metadata
+from api.warnings import warnings_of_create
 from apiserver.admit import ACCOUNT_WITHOUT_OPINIONS, account_of, admit, limit_ranges
 from apiserver.bodies import fit_object, parse_object
 from apiserver.options import write_options
@@ -70,6 +71,7 @@ def create_object(registry: Registry, request: Request, draft: Draft) -> Verb:
     meta = _checked_metadata(request, obj)
     base = meta.get("generateName", "") if not meta.get("name") else ""
     encoding: Encoding | None = None
+    warnings: Sequence[str] = ()
     for _ in range(NAME_TRIES):
         if base:
             obj["metadata"]["name"] = base[:GENERATED_BASE_MAX] + registry.names.suffix()
@@ -81,12 +83,15 @@ def create_object(registry: Registry, request: Request, draft: Draft) -> Verb:
             _stamp(registry, meta)
             writer = None if draft.owned else writer_of(registry, request)
             encoding = yield from _completed(registry, kind, draft, writer)
+            warnings = draft.warnings
+            if kind.custom is None and not request.over_frames:
+                warnings = (*warnings, *warnings_of_create(kind.key, obj))
         header, value, offset = encoding()
         name = obj["metadata"]["name"]
         if len(value) > VALUE_BYTES_MAX:
             raise BadRequest("etcdserver: request is too large")
         key = registry.cache(kind).key(request.namespace, name)
-        warnings, now_ns = draft.warnings, registry.now_ns
+        now_ns = registry.now_ns
         if draft.dry_run:
             if key in registry.cache(kind).records:
                 raise AlreadyExists(kind.key, name)
@@ -128,7 +133,8 @@ def _completed(
         registry.addresses.allocate(obj, None, registry.now_ns)
     if spec_key and not is_mirror(obj) and not limit_ranges(registry, obj["metadata"]["namespace"]):
         account = yield from account_of(registry, obj["metadata"], service_account_name(obj))
-        if account is ACCOUNT_WITHOUT_OPINIONS:
+        named = {**obj, "metadata": {"name": "a"}}
+        if account is ACCOUNT_WITHOUT_OPINIONS and not warnings_of_create(kind.key, named):
             registry.pod_specs.learn(spec_key, obj)
     return partial(encode, kind, obj)
 

@@ -16,6 +16,7 @@ from api.lifecycle import (
 )
 from api.storage import GET
 from api.validation import validate_pod_part, validate_status_update, validate_update
+from api.warnings import warnings_of_update
 from apiserver.bodies import NO_FINDINGS, check_patched, decode_object
 from apiserver.change import change
 from apiserver.customs import DEFINITIONS
@@ -68,6 +69,7 @@ def update(registry: Registry, request: Request) -> Verb:
                     )
                 )
     given: list[JsonObject] = [obj]
+    found: list[str] = []
 
     def make(record: Record, old: JsonObject) -> JsonObject:
         new = given.pop() if given else decode_object(kind, request, options.field_validation)[0]
@@ -77,11 +79,14 @@ def update(registry: Registry, request: Request) -> Verb:
         if not revision and (kind.custom is not None or kind.key in _NEEDS_REVISION):
             cause = Cause.invalid("metadata.resourceVersion", 0, "must be specified for an update")
             raise Invalid(kind.qualified_resource, request.name, [cause])
-        return next_state(registry, request, new, old)
+        state = next_state(registry, request, new, old)
+        found[:] = _found(request, state, old)
+        return state
 
     changed = yield from change(
         registry, kind, request.namespace, request.name, make, options.dry_run
     )
+    warnings = [*warnings, *found]
     return answer_of_write(
         request, 200, changed.value, changed.offset, changed.revision, registry.now_ns, warnings
     )
@@ -129,9 +134,18 @@ def _patcher(
         check_identity(request, new)
         if new["metadata"].get("resourceVersion") not in (None, "", str(record.revision)):
             raise Conflict(kind.key, request.name)
-        return next_state(registry, request, new, old)
+        state = next_state(registry, request, new, old)
+        warnings.extend(_found(request, state, old))
+        return state
 
     return make
+
+
+def _found(request: Request, new: JsonObject, old: JsonObject) -> list[str]:
+    """What there is to warn of in the new state of a built-in object."""
+    if request.kind.custom is not None or request.subresource or request.over_frames:
+        return []
+    return warnings_of_update(request.kind.key, new, old)
 
 
 def next_state(

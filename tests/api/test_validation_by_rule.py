@@ -1,4 +1,4 @@
-"""What is refused of Services, Jobs and autoscalers beyond what is recorded: by rule."""
+"""What is refused of Services, Jobs, autoscalers and others beyond what is recorded: by rule."""
 
 from typing import Any
 
@@ -20,7 +20,8 @@ RULE = "spec.podFailurePolicy.rules[0]"
 
 def causes_of(key: str, spec: JsonObject) -> list[str]:
     kind = kind_of(key)
-    obj: JsonObject = {"metadata": {"name": "a", "namespace": "x", "uid": "u"}, "spec": spec}
+    metadata = {"name": "a", "uid": "u", **({"namespace": "x"} if kind.namespaced else {})}
+    obj: JsonObject = {"metadata": metadata, "spec": spec}
     set_defaults(kind, obj)
     prepare_create(kind, obj, 0)
     return [cause.text for cause in validate_create(kind, obj)]
@@ -217,3 +218,77 @@ def metric(kind: str, **source: Any) -> JsonObject:
 def test_autoscalers(spec: JsonObject, causes: list[str]) -> None:
     whole = {"scaleTargetRef": dict(TARGET), "maxReplicas": 3, **spec}
     assert causes_of("autoscaling/horizontalpodautoscalers", whole) == causes
+
+
+BACKEND = {"service": {"name": "s", "port": {"number": 80}}}
+
+
+def route(**path: Any) -> JsonObject:
+    return {"rules": [{"http": {"paths": [{"backend": BACKEND, **path}]}}]}
+
+
+@pytest.mark.parametrize(
+    ("key", "spec", "causes"),
+    [
+        (
+            "networking.k8s.io/ingresses",
+            route(path="/a//b", pathType="Exact"),
+            ["spec.rules[0].http.paths[0].path: Invalid value: \"/a//b\": must not contain '//'"],
+        ),
+        (
+            "networking.k8s.io/ingressclasses",
+            {"controller": "foo"},
+            [
+                'spec.controller: Invalid value: "foo": must be a domain-prefixed path (such as '
+                '"acme.io/foo")'
+            ],
+        ),
+        (
+            "networking.k8s.io/networkpolicies",
+            {"ingress": [{"ports": [{"port": 80, "endPort": 70}, {"endPort": 1}]}]},
+            [
+                "spec.ingress[0].ports[0].endPort: Invalid value: 80: must be greater than or "
+                "equal to `port`",
+                "spec.ingress[0].ports[1].endPort: Invalid value: 1: may not be specified when "
+                "`port` is not specified",
+            ],
+        ),
+        (
+            "networking.k8s.io/networkpolicies",
+            {"egress": [{"to": [{"ipBlock": {"cidr": "10.0.0.0/24", "except": ["10.0.1.0/25"]}}]}]},
+            [
+                'spec.egress[0].to[0].ipBlock.except[0]: Invalid value: "10.0.1.0/25": must be a '
+                "strict subset of `cidr`"
+            ],
+        ),
+        (
+            "resourcequotas",
+            {"hard": {"foo": "1", "count/pods": "1"}, "scopes": ["BestEffort", "NotBestEffort"]},
+            [
+                'spec.hard[foo]: Invalid value: "foo": must be a standard resource type or fully '
+                "qualified",
+                'spec.hard[foo]: Invalid value: "foo": must be a standard resource for quota',
+                'spec.scopes: Invalid value: ["BestEffort","NotBestEffort"]: conflicting scopes',
+            ],
+        ),
+        (
+            "resourcequotas",
+            {"hard": {"cpu": "1"}, "scopes": ["BestEffort"]},
+            ['spec.scopes: Invalid value: ["BestEffort"]: unsupported scope applied to resource'],
+        ),
+        (
+            "persistentvolumes",
+            {
+                "capacity": {"storage": "1Gi"},
+                "accessModes": ["ReadWriteOnce"],
+                "nfs": {"server": "", "path": "a"},
+            },
+            [
+                "spec.nfs.server: Required value",
+                'spec.nfs.path: Invalid value: "a": must be an absolute path',
+            ],
+        ),
+    ],
+)
+def test_other_kinds(key: str, spec: JsonObject, causes: list[str]) -> None:
+    assert causes_of(key, spec) == causes

@@ -1,0 +1,139 @@
+"""Validation of Ingresses and their classes.
+
+Source: pkg/apis/networking/validation/validation.go of Kubernetes 1.36.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from api.core import JsonObject
+from api.errors import Cause
+from api.names import wrong_with_subdomain
+from api.validation.addresses import is_address
+from api.validation.outcomes import check_domain_path
+from api.validation.ports import check_port_number
+
+_PATH_TYPES: Final = ("Exact", "ImplementationSpecific", "Prefix")
+_SEQUENCES: Final = ("//", "/./", "/../", "%2f", "%2F")
+_ENDINGS: Final = ("/..", "/.")
+_CONTROLLER_MAX: Final = 250
+_LABEL: Final = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_WILDCARD: Final = rf"\*\.{_LABEL}(\.{_LABEL})*"
+_WILDCARD_NAME: Final = re.compile(_WILDCARD)
+_WILDCARD_MESSAGE: Final = (
+    "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which "
+    "must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric "
+    f"character (e.g. '*.example.com', regex used for validation is '{_WILDCARD}')"
+)
+
+
+def check_ingress(causes: list[Cause], ingress: JsonObject) -> None:
+    """An Ingress; metadata apart."""
+    spec = ingress["spec"]
+    rules, backend = spec.get("rules") or (), spec.get("defaultBackend")
+    if not rules and backend is None:
+        text = "either `defaultBackend` or `rules` must be specified"
+        causes.append(Cause.invalid("spec", None, text))
+    if backend is not None:
+        _check_backend(causes, backend, "spec.defaultBackend")
+    for index, rule in enumerate(rules):
+        field = f"spec.rules[{index}]"
+        host = rule.get("host", "")
+        if is_address(host):
+            text = "must be a DNS name, not an IP address"
+            causes.append(Cause.invalid(f"{field}.host", host, text))
+        if host:
+            _check_host(causes, host, f"{field}.host")
+        if rule.get("http") is not None:
+            _check_paths(causes, rule["http"].get("paths") or (), f"{field}.http.paths")
+    for index, tls in enumerate(spec.get("tls") or ()):
+        field = f"spec.tls[{index}]"
+        for place, host in enumerate(tls.get("hosts") or ()):
+            _check_host(causes, host, f"{field}.hosts[{place}]")
+        name = tls.get("secretName")
+        for text in wrong_with_subdomain(name) if name else ():
+            causes.append(Cause.invalid(f"{field}.secretName", name, text))
+    name = spec.get("ingressClassName")
+    for text in wrong_with_subdomain(name) if name is not None else ():
+        causes.append(Cause.invalid("spec.ingressClassName", name, text))
+
+
+def check_ingress_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
+    """As a new one."""
+    check_ingress(causes, new)
+
+
+def _check_host(causes: list[Cause], host: str, field: str) -> None:
+    if "*" not in host:
+        for text in wrong_with_subdomain(host):
+            causes.append(Cause.invalid(field, host, text))
+    elif not _WILDCARD_NAME.fullmatch(host):
+        causes.append(Cause.invalid(field, host, _WILDCARD_MESSAGE))
+
+
+def _check_paths(causes: list[Cause], paths: Sequence[JsonObject], field: str) -> None:
+    if not paths:
+        causes.append(Cause.required(field))
+    for index, path in enumerate(paths):
+        where, kind, text = f"{field}[{index}]", path.get("pathType"), path.get("path", "")
+        if kind is None:
+            causes.append(Cause.required(f"{where}.pathType", "pathType must be specified"))
+        elif kind not in _PATH_TYPES:
+            causes.append(Cause.not_supported(f"{where}.pathType", kind, _PATH_TYPES))
+        elif (text or kind != "ImplementationSpecific") and not text.startswith("/"):
+            causes.append(Cause.invalid(f"{where}.path", text, "must be an absolute path"))
+        elif kind != "ImplementationSpecific":
+            _check_path(causes, text, f"{where}.path")
+        _check_backend(causes, path["backend"], f"{where}.backend")
+
+
+def _check_path(causes: list[Cause], path: str, field: str) -> None:
+    if not path:
+        return
+    for sequence in _SEQUENCES:
+        if sequence in path:
+            causes.append(Cause.invalid(field, path, f"must not contain '{sequence}'"))
+    for ending in _ENDINGS:
+        if path.endswith(ending):
+            causes.append(Cause.invalid(field, path, f"cannot end with '{ending}'"))
+
+
+def _check_backend(causes: list[Cause], backend: JsonObject, field: str) -> None:
+    service, resource = backend.get("service"), backend.get("resource")
+    if service is not None and resource is not None:
+        text = "cannot set both resource and service backends"
+        causes.append(Cause.invalid(field, "", text))
+    elif service is None and resource is None:
+        causes.append(Cause.required(field, "resource or service backend is required"))
+    elif service is not None:
+        if not service.get("name"):
+            causes.append(Cause.required(f"{field}.service.name"))
+        _check_port(causes, service.get("port", {}), f"{field}.service.port")
+
+
+def _check_port(causes: list[Cause], port: JsonObject, field: str) -> None:
+    name, number = port.get("name"), port.get("number")
+    if name and number:
+        text = "cannot set both port name & port number"
+        causes.append(Cause.invalid(field, "", text))
+    elif number:
+        check_port_number(causes, number, f"{field}.number")
+    elif not name:
+        causes.append(Cause.required(field, "port name or number is required"))
+
+
+def check_ingress_class(causes: list[Cause], ingress_class: JsonObject) -> None:
+    """Which controller sees to its Ingresses."""
+    controller = ingress_class["spec"].get("controller", "")
+    if len(controller.encode()) > _CONTROLLER_MAX:
+        causes.append(Cause.too_long("spec.controller", _CONTROLLER_MAX))
+    check_domain_path(causes, controller, "spec.controller")
+
+
+def check_ingress_class_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
+    """The controller stays."""
+    before, after = (one["spec"].get("controller", "") for one in (old, new))
+    if before != after:
+        causes.append(Cause.invalid("spec.controller", after, "field is immutable"))
+    check_ingress_class(causes, new)
