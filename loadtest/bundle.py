@@ -8,6 +8,7 @@
     state.json         how the run went         gauges.jsonl.gz    counters of each program
     nodes.csv          what each node has       allocation.csv     how full they were
     summary.json       SLIs and verdicts        junit.xml, report.html
+    costs.json         service times, of a run in virtual time
 
 summary.json, junit.xml, report.html and allocation.csv are made from the rest, and can be made
 again.
@@ -71,7 +72,10 @@ class RunState:
     audit: dict[str, object] = field(default_factory=dict)
     """Of acknowledged creates, after the cluster stopped; empty: not made. See loadtest.audit."""
     simulated: bool = False
-    """In virtual time: all times but ``started`` and ``cpu_s`` are virtual."""
+    """In virtual time, with the service times of costs.json: all times but ``started`` and
+    ``cpu_s`` are virtual."""
+    profile: bool = False
+    """The service times are not the simulator's own, but those of a profile that was given."""
     digest: str = ""
     steps: int = 0
     messages: int = 0

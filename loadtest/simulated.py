@@ -17,10 +17,15 @@ REAL = (
     "watched and decided upon as in a real run, and names and uids come from the seed"
 )
 VIRTUAL = (
-    "time. A program is busy for as long as a small cost profile says (sim/cost.py), a frame is "
-    "100 µs on its way, a write of the log takes what its durability costs on a swift disk. "
+    "time. A program is busy for as long as a small cost profile says (see Service times), a "
+    "frame is 100 µs on its way, a write of the log takes what its durability costs on its disk. "
     "Latencies and cores in use follow from that profile: they show order and queueing, and "
     "measure no machine"
+)
+OWN = "the simulator's own, rounded figures of benchmarks; they are in costs.json"
+PROFILE = (
+    "of a profile that was given with the run: measured on a machine, or changed on purpose. "
+    "They are in costs.json; a profile by hollowfleet calibrate names its errors"
 )
 ABSENT = (
     "HTTPS, Locust and Ray (the load speaks frames), sockets, authentication, logs on disk, "
@@ -33,6 +38,7 @@ def simulated_section(summary: Summary) -> str:
     state = summary.state
     cluster = cast(JsonObject, summary.campaign["campaign"])["cluster"]
     rows = {"Real": REAL, "Virtual": VIRTUAL, "Not there": ABSENT}
+    rows["Service times"] = PROFILE if state.profile else OWN
     if not cluster["heartbeats"]:
         rows["Heartbeats"] = (
             "off. Nodes register, say that they are Ready and renew nothing; no node is given up "

@@ -10,6 +10,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from actors.clock import settle_gc
@@ -209,6 +210,7 @@ class VirtualCampaign:
         self._witness = Witness(compiled.arrivals, Recorder(directory / "samples-0.csv.gz"))
         self._run: VirtualRun | None = None
         state.simulated = True
+        state.profile = costs != DEFAULT
         state.nodes_expected = compiled.nodes
 
     def execute(self) -> RunState:
@@ -232,6 +234,7 @@ class VirtualCampaign:
         write_json(self._directory, "campaign.json", document(self._compiled))
         write_schedule(self._compiled.arrivals, self._directory)
         write_nodes(self._directory, all_shapes(self._compiled.cluster))
+        write_json(self._directory, "costs.json", asdict(self._costs))
         write_json(self._directory, "host.json", host_facts(self._directory))
         write_json(self._directory, "versions.json", versions())
 

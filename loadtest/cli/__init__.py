@@ -14,6 +14,7 @@ import click
 from loadtest.cli.codes import INTERRUPTED
 
 MODULES = {
+    "calibrate": "calibrate",
     "compare": "compare",
     "culprit": "culprit",
     "down": "clusters",

@@ -8,7 +8,7 @@ import click
 
 from loadtest.bundle import write_json
 from loadtest.cli.codes import ERROR, OK, UNDECIDED
-from loadtest.cli.verdict import BadInput, check_writable
+from loadtest.cli.verdict import BadInput, check_writable, needs_virtual
 from loadtest.fields import CampaignError, load_yaml
 from loadtest.overrides import apply_overrides
 
@@ -17,6 +17,7 @@ from loadtest.overrides import apply_overrides
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="As in run.")
 @click.option("--virtual", is_flag=True, help="In virtual time, as `hollowfleet sim`.")
+@click.option("--profile", type=click.Path(path_type=Path), help="Costs, as calibrate writes them.")
 @click.option("--repetitions", type=click.IntRange(1, 100), default=1, show_default=True)
 @click.option("--jobs", type=click.IntRange(1, 256), default=os.cpu_count() or 1)
 @click.option(
@@ -29,9 +30,9 @@ def culprit(
     file: Path,
     overrides: tuple[str, ...],
     virtual: bool,
+    profile: Path | None,
     repetitions: int,
-    jobs: int,
-    out: Path,
+    **where: object,
 ) -> None:
     """Name the component that limits the campaign of FILE, and confirm it by relieving it.
 
@@ -48,11 +49,13 @@ def culprit(
         find_culprit,
     )
     from loadtest.experiments.culprit_page import page_html
+    from loadtest.experiments.profile import read_profile
     from loadtest.experiments.runner import Runner
     from loadtest.experiments.trials import Base, alone_in
-    from sim.campaign.costs import DEFAULT
 
+    out, jobs = Path(str(where["out"])), int(str(where["jobs"]))
     try:
+        costs = read_profile(needs_virtual(profile, virtual))
         document = load_yaml(file)
         apply_overrides(document, overrides)
         base = Base(document, str(file), file.parent, "virtual" if virtual else "real")
@@ -60,7 +63,7 @@ def culprit(
         check_writable(out)
         with alone_in(out):
             runner = Runner(out.resolve(), jobs)
-            found = find_culprit(base, DEFAULT, repetitions, runner, click.echo)
+            found = find_culprit(base, costs, repetitions, runner, click.echo)
     except CampaignError as error:
         raise BadInput(str(error)) from None
     except CulpritError as error:

@@ -8,7 +8,7 @@ import click
 
 from loadtest.bundle import read_json
 from loadtest.cli.codes import INVALID, OK, SLO_FAILED
-from loadtest.cli.verdict import BadInput, check_writable
+from loadtest.cli.verdict import BadInput, check_writable, needs_virtual
 from loadtest.fields import CampaignError, load_yaml
 from loadtest.overrides import apply_overrides
 
@@ -53,6 +53,7 @@ class Number(click.ParamType[float]):
 )
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="As in run.")
 @click.option("--virtual", is_flag=True, help="In virtual time, as `hollowfleet sim`.")
+@click.option("--profile", type=click.Path(path_type=Path), help="Costs, as calibrate writes them.")
 @click.option("--jobs", type=click.IntRange(1, 256), default=os.cpu_count() or 1)
 @click.option(
     "--out",
@@ -77,6 +78,7 @@ def _search(file: Path, where: tuple[str, float, float, str], options: dict[str,
     # Only here: --help stays quick.
     from loadtest.experiments.limit import Axis
     from loadtest.experiments.limit_run import LimitError, Question, find_limit
+    from loadtest.experiments.profile import read_profile
     from loadtest.experiments.trials import Base, alone_in
 
     knob, begin, end, unit = where
@@ -86,12 +88,15 @@ def _search(file: Path, where: tuple[str, float, float, str], options: dict[str,
     axis = Axis(begin, end, whole, tolerance, int(str(options["repetitions"])))
     overrides = options["overrides"]
     assert isinstance(overrides, tuple)
+    profile = options["profile"]
+    assert profile is None or isinstance(profile, Path)
     try:
+        costs = read_profile(needs_virtual(profile, bool(options["virtual"])))
         document = load_yaml(file)
         apply_overrides(document, overrides)
         shell = "virtual" if options["virtual"] else "real"
         base = Base(document, str(file), file.parent, "virtual" if options["virtual"] else "real")
-        question = Question(base, knob, unit, axis)
+        question = Question(base, knob, unit, axis, costs)
         for value in (begin, end):
             question.trial(value, 0).campaign()
         check_writable(out)

@@ -51,6 +51,11 @@ def _range(context: click.Context, parameter: click.Parameter, text: str | None)
     "run: nodes=12, store_shards=4, faults=reset,partition and so on. May be repeated.",
 )
 @click.option(
+    "--profile",
+    type=click.Path(path_type=Path),
+    help="What CAMPAIGN's programs take for a step, as `hollowfleet calibrate` writes it.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("runs"),
@@ -63,7 +68,7 @@ def sim(
     seeds: range | None,
     trace: str,
     overrides: tuple[str, ...],
-    out: Path,
+    **where: Path | None,
 ) -> None:
     """Run the control plane in virtual time.
 
@@ -76,8 +81,12 @@ def sim(
     """
     if campaign is not None:
         if seeds is not None or trace:
-            raise click.UsageError("a campaign takes --seed, --set and --out only")
-        simulate(campaign, overrides, seed, out)
+            raise click.UsageError("a campaign takes --seed, --set, --profile and --out only")
+        out = where["out"]
+        assert out is not None
+        simulate(campaign, overrides, seed, out, where["profile"])
+    if where["profile"] is not None:
+        raise click.UsageError("--profile goes with CAMPAIGN")
     _run_seeds(seed, seeds, trace, overrides)
 
 

@@ -18,16 +18,22 @@ from loadtest.compiled import compile_campaign, describe
 from loadtest.fields import CampaignError
 
 
-def simulate(file: Path, overrides: tuple[str, ...], seed: int | None, out: Path) -> NoReturn:
+def simulate(
+    file: Path, overrides: tuple[str, ...], seed: int | None, out: Path, profile: Path | None
+) -> NoReturn:
     """Run the campaign of ``file``; ends the program with its exit code."""
     if has_sweep(file):
-        run_sweep(file, with_seed(overrides, seed), "virtual", (False, os.cpu_count() or 1, out))
+        run_sweep(
+            file, with_seed(overrides, seed), "virtual", (False, os.cpu_count() or 1, out), profile
+        )
     # Only here: what the other uses of this command do not need.
+    from loadtest.experiments.profile import read_profile
     from loadtest.progress import display_for
     from loadtest.report import render
     from loadtest.virtual import VirtualCampaign, check_scheduler, check_virtual_time
 
     try:
+        costs = read_profile(profile)
         campaign = read_campaign(file, overrides, seed)
         check_virtual_time(campaign, str(file))
         compiled = compile_campaign(campaign, file.parent)
@@ -42,7 +48,7 @@ def simulate(file: Path, overrides: tuple[str, ...], seed: int | None, out: Path
     state = RunState(run_id=run_id, started=started)
     display = display_for(sys.stdout)
     try:
-        VirtualCampaign(compiled, directory, state, display).execute()
+        VirtualCampaign(compiled, directory, state, display, costs).execute()
     finally:
         display.close()
     if state.error:

@@ -8,7 +8,7 @@ from typing import NoReturn
 import click
 
 from loadtest.cli.codes import ERROR, INVALID, OK
-from loadtest.cli.verdict import BadInput, check_writable
+from loadtest.cli.verdict import BadInput, check_writable, needs_virtual
 from loadtest.fields import CampaignError, load_yaml
 from loadtest.overrides import apply_overrides
 
@@ -23,6 +23,7 @@ from loadtest.overrides import apply_overrides
     metavar="KEY=VALUE",
     help="Change a value of the campaign, as in `hollowfleet run`. May be repeated.",
 )
+@click.option("--profile", type=click.Path(path_type=Path), help="Costs, as calibrate writes them.")
 @click.option("--dry-run", is_flag=True, help="Print the arms and stop.")
 @click.option(
     "--jobs",
@@ -39,7 +40,7 @@ from loadtest.overrides import apply_overrides
     help="Where runs and the sweep's directory are made.",
 )
 def sweep(
-    file: Path, virtual: bool, overrides: tuple[str, ...], dry_run: bool, jobs: int, out: Path
+    file: Path, virtual: bool, overrides: tuple[str, ...], profile: Path | None, **how: object
 ) -> None:
     """Run the campaign of FILE once for each arm of its spec.sweep and each repetition.
 
@@ -47,7 +48,9 @@ def sweep(
     interrupted. Exit codes: 0 every run is valid, whether its SLOs held or not, 1 a run failed,
     4 a run is invalid.
     """
-    run_sweep(file, overrides, "virtual" if virtual else "real", (dry_run, jobs, out))
+    needs_virtual(profile, virtual)
+    plan = (bool(how["dry_run"]), int(str(how["jobs"])), Path(str(how["out"])))
+    run_sweep(file, overrides, "virtual" if virtual else "real", plan, profile)
 
 
 def with_seed(overrides: tuple[str, ...], seed: int | None) -> tuple[str, ...]:
@@ -65,10 +68,15 @@ def has_sweep(file: Path) -> bool:
 
 
 def run_sweep(
-    file: Path, overrides: tuple[str, ...], shell: str, how: tuple[bool, int, Path]
+    file: Path,
+    overrides: tuple[str, ...],
+    shell: str,
+    how: tuple[bool, int, Path],
+    profile: Path | None = None,
 ) -> NoReturn:
     """Ends the program with its exit code. ``how``: dry run, jobs, directory."""
     # Only here: --help stays quick.
+    from loadtest.experiments.profile import read_profile
     from loadtest.experiments.sweep import describe_sweep, parse_sweep
     from loadtest.experiments.sweep_page import write_page
     from loadtest.experiments.sweep_run import execute, read_sweep
@@ -79,7 +87,7 @@ def run_sweep(
         document = load_yaml(file)
         apply_overrides(document, overrides)
         base = Base(document, str(file), file.parent, "virtual" if shell == "virtual" else "real")
-        plan = parse_sweep(base)
+        plan = parse_sweep(base, read_profile(profile))
         click.echo(describe_sweep(plan))
         if dry_run:
             sys.exit(OK)

@@ -50,6 +50,13 @@ def exit_code(summary: Summary) -> int:
     return SLO_FAILED if summary.slo_failed else OK
 
 
+def needs_virtual(profile: Path | None, virtual: bool) -> Path | None:
+    """A cost profile is of no use in real time."""
+    if profile is not None and not virtual:
+        raise BadInput("--profile needs --virtual: service times are the machine's in real time")
+    return profile
+
+
 def check_writable(out: Path) -> None:
     """Make the directory of all runs and try to write into it: better now than after the plan."""
     try:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ class Question:
     def key(self) -> str:
         axis = self.axis
         facts = [self.base.document, self.base.shell, self.knob, self.unit, axis.begin, axis.end]
+        facts.append(asdict(self.costs))
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
 

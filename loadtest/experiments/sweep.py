@@ -14,7 +14,7 @@ an order drawn from the campaign's seed, so that what changes slowly on a machin
 import hashlib
 import itertools
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from api.streams import Stream
 from loadtest.experiments.trials import Base, Knobs, Trial
@@ -57,6 +57,7 @@ class Sweep:
     def key(self) -> str:
         """Names the sweep's directory: the same for the same file and overrides."""
         doc = [self.base.document, self.base.shell, self.knobs, self.repetitions]
+        doc.append(asdict(self.costs))
         return hashlib.sha256(json.dumps(doc, sort_keys=True).encode()).hexdigest()[:12]
 
 
