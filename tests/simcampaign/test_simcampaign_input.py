@@ -24,8 +24,8 @@ def invoke(*words: str) -> tuple[int, str]:
     ("words", "message"),
     [
         (["sim", "nowhere.yaml"], "nowhere.yaml: no such file"),
-        (["sim", OPENB, "--seeds", "1..2"], "a campaign takes --seed, --set, --profile and --out only"),
-        (["sim", OPENB, "--trace", "store-0"], "a campaign takes --seed, --set, --profile and --out only"),
+        (["sim", OPENB, "--seeds", "1..2"], "a campaign takes --seed, --set, --profile"),
+        (["sim", OPENB, "--trace", "store-0"], "a campaign takes --seed, --set, --profile"),
         (["sim", OPENB, "--seed", "x"], "'x' is not a valid integer"),
         (["sim", OPENB, "--out", "/dev/null"], "cannot write to /dev/null"),
         (
