@@ -48,7 +48,7 @@ bench-api: $(VENV)/test.stamp   ## an API server with two shards: CPU an operati
 	$(BIN)/python -m benchmarks.bench_apiserver --memory
 	$(BIN)/python -m benchmarks.bench_api_watches
 
-bench-store: $(VENV)/test.stamp ## a shard beside a real etcd; growth; saturation with its plot in runs/
+bench-store: $(VENV)/test.stamp ## a shard beside a real etcd; growth; longest turn; saturation with its plot in runs/
 	$(BIN)/python -m benchmarks.bench_store
 	$(BIN)/python -m benchmarks.bench_store_growth
 	$(BIN)/python -m benchmarks.bench_store_turns

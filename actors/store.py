@@ -98,7 +98,7 @@ class Store:
     # The frame server's handler.
 
     def on_call(self, reply: Callable[[object], None], body: Any, peer: str) -> None:
-        if body == ["handover"] and self._sender is not None:
+        if self._sender is not None and body == ["handover"]:
             self._sender.called.set()
             reply(True)
             return

@@ -93,14 +93,14 @@ class Writer:
         self._answered += 1
 
 
-async def measure(path: Path, keys: int) -> list[tuple[str, Longest]]:
+async def measure(path: Path, keys: int) -> None:
+    """Print a line for each phase as it ends."""
     assert keys % STRIDE
-    found: list[tuple[str, Longest]] = []
     shard = await open_shard(str(path), StoreSettings(0, "buffered", retain_ns=0))
     settle_table_gc()
     writer = Writer(shard, keys)
-    found.append(("new keys", await writer.until(lambda writes: writes >= keys)))
-    found.append(("overwritten", await writer.until(lambda writes: writes >= keys)))
+    show(keys, "new keys", await writer.until(lambda writes: writes >= keys))
+    show(keys, "overwritten", await writer.until(lambda writes: writes >= keys))
     await shard.stop()
     shard = await open_shard(str(path), StoreSettings(0, "buffered", retain_ns=RETAIN_NS))
     settle_table_gc()
@@ -111,25 +111,30 @@ async def measure(path: Path, keys: int) -> list[tuple[str, Longest]]:
         return writes >= keys and shard.core.snapshots.written_revision > begun
 
     writer = Writer(shard, keys)
-    found.append(("compacted, snapshot", await writer.until(compacted)))
+    show(keys, "compacted, snapshot", await writer.until(compacted))
     await shard.stop()
-    return found
+
+
+def show(keys: int, phase: str, longest: Longest) -> None:
+    held = "" if longest.turn_s <= TURN_S_MAX else f"  NO: over {TURN_S_MAX * 1e3:.0f}"
+    print(
+        f"{keys:>10,}  {phase:<22}{longest.writes:>10,}{longest.turn_s * 1e3:>22.1f}"
+        f"{longest.gap_s * 1e3:>9.1f}{held}",
+        flush=True,
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keys", type=int, nargs="+", default=[100_000, 1_000_000])
     chosen = parser.parse_args()
-    print(f"{'keys':>10}  {'while':<22}{'writes':>10}{'longest turn, CPU ms':>22}{'gap ms':>9}")
+    print(
+        f"{'keys':>10}  {'while':<22}{'writes':>10}{'longest turn, CPU ms':>22}{'gap ms':>9}",
+        flush=True,
+    )
     for keys in chosen.keys:
         with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
-            for phase, longest in uvloop.run(measure(Path(name), keys)):
-                held = "" if longest.turn_s <= TURN_S_MAX else f"  NO: over {TURN_S_MAX * 1e3:.0f}"
-                print(
-                    f"{keys:>10,}  {phase:<22}{longest.writes:>10,}{longest.turn_s * 1e3:>22.1f}"
-                    f"{longest.gap_s * 1e3:>9.1f}{held}",
-                    flush=True,
-                )
+            uvloop.run(measure(Path(name), keys))
 
 
 if __name__ == "__main__":
