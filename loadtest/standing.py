@@ -6,17 +6,17 @@ is named by its pid and its start time, so a recycled pid is never taken for our
 
 import json
 import socket
-import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import yaml
 
 from actors.plan import ClusterPlan, NodeSpec
-from actors.processes import alive, descendants, start_ticks
+from actors.processes import alive, await_exit, descendants, start_ticks
 
-STOP_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 180.0
 
 
 class StandingError(Exception):
@@ -117,17 +117,9 @@ def plan_of_nodes(nodes: int, node_list: Path | None, rows: int) -> ClusterPlan:
 
 def stop_standing(standing: Standing, tell: Callable[[int], None]) -> list[int]:
     """Ask the supervisor to stop with ``tell(pid)`` and wait; the processes that are left."""
-    family = [standing.pid, *descendants(standing.pid)]
-    named: list[tuple[int, int]] = []
-    for pid in family:
-        try:
-            named.append((pid, start_ticks(pid)))
-        except (FileNotFoundError, ProcessLookupError):
-            continue
+    family: dict[int, int] = {}
+    for pid in (standing.pid, *descendants(standing.pid)):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            family[pid] = start_ticks(pid)
     tell(standing.pid)
-    deadline = time.monotonic() + STOP_TIMEOUT_S
-    while time.monotonic() < deadline:
-        if not any(alive(pid, ticks) for pid, ticks in named):
-            return []
-        time.sleep(0.05)
-    return [pid for pid, ticks in named if alive(pid, ticks)]
+    return await_exit(family, STOP_TIMEOUT_S)
