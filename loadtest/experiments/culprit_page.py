@@ -15,7 +15,10 @@ def page_html(document: JsonObject) -> str:
     title = f"hollowfleet culprit: {document['culprit']}{mark}"
     sections = [
         heading("LIMIT", f"{document['culprit']}{mark}", [document["verdict"]], ""),
-        section(f"Utilisation, busiest 5 s{mark}", f"<figure>{_figure(document)}</figure>"),
+        section(
+            f"Utilisation, busiest 5 s{mark}",
+            f'<div class="figures"><figure>{_figure(document)}</figure></div>',
+        ),
         section(f"Components{mark}", component_table(document["components"])),
         section(f"Relieved{mark}", _reliefs(document)),
     ]

@@ -144,7 +144,10 @@ def page_html(document: JsonObject) -> str:
     broken = [[escape(slo), str(count)] for slo, count in document["first_broken"]]
     sections = [
         heading("LIMIT", f"{document['knob']}{mark}", [document["verdict"]], _meta(document)),
-        section(f"Share of runs that held{mark}", f"<figure>{_figure(document)}</figure>"),
+        section(
+            f"Share of runs that held{mark}",
+            f'<div class="figures"><figure>{_figure(document)}</figure></div>',
+        ),
         section(f"Values tried{mark}", table(["Value", "Held", "Did not"], rows)),
     ]
     if broken:

@@ -66,12 +66,11 @@ def test_planted_bottlenecks_are_named(runs: tuple[Base, Runner, dict[str, float
     assert all(named[seed]["busiest"] > 0.7 for seed, ok in enumerate(right) if ok)
 
 
-@pytest.mark.parametrize("seed", [0, 3])
 def test_relieving_the_culprit_confirms_it(
-    runs: tuple[Base, Runner, dict[str, float]], seed: int
+    runs: tuple[Base, Runner, dict[str, float]],
 ) -> None:
     ours, runner, shares = runs
-    name, costs = planted(seed, shares)
+    name, costs = planted(0, shares)
     told: list[str] = []
     found = find_culprit(ours, costs, 1, runner, told.append)
     assert (found.name, found.near, found.confirmed) == (name, True, True), told
