@@ -3,7 +3,8 @@
 import asyncio
 import json
 import re
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
+from math import inf
 from typing import Any, NamedTuple
 
 import httpx
@@ -18,11 +19,32 @@ _SAVED = re.compile(r"\$\{(\w+)\}")
 Saved = dict[str, str]
 
 
+_LIMIT = re.compile(r"timeoutSeconds=\d+")
+PATIENCE_S = 120
+"""How long a watch of a scenario stays open when what was recorded does not come."""
+
+
 class Watching(NamedTuple):
-    """A watch of a scenario: answered, and its code with all that it said until its end."""
+    """A watch of a scenario: answered, its code with all that it said until its end, and what it
+    has said so far."""
 
     opened: asyncio.Event
     task: "asyncio.Task[tuple[int, Any]]"
+    said: list[JsonObject]
+    news: asyncio.Event
+
+    async def until(self, count: float) -> None:
+        """Wait for so many events or its end."""
+        while not self.task.done() and len(_told(self.said)) < count:
+            self.news.clear()
+            await self.news.wait()
+
+    def end(self) -> tuple[int, Any]:
+        """Its code and what it has said."""
+        if self.task.done():
+            return self.task.result()
+        self.task.cancel()
+        return 200, self.said
 
 
 class Case:
@@ -196,8 +218,12 @@ class Case:
                 self.saved["rv1"] = await self._version()
                 await self._follow(late)
                 late = []
-        results = await asyncio.gather(*(watching.task for watching in self._open))
-        for watch, (code, events) in zip(self.case["watches"], results, strict=True):
+        pairs = list(zip(self.case["watches"], self._open, strict=True))
+        for watch, watching in pairs:
+            await watching.until(len(_told(watch["events"])) if "events" in watch else inf)
+        # A consistent read: whatever the server had to tell beyond that, it has told.
+        await self._version()
+        for watch, (code, events) in [(watch, watching.end()) for watch, watching in pairs]:
             difference = self._judge_watch(watch, code, events, versions)
             if difference is not None:
                 return f"watch {watch['name']}: {difference}"
@@ -206,9 +232,9 @@ class Case:
     async def _follow(self, watches: list[JsonObject]) -> None:
         """Open watches; return when each was answered: what comes later is told as an event."""
         for watch in watches:
-            opened = asyncio.Event()
-            task = asyncio.create_task(self._watch(watch, opened))
-            self._open.append(Watching(opened, task))
+            opened, news, said = asyncio.Event(), asyncio.Event(), []
+            task = asyncio.create_task(self._watch(watch, opened, said, news))
+            self._open.append(Watching(opened, task, said, news))
         for watching in self._open:
             await watching.opened.wait()
 
@@ -231,20 +257,33 @@ class Case:
             return first_difference(write["rv"], version, versions, where)
         return None
 
-    async def _watch(self, watch: JsonObject, opened: asyncio.Event) -> tuple[int, Any]:
+    async def _watch(
+        self,
+        watch: JsonObject,
+        opened: asyncio.Event,
+        said: list[JsonObject],
+        news: asyncio.Event,
+    ) -> tuple[int, Any]:
         headers = {"authorization": f"Bearer {self.server.tokens['']}"}
         if "accept" in watch:
             headers["accept"] = watch["accept"]
-        path = self._filled(watch["path"])
+        # What it hears must not depend on how far the writes have come when its time is up.
+        path = _LIMIT.sub(f"timeoutSeconds={PATIENCE_S}", self._filled(watch["path"]))
         try:
-            async with self.server.http.stream("GET", path, headers=headers) as response:
+            async with self.server.http.stream(
+                "GET", path, headers=headers, timeout=PATIENCE_S
+            ) as response:
                 opened.set()
-                await response.aread()
+                if response.status_code != 200:
+                    await response.aread()
+                    return response.status_code, response.json()
+                async for line in response.aiter_lines():
+                    said.append(json.loads(line))
+                    news.set()
+            return 200, said
         finally:
             opened.set()
-        if response.status_code != 200:
-            return response.status_code, response.json()
-        return 200, [json.loads(line) for line in response.text.splitlines()]
+            news.set()
 
     def _judge_watch(
         self, watch: JsonObject, code: int, events: Any, versions: Versions
@@ -253,8 +292,8 @@ class Case:
             return f"code {code}, expected {watch['code']}"
         if "body" in watch:
             return first_difference(self._named(watch["body"]), events)
-        expected = without_managed_fields([e for e in watch["events"] if not _plain_bookmark(e)])
-        actual = without_managed_fields([e for e in events if not _plain_bookmark(e)])
+        expected = without_managed_fields(_told(watch["events"]))
+        actual = without_managed_fields(_told(events))
         for event in actual:
             for column in event["object"].get("columnDefinitions") or ():
                 column.pop("description", None)
@@ -265,6 +304,11 @@ def _resumes(watch: JsonObject) -> bool:
     """It is opened in the middle of the writes, from what was read then."""
     name: str = watch["name"]
     return name.startswith("resume-")
+
+
+def _told(events: Iterable[JsonObject]) -> list[JsonObject]:
+    """Events but for the bookmarks that come by the clock."""
+    return [event for event in events if not _plain_bookmark(event)]
 
 
 def _plain_bookmark(event: JsonObject) -> bool:

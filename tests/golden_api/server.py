@@ -59,7 +59,7 @@ async def running_server() -> AsyncIterator[Server]:
             base_url=f"https://127.0.0.1:{server.https_port}",
             verify=context,
             limits=limits,
-            timeout=10,
+            timeout=60,
             headers={"user-agent": "golden/1.0"},
         ) as http:
             yield Server(http, clients, admin_token(security))
