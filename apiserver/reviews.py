@@ -5,6 +5,7 @@ Source: tests/golden/api/errors.jsonl, err-reviews.
 
 from collections.abc import Callable
 
+from api.apply import Writer, manager_of, track_create
 from api.core import JsonObject
 from api.errors import BadRequest, Cause, Invalid, MethodNotAllowed
 from api.kinds import Kind, kind_by_gvk
@@ -15,6 +16,7 @@ from apiserver.answers import answer_of_object
 from apiserver.authorize import may, may_path, path_rules_of, rules_of
 from apiserver.identity import ISSUER
 from apiserver.messages import Answer, HttpRequest, User
+from apiserver.negotiate import parse_query
 from apiserver.registry import Registry
 from apiserver.untrusted import parse_json
 
@@ -34,6 +36,9 @@ def review(registry: Registry, http: HttpRequest, resource: str) -> Answer:
     shown = {} if kind == "SelfSubjectRulesReview" else spec
     if kind != "SelfSubjectReview":
         document["spec"] = shown
+        manager = manager_of(parse_query(http.query).get("fieldManager", ""), http.user_agent)
+        writer = Writer(manager, rfc3339(registry.now_ns), "")
+        track_create(kind_by_gvk(group, "v1", kind), document, writer)
     document["status"] = answer(registry, user, spec)
     return answer_of_object(201, document)
 
