@@ -53,6 +53,8 @@ class Configuration:
     without_effect: tuple[str, ...] = ()
     """Fields that were given and change nothing."""
     extenders: tuple[Extender, ...] = ()
+    queueing_hints: bool = True
+    """SchedulerQueueingHints, a feature gate: no file says it."""
 
 
 DEFAULT = Configuration(DEFAULTS)

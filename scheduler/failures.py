@@ -34,6 +34,8 @@ class Failure:
 
     message: str
     plan: Plan = NO_PLAN
+    plugins: tuple[str, ...] = ()
+    """Who refused the nodes; none: nobody in particular."""
     error: bool = False
     """Not the nodes but the scheduler is at fault: tried again after a back-off, whatever
     happens to the nodes."""
@@ -134,7 +136,7 @@ class Failures:
     def _plan(self, pod: str, record: PodRecord, explanation: Explanation) -> Failure:
         who, start = Pod(pod, record.priority), self._starts.next_u64()
         plan = self._preemptor.plan(who, record, explanation, self._surroundings.budgets, start)
-        return Failure(failure_message(explanation, plan.after), plan)
+        return Failure(failure_message(explanation, plan.after), plan, explanation.plugins())
 
     def refused(self, victim: str) -> None:
         """The order to go was not carried out."""

@@ -1,11 +1,13 @@
 """Keeps the scheduler's picture up to date by its watches: pods, nodes and what surrounds them."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from api.calls import ADDED, DELETED, MODIFIED, WatchSpec
 from api.core import JsonObject
 from api.quantity import QuantityError
 from scheduler import surroundings
+from scheduler.hints import Change, node_changes
 from scheduler.node_facts import node_facts
 from scheduler.node_table import NodeTable
 from scheduler.pod_book import PodBook
@@ -23,8 +25,8 @@ class Seen(NamedTuple):
     """What one event of a watch came to."""
 
     key: str
-    may_help: bool
-    """Pods that fit nowhere may fit now."""
+    changes: Sequence[Change] = ()
+    """Beside those of pods, which the book tells."""
 
 
 class Follower:
@@ -47,22 +49,23 @@ class Follower:
 
     def see(self, watch: str, kind: int, item: JsonObject) -> Seen:
         assert kind in (ADDED, MODIFIED, DELETED), kind
-        may_help = False
+        changes: Sequence[Change] = ()
         if watch == PODS:
             key = self._see_pod(kind, item)
         elif watch == NODES:
             key = item["metadata"]["name"]
             if kind == DELETED:
                 self._table.remove_node(key)
+                changes = (Change("node gone"),)
             else:
-                may_help = self._put_node(item)
+                changes = self._put_node(key, item)
         else:
             key = self._surroundings.see(watch, kind, item)
-            may_help = True
+            changes = (Change("object", resource=watch, key=key),)
         listing = self._listing.get(watch)
         if listing is not None:
             listing[key] = None
-        return Seen(key, may_help)
+        return Seen(key, changes)
 
     def end_list(self, watch: str) -> None:
         """What the list did not name is gone."""
@@ -85,9 +88,15 @@ class Follower:
         self._book.forget(key)
         return key
 
-    def _put_node(self, node: JsonObject) -> bool:
+    def _put_node(self, name: str, node: JsonObject) -> Sequence[Change]:
         """A node whose quantities cannot be read is as good as absent."""
         try:
-            return self._table.put_node(node_facts(node))
+            facts = node_facts(node)
         except QuantityError:
-            return self._table.remove_node(node["metadata"]["name"])
+            self._table.remove_node(name)
+            return (Change("node gone"),)
+        row = self._table.row_of.get(name)
+        before = None if row is None else self._table.known_facts(row)
+        if not self._table.put_node(facts):
+            return ()
+        return node_changes(self._table.row_of[name], before, facts)

@@ -32,12 +32,14 @@ from scheduler.explain import Explanation, Pod, filters_for, refusal_beside_nomi
 from scheduler.extender import AskExtender, ExtenderAnswered
 from scheduler.failures import Failure, Failures
 from scheduler.follower import PODS, WATCHES, Follower
+from scheduler.hints import Change
 from scheduler.node_table import NodeTable
 from scheduler.outgoing import Outgoing
 from scheduler.pod_book import PodBook, PodRecord, Stage
 from scheduler.pod_shape import Shape
 from scheduler.pool import ScoringPool
 from scheduler.queue import SchedulingQueue
+from scheduler.requeue import Requeue
 from scheduler.surroundings import Surroundings
 from scheduler.views import NOWHERE
 
@@ -99,9 +101,14 @@ class SchedulerCore:
     ) -> None:
         self.table = NodeTable()
         self.queue = SchedulingQueue(configuration.backoff)
+        self._changes: list[Change] = []
+        """Of nodes and objects, since pods were last moved for them."""
         self._engine = Engine(self.table)
         self._pool = ScoringPool(self.table, self._engine, partitions) if partitions else None
         self._book = PodBook(self.table, self.queue, configuration.profiles)
+        self._requeue = Requeue(
+            self.table, self._book.records, self.queue, configuration.queueing_hints
+        )
         self._surroundings = Surroundings(self.table)
         self._ties = Stream(seed, "scheduler/ties")
         self._follower = Follower(self.table, self._book, self._surroundings)
@@ -128,11 +135,9 @@ class SchedulerCore:
         return WATCHES
 
     def step(self, events: Sequence[SchedulerEvent], now_ns: int) -> Sequence[SchedulerEffect]:
-        self._book.room_made = False
         for event in events:
             self._take(event, now_ns)
-        if self._book.room_made:
-            self.queue.something_changed(now_ns)
+        self._move(now_ns)
         self._binding.look_up(now_ns)
         for pod in list(self._book.gangs.overdue(now_ns)):
             self._give_up(pod, GANG_TIMEOUT, now_ns)
@@ -169,6 +174,7 @@ class SchedulerCore:
             "conflicts": self._binding.conflicts,
             "preemptions": self._failures.preemptions,
             "victims": self._failures.victims,
+            "hints_asked": self._requeue.asked,
             "plugin_errors": self._failures.errors,
             "pool_fallbacks": self._pool.fallbacks if self._pool else 0,
         }
@@ -206,10 +212,19 @@ class SchedulerCore:
         seen = self._follower.see(watch, kind, item)
         if self._consultation is not None:
             self._consultation.see(watch, seen.key, None if kind == DELETED else item)
-        if seen.may_help:
-            self.queue.something_changed(now_ns)
+        self._changes += seen.changes
         if watch == PODS:
             self._binding.seen(seen.key)
+
+    def _move(self, now_ns: int) -> None:
+        """Who waits for what happened is tried again."""
+        changes = self._changes + self._book.changes
+        self._changes, self._book.changes = [], []
+        if self._book.gang_joined:
+            # Members that were too few are tried again.
+            self._book.gang_joined = False
+            self.queue.something_changed(now_ns)
+        self._requeue.changed(changes, now_ns)
 
     def _synced(self, watch: str) -> None:
         self._follower.end_list(watch)
@@ -383,7 +398,7 @@ class SchedulerCore:
         waiting = self._book.gangs.give_up(pod, now_ns)
         for other in waiting:
             self._book.roll_back(other)
-            self.queue.failed(other, now_ns)
+            self._requeue.failed(other, (), now_ns)
             self._failures.tell(self._book.records[other], Failure(why), now_ns)
         if waiting:
             self.queue.something_changed(now_ns)
@@ -402,10 +417,11 @@ class SchedulerCore:
     ) -> None:
         """``known``: why, when it is known."""
         self.failed += 1
-        if self._failures.handle(pod, record, now_ns, known).error:
+        failure = self._failures.handle(pod, record, now_ns, known)
+        if failure.error:
             self._count(record, "error")
             self.queue.retry(pod, now_ns)
         else:
             self._count(record, "unschedulable")
-            self.queue.failed(pod, now_ns)
+            self._requeue.failed(pod, failure.plugins, now_ns)
         self._give_up(pod, GANG_INCOMPLETE, now_ns)

@@ -14,6 +14,7 @@ from api.quantity import QuantityError
 from api.selectors import SelectorError
 from api.times import parse_time
 from scheduler.gangs import Gang, Gangs, gang_of
+from scheduler.hints import Change
 from scheduler.node_table import NodeTable
 from scheduler.placed import NOT_STARTED, Nominee
 from scheduler.pod_shape import Shape
@@ -68,8 +69,10 @@ class PodBook:
         self._shapes = Shapes(profiles)
         self._nothing = self._shapes.of_pod({"spec": {"containers": []}})
         self.gangs = Gangs()
-        self.room_made = False
-        """A pod left a node, or came to its gang, since the caller last cleared this."""
+        self.changes: list[Change] = []
+        """Pods that left nodes and came to them, since the caller last took them."""
+        self.gang_joined = False
+        """A pod came to its gang, since the caller last cleared this."""
 
     def see(self, pod: JsonObject) -> str:
         """Take in a pod's present state; returns its key."""
@@ -95,7 +98,8 @@ class PodBook:
         """The pod is gone, finished, or none of our business."""
         record = self.records.pop(key, None)
         self.queue.remove(key)
-        self.table.nominations.drop(key)
+        if record is not None:
+            self._drop_nomination(key, record, "")
         if record is not None and record.node:
             self._uncount(key, record)
         self.gangs.leave(key)
@@ -146,9 +150,10 @@ class PodBook:
             if fresh.shape is record.shape and fresh.priority == record.priority:
                 return
             # Resized in place, relabelled, or about to go: only the last makes no room yet.
-            room_made = self.room_made or _taken(record.shape) != _taken(fresh.shape)
+            said = len(self.changes)
             self._uncount(key, record)
-            self.room_made = room_made
+            if _taken(record.shape) == _taken(fresh.shape):
+                del self.changes[said:]
             record.shape, record.priority = fresh.shape, fresh.priority
             record.started_ns = fresh.started_ns
         if record.node != node:
@@ -175,7 +180,7 @@ class PodBook:
         fresh = self._record(pod)
         if self.gangs.join(key, _gang(pod)):
             # Members that were too few are tried again.
-            self.room_made = True
+            self.gang_joined = True
         if record is None:
             self.records[key] = fresh
             if fresh.nominated:
@@ -226,15 +231,27 @@ class PodBook:
 
     def _count(self, key: str, record: PodRecord, node: str) -> None:
         self.table.add_pod(key, node, record.shape, record.priority, record.started_ns)
-        self.table.nominations.drop(key)
+        self._drop_nomination(key, record, node)
         record.node = node
         self.gangs.came_to_node(key)
+        if self.queue.waits_for_change:
+            self.changes.append(Change("pod came", pod=record.shape))
+
+    def _drop_nomination(self, key: str, record: PodRecord, node: str) -> None:
+        """A node that was kept for the pod is free for others, unless it went there."""
+        kept = self.table.nominations.node_of.get(key)
+        if kept is None:
+            return
+        self.table.nominations.drop(key)
+        if kept != node:
+            self.changes.append(Change("pod left", pod=record.shape))
 
     def _uncount(self, key: str, record: PodRecord) -> None:
         self.table.remove_pod(key, record.node)
         record.node = ""
         self.gangs.left_node(key)
-        self.room_made = True
+        if self.queue.waits_for_change:
+            self.changes.append(Change("pod left", pod=record.shape))
 
     def _is_foreign(self, pod: JsonObject) -> bool:
         """Left to another scheduler."""

@@ -6,8 +6,8 @@ unschedulable  failed, and nothing has happened since that could help; after 5 m
 gated          has scheduling gates; not tried at all
 
 A pod that was popped is in none of them until it is reported failed, lost or done. Source:
-pkg/scheduler/backend/queue/scheduling_queue.go and backoff_queue.go, v1.36. Any event that could
-help moves every unschedulable pod; hints per plugin are absent.
+pkg/scheduler/backend/queue/scheduling_queue.go and backoff_queue.go, v1.36. Which events
+help whom: scheduler.requeue.
 """
 
 from dataclasses import dataclass
@@ -124,6 +124,14 @@ class SchedulingQueue:
         for pod in self._unschedulable:
             self._release(pod, now_ns)
         self._unschedulable.clear()
+
+    @property
+    def waits_for_change(self) -> bool:
+        """Some pod is unschedulable."""
+        return bool(self._unschedulable)
+
+    def is_unschedulable(self, pod: str) -> bool:
+        return pod in self._unschedulable
 
     def wake(self, pod: str, now_ns: int) -> None:
         """This unschedulable pod may fit now."""

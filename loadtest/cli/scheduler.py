@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import ssl
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -15,6 +16,8 @@ from actors.plugins import scheduler_configuration
 from loadtest.cli.verdict import BadInput
 from loadtest.compiled import read_scheduler_configuration
 from loadtest.fields import CampaignError
+
+HINTS_GATE = "SchedulerQueueingHints"
 
 
 @click.command()
@@ -37,9 +40,19 @@ from loadtest.fields import CampaignError
     show_default=True,
     help="HTTPS port of /healthz and /metrics; 0: any free one.",
 )
+@click.option(
+    "--feature-gates",
+    default="",
+    help=f"{HINTS_GATE}=false: every change gives all unschedulable pods another try.",
+)
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 def scheduler(
-    kubeconfig: Path, config: Path | None, bind_address: str, secure_port: int, seed: int
+    kubeconfig: Path,
+    config: Path | None,
+    bind_address: str,
+    secure_port: int,
+    feature_gates: str,
+    seed: int,
 ) -> None:
     """Schedule the pods of a cluster until interrupted, while no other scheduler has the Lease."""
     try:
@@ -48,6 +61,7 @@ def scheduler(
         configuration = scheduler_configuration(text)
     except (KubeconfigError, CampaignError) as error:
         raise BadInput(str(error)) from None
+    configuration = replace(configuration, queueing_hints=_hints_wanted(feature_gates))
     for field in configuration.without_effect:
         click.echo(f"{config}: {field} has no effect here", err=True)
     options = KubeSchedulerOptions(access, configuration, seed, bind_address, secure_port)
@@ -64,3 +78,14 @@ def scheduler(
         raise click.ClickException(str(error)) from None
     if failure is not None:
         raise click.ClickException(f"the scheduler has failed: {failure!r}")
+
+
+def _hints_wanted(gates: str) -> bool:
+    """BadInput for a gate that is not known."""
+    wanted = True
+    for gate in filter(None, gates.split(",")):
+        name, _, value = gate.partition("=")
+        if name != HINTS_GATE or value not in ("true", "false"):
+            raise BadInput(f"--feature-gates: {gate!r} must be {HINTS_GATE}=true or =false")
+        wanted = value == "true"
+    return wanted

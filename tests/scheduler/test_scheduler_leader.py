@@ -329,7 +329,10 @@ def test_the_nominated_pod_waits_for_its_victims() -> None:
     api.put_pod(dying)
     api.reply(order, 200)
     api.now_ns += 1 * SECOND
-    api.put_node(node("n1", pods=1, labels={"changed": "yes"}))
+    # A pod that leaves any node gives it another try.
+    api.put_pod(pod("elsewhere", nodeName="n9"))
+    api.run()
+    api.delete_pod("elsewhere")
     api.run()
     assert api.events[-1][1].endswith("due to a terminating pod on the nominated node.")
     assert [r.verb for r in api.written].count("delete") == 0
