@@ -92,7 +92,15 @@ def parts_of(plan: ClusterPlan, security: Security) -> list[Part]:
         parts.append(Part(name, config, 2))
     for index in range(plan.schedulers):
         name = f"{SCHEDULER}-{index}" if index else SCHEDULER
-        scheduler = SchedulerConfig(API_SERVER, partitions, security, plan.seed, name, configured)
+        scheduler = SchedulerConfig(
+            API_SERVER,
+            partitions,
+            security,
+            plan.seed,
+            name,
+            configured,
+            plan.queueing_hints,
+        )
         parts.append(Part(name, scheduler, 2))
     if plan.nodes or plan.node_list_csv:
         parts += [_hollow_part(plan, security, index) for index in range(plan.hollow_actors)]

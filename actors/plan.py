@@ -86,6 +86,8 @@ class SchedulerConfig:
     """Holder of the Lease while it leads."""
     configuration: str = ""
     """A KubeSchedulerConfiguration as JSON; empty: the default."""
+    queueing_hints: bool = True
+    """SchedulerQueueingHints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,8 @@ class ClusterPlan:
     pod_delay_s: float = 0.0
     node_transport: Literal["frames", "https"] = "frames"
     controller_profile: Literal["kubernetes", "unlimited"] = "unlimited"
+    queueing_hints: bool = True
+    """Of the scheduler: SchedulerQueueingHints."""
     schedulers: int = 1
     """The first to get the Lease schedules, the others stand by. 0: somebody from outside does."""
     network: NetworkFaults = SOUND_NETWORK

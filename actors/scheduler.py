@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,9 @@ RESIGN_S = 2.0
 
 async def start(config: SchedulerConfig, resolve: Resolve) -> "Scheduler":
     """Start scheduling. The API server and the partitions may come up later."""
-    configuration = scheduler_configuration(config.configuration)
+    configuration = replace(
+        scheduler_configuration(config.configuration), queueing_hints=config.queueing_hints
+    )
     inner = SchedulerCore(config.seed, len(config.partitions), configuration)
     core = ElectedScheduler(inner, config.name, first=config.name == SCHEDULER)
     clients = [FrameClient(name, config.security, resolve, NAME) for name in config.partitions]

@@ -45,6 +45,8 @@ class ClusterKnobs:
     durability: Durability
     store_engine: StoreEngine
     schedulers: int
+    queueing_hints: bool
+    """Of the scheduler, Kubernetes' feature gate SchedulerQueueingHints."""
     scheduler_config: str
     """Path of a KubeSchedulerConfiguration, relative to the campaign file; may be empty."""
     scheduler_partitions: int
@@ -242,6 +244,7 @@ def _cluster(section: Section) -> ClusterKnobs:
         ),
         store_engine=cast(StoreEngine, section.choice("storeEngine", ("own", "etcd"), "own")),
         schedulers=section.integer("schedulers", 1, 1, 8),
+        queueing_hints=section.flag("queueingHints", True),
         scheduler_config=section.file("schedulerConfig"),
         scheduler_partitions=section.integer("schedulerPartitions", 2, 0, 64),
         controller_shards=section.integer("controllerShards", 2, 1, 64),

@@ -101,6 +101,7 @@ def _cluster_plan(campaign: Campaign, directory: Path) -> tuple[ClusterPlan, int
         node_transport=knobs.node_transport,
         controller_profile=knobs.controller_profile,
         schedulers=knobs.schedulers,
+        queueing_hints=knobs.queueing_hints,
         scheduler_configuration=_scheduler_configuration(directory, knobs.scheduler_config),
         network=campaign.faults.network,
     )

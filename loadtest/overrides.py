@@ -20,6 +20,7 @@ SHORT_NAMES = {
     "durability": "spec.cluster.durability",
     "engine": "spec.cluster.storeEngine",
     "schedulers": "spec.cluster.schedulers",
+    "queueing_hints": "spec.cluster.queueingHints",
     "kills": "spec.faults.kills",
     "partitions": "spec.cluster.schedulerPartitions",
     "controllers": "spec.cluster.controllerShards",

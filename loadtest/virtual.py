@@ -10,7 +10,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from actors.clock import settle_gc
@@ -77,6 +77,7 @@ def check_scheduler(compiled: Compiled, source: str) -> None:
 
 def virtual_plan(compiled: Compiled, costs: CostProfile = DEFAULT) -> VirtualPlan:
     knobs = compiled.campaign.cluster
+    scheduler = scheduler_configuration(compiled.cluster.scheduler_configuration)
     return VirtualPlan(
         seed=compiled.campaign.seed,
         nodes=tuple(all_shapes(compiled.cluster)),
@@ -84,7 +85,7 @@ def virtual_plan(compiled: Compiled, costs: CostProfile = DEFAULT) -> VirtualPla
         shard_by=knobs.shard_by,
         durability=knobs.durability,
         partitions=knobs.scheduler_partitions,
-        scheduler=scheduler_configuration(compiled.cluster.scheduler_configuration),
+        scheduler=replace(scheduler, queueing_hints=knobs.queueing_hints),
         controller_shards=knobs.controller_shards,
         hollow_actors=knobs.hollow_actors,
         profile=knobs.controller_profile,

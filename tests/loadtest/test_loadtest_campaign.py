@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from actors.blueprint import parts_of
-from actors.plan import EtcdStoreConfig, Security
+from actors.plan import EtcdStoreConfig, SchedulerConfig, Security
 from loadtest.campaign import Campaign, PodLoad, parse_campaign, read_campaign
 from loadtest.compiled import compile_campaign, describe
 from loadtest.fields import CampaignError, load_yaml, parse_duration, parse_rate
 from loadtest.overrides import apply_overrides
+from loadtest.virtual import virtual_plan
 
 EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
 MINIMAL: dict[str, Any] = {
@@ -215,3 +216,18 @@ def test_every_example_parses() -> None:
     assert found
     for path in found:
         assert read_campaign(path, seed=7).seed == 7
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_queueing_hints_reach_the_scheduler(wanted: bool) -> None:
+    doc = copy.deepcopy(MINIMAL)
+    doc["spec"]["cluster"] = {"queueingHints": wanted}
+    compiled = compile_campaign(parse_campaign(doc, "campaign.yaml"), Path())
+    security = Security("id", "token", "/nowhere")
+    (scheduler,) = [
+        part.config
+        for part in parts_of(compiled.cluster, security)
+        if isinstance(part.config, SchedulerConfig)
+    ]
+    assert scheduler.queueing_hints is wanted
+    assert virtual_plan(compiled).scheduler.queueing_hints is wanted
