@@ -48,6 +48,16 @@ bench-api: $(VENV)/test.stamp   ## an API server with two shards: CPU an operati
 	$(BIN)/python -m benchmarks.bench_apiserver --memory
 	$(BIN)/python -m benchmarks.bench_api_watches
 
+.PHONY: bench-scheduler
+bench-scheduler: $(VENV)/test.stamp ## decisions, a million nodes, scheduler_perf, end to end
+	$(BIN)/python -m benchmarks.bench_scheduler
+	$(BIN)/python -m benchmarks.bench_scheduler_million
+	$(BIN)/python -m benchmarks.bench_scheduler_sampling
+	$(BIN)/python -m benchmarks.bench_scheduler_perf
+	$(BIN)/python -m benchmarks.bench_scheduler_end_to_end
+	$(BIN)/python -m benchmarks.bench_scheduler_end_to_end --kind spread --pods 3000
+	$(BIN)/python -m benchmarks.bench_scheduler_end_to_end --kind apart --pods 1000
+
 bench-store: $(VENV)/test.stamp ## a shard beside a real etcd; growth; longest turn; saturation with its plot in runs/
 	$(BIN)/python -m benchmarks.bench_store
 	$(BIN)/python -m benchmarks.bench_store_growth

@@ -1,6 +1,6 @@
 """One program of a stack in a process of its own, with nothing in it but what the program imports.
 
-    python -m benchmarks.api_program actors.store|actors.apiserver
+    python -m benchmarks.api_program actors.store|actors.apiserver|actors.scheduler
 
 Reads a pickled (config, addresses of its peers) from its input, writes its address and HTTPS port
 as a line of JSON when it is ready, and stops at the end of its input.

@@ -23,6 +23,9 @@ class Program:
     address: str
     https_port: int
 
+    def stop(self) -> None:
+        self.process.communicate()
+
 
 @dataclass
 class Stack:
@@ -55,21 +58,22 @@ def running_stack(durability: Durability) -> Iterator[Stack]:
         security = create_security(f"{home}/security")
         begun = time.perf_counter()
         waiting = [
-            _started("actors.store", StoreConfig(n, f"{home}/store-{n}", security, durability), {})
+            started("actors.store", StoreConfig(n, f"{home}/store-{n}", security, durability), {})
             for n in range(2)
         ]
-        stores = [_ready(process) for process in waiting]
+        stores = [ready(process) for process in waiting]
         addresses = {f"store-{n}": one.address for n, one in enumerate(stores)}
         config = ApiServerConfig("apiserver-0", ("store-0", "store-1"), security, seed=1)
-        api = _ready(_started("actors.apiserver", config, addresses))
+        api = ready(started("actors.apiserver", config, addresses))
         try:
             yield Stack(security, api, stores, time.perf_counter() - begun)
         finally:
             for program in (api, *stores):
-                program.process.communicate()
+                program.stop()
 
 
-def _started(module: str, config: object, addresses: dict[str, str]) -> subprocess.Popen[bytes]:
+def started(module: str, config: object, addresses: dict[str, str]) -> subprocess.Popen[bytes]:
+    """``addresses``: of the programs that it calls, by name."""
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.api_program", module],
         stdin=subprocess.PIPE,
@@ -81,7 +85,8 @@ def _started(module: str, config: object, addresses: dict[str, str]) -> subproce
     return process
 
 
-def _ready(process: subprocess.Popen[bytes]) -> Program:
+def ready(process: subprocess.Popen[bytes]) -> Program:
+    """Blocks until it is."""
     assert process.stdout is not None
     address, port = json.loads(process.stdout.readline())
     return Program(process, address, port)

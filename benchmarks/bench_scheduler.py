@@ -43,7 +43,7 @@ def main() -> None:
         ("all different in requests, unequal nodes", 4000, different_pod, False),
         ("all different, node affinity and taints", 2000, _choosy_pod, False),
     ):
-        _report(name, pods, _engine_case(pods, shape_of, equal_nodes))
+        _report(name, pods, engine_seconds(pods, shape_of, equal_nodes))
     for name, pods, shape_made, existing in (
         ("spread over zones and hosts, identical", 6000, spread_pod(0), 50000),
         ("spread over zones and hosts, different", 2000, spread_pod(1), 50000),
@@ -51,8 +51,8 @@ def main() -> None:
         ("required anti-affinity on hosts, different", 4000, apart_pod(1), 0),
         ("required and preferred affinity, different", 2000, near_pod, 50000),
     ):
-        _report(name, pods, _engine_case(pods, shape_made, False, existing))
-    _report("preemption, one victim each", 2000, _preemption_case(2000))
+        _report(name, pods, engine_seconds(pods, shape_made, False, existing))
+    _report("preemption, one victim each", 2000, preemption_seconds(2000))
     for name, pods, shape_of in (
         ("leader, identical pods, equal nodes", 10000, equal_pod),
         ("leader, all different, equal nodes", 4000, different_pod),
@@ -69,16 +69,25 @@ def _report(name: str, pods: int, seconds: float) -> None:
     print(f"{name:52} {pods / seconds:12,.0f} {seconds / pods * 1e6:9.1f}")
 
 
-def _engine_case(
-    pods: int, pod_of: Callable[[int], JsonObject], equal_nodes: bool, existing: int = 0
+def ten_applications(number: int) -> JsonObject:
+    """app0 among them."""
+    return labelled(pod_asking(number, "10m", "10Mi"), f"app{number % 10}")
+
+
+def engine_seconds(
+    pods: int,
+    pod_of: Callable[[int], JsonObject],
+    equal_nodes: bool,
+    existing: int = 0,
+    existing_pod_of: Callable[[int], JsonObject] = ten_applications,
 ) -> float:
-    """``existing``: pods of ten applications placed beforehand, app0 among them."""
+    """CPU of deciding for so many pods, with ``existing`` ones spread over the nodes before."""
     table, shapes, ties = NodeTable(), Shapes(), Stream(SEED, "ties")
     for number in range(NODE_COUNT):
         table.put_node(node_facts(cluster_node(number, equal_nodes)))
     wanted: list[Shape] = [shapes.of_pod(pod_of(number)) for number in range(pods)]
     for number in range(existing):
-        shape = shapes.of_pod(labelled(pod_asking(number, "10m", "10Mi"), f"app{number % 10}"))
+        shape = shapes.of_pod(existing_pod_of(number))
         table.add_pod(f"default/x{number}", f"n{number % NODE_COUNT}", shape)
     engine = Engine(table)
     begin = time.process_time()
@@ -89,7 +98,7 @@ def _engine_case(
     return time.process_time() - begin
 
 
-def _preemption_case(pods: int) -> float:
+def preemption_seconds(pods: int) -> float:
     """Every node is full with four pods; each new pod needs the room of one."""
     table, shapes = NodeTable(), Shapes()
     for number in range(NODE_COUNT):
