@@ -201,7 +201,8 @@ class PodBook:
         meta, spec = pod["metadata"], pod["spec"]
         problem = ""
         try:
-            shape = self._shapes.of_pod(pod)
+            # Where it is placed is no part of a shape: a new one for each node would be kept.
+            shape = self._shapes.of_pod({**pod, "spec": {**spec, "nodeName": ""}})
             negative = [name for name, amount in shape.key.requests if amount < 0]
             if negative:
                 # Counted on a node they would make room where there is none.

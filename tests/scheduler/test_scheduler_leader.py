@@ -46,6 +46,19 @@ def test_a_pod_is_bound_and_the_event_says_so() -> None:
     assert api.events == [("Scheduled", "Successfully assigned default/p to n1")]
 
 
+def test_equal_pods_have_one_shape_wherever_they_are() -> None:
+    """Those found placed, those placed by us, and after the watch told of it."""
+    api = small_cluster()
+    api.put_node(node("n2"))
+    for name, place in (("a", "n1"), ("b", "n2"), ("c", "")):
+        api.put_pod(pod(name, nodeName=place))
+    api.run()
+    assert api.node_of("c")
+    table = api.core.table
+    shapes = [one.shape for name in ("n1", "n2") for one in table.pods_on(name).values()]
+    assert len(shapes) == 3 and all(shape is shapes[0] for shape in shapes)
+
+
 def test_nothing_is_decided_before_both_watches_are_synced() -> None:
     api = FakeApi(SchedulerCore(1))
     api.put_node(node("n1"))
