@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TextIO
 
 from actors.clock import settle_gc
 from actors.hollow import all_shapes
@@ -37,6 +38,7 @@ from loadtest.progress import Display
 from loadtest.recorder import Recorder
 from loadtest.schedule import Arrival, namespace_of
 from loadtest.timeline import POD_COLUMNS, NodeTimeline, PodTimeline
+from loadtest.virtual_progress import VirtualProgress
 from sim.campaign.clients import Scheduled
 from sim.campaign.costs import DEFAULT, CostProfile
 from sim.campaign.plan import VirtualPlan
@@ -132,6 +134,7 @@ class Witness:
         self.processes = ProcessLog()
         self.gauges: list[str] = []
         self.run: VirtualRun | None = None
+        self.progress: VirtualProgress | None = None
         self._arrivals = arrivals
 
     @property
@@ -166,6 +169,8 @@ class Witness:
         assert self.run is not None
         t_s = (now_ns - self.run.load_start_ns) / SECOND_NS
         counts, pods = self.recorder.counts, self.pods
+        if self.progress is not None:
+            self.progress.tick(t_s, pods.created, pods.bound)
         in_flight = self.run.generator.in_flight
         self.series.append(
             (
@@ -213,6 +218,11 @@ class VirtualCampaign:
         state.simulated = True
         state.profile = costs != DEFAULT
         state.nodes_expected = compiled.nodes
+
+    def show_progress(self, stream: TextIO) -> None:
+        """From now on, a line on ``stream`` now and then."""
+        length_s = self._compiled.duration_ns / SECOND_NS
+        self._witness.progress = VirtualProgress(stream, length_s)
 
     def execute(self) -> RunState:
         """To the end, an error or ctrl-C; the state says which. Writes the bundle."""

@@ -48,7 +48,9 @@ def simulate(
     state = RunState(run_id=run_id, started=started)
     display = display_for(sys.stdout)
     try:
-        VirtualCampaign(compiled, directory, state, display, costs).execute()
+        campaign_run = VirtualCampaign(compiled, directory, state, display, costs)
+        campaign_run.show_progress(sys.stderr)
+        campaign_run.execute()
     finally:
         display.close()
     if state.error:
