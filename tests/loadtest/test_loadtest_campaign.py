@@ -10,9 +10,11 @@ from actors.blueprint import parts_of
 from actors.plan import EtcdStoreConfig, SchedulerConfig, Security
 from loadtest.campaign import Campaign, PodLoad, parse_campaign, read_campaign
 from loadtest.compiled import compile_campaign, describe
+from loadtest.experiments.profile import read_profile
 from loadtest.fields import CampaignError, load_yaml, parse_duration, parse_rate
 from loadtest.overrides import apply_overrides
 from loadtest.virtual import virtual_plan
+from sim.campaign.costs import DEFAULT
 
 EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
 MINIMAL: dict[str, Any] = {
@@ -216,6 +218,13 @@ def test_every_example_parses() -> None:
     assert found
     for path in found:
         assert read_campaign(path, seed=7).seed == 7
+
+
+def test_every_example_of_costs_parses() -> None:
+    found = sorted((EXAMPLES / "costs").glob("*.yaml"))
+    assert found
+    for path in found:
+        assert read_profile(path) != DEFAULT
 
 
 @pytest.mark.parametrize("wanted", [True, False])
