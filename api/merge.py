@@ -69,7 +69,11 @@ class Merger:
 
     def newest_held(self) -> int:
         """Revision of the newest event held back; 0 when none is."""
-        return max((self._revision_of(held[-1]) for held in self._held.values() if held), default=0)
+        newest = 0
+        for held in self._held.values():
+            if held:
+                newest = max(newest, self._revision_of(held[-1]))
+        return newest
 
     def check(self) -> None:
         for shard, held in self._held.items():

@@ -70,6 +70,7 @@ class ApiServerCore:
             Feed(shards, self._outbox, self._find, self._happened, partial(self._advanced, group))
             for group, shards in enumerate(sharding.groups)
         ]
+        self._feed_by_shard = {shard: feed for feed in self._feeds for shard in feed.shards}
         self._ledger = Ledger(lambda: self._registry.now_ns)
         self._registry.report = self._report
         self._registry.custom.horizon_of = self._horizon_of
@@ -320,7 +321,7 @@ class ApiServerCore:
         return self._feeds[self._registry.sharding.group_of(resource)].horizon
 
     def _feed_of(self, shard: int) -> Feed:
-        return next(feed for feed in self._feeds if shard in feed.shards)
+        return self._feed_by_shard[shard]
 
     def _happened(self, resource: str, event: CacheEvent) -> None:
         self._streams.tell(resource, event, self._registry.now_ns)

@@ -203,6 +203,8 @@ class Feed:
         if self._merger is None or len(self.shards) == 1:
             return
         target = max(self._goal, self.horizon, self._merger.newest_held())
+        if target <= self.frontier:
+            return
         for shard in self._merger.wanted(target):
             if self._nudged.get(shard, 0) < target and shard not in self._nudging:
                 self._nudging[shard] = target

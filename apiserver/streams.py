@@ -107,7 +107,7 @@ class Streams:
             self._watchers.remove(watcher.id)
 
     def next_wakeup_ns(self) -> int | None:
-        if any(stream not in self.busy for stream in self._opening):
+        if self._opening and any(stream not in self.busy for stream in self._opening):
             return self._registry.now_ns
         return self._timers[0][0] if self._timers else None
 
@@ -163,6 +163,8 @@ class Streams:
     def effects(self, now_ns: int) -> list[Effect]:
         """What is to be sent now. Empties the queues."""
         self._tick(now_ns)
+        if not (self._woken or self._opening or self._ending or self._watchers.crashed):
+            return []
         for stream, opened in list(self._opening.items()):
             if stream not in self.busy:
                 self._advance(opened, now_ns)

@@ -72,7 +72,9 @@ class Network:
         """Frames of one moment travel together."""
         if self._disturbed and frame[0] == CALL and self._strays(link, frame):
             return
-        sent_ns = max(self._kernel.sending_ns, self._agenda.now_ns)
+        sent_ns, now_ns = self._kernel.sending_ns, self._agenda.now_ns
+        if sent_ns < now_ns:
+            sent_ns = now_ns
         if direction.sent_ns == sent_ns:
             direction.batch.append(frame)
             direction.in_flight += 1
@@ -80,7 +82,9 @@ class Network:
         direction.sent_ns = sent_ns
         direction.batch = [frame]
         direction.in_flight += 1
-        arrives_ns = max(sent_ns + self._delay(link, direction), direction.arrives_ns + 1)
+        arrives_ns = sent_ns + self._delay(link, direction)
+        if arrives_ns <= direction.arrives_ns:
+            arrives_ns = direction.arrives_ns + 1
         direction.arrives_ns = arrives_ns
         self._agenda.at(arrives_ns, ARRIVAL, self._arrive, link, direction, direction.batch)
 

@@ -112,7 +112,7 @@ def options_of(seed: int) -> Options:
         delay_us=(between(50, 300), between(50, 3000)),
         pace_percent=(30, 100, 400)[chance.below(3)],
         skew_ms_max=(0, 20, 2000)[chance.below(3)],
-        fault_seconds=between(8, 9),
+        fault_seconds=between(6, 7),
         faults=tuple(faults),
         faults_count=between(4, 12) if faults else 0,
         probes=2,

@@ -366,12 +366,14 @@ class StoreCore:
         changes = ledger.taken_changes()
         if changes and self.watchers.all:
             self._effects += self.watchers.notify(changes, ledger.watermark)
-        effects, unfinished = self.watchers.replay(self.keyspace, ledger.watermark)
-        self._effects += effects
-        if unfinished:
-            self._busy = True
-        if ledger.taken_tell():
-            self._effects += self.watchers.tell(ledger.watermark)
+        if self.watchers.replaying:
+            effects, unfinished = self.watchers.replay(self.keyspace, ledger.watermark)
+            self._effects += effects
+            if unfinished:
+                self._busy = True
+        tell = ledger.taken_tell()
+        if tell:
+            self._effects += self.watchers.tell(ledger.watermark, tell)
 
     def _trim(self) -> None:
         if self.ledger.trimmed:

@@ -237,7 +237,8 @@ class Keyspace:
             if revisions != sorted(set(revisions)):
                 raise InvariantError(f"versions of {key!r} out of order: {revisions}")
         kept = [*self.latest.values(), *[old for row in self.history.values() for old in row]]
-        if sum(map(size_of, kept)) != self.size:
+        size = sum([len(key) + len(header) + len(value) for key, _, _, _, header, value, _ in kept])
+        if size + RECORD_BYTES * len(kept) != self.size:
             raise InvariantError(f"the versions kept are not {self.size} bytes")
         order = [record[MOD] for record in self.changes]
         if order != sorted(order):

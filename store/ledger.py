@@ -81,7 +81,7 @@ class Ledger:
         self._records: list[LogRecord] = []
         self._changes: list[Change] = []
         self._ended: list[int] = []
-        self._tell = False
+        self._tell = 0
         self.trimmed = True
         """Whether everything that was compacted is freed."""
 
@@ -109,7 +109,8 @@ class Ledger:
         revision = self._clock.push(at_least)
         if revision > self._ceiling_ordered:
             self._raise_ceiling()
-        self.add(call, place, Proposal((OK, revision), revision, then=Promised()))
+        then = Promised(at_least or revision)
+        self.add(call, place, Proposal((OK, revision), revision, then=then))
 
     def tick(self, ahead: int) -> None:
         """Let the watermark follow the clock while nothing is written, and keep the ceiling at
@@ -118,7 +119,7 @@ class Ledger:
             self._raise_ceiling()
         if not self.pending.entries and self._clock.last <= self._clock.ceiling:
             self.watermark = self._clock.last
-        self._tell = True
+        self._tell = self.watermark
 
     def persisted(self, index: int) -> None:
         assert self.persisted_index <= index < self.next_index
@@ -186,9 +187,9 @@ class Ledger:
         ended, self._ended = self._ended, []
         return ended
 
-    def taken_tell(self) -> bool:
-        """Whether all watchers are to hear the watermark, once."""
-        tell, self._tell = self._tell, False
+    def taken_tell(self) -> int:
+        """The watermark that every watcher has to have heard now, once; 0: none."""
+        tell, self._tell = self._tell, 0
         return tell
 
     def check(self) -> None:
@@ -253,8 +254,8 @@ class Ledger:
                 self.trimmed = False
             case AlarmSet(raised=raised):
                 self.quota.raised = raised
-            case Promised():
-                self._tell = True
+            case Promised(at_least=at_least):
+                self._tell = max(self._tell, at_least)
             case TransactionReads():
                 raise AssertionError("reads of a transaction are done where its writes are")
             case _:

@@ -79,6 +79,9 @@ class AlarmSet:
 class Promised:
     """Told, to the watchers too, once all before it are applied."""
 
+    at_least: int
+    """Watchers that have heard so much are told nothing."""
+
 
 Then = (
     TransactionReads | LeaseGranted | LeaseRevoked | CeilingRaised | Compacted | AlarmSet | Promised

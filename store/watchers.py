@@ -177,11 +177,13 @@ class Watchers:
                 self._replaying[number] = watcher
         return effects, bool(self._replaying)
 
-    def tell(self, watermark: int) -> list[SendWatchFrames]:
-        """Bodies without events for the synced watchers that have an older watermark."""
+    def tell(self, watermark: int, least: int) -> list[SendWatchFrames]:
+        """Bodies without events for the synced watchers that have not heard ``least``. Of several
+        API servers that ask for the same, the first one's promise is told to all of them, and the
+        others' to nobody."""
         numbers: list[int] = []
         for watcher in self.all.values():
-            if watcher.sent < watermark and watcher.number not in self._replaying:
+            if watcher.sent < least and watcher.number not in self._replaying:
                 watcher.sent = watermark
                 numbers.append(watcher.number)
         return [SendWatchFrames(numbers, (), watermark)] if numbers else []

@@ -20,13 +20,15 @@ class Watch:
     """One watch of one component, over all its re-openings."""
 
     spec: WatchSpec
+    everything: bool = False
+    """Nothing is selected."""
     revision: int = 0
     """All changes up to it have been delivered; 0: a list is under way."""
     listed: dict[str, int] = field(default_factory=dict)
     """Path of an object to its revision, while a list is under way."""
 
     def sees(self, item: Object | None) -> bool:
-        return item is not None and is_selected(self.spec, item)
+        return item is not None and (self.everything or is_selected(self.spec, item))
 
     def due(self, change: Change) -> int | None:
         """The type of event that a change is to this watch, if it is one at all."""
@@ -52,12 +54,12 @@ class ApiWatches:
     def _restarted(self, name: str) -> None:
         for (component, watch), state in self._watches.items():
             if component == name:
-                self._watches[component, watch] = Watch(state.spec)
+                self._watches[component, watch] = watch_of(state.spec)
 
     def _opened(self, name: str, spec: WatchSpec, revision: int) -> None:
         watch = self._watches.get((name, spec.resource))
         if watch is None:
-            watch = Watch(spec)
+            watch = watch_of(spec)
             self._watches[name, spec.resource] = watch
         if not revision:
             watch.revision, watch.listed = 0, {}
@@ -147,6 +149,10 @@ class ApiWatches:
             if owed is not None and owed[0].at_ns <= until_ns:
                 out.append(f"{name} was not told of {owed[0].key.decode()} at {owed[0].revision}")
         return out
+
+
+def watch_of(spec: WatchSpec) -> Watch:
+    return Watch(spec, not (spec.namespace or spec.label_selector or spec.field_selector))
 
 
 def _path(resource: str, encoded: bytes) -> str:
