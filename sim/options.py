@@ -91,9 +91,10 @@ def options_of(seed: int) -> Options:
     if durability == "buffered" and "power loss" in faults:
         # What is only in the page cache may be lost with the machine: nothing to check then.
         faults.remove("power loss")
+    shards = between(1, 4)
     return Options(
         seed=seed,
-        store_shards=between(1, 4),
+        store_shards=shards,
         shard_by="hash" if chance.below(2) else "kind",
         durability=durability,
         api_servers=between(1, 3),
@@ -112,7 +113,8 @@ def options_of(seed: int) -> Options:
         delay_us=(between(50, 300), between(50, 3000)),
         pace_percent=(30, 100, 400)[chance.below(3)],
         skew_ms_max=(0, 20, 2000)[chance.below(3)],
-        fault_seconds=between(6, 7),
+        # The fewer shards, the fewer steps in a second.
+        fault_seconds=between(8, 9) if shards == 1 else between(6, 7),
         faults=tuple(faults),
         faults_count=between(4, 12) if faults else 0,
         probes=2,

@@ -67,7 +67,7 @@ class Log:
 class StoreKeys:
     """Keys on the shards themselves."""
 
-    pause_ms: Final = 40
+    pause_ms: Final = 20
 
     def __init__(self, network: Network, name: str, stores: list[str]) -> None:
         self.clients = [Client(network, name, store) for store in stores]
