@@ -59,7 +59,8 @@ items at most, of mode 3 10,000."""
 PROMISE: Final = "promise"
 """("promise", at_least) -> (OK, revision): every write acknowledged so far has a revision of at
 most ``revision``, every later one has a greater one, and ``revision >= at_least``. Each watch
-stream of the shard carries a watermark of at least ``revision`` before or with this answer."""
+stream of the shard carries a watermark of at least ``at_least`` (``revision``, where that is 0)
+before or with this answer."""
 ORDER: Final = ("key", "version", "create", "mod", "value")
 """A range of mode 3 may take (field, descending, min_mod, max_mod, min_create, max_create): items
 in order of the field, and only those between the bounds (0: none); applied before the limit."""
