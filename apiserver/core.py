@@ -174,6 +174,7 @@ class ApiServerCore:
             self._refuse(request_id, BadRequest(TOO_DEEP))
             return
         except Exception as bug:
+            # The supervisor of requests, as in ``_resume``: routing and the first look at a body.
             self._crashed(request_id, bug)
             return
         self._ledger.taken_up(request_id, registry.asked)
