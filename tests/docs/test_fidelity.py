@@ -5,10 +5,12 @@ import re
 from controllers.core import ControllersCore
 from controllers.limits import limits_of
 from scheduler.profile import FILTERS, LACKING, SCORES
-from tests.docs.fidelity_counts import DOCUMENT, parts_of_document, recorded
+from tests.docs.fidelity_counts import DOCUMENT, ROOT, parts_of_document, recorded
 
 VERDICTS = ("exact", "approximate", "absent")
-_TEST = re.compile(r"`tests/[\w/]+\.py(?:::\w+)?`")
+_TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
+CHECKS = 65
+"""Acceptance checks of clients."""
 
 
 def rows() -> list[list[str]]:
@@ -31,6 +33,22 @@ def test_every_row_has_a_verdict_and_every_exact_one_a_test() -> None:
             assert _TEST.search(row[2]), row
         if row[1] == "absent":
             assert row[3], row
+
+
+def test_every_test_that_is_named_exists() -> None:
+    lacking = []
+    for row in rows():
+        for file, function in _TEST.findall(row[2]):
+            path = ROOT / file
+            text = path.read_text(encoding="utf-8") if path.exists() else ""
+            if not text or (function and f"def {function}(" not in text):
+                lacking.append((row[0], file, function))
+    assert lacking == []
+
+
+def test_every_acceptance_check_has_a_row() -> None:
+    numbered = [row[0].partition(":")[0] for row in rows()]
+    assert [int(text) for text in numbered if text.isdecimal()] == [*range(1, CHECKS + 1)]
 
 
 def test_no_behaviour_is_told_twice() -> None:
