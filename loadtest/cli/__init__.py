@@ -2,7 +2,8 @@
 an environment variable.
 
 Exit codes: 0 ok, 1 error, 2 usage (a campaign file that cannot be used is one), 3 an SLO failed,
-4 the run is invalid, 5 worse than what it is compared with, 6 undecided, 130 interrupted.
+4 the run is invalid, 5 worse than what it is compared with, 6 undecided, 7 a published limit was
+not reproduced, 130 interrupted.
 """
 
 import signal
@@ -22,6 +23,7 @@ MODULES = {
     "explain": "explain",
     "limit": "limit",
     "report": "report",
+    "reproduce": "reproduce",
     "run": "run",
     "scheduler": "scheduler",
     "sim": "sim",
@@ -31,7 +33,8 @@ MODULES = {
 """Command to its module. All of them together take a second to import."""
 EXIT_CODES = """
 Exit codes: 0 ok, 1 error, 2 usage or campaign file, 3 an SLO failed, 4 the run is invalid,
-5 worse than what it is compared with, 6 undecided, 130 interrupted.
+5 worse than what it is compared with, 6 undecided, 7 a published limit was not reproduced,
+130 interrupted.
 """
 
 
