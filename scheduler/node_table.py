@@ -8,12 +8,12 @@ finds its pods.
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from api.core import InvariantError
+from scheduler.node_columns import NodeColumns
 from scheduler.node_facts import NodeFacts, Taint
 from scheduler.placed import NOT_STARTED, Nominations, Placed
 from scheduler.pod_counts import PodCounts
@@ -37,7 +37,8 @@ SINGLE_ROWS_MAX = 12
 """Up to so many changed rows are worked out one by one; more of them as a vector."""
 FEW_TIES = 6
 """Up to so many tied nodes are ranked one by one."""
-LABEL_COLUMNS_MAX = 256
+GROWTH = 4
+"""Columns that are full grow by a fourth."""
 REMEMBERED_CELLS_MAX = 1 << 24
 """Rows of all that plugins remember together."""
 
@@ -86,6 +87,8 @@ class NodeTable:
         self.unschedulable: Mask = np.zeros(capacity, np.bool_)
         self.taint_set: npt.NDArray[np.int32] = np.zeros(capacity, np.int32)
         self.taint_sets: list[tuple[Taint, ...]] = [()]
+        self.stamp: IntArray = np.zeros(capacity, np.int64)
+        """Another one whenever what is known of the Node object changes."""
         self.images: dict[str, ImageState] = {}
         self.ports: dict[tuple[str, int], dict[str, dict[int, int]]] = {}
         """(protocol, port) -> ip -> row -> pods that hold it."""
@@ -100,11 +103,11 @@ class NodeTable:
         self.volume_use = VolumeUse()
         self.remembered: OrderedDict[tuple[str, int, int], object] = OrderedDict()
         """What plugins worked out for a pod, to be used again while it holds."""
-        self._facts: list[NodeFacts | None] = []
+        self._columns = NodeColumns(capacity)
+        self._stamps = 0
         self._free_rows: list[int] = []
         self._next_order = 0
         self._taint_ids: dict[tuple[Taint, ...], int] = {(): 0}
-        self._labels: dict[str, tuple[npt.NDArray[np.int32], dict[str, int]]] = {}
         self._pods_on: dict[str, dict[str, Placed]] = {}
         self.nominations = Nominations()
         self._derived: dict[str, tuple[IntArray, int]] = {}
@@ -119,24 +122,24 @@ class NodeTable:
         present = self.row_of.get(facts.name)
         if present is None:
             present = self._new_row(facts.name, row, order)
-        old = self._facts[present]
+        old = self._columns.get(present, facts.name)
         if old == facts:
             return False
+        if old is None or old.images != facts.images:
+            self._drop_images(present)
+            self._add_images(present, facts.images)
+        self._columns.put(present, facts)
         if old is None or (old.labels, old.taints, old.unschedulable) != (
             facts.labels,
             facts.taints,
             facts.unschedulable,
         ):
-            self._set_labels(present, facts.labels)
             self.taint_set[present] = self._taint_id(facts.taints)
             self.unschedulable[present] = facts.unschedulable
             self.static_version += 1
-        if old is None or old.images != facts.images:
-            self._drop_images(present)
-            self._facts[present] = facts
-            self._add_images(present, facts.images)
-        self._facts[present] = facts
-        self._recount(present)
+        self._stamps += 1
+        self.stamp[present] = self._stamps
+        self._recount(present, facts)
         return True
 
     def remove_node(self, name: str) -> bool:
@@ -146,7 +149,7 @@ class NodeTable:
         self._drop_images(row)
         for shape, *_ in self._pods_on.get(name, {}).values():
             self._count_use(row, shape, -1)
-        self._facts[row] = None
+        self._columns.drop(row)
         self.names[row] = ""
         self.alive[row] = False
         self.count -= 1
@@ -168,7 +171,7 @@ class NodeTable:
         return int(rows[tie_places(rows, salt, bits).argmin()])
 
     def facts(self, row: int) -> NodeFacts:
-        facts = self._facts[row]
+        facts = self._columns.get(row, self.names[row])
         assert facts is not None, row
         return facts
 
@@ -225,7 +228,7 @@ class NodeTable:
 
     def known_facts(self, row: int) -> NodeFacts | None:
         """None: no node there now."""
-        return self._facts[row]
+        return self._columns.get(row, self.names[row])
 
     def pods_on(self, node: str) -> Mapping[str, Placed]:
         return self._pods_on.get(node, {})
@@ -290,20 +293,8 @@ class NodeTable:
         return self.resource_index.get(name, -1)
 
     def label_column(self, key: str) -> tuple[npt.NDArray[np.int32], Mapping[str, int]]:
-        """Value numbers by row (0: absent) and the number of each value. Built when first asked
-        for, one pass over all nodes; kept up to date from then on."""
-        known = self._labels.get(key)
-        if known is None:
-            if len(self._labels) >= LABEL_COLUMNS_MAX:
-                del self._labels[next(iter(self._labels))]
-            column = np.zeros(len(self.alive), np.int32)
-            values: dict[str, int] = {}
-            for row, facts in enumerate(self._facts):
-                value = None if facts is None else facts.labels.get(key)
-                if value is not None:
-                    column[row] = values.setdefault(value, len(values) + 1)
-            known = self._labels[key] = (column, values)
-        return known
+        """Value numbers by row (0: absent) and the number of each value."""
+        return self._columns.label_column(key, self.row_of)
 
     def check(self) -> None:
         """Count everything again."""
@@ -338,7 +329,6 @@ class NodeTable:
             self._grow_rows()
         while self.rows <= row:
             self.names.append("")
-            self._facts.append(None)
             self.rows += 1
         self.in_order = self.in_order and row == self.rows - 1
         self.names[row] = name
@@ -352,9 +342,8 @@ class NodeTable:
             self._count_use(row, shape, 1)
         return row
 
-    def _recount(self, row: int) -> None:
+    def _recount(self, row: int, facts: NodeFacts) -> None:
         """Set the counts of a row from its Node object and its pods."""
-        facts = self.facts(row)
         pods = self._pods_on.get(facts.name, {})
         for name in facts.allocatable:
             self._resource_column(name)
@@ -433,24 +422,16 @@ class NodeTable:
         return column
 
     def _grow_rows(self) -> None:
-        more = len(self.alive)
+        more = max(64, len(self.alive) // GROWTH)
         for column in (
             "alive", "order", "pods", "pods_allowed", "unschedulable", "lacking",
-            "taint_set",
+            "taint_set", "stamp",
         ):  # fmt: skip
             setattr(self, column, np.pad(getattr(self, column), (0, more)))
         for matrix in ("allocatable", "free", "nonzero_free", "used", "nonzero_left"):
             setattr(self, matrix, np.pad(getattr(self, matrix), ((0, 0), (0, more))))
         self.capacity = np.pad(self.capacity, ((0, 0), (0, more)), constant_values=1)
-        self._labels = {
-            key: (np.pad(column, (0, more)), values)
-            for key, (column, values) in self._labels.items()
-        }
-
-    def _set_labels(self, row: int, labels: Mapping[str, Any]) -> None:
-        for key, (column, values) in self._labels.items():
-            value = labels.get(key)
-            column[row] = 0 if value is None else values.setdefault(value, len(values) + 1)
+        self._columns.grow(more)
 
     def _taint_id(self, taints: tuple[Taint, ...]) -> int:
         number = self._taint_ids.get(taints)
@@ -471,7 +452,7 @@ class NodeTable:
                 state.nodes += 1
 
     def _drop_images(self, row: int) -> None:
-        facts = self._facts[row]
+        facts = self._columns.get(row, self.names[row])
         for name, _ in facts.images if facts else ():
             self.image_version += 1
             state = self.images.get(name)

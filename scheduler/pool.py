@@ -42,8 +42,8 @@ class PartitionState:
     sequence: int = 0
     position: int = 0
     """Change log of the table up to here was told."""
-    told: dict[int, NodeFacts] | None = None
-    """Facts by row as told; None: nothing, or it is not known what."""
+    told: bool = False
+    """It knows its rows as the pool's columns say; otherwise nothing, or it is not known what."""
     with_ports: dict[int, None] | None = None
     """Rows told to have host ports in use."""
     waiting: bool = False
@@ -61,6 +61,8 @@ class ScoringPool:
         self._partitions = [PartitionState() for _ in range(partitions)]
         self._position = self._image_version = self._tie_bits = 0
         self._images_told: dict[str, None] = {}
+        self._told: IntArray = np.zeros((2, 0), np.int64)
+        """[stamp or order, row] of the nodes that partitions were told; stamp 0: none."""
         self._index: dict[int, int] = {}
         """Number of the pod in the batch to its place in the questions."""
         self.fallbacks = 0
@@ -198,7 +200,7 @@ class ScoringPool:
 
     def _forget(self, partition: PartitionState, retry_ns: int) -> None:
         partition.answer = None
-        partition.told = None
+        partition.told = False
         partition.retry_ns = retry_ns
 
     def _changes(
@@ -206,8 +208,12 @@ class ScoringPool:
     ) -> RowsChanged:
         table = self._table
         count = len(self._partitions)
-        reset = partition.told is None
-        told = {} if partition.told is None else partition.told
+        reset = not partition.told
+        short = len(table.stamp) - len(self._told[0])
+        self._told = np.pad(self._told, ((0, 0), (0, short)))
+        stamps, orders = self._told
+        if reset:
+            stamps[number::count] = 0
         ports_told = partition.with_ports if partition.with_ports and not reset else {}
         changed = None if reset else table.changed_since(partition.position)
         rows = range(number, table.rows, count) if changed is None else dict.fromkeys(changed)
@@ -218,23 +224,24 @@ class ScoringPool:
         for row in rows:
             if row % count != number:
                 continue
-            facts, known = table.known_facts(row), told.get(row)
-            if known is not None and (facts is None or facts.name != known.name):
+            alive, order = table.alive.item(row), table.order.item(row)
+            if stamps.item(row) and not (alive and order == orders.item(row)):
                 gone.append(row)
-                del told[row]
+                stamps[row] = 0
                 ports_told.pop(row, None)
-            if facts is None:
+            if not alive:
                 continue
             counted.append(row)
-            if facts is not told.get(row):
-                nodes.append((row, table.order.item(row), facts))
-                told[row] = facts
-            held = list(_ports_held(table, facts.name))
+            stamp = table.stamp.item(row)
+            if stamp != stamps.item(row):
+                nodes.append((row, order, table.facts(row)))
+                stamps[row], orders[row] = stamp, order
+            held = list(_ports_held(table, table.names[row]))
             if held or row in ports_told:
                 ports.append((row, held))
                 ports_told.pop(row, None)
                 ports_told.update({row: None} if held else {})
-        partition.told, partition.with_ports = told, ports_told
+        partition.told, partition.with_ports = True, ports_told
         partition.position = table.position
         counted_rows = np.array(counted, np.int64)
         return RowsChanged(
