@@ -55,8 +55,8 @@ bench-scheduler: $(VENV)/test.stamp ## decisions, a million nodes, scheduler_per
 	$(BIN)/python -m benchmarks.bench_scheduler_sampling
 	$(BIN)/python -m benchmarks.bench_scheduler_perf
 	$(BIN)/python -m benchmarks.bench_scheduler_end_to_end
-	$(BIN)/python -m benchmarks.bench_scheduler_end_to_end --kind spread --pods 3000
-	$(BIN)/python -m benchmarks.bench_scheduler_end_to_end --kind apart --pods 1000
+	$(BIN)/python -m benchmarks.bench_scheduler_end_to_end --kind spread
+	$(BIN)/python -m benchmarks.bench_scheduler_end_to_end --kind apart --pods 5000
 
 bench-store: $(VENV)/test.stamp ## a shard beside a real etcd; growth; longest turn; saturation with its plot in runs/
 	$(BIN)/python -m benchmarks.bench_store

@@ -17,6 +17,7 @@ from actors.kubeconfig import KubeAccess
 from actors.net.exchange import Exchange
 from actors.net.https import HttpsServer, serve_https
 from actors.net.https_transport import HttpsTransport
+from actors.plugin_times import PluginTimes
 from actors.scheduler import PooledCore, resign
 from actors.security import create_security, server_ssl_context
 from scheduler.configuration import Configuration
@@ -91,10 +92,10 @@ async def start(options: KubeSchedulerOptions) -> KubeScheduler:
         access.server, access.authority_pem, access.token, CONNECTIONS_MAX, access.identity_pem
     )
     holder = f"{socket.gethostname()}_{uuid.uuid4()}"
-    core = ElectedScheduler(
-        SchedulerCore(options.seed, 0, options.configuration), holder, first=True
-    )
-    pooled = PooledCore(core, (), options.configuration.extenders)
+    times = PluginTimes()
+    inner = SchedulerCore(options.seed, 0, times.timed(options.configuration))
+    core = ElectedScheduler(inner, holder, first=True)
+    pooled = PooledCore(core, (), options.configuration.extenders, times)
     failed = RunnerOptions(on_failure=lambda _: None)
     runner = await run_component(pooled, transport, WallClock(), failed)
     pooled.runner = runner

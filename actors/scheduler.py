@@ -17,6 +17,7 @@ from actors.component import ComponentRunner, FrameTransport, run_component
 from actors.net import FrameClient, NetError
 from actors.net.transport import Transport
 from actors.plan import SchedulerConfig
+from actors.plugin_times import PluginTimes
 from actors.plugins import scheduler_configuration
 from actors.program import Resolve
 from api.calls import Calls, ComponentEvent, WatchSpec
@@ -66,6 +67,7 @@ class PooledCore:
         core: ElectedScheduler,
         clients: Sequence[FrameClient],
         extenders: Sequence[Extender] = (),
+        times: PluginTimes | None = None,
     ) -> None:
         self.runner: ComponentRunner | None = None
         self.core = core
@@ -73,6 +75,9 @@ class PooledCore:
         self._answers: list[SchedulerEvent] = []
         self._extenders = _extender_client(extenders, self._hear) if extenders else None
         self._connecting: dict[int, asyncio.Task[None]] = {}
+        self._times = times
+        if times is not None:
+            times.measures = core.core.measures
 
     @property
     def watches(self) -> Sequence[WatchSpec]:
@@ -81,7 +86,11 @@ class PooledCore:
     def step(self, events: Sequence[ComponentEvent], now_ns: int) -> Sequence[Calls]:
         answers, self._answers = self._answers, []
         calls = []
-        for effect in self.core.step([*events, *answers], now_ns):
+        began_ns = time.perf_counter_ns()
+        effects = self.core.step([*events, *answers], now_ns)
+        spent_ns = {} if self._times is None else self._times.take()
+        self.core.core.measures.end_step(time.perf_counter_ns() - began_ns, spent_ns)
+        for effect in effects:
             if isinstance(effect, AskPartition):
                 self._ask(effect)
             elif isinstance(effect, AskExtender):

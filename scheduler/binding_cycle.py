@@ -2,12 +2,13 @@
 lost answer leaves the pod where it is until a look at the API server says what became of it."""
 
 import json
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from api.calls import ApiReply
 from scheduler.consultation import Consultation
 from scheduler.extender import ExtenderAnswered
 from scheduler.failures import Failure, Failures
+from scheduler.measures import Attempt, Measures, Result
 from scheduler.outgoing import Outgoing
 from scheduler.pod_book import PodBook, PodRecord, Stage
 from scheduler.queue import SchedulingQueue
@@ -15,6 +16,14 @@ from scheduler.writes import binding, lookup, scheduled_event
 
 LOOK_AFTER_NS = 1_000_000_000
 """A pod whose binding was lost is looked up after this, unless a watch tells first."""
+
+
+class Sent(NamedTuple):
+    """A binding without an answer."""
+
+    attempt: Attempt | None
+    """None: another has bound the pod meanwhile."""
+    sent_ns: int
 
 
 class BindingCycle:
@@ -28,6 +37,10 @@ class BindingCycle:
         failures: Failures,
         consultation: Consultation | None,
     ) -> None:
+        self.measures = Measures()
+        """Of the whole scheduler; most of an attempt is its binding."""
+        self._sent: dict[int, Sent] = {}
+        """By request."""
         self._book = book
         self._queue = queue
         self._outgoing = outgoing
@@ -35,13 +48,18 @@ class BindingCycle:
         self._consultation = consultation
         self._looks: dict[str, int] = {}
         """Uncertain pods and when to look them up, in order of time."""
-        self.open = self.conflicts = 0
+        self.conflicts = 0
 
-    def begin(self, pod: str) -> None:
+    @property
+    def open(self) -> int:
+        """Bindings without an answer."""
+        return len(self._sent)
+
+    def begin(self, pod: str, now_ns: int) -> None:
         """Send the binding of an assumed pod."""
         record = self._book.records[pod]
         record.request = self._outgoing.number("bind", pod)
-        self.open += 1
+        self._sent[record.request] = Sent(self._attempt(pod, record), now_ns)
         if self._consultation is None or not self._consultation.bind(record):
             self._outgoing.send(binding(record.request, record.reference, record.node))
 
@@ -49,8 +67,10 @@ class BindingCycle:
         self, call: Literal["bind", "look"], key: str, reply: ApiReply, now_ns: int
     ) -> None:
         """To a binding or a look-up."""
-        if call == "bind":
-            self.open -= 1
+        sent = self._sent.pop(reply.id, None)
+        if sent is not None and sent.attempt is not None and reply.code:
+            bound = 200 <= reply.code < 300
+            self.measures.bind_answered(sent.attempt, bound, sent.sent_ns, now_ns)
         record = self._book.records.get(key)
         if record is None or record.request != reply.id:
             return
@@ -58,6 +78,19 @@ class BindingCycle:
             self._bind_answered(key, record, reply, now_ns)
         else:
             self._look_answered(key, record, reply, now_ns)
+
+    def failed(self, pod: str, record: PodRecord, result: Result, now_ns: int) -> None:
+        """Count an attempt that came to nothing."""
+        attempt = self._attempt(pod, record)
+        if attempt is not None:
+            self.measures.failed(attempt, result, now_ns)
+
+    def _attempt(self, pod: str, record: PodRecord) -> Attempt | None:
+        waiting = self._queue.attempt(pod)
+        if waiting is None:
+            return None
+        profile = record.shape.key.profile
+        return Attempt(profile, waiting.attempts, waiting.queued_ns, waiting.popped_ns)
 
     def extender_answered(self, event: ExtenderAnswered, now_ns: int) -> None:
         """The one that binds has."""

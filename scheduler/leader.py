@@ -6,10 +6,9 @@ leaves the pod where it is until a look at the API server says what became of it
 pool a batch is decided when its partitions have answered.
 """
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, assert_never
+from typing import Any, assert_never
 
 from api.calls import (
     DELETED,
@@ -33,6 +32,7 @@ from scheduler.extender import AskExtender, ExtenderAnswered
 from scheduler.failures import Failure, Failures
 from scheduler.follower import PODS, WATCHES, Follower
 from scheduler.hints import Change
+from scheduler.measures import Measures
 from scheduler.node_table import NodeTable
 from scheduler.outgoing import Outgoing
 from scheduler.pod_book import PodBook, PodRecord, Stage
@@ -43,8 +43,6 @@ from scheduler.requeue import Requeue
 from scheduler.surroundings import Surroundings
 from scheduler.views import NOWHERE
 
-Result = Literal["scheduled", "unschedulable", "error"]
-"""Of one attempt, in the words of kube-scheduler's metrics."""
 BATCH_MAX = 128
 """Pods decided in one step."""
 BINDINGS_OPEN_MAX = 4096
@@ -125,8 +123,6 @@ class SchedulerCore:
         )
         self._batch: list[Decision] = []
         self.decided = self.failed = 0
-        self.attempts: Counter[tuple[str, Result]] = Counter()
-        """By profile and how they ended."""
         self.leading = True
         """Without it nothing is decided, and all is followed; see scheduler.election."""
 
@@ -135,6 +131,8 @@ class SchedulerCore:
         return WATCHES
 
     def step(self, events: Sequence[SchedulerEvent], now_ns: int) -> Sequence[SchedulerEffect]:
+        self.measures.begin_step()
+        self.queue.now_ns = now_ns
         for event in events:
             self._take(event, now_ns)
         self._move(now_ns)
@@ -150,6 +148,14 @@ class SchedulerCore:
         if requests := self._outgoing.take():
             orders.append(Calls(requests))
         return orders
+
+    @property
+    def measures(self) -> Measures:
+        return self._binding.measures
+
+    def refusals(self) -> Mapping[tuple[str, str], int]:
+        """Unschedulable pods by plugin that refused them and profile."""
+        return self._requeue.refusals()
 
     def next_wakeup_ns(self) -> int | None:
         times = [self._binding.next_wakeup_ns(), self._book.gangs.next_wakeup_ns()]
@@ -333,18 +339,18 @@ class SchedulerCore:
     def _assume(self, pod: str, row: int, now_ns: int) -> None:
         """It goes there, alone or when its gang is complete."""
         self.decided += 1
-        self._count(self._book.records[pod], "scheduled")
+        self.measures.decided(self._book.records[pod].shape.key.profile)
         self._book.assume(pod, self.table.names[row])
         gangs = self._book.gangs
         for member in gangs.admit(pod, now_ns):
-            self._binding.begin(member)
+            self._binding.begin(member, now_ns)
         for member in gangs.missing(pod):
             self.queue.wake(member, now_ns)
 
     def _in_trouble(self, pod: str, record: PodRecord, failure: Failure, now_ns: int) -> None:
         """Not the nodes' doing: the pod is tried again after its back-off."""
         self.failed += 1
-        self._count(record, "error")
+        self._binding.failed(pod, record, "error", now_ns)
         self.queue.retry(pod, now_ns)
         self._failures.tell(record, failure, now_ns)
         self._give_up(pod, GANG_INCOMPLETE, now_ns)
@@ -357,9 +363,6 @@ class SchedulerCore:
         if decision.pooled and self._pool is not None and record.shape is decision.shape:
             return self._pool.choose(number, record.shape, decision.salt, pod)
         return self._engine.choose(record.shape, decision.salt, pod)
-
-    def _count(self, record: PodRecord, result: Result) -> None:
-        self.attempts[record.shape.key.profile, result] += 1
 
     # Extenders
 
@@ -418,10 +421,12 @@ class SchedulerCore:
         """``known``: why, when it is known."""
         self.failed += 1
         failure = self._failures.handle(pod, record, now_ns, known)
+        if failure.plan.node:
+            self.measures.victims.observe(len(failure.plan.victims))
         if failure.error:
-            self._count(record, "error")
+            self._binding.failed(pod, record, "error", now_ns)
             self.queue.retry(pod, now_ns)
         else:
-            self._count(record, "unschedulable")
+            self._binding.failed(pod, record, "unschedulable", now_ns)
             self._requeue.failed(pod, failure.plugins, now_ns)
         self._give_up(pod, GANG_INCOMPLETE, now_ns)

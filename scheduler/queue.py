@@ -10,6 +10,7 @@ pkg/scheduler/backend/queue/scheduling_queue.go and backoff_queue.go, v1.36. Whi
 help whom: scheduler.requeue.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
 from heapq import heappop, heappush
@@ -21,6 +22,14 @@ SECOND_NS = 1_000_000_000
 BACKOFF_FIRST_NS = 1 * SECOND_NS
 BACKOFF_MAX_NS = 10 * SECOND_NS
 FLUSH_AFTER_NS = 300 * SECOND_NS
+
+
+POD_ADDED = "UnschedulablePodAdd"
+ATTEMPT_FAILED = "ScheduleAttemptFailure"
+BACKOFF_OVER = "BackoffComplete"
+TIME_OUT = "UnschedulableTimeout"
+ACTIVATED = "ForceActivate"
+"""Why a pod came into a queue, in Kubernetes' words. Source: framework/events.go."""
 
 
 class Backoff(NamedTuple):
@@ -53,6 +62,9 @@ class Waiting:
     ready_ns: int = 0
     """End of its back-off."""
     failed_ns: int = 0
+    queued_ns: int = -1
+    """When it first was active; -1: not yet."""
+    popped_ns: int = 0
 
 
 class SchedulingQueue:
@@ -69,6 +81,10 @@ class SchedulingQueue:
         self._unschedulable: dict[str, int] = {}
         """Pod to when it failed, oldest first."""
         self._ticket = 0
+        self.now_ns = 0
+        """The time that arriving pods get; whoever adds them keeps it."""
+        self.incoming: Counter[tuple[str, str]] = Counter()
+        """Pods that came into a queue, by its name in Kubernetes and the event."""
 
     def __contains__(self, pod: str) -> bool:
         return pod in self._pods
@@ -81,8 +97,11 @@ class SchedulingQueue:
         attempts = old.attempts if old else 0
         self.remove(pod)
         waiting = self._pods[pod] = Waiting(priority, Place.GATED, self._next(), attempts)
-        if not gated:
-            self._activate(pod, waiting)
+        waiting.queued_ns = old.queued_ns if old else -1
+        if gated:
+            self.incoming["unschedulable", POD_ADDED] += 1
+        else:
+            self._activate(pod, waiting, self.now_ns, POD_ADDED)
 
     def remove(self, pod: str) -> None:
         """It is gone, or bound."""
@@ -99,8 +118,13 @@ class SchedulingQueue:
             if waiting is not None and waiting.ticket == ticket:
                 waiting.place = Place.POPPED
                 waiting.attempts += 1
+                waiting.popped_ns = now_ns
                 pods.append(pod)
         return pods
+
+    def attempt(self, pod: str) -> Waiting | None:
+        """What is known of the present attempt of a popped pod; None: it is not of the queue."""
+        return self._pods.get(pod)
 
     def failed(self, pod: str, now_ns: int) -> None:
         """No node took the popped pod."""
@@ -110,6 +134,7 @@ class SchedulingQueue:
         self._set_backoff(waiting, now_ns)
         waiting.place = Place.UNSCHEDULABLE
         self._unschedulable[pod] = now_ns
+        self.incoming["unschedulable", ATTEMPT_FAILED] += 1
 
     def retry(self, pod: str, now_ns: int) -> None:
         """Something other than the nodes went wrong with the popped pod: again after a while."""
@@ -117,12 +142,12 @@ class SchedulingQueue:
         if waiting is None or waiting.place is not Place.POPPED:
             return
         self._set_backoff(waiting, now_ns)
-        self._back_off(pod, waiting)
+        self._back_off(pod, waiting, ATTEMPT_FAILED)
 
-    def something_changed(self, now_ns: int) -> None:
+    def something_changed(self, now_ns: int, event: str = ACTIVATED) -> None:
         """A node came or changed, or a pod left one: unschedulable pods may fit now."""
         for pod in self._unschedulable:
-            self._release(pod, now_ns)
+            self._release(pod, now_ns, event)
         self._unschedulable.clear()
 
     @property
@@ -133,10 +158,10 @@ class SchedulingQueue:
     def is_unschedulable(self, pod: str) -> bool:
         return pod in self._unschedulable
 
-    def wake(self, pod: str, now_ns: int) -> None:
+    def wake(self, pod: str, now_ns: int, event: str = ACTIVATED) -> None:
         """This unschedulable pod may fit now."""
         if self._unschedulable.pop(pod, None) is not None:
-            self._release(pod, now_ns)
+            self._release(pod, now_ns, event)
 
     def next_wakeup_ns(self) -> int | None:
         """When a waiting pod becomes ready; 0 when one is."""
@@ -168,8 +193,11 @@ class SchedulingQueue:
         self._ticket += 1
         return self._ticket
 
-    def _activate(self, pod: str, waiting: Waiting) -> None:
+    def _activate(self, pod: str, waiting: Waiting, now_ns: int, event: str) -> None:
         waiting.place = Place.ACTIVE
+        if waiting.queued_ns < 0:
+            waiting.queued_ns = now_ns
+        self.incoming["active", event] += 1
         heappush(self._active, (-waiting.priority, waiting.ticket, pod))
 
     def _set_backoff(self, waiting: Waiting, now_ns: int) -> None:
@@ -178,23 +206,24 @@ class SchedulingQueue:
         waiting.ready_ns = now_ns + min(self._backoff.first_ns << doublings, self._backoff.most_ns)
         waiting.ticket = self._next()
 
-    def _back_off(self, pod: str, waiting: Waiting) -> None:
+    def _back_off(self, pod: str, waiting: Waiting, event: str) -> None:
         waiting.place = Place.BACKING_OFF
+        self.incoming["backoff", event] += 1
         heappush(self._backing_off, (waiting.ready_ns, waiting.ticket, pod))
 
-    def _release(self, pod: str, now_ns: int) -> None:
+    def _release(self, pod: str, now_ns: int, event: str) -> None:
         waiting = self._pods[pod]
         if waiting.ready_ns > now_ns:
-            self._back_off(pod, waiting)
+            self._back_off(pod, waiting, event)
         else:
-            self._activate(pod, waiting)
+            self._activate(pod, waiting, now_ns, event)
 
     def _pass_time(self, now_ns: int) -> None:
         while self._backing_off and self._backing_off[0][0] <= now_ns:
             _, ticket, pod = heappop(self._backing_off)
             waiting = self._pods.get(pod)
             if waiting and waiting.ticket == ticket and waiting.place is Place.BACKING_OFF:
-                self._activate(pod, waiting)
+                self._activate(pod, waiting, now_ns, BACKOFF_OVER)
         overdue = []
         for pod, failed_ns in self._unschedulable.items():
             if failed_ns + FLUSH_AFTER_NS > now_ns:
@@ -202,4 +231,4 @@ class SchedulingQueue:
             overdue.append(pod)
         for pod in overdue:
             del self._unschedulable[pod]
-            self._release(pod, now_ns)
+            self._release(pod, now_ns, TIME_OUT)

@@ -1,8 +1,9 @@
 """Gives unschedulable pods another try when something happened that may help them."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from scheduler.hints import HINTS, Change
+from scheduler.hints import HINTS, Change, What
 from scheduler.node_table import NodeTable
 from scheduler.pod_book import PodRecord
 from scheduler.queue import SchedulingQueue
@@ -11,6 +12,22 @@ CHANGES_MAX = 64
 """Different changes of one step that hints are asked about; with more of them all pods move."""
 ANYBODY = ""
 """Stands for plugins without hints."""
+EVENTS: Mapping[What, str] = {
+    "node added": "NodeAdd",
+    "node labels": "NodeUpdateNodeLabel",
+    "node taints": "NodeUpdateNodeTaint",
+    "node allocatable": "NodeUpdateNodeAllocatable",
+    "node gone": "NodeDelete",
+    "pod came": "AssignedPodAdd",
+    "pod left": "AssignedPodDelete",
+    "object": "Update",
+}
+"""Kubernetes' name of each change; an object's begins with its kind's resource here.
+Source: kube-scheduler/framework/types.go (ClusterEvent.Label), v1.36."""
+
+
+def event_of(change: Change) -> str:
+    return f"{change.resource}{EVENTS[change.what]}"
 
 
 class Requeue:
@@ -49,12 +66,21 @@ class Requeue:
         distinct = list(dict.fromkeys(changes))
         coming = [change for change in distinct if change.what == "pod came"]
         if len(distinct) > CHANGES_MAX or (not self._hints and len(coming) < len(distinct)):
-            self._queue.something_changed(now_ns)
+            self._queue.something_changed(now_ns, event_of(distinct[0]))
             self._refused.clear()
             return
         for change in distinct:
             for pod in list(self._helped(change)):
-                self._queue.wake(pod, now_ns)
+                self._queue.wake(pod, now_ns, event_of(change))
+
+    def refusals(self) -> Counter[tuple[str, str]]:
+        """Unschedulable pods by plugin that refused them and profile. Costs O(unschedulable)."""
+        counts: Counter[tuple[str, str]] = Counter()
+        for plugin, pods in self._refused.items():
+            for pod in pods:
+                if plugin != ANYBODY and self._queue.is_unschedulable(pod):
+                    counts[plugin, self._records[pod].shape.key.profile] += 1
+        return counts
 
     def _helped(self, change: Change) -> Iterator[str]:
         if change.what != "pod came":

@@ -28,7 +28,8 @@ def plugin_of_trace(profile: Profile, trace: TracebackType | None) -> str:
     plugins: tuple[Filter | Score, ...] = (*profile.filters, *profile.scores)
     for plugin in plugins:
         for part in plugin:
-            code = getattr(part, "__code__", None)
+            # The shell may have put a clock around it.
+            code = getattr(getattr(part, "__wrapped__", part), "__code__", None)
             if isinstance(code, CodeType):
                 names.setdefault(code, plugin.name)
     return next((names[code] for code in _codes(trace) if code in names), "")

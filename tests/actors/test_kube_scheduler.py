@@ -10,6 +10,7 @@ from pathlib import Path
 import aiohttp
 import yaml
 from loopback import run
+from prometheus_client.parser import text_string_to_metric_families
 from test_scheduler_programs import SERVICE_ACCOUNT, Programs, create, node, pod
 
 from actors.apiserver import ApiServer
@@ -101,10 +102,22 @@ async def watch_it(client: FrameClient, process: asyncio.subprocess.Process) -> 
     )
     assert await page(f"{base}/healthz") == (200, "ok")
     status, text = await page(f"{base}/metrics")
-    counted = '{profile="default-scheduler",result="scheduled"} 6'
-    assert status == 200 and f"scheduler_schedule_attempts_total{counted}" in text
-    assert 'leader_election_master_status{name="kube-scheduler"} 1' in text
-    assert 'scheduler_pending_pods{queue="unschedulable"}' in text
+    found = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    profile = "default-scheduler"
+    assert status == 200
+    assert found["scheduler_schedule_attempts_total", profile, "scheduled"] == 6
+    assert found["scheduler_scheduling_attempt_duration_seconds_count", "scheduled", profile] == 6
+    assert found["scheduler_pod_scheduling_sli_duration_seconds_count", "1"] == 6
+    assert found["scheduler_scheduling_algorithm_duration_seconds_sum",] > 0
+    point = "scheduler_framework_extension_point_duration_seconds_sum"
+    assert found[point, "Filter", "Success", profile] > 0
+    assert found[point, "Score", "Success", profile] > 0
+    assert found["leader_election_master_status", "kube-scheduler"] == 1
+    assert ("scheduler_pending_pods", "unschedulable") in found
     process.send_signal(signal.SIGTERM)
     assert await process.wait() == 0
     await leases.until(
