@@ -14,6 +14,8 @@ class ClusterHandle(Protocol):
     """URL of the HTTPS API."""
     ca_file: str
     kubeconfig: str
+    identity_file: str
+    """A client certificate and its key, PEM; empty where the token is all that is shown."""
 
     @property
     def token(self) -> str:

@@ -20,10 +20,10 @@ import uvicorn
 from actors.processes import cpu_seconds
 from actors.security import create_security
 from loadtest.campaign import parse_campaign
+from loadtest.client import Endpoint
 from loadtest.compiled import compile_campaign, write_schedule
 from loadtest.fleet import GeneratorFleet
 from loadtest.measure import read_generators
-from loadtest.observer import Endpoint
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 5

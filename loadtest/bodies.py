@@ -23,7 +23,7 @@ def object_path(resource: str, namespace: str, name: str) -> str:
     return f"{collection_path(resource, namespace)}/{name}"
 
 
-def pod_body(arrival: Arrival) -> str:
+def pod_body(arrival: Arrival, image: str = IMAGE) -> str:
     """A pod with one container and the requests of the arrival.
 
     Extended resources are also limits, as the API demands.
@@ -38,12 +38,12 @@ def pod_body(arrival: Arrival) -> str:
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": {"name": arrival.name, "labels": {OWNER_LABEL: arrival.scenario}},
-            "spec": {"containers": [{"name": "c0", "image": IMAGE, "resources": resources}]},
+            "spec": {"containers": [{"name": "c0", "image": image, "resources": resources}]},
         }
     )
 
 
-def deployment_body(arrival: Arrival) -> str:
+def deployment_body(arrival: Arrival, image: str = IMAGE) -> str:
     """A Deployment of small pods."""
     labels = {"app": arrival.name, OWNER_LABEL: arrival.scenario}
     return json.dumps(
@@ -60,7 +60,7 @@ def deployment_body(arrival: Arrival) -> str:
                         "containers": [
                             {
                                 "name": "c0",
-                                "image": IMAGE,
+                                "image": image,
                                 "resources": {"requests": REPLICA_REQUESTS},
                             }
                         ]

@@ -5,15 +5,16 @@ The load itself is Locust's; this must not share a process with it.
 
 import http.client
 import socket
-import ssl
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import orjson
 
 from api.core import JsonObject
+from loadtest.tls import client_context
 
 CREATE_ATTEMPTS, CREATE_PAUSE_S = 10, 0.5
 """The store may be away for a moment, as an experiment may have it from the first second on."""
@@ -23,22 +24,33 @@ class ServerUnreachable(Exception):
     """No answer from the API server; the text is one sentence for the user."""
 
 
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where the API is and how to prove who asks."""
+
+    server: str
+    ca_file: str
+    token: str
+    """Empty: by certificate alone."""
+    identity_file: str = ""
+    """A client certificate and its key, PEM; may be empty."""
+
+
 class ApiClient:
     """One connection, re-opened when lost. Not for use from several threads."""
 
-    def __init__(self, server: str, ca_file: str, token: str, timeout_s: float = 30.0) -> None:
-        self._server = server
-        parts = urlsplit(server)
-        context = ssl.create_default_context(cafile=ca_file)
+    def __init__(self, endpoint: Endpoint, timeout_s: float = 30.0) -> None:
+        self._server = endpoint.server
+        parts = urlsplit(endpoint.server)
+        self._root = parts.path
+        context = client_context(endpoint.ca_file, endpoint.identity_file)
         self._connection = http.client.HTTPSConnection(
             parts.hostname or "", parts.port or 443, timeout=timeout_s, context=context
         )
         self._socket: socket.socket | None = None
-        self._headers = {
-            "Authorization": f"Bearer {token}",
-            "Accept": "application/json",
-            "User-Agent": "hollowfleet-driver",
-        }
+        self._headers = {"Accept": "application/json", "User-Agent": "hollowfleet-driver"}
+        if endpoint.token:
+            self._headers["Authorization"] = f"Bearer {endpoint.token}"
 
     def request(self, method: str, path: str, body: bytes = b"") -> tuple[int, JsonObject]:
         """Status code and the parsed answer. Raises ServerUnreachable."""
@@ -56,22 +68,26 @@ class ApiClient:
 
     def watch(self, path: str) -> Iterator[JsonObject]:
         """Events of a watch until the server ends it. Raises ServerUnreachable."""
-        with self._open("GET", path, b"") as response:
-            if response.status != 200:
-                yield {"type": "ERROR", "object": {"code": response.status}}
-                return
-            rest = b""
-            while True:
-                try:
-                    data = response.read1(262_144)
-                except (OSError, ValueError, http.client.HTTPException) as error:
-                    raise self._unreachable(error) from None
-                if not data:
+        try:
+            with self._open("GET", path, b"") as response:
+                if response.status != 200:
+                    yield {"type": "ERROR", "object": {"code": response.status}}
                     return
-                *lines, rest = (rest + data).split(b"\n")
-                for line in lines:
-                    if line:
-                        yield orjson.loads(line)
+                rest = b""
+                while True:
+                    try:
+                        data = response.read1(262_144)
+                    except (OSError, ValueError, http.client.HTTPException) as error:
+                        raise self._unreachable(error) from None
+                    if not data:
+                        return
+                    *lines, rest = (rest + data).split(b"\n")
+                    for line in lines:
+                        if line:
+                            yield orjson.loads(line)
+        finally:
+            # What follows a watch that was left early would be the rest of its answer.
+            self._connection.close()
 
     def abort(self) -> None:
         """End whatever another thread waits for, above all a watch; that thread closes."""
@@ -93,7 +109,7 @@ class ApiClient:
             # A kept connection may have been closed by the server meanwhile: once more then.
             reused = self._connection.sock is not None
             try:
-                self._connection.request(method, path, body or None, headers)
+                self._connection.request(method, self._root + path, body or None, headers)
                 self._socket = self._connection.sock
                 return self._connection.getresponse()
             except (OSError, http.client.HTTPException) as error:

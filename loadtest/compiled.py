@@ -15,7 +15,8 @@ from actors.plugins import scheduler_configuration
 from loadtest.campaign import Campaign, PodLoad
 from loadtest.faults import Kill, compile_kills, describe_network
 from loadtest.fields import SECOND_NS, CampaignError, load_yaml
-from loadtest.schedule import Arrival, compile_schedule
+from loadtest.schedule import Arrival, compile_schedule, namespace_of
+from loadtest.target import Target
 from loadtest.trace import TracePod, read_nodes, read_openb
 
 SCHEDULE_FILE = "schedule.jsonl.gz"
@@ -32,10 +33,18 @@ class Compiled:
     """Without its run directory, which the run fills in."""
     nodes: int
     kills: tuple[Kill, ...] = ()
+    target: Target | None = None
+    """A cluster that is there already; ``cluster`` and ``nodes`` then mean nothing."""
 
     @property
     def duration_ns(self) -> int:
         return sum(phase.duration_ns for phase in self.campaign.phases)
+
+    @property
+    def namespaces(self) -> list[str]:
+        """Those that the run makes before its load; that of a target comes with it."""
+        count = 0 if self.target else self.campaign.namespaces
+        return [namespace_of(index, count) for index in range(count)]
 
 
 def compile_campaign(campaign: Campaign, directory: Path) -> Compiled:
@@ -159,26 +168,20 @@ def document(compiled: Compiled) -> dict[str, object]:
         "kills": [asdict(kill) for kill in compiled.kills],
         "duration_s": compiled.duration_ns / SECOND_NS,
         "arrivals_total": len(compiled.arrivals),
+        "target": asdict(compiled.target) if compiled.target else None,
         "schedule_sha256": hashlib.sha256(schedule_bytes(compiled.arrivals)).hexdigest(),
     }
 
 
 def describe(compiled: Compiled) -> str:
     """The compiled plan for people; the same text for the same campaign and seed."""
-    campaign, knobs, doc = compiled.campaign, compiled.campaign.cluster, document(compiled)
-    source = f" (first from {knobs.node_list})" if knobs.node_list else ""
+    campaign, doc = compiled.campaign, document(compiled)
     lines = [
         f"Campaign {campaign.name}, seed {campaign.seed}",
-        f"Cluster  {compiled.nodes} nodes{source}",
-        f"         {knobs.store_shards} store shards by {knobs.shard_by}"
-        + (", each an etcd, " if knobs.store_engine == "etcd" else ", ")
-        + f"durability {knobs.durability}, {knobs.scheduler_partitions} scoring partitions, "
-        f"{knobs.controller_shards} controller shards ({knobs.controller_profile}), "
-        f"{knobs.hollow_actors} hollow-node actors"
-        + ("" if knobs.heartbeats else ", heartbeats off"),
+        *(_target_lines(compiled.target) if compiled.target else _cluster_lines(compiled)),
         f"Load     {campaign.generator.processes} generator process(es), at most "
-        f"{campaign.generator.in_flight_max} requests in flight each, "
-        f"{campaign.namespaces} namespaces",
+        f"{campaign.generator.in_flight_max} requests in flight each"
+        + ("" if compiled.target else f", {campaign.namespaces} namespaces"),
     ]
     for phase, counts in zip(campaign.phases, _phase_counts(compiled), strict=True):
         lines.append(f"Phase    {phase.name}: {phase.duration_ns / SECOND_NS:g} s")
@@ -195,6 +198,33 @@ def describe(compiled: Compiled) -> str:
     lines += [f"Network  {network}"] if network else []
     lines.append(f"SLOs     {_slo_line(campaign)}")
     return "\n".join(lines)
+
+
+def _cluster_lines(compiled: Compiled) -> list[str]:
+    knobs = compiled.campaign.cluster
+    source = f" (first from {knobs.node_list})" if knobs.node_list else ""
+    return [
+        f"Cluster  {compiled.nodes} nodes{source}",
+        f"         {knobs.store_shards} store shards by {knobs.shard_by}"
+        + (", each an etcd, " if knobs.store_engine == "etcd" else ", ")
+        + f"durability {knobs.durability}, {knobs.scheduler_partitions} scoring partitions, "
+        f"{knobs.controller_shards} controller shards ({knobs.controller_profile}), "
+        f"{knobs.hollow_actors} hollow-node actors"
+        + ("" if knobs.heartbeats else ", heartbeats off"),
+    ]
+
+
+def _target_lines(target: Target) -> list[str]:
+    nodes = "nodes unknown" if target.nodes is None else f"{target.nodes} nodes"
+    writes = (
+        f"writes in namespace {target.namespace}, which the run makes and removes"
+        if target.namespace
+        else f"reads only; {target.left_out} arrivals of the campaign are not sent"
+    )
+    return [
+        f"Target   {target.server}, {target.version or 'version unknown'}, {nodes}",
+        f"         {writes}",
+    ]
 
 
 def _phase_counts(compiled: Compiled) -> list[list[tuple[str, int]]]:

@@ -7,10 +7,11 @@ import threading
 import time
 from pathlib import Path
 
+from loadtest.bodies import IMAGE
+from loadtest.client import Endpoint
 from loadtest.compiled import SCHEDULE_FILE, Compiled
 from loadtest.fields import SECOND_NS
 from loadtest.generator_config import GeneratorConfig, write_config, write_private
-from loadtest.observer import Endpoint
 
 READY_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 60.0
@@ -85,11 +86,13 @@ class GeneratorFleet:
                 server=endpoint.server,
                 ca_file=endpoint.ca_file,
                 token_file=str(token_file),
+                identity_file=endpoint.identity_file,
                 schedule=str(bundle / SCHEDULE_FILE),
                 index=index,
                 processes=knobs.processes,
                 in_flight_max=knobs.in_flight_max,
                 request_timeout_s=knobs.request_timeout_ns / SECOND_NS,
+                image=compiled.target.image if compiled.target else IMAGE,
                 samples=str(bundle / f"samples-{index}.csv.gz"),
                 result=str(bundle / f"generator-{index}.json"),
             )

@@ -49,7 +49,15 @@ class Generator:
         watches = sum(1 for a in mine if a.verb == "watch")
 
         def target(connections: int, timeout_s: float) -> Target:
-            return Target(config.server, config.ca_file, token, connections, timeout_s)
+            return Target(
+                server=config.server,
+                ca_file=config.ca_file,
+                token=token,
+                identity_file=config.identity_file,
+                connections_max=connections,
+                timeout_s=timeout_s,
+                image=config.image,
+            )
 
         one_shot = target(config.in_flight_max, config.request_timeout_s)
         self._perform: dict[str, Callable[[Arrival], Outcome]] = {

@@ -13,6 +13,8 @@ class GeneratorConfig:
     server: str
     ca_file: str
     token_file: str
+    identity_file: str
+    """A client certificate and its key; may be empty."""
     schedule: str
     """A file of schedule_bytes, gzipped."""
     index: int
@@ -20,6 +22,8 @@ class GeneratorConfig:
     """This process sends the groups whose number modulo ``processes`` is ``index``."""
     in_flight_max: int
     request_timeout_s: float
+    image: str
+    """Of the pods of the load."""
     samples: str
     result: str
 

@@ -7,24 +7,14 @@ resume after a lost connection, list again when the version has expired (410).
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from api.core import JsonObject
-from loadtest.client import ApiClient, ServerUnreachable
+from loadtest.client import ApiClient, Endpoint, ServerUnreachable
 from loadtest.timeline import NodeTimeline, PodTimeline
 
 LIST_LIMIT = 500
 RETRY_PAUSE_S = 0.5
 WATCH_TIMEOUT_S = 600
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where the API is and how to prove who asks."""
-
-    server: str
-    ca_file: str
-    token: str
 
 
 class Follower:
@@ -65,9 +55,7 @@ class Follower:
     def _run(self) -> None:
         version = ""
         while not self._stopping.is_set():
-            self._client = ApiClient(
-                self._endpoint.server, self._endpoint.ca_file, self._endpoint.token, 60.0
-            )
+            self._client = ApiClient(self._endpoint, 60.0)
             try:
                 if not version:
                     version = self._list(self._client)
@@ -130,16 +118,19 @@ class NodeFollower(Follower):
 
 
 class Observer:
-    """Pods and nodes of one cluster."""
+    """Pods and nodes of one cluster. ``pods_path``: of the pods to follow, empty for none;
+    ``with_nodes``: whether nodes are followed."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(
+        self, endpoint: Endpoint, pods_path: str = "/api/v1/pods", with_nodes: bool = True
+    ) -> None:
         self.pods = PodTimeline()
-        follower = NodeFollower(endpoint)
-        self.nodes = follower.nodes
-        self._followers = (
-            Follower(endpoint, "/api/v1/pods", self.pods.see_all, self.pods.see),
-            follower,
-        )
+        node_follower = NodeFollower(endpoint)
+        self.nodes = node_follower.nodes
+        self._followers: list[Follower] = [node_follower] if with_nodes else []
+        if pods_path:
+            pods = Follower(endpoint, pods_path, self.pods.see_all, self.pods.see)
+            self._followers.append(pods)
 
     def start(self) -> None:
         for follower in self._followers:

@@ -8,6 +8,7 @@ from actors.plan import NetworkFaults
 from api.core import JsonObject
 from loadtest.absences import audit_text
 from loadtest.faults import describe_network
+from loadtest.foreign.report import target_conditions, target_section, target_tile
 from loadtest.fullness import fullness
 from loadtest.junit import junit_xml, verdict_text
 from loadtest.page import page, section, table
@@ -42,18 +43,20 @@ def report_html(summary: Summary) -> str:
     """The whole page."""
     campaign = cast(JsonObject, summary.campaign["campaign"])
     mark = " (simulated)" if summary.state.simulated else ""
+    target = cast("JsonObject | None", summary.campaign.get("target"))
     title = f"hollowfleet: {campaign['name']}{mark}"
     sections = [
         _header(summary, campaign),
         _figures_of_merit(summary),
+        *([section("Whom the load was sent to", target_section(target))] if target else []),
         *([section("What is simulated", simulated_section(summary))] if mark else []),
         section(f"Service level objectives{mark}", _slo_table(summary)),
         section(f"From created to bound{mark}", waits_table(summary)),
         section(f"Over the run{mark}", _plots(summary)),
-        section(f"Where it is full{mark}", fullness(summary)),
+        *([] if target else [section(f"Where it is full{mark}", fullness(summary))]),
         section(f"Requests{mark}", _request_table(summary)),
         section(f"Components{mark}", _component_table(summary)),
-        *([] if mark else [section("Deaths and returns", _outages(summary))]),
+        *([] if mark or target else [section("Deaths and returns", _outages(summary))]),
         section("Validity", _validity(summary)),
         section("Conditions", _conditions(summary)),
         section("Configuration", _configuration(summary, campaign)),
@@ -82,9 +85,11 @@ def _header(summary: Summary, campaign: JsonObject) -> str:
 
 def _figures_of_merit(summary: Summary) -> str:
     pods = summary.pods
+    target = cast("JsonObject | None", summary.campaign.get("target"))
+    nodes = (f"{summary.state.nodes_ready:,}", "nodes Ready")
     tiles = [
-        (f"{summary.state.nodes_ready:,}", "nodes Ready"),
-        (f"{summary.state.boot_s:.1f} s", "until all Ready"),
+        target_tile(target) if target else nodes,
+        (f"{summary.state.boot_s:.1f} s", "until the load" if target else "until all Ready"),
         (f"{len(pods.created_s):,}", "pods created"),
         (f"{summary.bound_per_s_max:.1f}/s", "pods bound, best 5 s"),
         (
@@ -269,6 +274,8 @@ def _conditions(summary: Summary) -> str:
     }
     if summary.state.simulated:
         facts |= simulated_conditions(summary)
+    if target := cast("JsonObject | None", summary.campaign.get("target")):
+        facts = target_conditions(facts, target)
     rows = [[escape(key), escape(value)] for key, value in facts.items()]
     return table(["", ""], rows, left=2).replace("<table>", '<table class="facts">')
 

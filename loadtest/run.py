@@ -21,16 +21,15 @@ from loadtest.allocation import write_nodes
 from loadtest.audit import audit
 from loadtest.bodies import collection_path, namespace_body
 from loadtest.bundle import RunState, write_json, write_rows, write_state
-from loadtest.client import ApiClient, ServerUnreachable, create
+from loadtest.client import ApiClient, Endpoint, ServerUnreachable, create
 from loadtest.compiled import Compiled, document, write_schedule
 from loadtest.fields import SECOND_NS
 from loadtest.fleet import GeneratorError, GeneratorFleet
 from loadtest.host import host_facts, versions
 from loadtest.killer import Killer
-from loadtest.observer import Endpoint, Observer
+from loadtest.observer import Observer
 from loadtest.progress import Display, Progress
 from loadtest.sampling import Sampler
-from loadtest.schedule import namespace_of
 from loadtest.timeline import POD_COLUMNS
 from store.journal import JournalError
 
@@ -104,8 +103,9 @@ class CampaignRun:
         began = time.monotonic()
         plan = replace(self._compiled.cluster, run_directory=str(self._cluster))
         self._handle = start(plan, self._display.message)
-        endpoint = Endpoint(self._handle.server, self._handle.ca_file, self._handle.token)
-        self._observer = Observer(endpoint)
+        handle = self._handle
+        endpoint = Endpoint(handle.server, handle.ca_file, handle.token, handle.identity_file)
+        self._observer = self._observer_of(endpoint)
         self._observer.start()
         self._sampler = Sampler(self._handle, self._observer, self._directory)
         # Generators import Locust meanwhile; they start only when told.
@@ -114,11 +114,20 @@ class CampaignRun:
         self._fleet = GeneratorFleet(self._compiled, endpoint, self._directory, private)
         self._wait_nodes(began)
         self.state.boot_s = round(time.monotonic() - began, 3)
-        self._display.message(
-            f"{self.state.nodes_ready} nodes Ready after {self.state.boot_s:.1f} s"
-        )
+        if not self._compiled.target:
+            self._display.message(
+                f"{self.state.nodes_ready} nodes Ready after {self.state.boot_s:.1f} s"
+            )
         self._make_namespaces(endpoint)
         self._fleet.wait_ready()
+
+    def _observer_of(self, endpoint: Endpoint) -> Observer:
+        """Of a target, only what the run itself makes is followed."""
+        target = self._compiled.target
+        if target is None:
+            return Observer(endpoint)
+        own = collection_path("pods", target.namespace) if target.namespace else ""
+        return Observer(endpoint, own, with_nodes=False)
 
     def _wait_nodes(self, began: float) -> None:
         assert self._observer
@@ -126,7 +135,7 @@ class CampaignRun:
         while True:
             ready = self._observer.nodes.ready
             self.state.nodes_ready = ready
-            if ready >= self._compiled.nodes:
+            if ready >= self._compiled.nodes and self._observer.synced:
                 return
             now = time.monotonic()
             if ready > best:
@@ -156,11 +165,9 @@ class CampaignRun:
         return self._compiled.duration_ns / SECOND_NS, self._compiled.nodes
 
     def _make_namespaces(self, endpoint: Endpoint) -> None:
-        client = ApiClient(endpoint.server, endpoint.ca_file, endpoint.token)
-        count = self._compiled.campaign.namespaces
+        client = ApiClient(endpoint)
         try:
-            for index in range(count):
-                name = namespace_of(index, count)
+            for name in self._compiled.namespaces:
                 create(client, collection_path("namespaces", ""), namespace_body(name))
         except RuntimeError as error:
             raise RunError(str(error)) from None
@@ -253,7 +260,9 @@ class CampaignRun:
     def _stop_cluster(self) -> None:
         if self._handle is None:
             return
-        self._display.message("Stopping the cluster")
+        self._display.message(
+            "Leaving the cluster" if self._compiled.target else "Stopping the cluster"
+        )
         try:
             self._handle.stop()
         except ClusterError as error:

@@ -19,8 +19,9 @@ from actors.cluster import ClusterHandle, start_cluster
 from actors.plan import ClusterPlan, NetworkFaults, NodeSpec
 from actors.processes import start_ticks
 from actors.ray.cluster import ClusterError
+from loadtest.client import Endpoint
 from loadtest.generator_config import write_private
-from loadtest.observer import Endpoint, NodeFollower
+from loadtest.observer import NodeFollower
 from loadtest.standing import Standing, write_standing
 
 READY_STALL_S = 60.0

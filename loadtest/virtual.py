@@ -36,7 +36,7 @@ from loadtest.fields import SECOND_NS, CampaignError
 from loadtest.host import host_facts, versions
 from loadtest.progress import Display
 from loadtest.recorder import Recorder
-from loadtest.schedule import Arrival, namespace_of
+from loadtest.schedule import Arrival
 from loadtest.timeline import POD_COLUMNS, NodeTimeline, PodTimeline
 from loadtest.virtual_progress import VirtualProgress
 from sim.campaign.clients import Scheduled
@@ -256,9 +256,7 @@ class VirtualCampaign:
         self._run = witness.run = run
         run.generator.in_flight_max = campaign.generator.in_flight_max
         began_ns = run.now_ns
-        count = campaign.namespaces
-        names = [namespace_of(index, count) for index in range(count)]
-        run.boot([namespace_body(name).encode() for name in names])
+        run.boot([namespace_body(name).encode() for name in self._compiled.namespaces])
         settle_gc()
         gc.set_threshold(*GC_THRESHOLDS)
         state.boot_s = round((run.now_ns - began_ns) / SECOND_NS, 3)

@@ -75,6 +75,7 @@ class RayCluster:
         self.log_path = Path(plan.run_directory) / "programs.log"
         self.kubeconfig = str(Path(plan.run_directory) / "kubeconfig")
         self.ca_file = str(Path(security.directory) / "ca.crt")
+        self.identity_file = ""
         self.server = ""
 
     @classmethod

@@ -1,6 +1,5 @@
 """``hollowfleet explain``: what the scheduler's plugins say of one pod."""
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from api.selectors import SelectorError
 from loadtest.cli.verdict import BadInput
 from loadtest.client import ApiClient, ServerUnreachable
 from loadtest.compiled import read_scheduler_configuration
+from loadtest.entry import entered
 from loadtest.fields import CampaignError
 from scheduler.follower import NODES, PODS
 from scheduler.inspection import RESOURCES, Answer, UnknownPod, inspect
@@ -52,12 +52,8 @@ def explain(
         profiles = scheduler_configuration(text).profiles
     except (KubeconfigError, CampaignError) as error:
         raise BadInput(str(error)) from None
-    if not access.token:
-        raise BadInput(f"{kubeconfig}: the user has no token, and explain enters by token alone")
-    with tempfile.NamedTemporaryFile("w", suffix=".pem") as authority:
-        authority.write(access.authority_pem)
-        authority.flush()
-        client = ApiClient(access.server, authority.name, access.token)
+    with entered(access) as endpoint:
+        client = ApiClient(endpoint)
         try:
             answer = inspect(_objects(client), profiles, f"{namespace}/{pod}", top)
         except ServerUnreachable as error:

@@ -2,8 +2,10 @@
 
 import shutil
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -12,8 +14,11 @@ from loadtest.campaign import check_real_time, read_campaign
 from loadtest.cli.codes import ERROR, INTERRUPTED
 from loadtest.cli.sweep import has_sweep, run_sweep, with_seed
 from loadtest.cli.verdict import BadInput, check_writable, exit_code, print_verdict
-from loadtest.compiled import compile_campaign, describe
+from loadtest.compiled import Compiled, compile_campaign, describe
 from loadtest.fields import CampaignError
+
+if TYPE_CHECKING:
+    from loadtest.run import Starter
 
 
 @click.command()
@@ -35,8 +40,38 @@ from loadtest.fields import CampaignError
     show_default=True,
     help="Where the directory of the run is made.",
 )
-def run(file: Path, overrides: tuple[str, ...], seed: int | None, dry_run: bool, out: Path) -> None:
+@click.option(
+    "--kubeconfig",
+    type=click.Path(path_type=Path),
+    help="Aim the load at the cluster of this kubeconfig instead of one of the run's own. Only "
+    "reads, unless --writes-in-namespace allows more.",
+)
+@click.option(
+    "--writes-in-namespace",
+    "namespace",
+    default="",
+    metavar="NAME",
+    help="With --kubeconfig: send the writes of the campaign too, all in namespace NAME, which the "
+    "run makes and removes however it ends.",
+)
+def run(
+    file: Path,
+    overrides: tuple[str, ...],
+    seed: int | None,
+    dry_run: bool,
+    out: Path,
+    **where: str | Path | None,
+) -> None:
     """Run the campaign of FILE and write a report. A file with spec.sweep: as `sweep FILE`."""
+    kubeconfig, namespace = where["kubeconfig"], str(where["namespace"] or "")
+    if namespace and kubeconfig is None:
+        raise BadInput("--writes-in-namespace goes with --kubeconfig")
+    if kubeconfig is not None:
+        if has_sweep(file):
+            raise BadInput(f"{file}: spec.sweep needs clusters of its own: leave out --kubeconfig")
+        from loadtest.cli.aim import run_at
+
+        run_at(file, with_seed(overrides, seed), (str(kubeconfig), namespace), (dry_run, out))
     if has_sweep(file):
         run_sweep(file, with_seed(overrides, seed), "real", (dry_run, 1, out))
     try:
@@ -49,21 +84,30 @@ def run(file: Path, overrides: tuple[str, ...], seed: int | None, dry_run: bool,
         click.echo(describe(compiled))
         return
     check_writable(out)
-    click.echo(describe(compiled))
     # What starts a cluster or draws is imported only here: --help and --dry-run stay quick. Before
     # there is a directory of the run, so that ctrl-C meanwhile leaves none.
     from actors.cluster import start_cluster
+
+    conduct(file, compiled, out, lambda run_id: start_cluster)
+
+
+def conduct(
+    file: Path, compiled: Compiled, out: Path, starter: "Callable[[str], Starter]"
+) -> NoReturn:
+    """From the compiled campaign to the report and the exit code. ``starter``: what starts, or
+    enters, the cluster of a run, by the run's id."""
     from loadtest.progress import display_for
     from loadtest.report import render
     from loadtest.run import CampaignRun
 
-    directory, run_id = new_bundle(out.resolve(), campaign.name)
+    click.echo(describe(compiled))
+    directory, run_id = new_bundle(out.resolve(), compiled.campaign.name)
     shutil.copyfile(file, directory / "campaign.yaml")
     started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     display = display_for(sys.stdout)
     state = RunState(run_id=run_id, started=started)
     try:
-        CampaignRun(compiled, directory, state, display).execute(start_cluster)
+        CampaignRun(compiled, directory, state, display).execute(starter(run_id))
     finally:
         display.close()
     if state.error:

@@ -14,7 +14,7 @@ class DeploymentUser(ApiUser):
         path = object_path(arrival.resource, arrival.namespace, arrival.name)
         if arrival.verb == "create":
             collection = collection_path(arrival.resource, arrival.namespace)
-            return self.send("POST", collection, deployment_body(arrival))
+            return self.send("POST", collection, deployment_body(arrival, self.image))
         if arrival.verb == "scale":
             replicas = dict(arrival.value)["replicas"]
             patch = json.dumps({"spec": {"replicas": replicas}})

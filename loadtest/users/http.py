@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 from locust.contrib.fasthttp import FastHttpUser
 from locust.env import Environment
 
+from loadtest.tls import client_context
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -15,8 +17,13 @@ class Target:
     server: str
     ca_file: str
     token: str
+    """Empty: by certificate alone."""
+    identity_file: str
+    """A client certificate and its key; may be empty."""
     connections_max: int
     timeout_s: float
+    image: str
+    """Of the pods that are made."""
 
 
 class Outcome(NamedTuple):
@@ -37,18 +44,17 @@ class ApiUser(FastHttpUser):
     def __init__(self, environment: Environment, target: Target) -> None:
         def context(cafile: str | None = None) -> ssl.SSLContext:
             """The caller offers a public bundle as ``cafile``; only the cluster's CA counts."""
-            return ssl.create_default_context(cafile=target.ca_file)
+            return client_context(target.ca_file, target.identity_file)
 
         self.host = target.server
+        self.image = target.image
         self.ssl_context_factory = context
         self.concurrency = target.connections_max
         self.network_timeout = target.timeout_s
         self.connection_timeout = target.timeout_s
-        self.default_headers = {
-            "Authorization": f"Bearer {target.token}",
-            "Accept": "application/json",
-            "User-Agent": "hollowfleet-load",
-        }
+        self.default_headers = {"Accept": "application/json", "User-Agent": "hollowfleet-load"}
+        if target.token:
+            self.default_headers["Authorization"] = f"Bearer {target.token}"
         super().__init__(environment)
 
     def send(

@@ -11,6 +11,6 @@ class PodUser(ApiUser):
     def perform(self, arrival: Arrival) -> Outcome:
         if arrival.verb == "create":
             path = collection_path(arrival.resource, arrival.namespace)
-            return self.send("POST", path, pod_body(arrival))
+            return self.send("POST", path, pod_body(arrival, self.image))
         assert arrival.verb == "delete", arrival
         return self.send("DELETE", object_path(arrival.resource, arrival.namespace, arrival.name))

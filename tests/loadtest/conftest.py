@@ -25,6 +25,7 @@ class FakeHandle:
     server: str
     ca_file: str
     kubeconfig: str = ""
+    identity_file: str = ""
     token: str = TOKEN
     stopped: bool = False
     plans: list[ClusterPlan] = field(default_factory=list)

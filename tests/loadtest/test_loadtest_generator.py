@@ -10,10 +10,10 @@ from typing import Any
 
 from loadtest.bundle import read_rows
 from loadtest.campaign import parse_campaign
+from loadtest.client import Endpoint
 from loadtest.compiled import Compiled, compile_campaign, write_schedule
 from loadtest.fleet import GeneratorFleet
 from loadtest.measure import read_generators
-from loadtest.observer import Endpoint
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE_S = 120.0

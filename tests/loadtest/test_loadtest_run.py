@@ -18,7 +18,7 @@ from loadtest.bodies import namespace_body
 from loadtest.bundle import RunState, new_bundle, read_rows
 from loadtest.campaign import parse_campaign
 from loadtest.cli.verdict import exit_code
-from loadtest.client import ApiClient, ServerUnreachable, create
+from loadtest.client import ApiClient, Endpoint, ServerUnreachable, create
 from loadtest.compiled import compile_campaign
 from loadtest.measure import failed_requests
 from loadtest.progress import Progress
@@ -192,7 +192,7 @@ def test_a_start_that_is_broken_off_is_interrupted_even_if_it_ends_badly(tmp_pat
 class _FailingHandle:
     """A cluster that is of no use and whose last words cannot be read."""
 
-    server = ca_file = kubeconfig = ""
+    server = ca_file = kubeconfig = identity_file = ""
     stopped = False
 
     @property
@@ -231,7 +231,7 @@ def test_a_refused_token_ends_the_run_at_once(tmp_path: Path, fake_cluster: Call
 
 def test_an_unreachable_server(tmp_path: Path, fake_cluster: Callable) -> None:
     handle = fake_cluster(nodes=1)
-    client = ApiClient(handle.server, handle.ca_file, handle.token)
+    client = ApiClient(Endpoint(handle.server, handle.ca_file, handle.token))
     assert client.request("GET", "/api/v1/nodes")[0] == 200
     handle.stop()
     with pytest.raises(ServerUnreachable, match=r"cannot reach https://127.0.0.1:\d+: "):
@@ -241,7 +241,7 @@ def test_an_unreachable_server(tmp_path: Path, fake_cluster: Callable) -> None:
 
 def test_a_create_of_unknown_outcome_is_tried_again(fake_cluster: Callable) -> None:
     handle = fake_cluster(nodes=1)
-    client = ApiClient(handle.server, handle.ca_file, handle.token)
+    client = ApiClient(Endpoint(handle.server, handle.ca_file, handle.token))
     create(client, "/api/v1/namespaces", namespace_body(UNSURE))
     assert client.request("GET", f"/api/v1/namespaces/{UNSURE}")[0] == 200
     client.close()
@@ -249,8 +249,8 @@ def test_a_create_of_unknown_outcome_is_tried_again(fake_cluster: Callable) -> N
 
 def test_an_aborted_watch_ends_with_whole_events_only(fake_cluster: Callable) -> None:
     handle = fake_cluster(nodes=1)
-    watcher = ApiClient(handle.server, handle.ca_file, handle.token)
-    writer = ApiClient(handle.server, handle.ca_file, handle.token)
+    watcher = ApiClient(Endpoint(handle.server, handle.ca_file, handle.token))
+    writer = ApiClient(Endpoint(handle.server, handle.ca_file, handle.token))
     seen: list[str] = []
     first, many, stop_writing = threading.Event(), threading.Event(), threading.Event()
     outcome: list[str] = []

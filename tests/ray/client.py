@@ -9,7 +9,7 @@ from typing import Any
 from actors.lives import Life
 from actors.ray.cluster import RayCluster
 from api.core import JsonObject
-from loadtest.client import ApiClient, ServerUnreachable
+from loadtest.client import ApiClient, Endpoint, ServerUnreachable
 
 WAIT_S = 180.0
 RETRIES_MAX = 1000
@@ -22,7 +22,8 @@ class PatientClient:
 
     def __init__(self, cluster: RayCluster) -> None:
         self._cluster = cluster
-        self._client = ApiClient(cluster.server, cluster.ca_file, cluster.token, WAIT_S)
+        self._endpoint = Endpoint(cluster.server, cluster.ca_file, cluster.token)
+        self._client = ApiClient(self._endpoint, WAIT_S)
 
     def get(self, path: str) -> JsonObject:
         return self._answered(lambda: self._once("GET", path))
@@ -91,9 +92,7 @@ class PatientClient:
             return found
         version = listed["metadata"]["resourceVersion"]
         watch = f"{path}?watch=1&resourceVersion={version}&timeoutSeconds={left_s}"
-        with_client = ApiClient(
-            self._cluster.server, self._cluster.ca_file, self._cluster.token, left_s + 1.0
-        )
+        with_client = ApiClient(self._endpoint, left_s + 1.0)
         try:
             for event in with_client.watch(watch):
                 item = event["object"]

@@ -1,0 +1,77 @@
+"""A cluster that is there already, behind the door that a campaign's own cluster has."""
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from actors.lives import Life
+from actors.plan import ClusterPlan, ProcessSample
+from actors.ray.cluster import ClusterError
+from loadtest.client import ApiClient, Endpoint, ServerUnreachable
+from loadtest.foreign.guard import Guard
+from loadtest.foreign.namespace import REMOVAL_S, make_namespace, remove_namespace
+from loadtest.foreign.surroundings import ForeignError
+
+
+class ForeignCluster:
+    """See actors.cluster.ClusterHandle. Nothing of it is started; ``stop`` removes the run's
+    namespace, if it has one."""
+
+    kubeconfig = ""
+
+    def __init__(self, endpoint: Endpoint, namespace: str, run: str) -> None:
+        self.server, self.ca_file = endpoint.server, endpoint.ca_file
+        self.token, self.identity_file = endpoint.token, endpoint.identity_file
+        self._namespace, self._run = namespace, run
+        self._client = ApiClient(endpoint, REMOVAL_S)
+        self._guard = Guard(endpoint, Path(endpoint.ca_file).parent, namespace, run)
+        self._stopped = False
+
+    def enter(self, plan: ClusterPlan, progress: Callable[[str], None]) -> "ForeignCluster":
+        """As start_cluster does, make what the run needs. Errors: ClusterError."""
+        try:
+            if self._namespace:
+                progress(f"making namespace {self._namespace}")
+                if not make_namespace(self._client, self._namespace, self._run):
+                    progress("it has no default service account; pods may be refused")
+        except (ForeignError, ServerUnreachable) as error:
+            self.stop()
+            raise ClusterError(str(error)) from None
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def samples(self) -> list[ProcessSample]:
+        return []
+
+    def gauges(self) -> dict[str, dict[str, float]]:
+        return {}
+
+    def lives(self) -> list[Life]:
+        return []
+
+    def await_lives(self, holds: Callable[[list[Life]], bool], timeout_s: float) -> bool:
+        return holds([])
+
+    def failures(self) -> list[str]:
+        return []
+
+    def stop(self) -> None:
+        if self._stopped:
+            return
+        self._stopped = True
+        # A second ctrl-C must not leave the namespace.
+        ending = (signal.SIGINT, signal.SIGTERM)
+        before = [(number, signal.signal(number, signal.SIG_IGN)) for number in ending]
+        self._client.close()  # whatever was under way
+        try:
+            if self._namespace:
+                remove_namespace(self._client, self._namespace, self._run)
+        except (ForeignError, ServerUnreachable) as error:
+            raise ClusterError(str(error)) from None
+        finally:
+            self._client.close()
+            self._guard.dismiss()
+            for number, handler in before:
+                signal.signal(number, handler)
