@@ -21,6 +21,7 @@ from actors.plan import ApiServerConfig
 from actors.program import Resolve
 from actors.security import read_tokens, server_ssl_context, service_account_key
 from actors.turns import Turns
+from apiserver.caching import Caching
 from apiserver.core import ApiServerCore
 from apiserver.identity import Identities
 from apiserver.messages import (
@@ -130,7 +131,8 @@ class ApiServer:
         self._config = config
         self._now_ns = WallClock()
         sharding = Sharding(config.shard_by, len(config.stores))
-        self._core = ApiServerCore(sharding, config.seed, config.name, _limits(config))
+        caching = Caching(config.watch_cache_index)
+        self._core = ApiServerCore(sharding, config.seed, config.name, _limits(config), caching)
         self._stores = [
             FrameClient(name, config.security, resolve, config.name) for name in config.stores
         ]

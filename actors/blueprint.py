@@ -76,7 +76,13 @@ def parts_of(plan: ClusterPlan, security: Security) -> list[Part]:
         for name in partitions
     ]
     api = ApiServerConfig(
-        API_SERVER, stores, security, plan.seed, plan.shard_by, https_port=plan.https_port
+        API_SERVER,
+        stores,
+        security,
+        plan.seed,
+        plan.shard_by,
+        https_port=plan.https_port,
+        watch_cache_index=plan.watch_cache_index,
     )
     parts.append(Part(API_SERVER, api, 1))
     for index in range(plan.controller_shards):

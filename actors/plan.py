@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from apiserver.keys import CacheIndex
+
 Durability = Literal["fsync", "buffered", "none"]
 ShardBy = Literal["kind", "namespace", "hash"]
 StoreEngine = Literal["own", "etcd"]
@@ -63,6 +65,7 @@ class ApiServerConfig:
     max_requests_inflight: int = 400
     max_mutating_requests_inflight: int = 200
     """For who is not in system:masters, by kube-apiserver's names and defaults."""
+    watch_cache_index: CacheIndex = "btree"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +176,8 @@ class ClusterPlan:
     durability: Durability = "fsync"
     store_engine: StoreEngine = "own"
     """etcd: each shard is a real one, and shards are by kind: nothing orders their revisions."""
+    watch_cache_index: CacheIndex = "btree"
+    """Of the API server."""
     scheduler_partitions: int = 2
     scheduler_configuration: str = ""
     """A KubeSchedulerConfiguration as JSON; empty: the default."""

@@ -1,17 +1,18 @@
 """The watch cache of one resource: its present objects and its recent events.
 
-Objects are kept by key and, for listing, as one sorted list of keys for each namespace. Recent
-events answer watches that resume and lists at an exact revision: the state at revision N is the
-present state with the events after N undone.
+Objects are kept by key; for listing, their keys lie in an index (see ``keys``), and those of
+objects that name a node once more by the node. Recent events answer watches that resume and lists
+at an exact revision: the state at revision N is the present state with the events after N undone.
 """
 
-from bisect import bisect_left, bisect_right, insort
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 
 from api.calls import ADDED, DELETED, MODIFIED
 from api.core import InvariantError
 from api.kinds import Kind
+from apiserver.fields import NODE_FIELDS
+from apiserver.keys import CacheIndex, Keys, keys_for
 from apiserver.records import Record, item_prefix_length
 
 EVENTS_MAX = 100_000
@@ -51,8 +52,11 @@ class ResourceCache:
     """All objects of one resource, as far as the merged events of its shards have come."""
 
     __slots__ = (
+        "_by_node",
+        "_index",
         "_keys",
         "_namespaces",
+        "_node_field",
         "events",
         "horizon",
         "item_prefix",
@@ -62,17 +66,22 @@ class ResourceCache:
         "records",
     )
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: Kind, index: CacheIndex = "btree") -> None:
         self.kind = kind
         self.prefix = f"/registry/{kind.key}/".encode()
         self.item_prefix = item_prefix_length(kind)
+        self._index: CacheIndex = index
+        self._node_field = NODE_FIELDS.get(kind.key, -1)
         self.clear()
 
     def clear(self) -> None:
         """Forget everything, before a load."""
         self.records: dict[bytes, Record] = {}
-        self._keys: dict[str, list[bytes]] = {}
-        self._namespaces: list[str] = []
+        self._keys = keys_for(self._index)
+        self._namespaces: Counter[str] = Counter()
+        """How many objects each has."""
+        self._by_node: dict[str, Keys] = {}
+        """Keys of the objects that name a node, or none (""); for ``NODE_FIELDS`` only."""
         self.events: deque[CacheEvent] = deque()
         self.horizon = 0
         """Changes after this revision are all in ``events``."""
@@ -86,17 +95,12 @@ class ResourceCache:
 
     def load(self, record: Record) -> None:
         """Put an object without an event: it was there before anyone watched."""
-        if record.key not in self.records:
-            self._insert(record)
-        self.records[record.key] = record
+        self._place(record)
         self.last_revision = max(self.last_revision, record.revision)
 
     def put(self, record: Record, now_ns: int) -> CacheEvent:
         """Apply a write. Events must come in order of revision."""
-        previous = self.records.get(record.key)
-        if previous is None:
-            self._insert(record)
-        self.records[record.key] = record
+        previous = self._place(record)
         kind_of_event = ADDED if previous is None else MODIFIED
         return self._happened(
             CacheEvent(kind_of_event, record.revision, record, previous, now_ns), now_ns
@@ -107,19 +111,37 @@ class ResourceCache:
         previous = self.records.pop(key, None)
         if previous is None:
             return None
-        keys = self._keys[previous.namespace]
-        del keys[bisect_left(keys, key)]
-        if not keys:
-            del self._keys[previous.namespace]
-            self._namespaces.remove(previous.namespace + "/")
+        self._keys.remove(key)
+        self._namespaces[previous.namespace] -= 1
+        if not self._namespaces[previous.namespace]:
+            del self._namespaces[previous.namespace]
+        if self._node_field >= 0:
+            self._leave_node(previous)
         return self._happened(CacheEvent(DELETED, revision, previous, previous, now_ns), now_ns)
 
-    def _insert(self, record: Record) -> None:
-        keys = self._keys.get(record.namespace)
-        if keys is None:
-            keys = self._keys[record.namespace] = []
-            insort(self._namespaces, record.namespace + "/")
-        insort(keys, record.key)
+    def _place(self, record: Record) -> Record | None:
+        """Put an object where it belongs; what was there before."""
+        previous = self.records.get(record.key)
+        self.records[record.key] = record
+        if previous is None:
+            self._keys.add(record.key)
+            self._namespaces[record.namespace] += 1
+        field = self._node_field
+        if field >= 0 and (previous is None or previous.fields[field] != record.fields[field]):
+            if previous is not None:
+                self._leave_node(previous)
+            node = record.fields[field]
+            if node not in self._by_node:
+                self._by_node[node] = keys_for(self._index)
+            self._by_node[node].add(record.key)
+        return previous
+
+    def _leave_node(self, record: Record) -> None:
+        node = record.fields[self._node_field]
+        keys = self._by_node[node]
+        keys.remove(record.key)
+        if not keys:
+            del self._by_node[node]
 
     def _happened(self, event: CacheEvent, now_ns: int) -> CacheEvent:
         events = self.events
@@ -138,13 +160,35 @@ class ResourceCache:
 
     def walk(self, namespace: str, after: bytes = b"") -> Iterator[Record]:
         """The present objects in order of key, of one namespace or of all (""), after a key."""
-        spaces = [namespace] if namespace else [space[:-1] for space in self._namespaces]
+        return self._walk(self._keys, self.space(namespace), after)
+
+    def walk_node(self, node: str, namespace: str, after: bytes = b"") -> Iterator[Record]:
+        """The same of those that name a node; only for resources in ``NODE_FIELDS``."""
+        keys = self._by_node.get(node)
+        return iter(()) if keys is None else self._walk(keys, self.space(namespace), after)
+
+    def walk_name(self, name: str, namespace: str, after: bytes = b"") -> Iterator[Record]:
+        """The same of those of one name. Cost: a look into each namespace."""
+        spaces = [namespace]
+        if not namespace and self.kind.namespaced:
+            spaces = sorted(self._namespaces, key=lambda space: space + "/")
         for space in spaces:
-            keys = self._keys.get(space)
-            if keys is None or keys[-1] <= after:
-                continue
-            for key in keys[bisect_right(keys, after) :]:
-                yield self.records[key]
+            record = self.records.get(self.key(space, name))
+            if record is not None and record.key > after:
+                yield record
+
+    def space(self, namespace: str) -> bytes:
+        """What the keys of a namespace, or of all (""), begin with; it ends with a slash."""
+        return self.prefix + f"{namespace}/".encode() if namespace else self.prefix
+
+    def _walk(self, keys: Keys, space: bytes, after: bytes) -> Iterator[Record]:
+        for piece in keys.pieces(max(space, after + b"\0"), space[:-1] + b"0"):
+            yield from map(self.records.__getitem__, piece)
+
+    def count_after(self, namespace: str, after: bytes) -> int:
+        """How many objects ``walk`` would give."""
+        space = self.space(namespace)
+        return self._keys.count(max(space, after + b"\0"), space[:-1] + b"0")
 
     def undone_after(self, revision: int) -> dict[bytes, Record | None]:
         """For each key that changed after ``revision``, its object then (None: there was none).
@@ -168,13 +212,15 @@ class ResourceCache:
         out.reverse()
         return out
 
-    def count(self, namespace: str) -> int:
-        """How many objects a namespace (or "": the cluster) has."""
-        return len(self._keys.get(namespace, ())) if namespace else len(self.records)
-
     def check(self) -> None:
-        if sum(len(keys) for keys in self._keys.values()) != len(self.records):
-            raise InvariantError(f"lists and records of {self.kind.key} differ")
+        keys = [record.key for record in self.walk("")]
+        if keys != sorted(self.records):
+            raise InvariantError(f"index and records of {self.kind.key} differ")
+        if self._namespaces != Counter(record.namespace for record in self.records.values()):
+            raise InvariantError(f"the namespaces of {self.kind.key} are miscounted")
+        of_nodes = sum(len(keys) for keys in self._by_node.values())
+        if self._node_field >= 0 and of_nodes != len(self.records):
+            raise InvariantError(f"{self.kind.key} by node and in all differ")
         revisions = [event.revision for event in self.events]
         if revisions != sorted(revisions):
             raise InvariantError(f"events of {self.kind.key} are out of order")

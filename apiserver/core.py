@@ -15,6 +15,7 @@ from api.storage import StoreReply
 from apiserver.answers import answer_of_error
 from apiserver.bootstrap import needs_care
 from apiserver.cache import CacheEvent, ResourceCache
+from apiserver.caching import DEFAULT_CACHING, Caching
 from apiserver.chores import RETRY_NS, Chores, is_chore
 from apiserver.customs import DEFINITIONS
 from apiserver.feed import Feed
@@ -44,7 +45,7 @@ from apiserver.registry import AnyVerb, FreshAsk, Registry, RevisionAsk, StoreAs
 from apiserver.routes import verb_of_call, verb_of_http, verb_of_watch
 from apiserver.sessions import OpenedLog, OpenedSession, Sessions
 from apiserver.shards import Sharding
-from apiserver.streams import BOOKMARK_NS, Streams
+from apiserver.streams import Streams
 from apiserver.tasks import TOO_MANY, Limits, Task, Tasks, counted_as
 from apiserver.timers import Timers
 from apiserver.untrusted import TOO_DEEP
@@ -60,11 +61,11 @@ class ApiServerCore:
         seed: int,
         name: str,
         limits: Limits,
-        bookmark_ns: int = BOOKMARK_NS,
+        caching: Caching = DEFAULT_CACHING,
     ) -> None:
-        self._registry = Registry(sharding, seed, name)
+        self._registry = Registry(sharding, seed, name, caching.index)
         self._outbox = Outbox(sharding.count)
-        self._streams = Streams(self._registry, bookmark_ns)
+        self._streams = Streams(self._registry, caching.bookmark_ns)
         self._sessions = Sessions()
         self._feeds = [
             Feed(shards, self._outbox, self._find, self._happened, partial(self._advanced, group))

@@ -16,6 +16,7 @@ from api.errors import NotAcceptable
 from api.kinds import Kind, has_resource
 from api.validation.definitions import is_true
 from apiserver.cache import ResourceCache
+from apiserver.keys import CacheIndex
 from apiserver.negotiate import OBJECT, Form, form_of
 
 DEFINITIONS = "apiextensions.k8s.io/customresourcedefinitions"
@@ -48,6 +49,7 @@ class CustomKinds:
     __slots__ = (
         "_by_path",
         "_caches",
+        "_index",
         "_known",
         "_made",
         "_revision",
@@ -57,8 +59,9 @@ class CustomKinds:
         "news",
     )
 
-    def __init__(self, caches: dict[str, ResourceCache]) -> None:
+    def __init__(self, caches: dict[str, ResourceCache], index: CacheIndex) -> None:
         self._caches = caches
+        self._index: CacheIndex = index
         self.horizon_of: Callable[[str], int] = lambda resource: 0
         """Where the history of a resource begins that was empty until now: told by the core."""
         self.news: dict[str, None] = {}
@@ -129,7 +132,7 @@ class CustomKinds:
             event.encoded.clear()
 
     def _make(self, kind: Kind) -> ResourceCache:
-        cache = self._caches[kind.key] = ResourceCache(kind)
+        cache = self._caches[kind.key] = ResourceCache(kind, self._index)
         # Items of custom resources name their kind: only the brace goes.
         cache.item_prefix = 1
         cache.forget(self.horizon_of(kind.key))

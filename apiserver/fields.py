@@ -46,6 +46,11 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "resource.k8s.io/resourceslices": ("spec.nodeName", "spec.driver"),
 }
 """Resource key to the names of its selectable fields, in the order in which records keep them."""
+NODE_FIELDS: dict[str, int] = {
+    key: names.index("spec.nodeName") for key, names in FIELDS.items() if "spec.nodeName" in names
+}
+"""Resources whose objects are found by the node that they name, and where their records keep it.
+Source: Indexers of pkg/registry/core/pod/strategy.go and pkg/registry/resource/resourceslice."""
 
 
 def _pod(obj: JsonObject) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from apiserver.customs import CustomKinds
 from apiserver.documents import Documents
 from apiserver.expiry import TTL_S, Leases
 from apiserver.identity import Identities
+from apiserver.keys import CacheIndex
 from apiserver.messages import Answer, Upgrade, User
 from apiserver.metrics import NOTHING_ASKED
 from apiserver.negotiate import OBJECT, Form
@@ -132,10 +133,10 @@ class Registry:
         "uids",
     )
 
-    def __init__(self, sharding: Sharding, seed: int, name: str) -> None:
+    def __init__(self, sharding: Sharding, seed: int, name: str, index: CacheIndex) -> None:
         self.sharding = sharding
-        self.caches = {key: ResourceCache(kind_of(key)) for key in SERVED}
-        self.custom = CustomKinds(self.caches)
+        self.caches = {key: ResourceCache(kind_of(key), index) for key in SERVED}
+        self.custom = CustomKinds(self.caches, index)
         self.documents: Documents | None = None
         """What is said of the custom kinds of now; made when first asked for."""
         self.frontiers = [0] * len(sharding.groups)

@@ -9,7 +9,7 @@ from api.selectors import (
     parse_field_selector,
     parse_label_selector,
 )
-from apiserver.fields import FIELDS
+from apiserver.fields import FIELDS, NODE_FIELDS
 from apiserver.watch import Selection
 
 
@@ -31,8 +31,8 @@ def selection_of(kind: Kind, namespace: str, label_text: str, field_text: str) -
     for requirement in fields.requirements if fields is not None else ():
         equal = requirement.operator == "="
         _add(selection, names, requirement.key, equal, requirement.values[0])
-    if kind.key == "pods" and not selection.name:
-        node = names.index("spec.nodeName")
+    node = NODE_FIELDS.get(kind.key)
+    if node is not None and not selection.name:
         for index, equal, value in selection.fields:
             if index == node and equal:
                 selection.bucket = ("node", value)

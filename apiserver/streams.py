@@ -26,9 +26,6 @@ PIECE_BYTES = 4 << 20
 """Objects, and bytes of them, of an initial state sent in one step and of one body."""
 HELD_MAX = 100_000
 """Changes held back for one watch while its initial state is sent; beyond it ends as slow."""
-BOOKMARK_NS = 60 * 10**9
-"""Source: kube-apiserver's bookmark frequency (pkg/storage/cacher/cacher.go, about a minute)."""
-
 _SYNCED = 5
 """In a watcher's queue: the initial state of a frame watch is complete."""
 

@@ -17,6 +17,7 @@ from api.calls import ADDED, BOOKMARK, DELETED, MODIFIED
 from api.core import InvariantError
 from api.selectors import LabelSelector
 from apiserver.cache import CacheEvent, ResourceCache, Told
+from apiserver.fields import NODE_FIELDS
 from apiserver.forms import bookmark_line, event_line, shaped
 from apiserver.negotiate import FRAME, Form
 from apiserver.records import Record
@@ -54,6 +55,7 @@ class Selection:
         self.impossible = False
         """Two terms contradict each other: nothing matches."""
         self.bucket: Bucket = ("namespace", namespace) if namespace else ("all", "")
+        """Where an object lies that may be meant; an object lies in several."""
 
     @property
     def everything(self) -> bool:
@@ -79,6 +81,20 @@ class Selection:
             if (fields[index] == value) is not equal:
                 return False
         return self.labels is None or self.labels.matches(record.labels)
+
+    def walk(self, cache: ResourceCache, after: bytes = b"") -> Iterator[Record]:
+        """The present objects that are meant, in order of key, after a key. Cost: that of the
+        objects of the bucket."""
+        if self.impossible:
+            return iter(())
+        by, value = self.bucket
+        if by == "name":
+            found = cache.walk_name(value, self.namespace, after)
+        elif by == "node":
+            found = cache.walk_node(value, self.namespace, after)
+        else:
+            found = cache.walk(self.namespace, after)
+        return found if self.everything else filter(self.matches, found)
 
 
 class Watcher:
@@ -260,9 +276,10 @@ class Watchers:
 
 def _buckets(resource: str, record: Record, previous: Record | None) -> Sequence[Bucket]:
     buckets = [("all", ""), ("namespace", record.namespace), ("name", record.name)]
-    if resource == "pods":
-        node = record.fields[0]
+    field = NODE_FIELDS.get(resource)
+    if field is not None:
+        node = record.fields[field]
         buckets.append(("node", node))
-        if previous is not None and previous.fields[0] != node:
-            buckets.append(("node", previous.fields[0]))
+        if previous is not None and previous.fields[field] != node:
+            buckets.append(("node", previous.fields[field]))
     return buckets

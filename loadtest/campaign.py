@@ -14,6 +14,7 @@ from typing import Literal, cast
 
 from actors.plan import Durability, ShardBy, StoreEngine
 from api.quantity import QuantityError, canonical
+from apiserver.keys import CacheIndex
 from loadtest.faults import NO_FAULTS, FaultKnobs, read_faults
 from loadtest.fields import SECOND_NS, CampaignError, Section, load_yaml, nearest
 from loadtest.overrides import apply_overrides
@@ -44,6 +45,8 @@ class ClusterKnobs:
     shard_by: ShardBy
     durability: Durability
     store_engine: StoreEngine
+    watch_cache_index: CacheIndex
+    """Of the API server, Kubernetes' feature gate BtreeWatchCache."""
     schedulers: int
     queueing_hints: bool
     """Of the scheduler, Kubernetes' feature gate SchedulerQueueingHints."""
@@ -243,6 +246,9 @@ def _cluster(section: Section) -> ClusterKnobs:
             Durability, section.choice("durability", ("fsync", "buffered", "none"), "fsync")
         ),
         store_engine=cast(StoreEngine, section.choice("storeEngine", ("own", "etcd"), "own")),
+        watch_cache_index=cast(
+            CacheIndex, section.choice("watchCacheIndex", ("btree", "hash"), "btree")
+        ),
         schedulers=section.integer("schedulers", 1, 1, 8),
         queueing_hints=section.flag("queueingHints", True),
         scheduler_config=section.file("schedulerConfig"),

@@ -101,6 +101,7 @@ def _cluster_plan(campaign: Campaign, directory: Path) -> tuple[ClusterPlan, int
         shard_by=knobs.shard_by,
         durability=knobs.durability,
         store_engine=knobs.store_engine,
+        watch_cache_index=knobs.watch_cache_index,
         scheduler_partitions=knobs.scheduler_partitions,
         controller_shards=knobs.controller_shards,
         hollow_actors=knobs.hollow_actors,

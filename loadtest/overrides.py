@@ -19,6 +19,7 @@ SHORT_NAMES = {
     "shard_by": "spec.cluster.shardBy",
     "durability": "spec.cluster.durability",
     "engine": "spec.cluster.storeEngine",
+    "watch_cache": "spec.cluster.watchCacheIndex",
     "schedulers": "spec.cluster.schedulers",
     "queueing_hints": "spec.cluster.queueingHints",
     "kills": "spec.faults.kills",

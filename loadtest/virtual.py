@@ -58,6 +58,7 @@ def check_virtual_time(campaign: Campaign, source: str) -> None:
     for field, real in (
         ("cluster.nodeTransport: https", cluster.node_transport != "frames"),
         ("cluster.storeEngine: etcd", cluster.store_engine != "own"),
+        ("cluster.watchCacheIndex: hash", cluster.watch_cache_index != "btree"),
         ("cluster.schedulers above 1", cluster.schedulers > 1),
         ("faults.kills", bool(faults.kills)),
         ("faults.network", faults.network != SOUND_NETWORK),

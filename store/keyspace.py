@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from operator import itemgetter
 
 from api.core import InvariantError
+from api.sorted_keys import SortedKeys
 from store.messages import CREATE, HEADER, KEY, MOD, VALUE, VERSION, Record, WatchEvent
-from store.sorted_keys import SortedKeys
 
 Change = tuple[Record, Record | None]
 """What was written and what it replaced; None when the key was absent."""

@@ -281,7 +281,7 @@ def delete_collection(registry: Registry, request: Request) -> Verb:
     )
     yield FreshAsk(registry.group(kind))
     cache = registry.cache(kind)
-    chosen = [record for record in cache.walk(request.namespace) if selection.matches(record)]
+    chosen = list(selection.walk(cache))
     revision = registry.frontier(kind)
     for record in chosen:
         try:

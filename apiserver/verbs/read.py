@@ -7,7 +7,9 @@ internalversion/validation; the answers as recorded in tests/golden/api.
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Generator, Iterator, Mapping
+from heapq import merge
 from itertools import islice
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import orjson
@@ -89,6 +91,11 @@ def check_include(request: Request) -> None:
         )
 
 
+Undone = Mapping[bytes, Record | None]
+"""What changed since a revision, as it was then; see ``ResourceCache.undone_after``."""
+_key_of = attrgetter("key")
+
+
 class Page(NamedTuple):
     """Which part of a list is wanted, and in which state."""
 
@@ -113,24 +120,26 @@ def list_objects(registry: Registry, request: Request) -> Verb:
     )
     cache = registry.cache(kind)
     page = _page_of(cache, request)
+    undone: Undone = {}
     if page.exact:
         yield from not_older(registry, kind, page.exact)
         revision = page.exact
         if revision < cache.horizon:
             raise _expired(cache, page, request)
-        records = _walk_at(cache, selection, page)
+        undone = cache.undone_after(revision)
     else:
         yield from not_older(registry, kind, page.not_older)
         revision = registry.frontier(kind)
-        records = _walk(cache, selection, page.after)
+    records = _walk(cache, selection, page.after, undone)
     if not page.limit:
         return _list_answer(registry, request, list(records), ListMeta(revision))
     chosen = list(islice(records, page.limit))
     meta = ListMeta(revision)
     if next(records, None) is not None:
-        meta.proceed = _token(cache, request.namespace, revision, chosen[-1].key)
+        last = chosen[-1].key
+        meta.proceed = _token(cache, request.namespace, revision, last)
         if selection.everything:
-            meta.remaining = 1 + sum(1 for _ in records)
+            meta.remaining = _remaining(cache, selection.namespace, last, undone)
     return _list_answer(registry, request, chosen, meta)
 
 
@@ -146,25 +155,32 @@ def _list_answer(
     return Answer(200, body, meta.revision)
 
 
-def _walk(cache: ResourceCache, selection: Selection, after: bytes) -> Iterator[Record]:
-    """The present objects that a selection means, in order of key."""
-    if selection.everything:
-        return cache.walk(selection.namespace, after)
-    return (one for one in cache.walk(selection.namespace, after) if selection.matches(one))
+def _walk(
+    cache: ResourceCache, selection: Selection, after: bytes, undone: Undone
+) -> Iterator[Record]:
+    """What a selection means, in order of key: the present state with changes undone. Cost: that
+    of the changes, and of what is taken."""
+    if not undone:
+        return selection.walk(cache, after)
+    earlier = [
+        record
+        for key, record in undone.items()
+        if record is not None and key > after and selection.matches(record)
+    ]
+    earlier.sort(key=_key_of)
+    unchanged = (one for one in selection.walk(cache, after) if one.key not in undone)
+    return merge(unchanged, earlier, key=_key_of)
 
 
-def _walk_at(cache: ResourceCache, selection: Selection, page: Page) -> Iterator[Record]:
-    """The same for the state at an earlier revision: the present one with changes undone."""
-    then = cache.undone_after(page.exact)
-    if not then:
-        return _walk(cache, selection, page.after)
-    keys = {record.key: record for record in cache.walk(selection.namespace, page.after)}
-    for key, record in then.items():
-        if record is None:
-            keys.pop(key, None)
-        elif key > page.after:
-            keys[key] = record
-    return (keys[key] for key in sorted(keys) if selection.matches(keys[key]))
+def _remaining(cache: ResourceCache, namespace: str, after: bytes, undone: Undone) -> int:
+    """How many objects of a namespace follow a key, in the present state with changes undone."""
+    space = cache.space(namespace)
+    changed = [(key, record) for key, record in undone.items() if key > after]
+    return cache.count_after(namespace, after) + sum(
+        (record is not None) - (key in cache.records)
+        for key, record in changed
+        if key.startswith(space)
+    )
 
 
 def _page_of(cache: ResourceCache, request: Request) -> Page:

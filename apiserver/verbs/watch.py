@@ -92,9 +92,7 @@ def _from_state(registry: Registry, opened: OpenedWatch, mark_end: bool) -> Open
     """Send the present state, then what follows."""
     watcher = opened.watcher
     cache, selection = watcher.cache, watcher.selection
-    opened.initial = deque(
-        record for record in cache.walk(selection.namespace) if selection.matches(record)
-    )
+    opened.initial = deque(selection.walk(cache))
     watcher.since = registry.frontier(cache.kind)
     if mark_end:
         opened.initial_end = max(registry.contents(cache.kind), cache.horizon, 1)

@@ -44,7 +44,7 @@ class VirtualCluster:
         ]
         sharding = Sharding(plan.shard_by, plan.store_shards)
         core = ApiServerCore(
-            sharding, plan.seed, "apiserver-0", Limits(IN_FLIGHT_MAX), plan.bookmark_ns
+            sharding, plan.seed, "apiserver-0", Limits(IN_FLIGHT_MAX), plan.caching
         )
         self.api = ApiServerProgram(kernel, self.wires, "apiserver-0", core, self.stores)
         self.api.turns.cost = plan.costs.of(self.api.name)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
+from apiserver.caching import DEFAULT_CACHING, Caching
 from apiserver.shards import ShardBy
-from apiserver.streams import BOOKMARK_NS
 from controllers.limits import ControllerLimits, Profile, limits_of
 from hollow_node.fleet import QUANTUM_NS
 from hollow_node.node_list import NodeShape
@@ -53,8 +53,8 @@ class VirtualPlan:
         return max(QUANTUM_NS, self.lease_period_ns // 20)
 
     @property
-    def bookmark_ns(self) -> int:
-        return DAY_NS if self.quiet else BOOKMARK_NS
+    def caching(self) -> Caching:
+        return Caching(bookmark_ns=DAY_NS) if self.quiet else DEFAULT_CACHING
 
     def store_settings(self, shard: int, epoch_ns: int) -> StoreSettings:
         if not self.quiet:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from actors.blueprint import parts_of
-from actors.plan import EtcdStoreConfig, SchedulerConfig, Security
+from actors.plan import ApiServerConfig, EtcdStoreConfig, SchedulerConfig, Security
 from loadtest.campaign import Campaign, PodLoad, parse_campaign, read_campaign
 from loadtest.compiled import compile_campaign, describe
 from loadtest.experiments.profile import read_profile
@@ -144,6 +144,16 @@ def test_the_engine_of_the_store() -> None:
         part for part in parts_of(compiled.cluster, security) if part.name.startswith("store-")
     ]
     assert [type(part.config) for part in stores] == [EtcdStoreConfig]
+
+
+@pytest.mark.parametrize("wanted", ["btree", "hash"])
+def test_the_index_of_the_watch_cache_reaches_the_api_server(wanted: str) -> None:
+    doc = copy.deepcopy(MINIMAL)
+    apply_overrides(doc, [f"watch_cache={wanted}"])
+    compiled = compile_campaign(parse_campaign(doc, "mini.yaml"), Path())
+    parts = parts_of(compiled.cluster, Security("cluster-a", "token", "/nonexistent"))
+    configs = [part.config for part in parts if isinstance(part.config, ApiServerConfig)]
+    assert [config.watch_cache_index for config in configs] == [wanted]
 
 
 def test_overrides_by_short_name_and_path() -> None:

@@ -44,6 +44,10 @@ def invoke(*words: str) -> tuple[int, str]:
             ["sim", QUICKSTART, "--set", "cluster.storeEngine=etcd"],
             "spec.cluster.storeEngine: etcd needs real time",
         ),
+        (
+            ["sim", QUICKSTART, "--set", "watch_cache=hash"],
+            "spec.cluster.watchCacheIndex: hash needs real time",
+        ),
         (["sim", QUICKSTART, "--set", "faults.kills=[scheduler]"], "spec.faults.kills needs real"),
         (["run", OPENB], "spec.cluster.heartbeats: off is for virtual time; use `hollowfleet sim`"),
         (["run", OPENB, "--set", "cluster.heartbeats=on"], "must be at most 24h in real time"),

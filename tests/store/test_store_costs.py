@@ -3,12 +3,12 @@
 import pytest
 from shard_in_memory import SECOND, ShardInMemory
 
+from api.sorted_keys import BLOCK_KEYS
 from api.storage import OK
 from store.core import TRIM_PER_STEP, StoreSettings
 from store.keyspace import TRIMMED_MAX, Keyspace
 from store.messages import Record, Reply, RequestsArrived, SendWatchFrames
 from store.reads import RANGE_BYTES_MAX, WHOLE, RangeRead
-from store.sorted_keys import BLOCK_KEYS
 
 KEY = b"/registry/pods/default/a"
 

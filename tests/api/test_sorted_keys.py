@@ -4,8 +4,8 @@ from random import Random
 
 import pytest
 
-from store import sorted_keys
-from store.sorted_keys import SortedKeys
+from api import sorted_keys
+from api.sorted_keys import SortedKeys
 
 
 def test_like_a_sorted_list(monkeypatch: pytest.MonkeyPatch) -> None:

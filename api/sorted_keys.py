@@ -1,6 +1,7 @@
 """Keys in order, in blocks: an insert moves at most one block, whatever the number of keys."""
 
 from bisect import bisect_left, insort
+from collections.abc import Iterator
 from itertools import pairwise
 
 BLOCK_KEYS = 1024
@@ -114,6 +115,19 @@ class SortedKeys:
             place += 1
             position = 0
         return found
+
+    def pieces(self, start: bytes, end: bytes) -> Iterator[list[bytes]]:
+        """All keys in [start, end), in order, a block at a time: who stops early has paid for what
+        he took. Keys must not change between two pieces."""
+        place = bisect_left(self._lasts, start)
+        while place < len(self._blocks):
+            block, last = self._blocks[place], self._lasts[place]
+            first = bisect_left(block, start) if block[0] < start else 0
+            stop = bisect_left(block, end, first) if end <= last else len(block)
+            yield block[first:stop]
+            if end <= last:
+                return
+            place += 1
 
     def count(self, start: bytes, end: bytes) -> int:
         """How many keys are in [start, end). Cost: two searches, and a look at the length of each
