@@ -12,6 +12,7 @@ from scheduler.measures import Attempt, Measures, Result
 from scheduler.outgoing import Outgoing
 from scheduler.pod_book import PodBook, PodRecord, Stage
 from scheduler.queue import SchedulingQueue
+from scheduler.volume_cycle import VolumeCycle
 from scheduler.writes import binding, lookup, scheduled_event
 
 LOOK_AFTER_NS = 1_000_000_000
@@ -41,6 +42,7 @@ class BindingCycle:
         """Of the whole scheduler; most of an attempt is its binding."""
         self._sent: dict[int, Sent] = {}
         """By request."""
+        self.volumes = VolumeCycle(book, outgoing)
         self._book = book
         self._queue = queue
         self._outgoing = outgoing
@@ -56,8 +58,27 @@ class BindingCycle:
         return len(self._sent)
 
     def begin(self, pod: str, now_ns: int) -> None:
-        """Send the binding of an assumed pod."""
+        """Have the claims of an assumed pod bound, then the pod."""
         record = self._book.records[pod]
+        if not self.volumes.begin(pod, record, now_ns):
+            self._bind(pod, record, now_ns)
+
+    def go_on(self, now_ns: int, leading: bool) -> None:
+        """With the pods whose claims are bound, or will not be."""
+        for outcome in self.volumes.finished(now_ns, leading):
+            record = self._book.records[outcome.pod]
+            attempt = self._attempt(outcome.pod, record)
+            if attempt is not None:
+                bound = not outcome.trouble
+                self.measures.volumes_awaited(attempt, bound, outcome.since_ns, now_ns)
+            if outcome.trouble:
+                self._book.roll_back(outcome.pod)
+                self._queue.retry(outcome.pod, now_ns)
+                self._failures.tell(record, Failure(outcome.trouble, error=True), now_ns)
+            else:
+                self._bind(outcome.pod, record, now_ns)
+
+    def _bind(self, pod: str, record: PodRecord, now_ns: int) -> None:
         record.request = self._outgoing.number("bind", pod)
         self._sent[record.request] = Sent(self._attempt(pod, record), now_ns)
         if self._consultation is None or not self._consultation.bind(record):
@@ -133,7 +154,8 @@ class BindingCycle:
             del self._looks[key]
 
     def next_wakeup_ns(self) -> int | None:
-        return next(iter(self._looks.values()), None)
+        times = (next(iter(self._looks.values()), None), self.volumes.next_wakeup_ns())
+        return min((time for time in times if time is not None), default=None)
 
     def _bind_answered(self, key: str, record: PodRecord, reply: ApiReply, now_ns: int) -> None:
         record.request = 0

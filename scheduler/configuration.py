@@ -117,6 +117,7 @@ def _profile(
     if "DefaultPreemption" in configured:
         preemption = configured["DefaultPreemption"].preemption
     spread = configured.get("PodTopologySpread", registry["PodTopologySpread"].plugin)
+    volumes = configured.get("VolumeBinding", registry["VolumeBinding"].plugin)
     return Profile(
         name=name,
         filters=tuple(filters),
@@ -124,6 +125,7 @@ def _profile(
         percentage_of_nodes_to_score=percentage,
         preemption=preemption if preempts else None,
         spread_defaults=spread.spread_defaults,
+        volume_timeout_ns=volumes.volume_timeout_ns,
     )
 
 

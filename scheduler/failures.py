@@ -8,8 +8,6 @@ from scheduler.diagnosis import failure_message, unsupported_message
 from scheduler.engine import Engine
 from scheduler.explain import Explanation, Pod, explain
 from scheduler.outgoing import Outgoing
-from scheduler.plugins import volume_binding
-from scheduler.plugins.volume_binding import claims_of
 from scheduler.pod_book import PodBook, PodRecord
 from scheduler.preemptor import Plan, Preemptor
 from scheduler.supervision import raised
@@ -143,11 +141,8 @@ class Failures:
         self._preemptor.refused(victim)
 
     def unsupported(self, record: PodRecord) -> tuple[str, ...]:
-        """Plugins that would have to do what we cannot: binding claims that wait for the pod."""
-        lacking = record.shape.key.unsupported
-        if record.shape.relations.key.claims and claims_of(record.shape, self._table)[1]:
-            return (*lacking, volume_binding.NAME)
-        return lacking
+        """Plugins that would have to do what we cannot."""
+        return record.shape.key.unsupported
 
     def _state_for(self, record: PodRecord) -> tuple[int, ...]:
         """All that the reasons of a failure depend on, for pods that are not nominated."""

@@ -79,6 +79,9 @@ class PreemptionLimits(NamedTuple):
 
 
 PREEMPTION_LIMITS = PreemptionLimits()
+VOLUME_TIMEOUT_NS = 600_000_000_000
+"""So long a placed pod waits for its claims. Source: apis/config/v1/defaults.go,
+VolumeBindingArgs.BindTimeoutSeconds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +98,8 @@ class Profile:
     """None: the profile does without DefaultPreemption."""
     spread_defaults: SpreadDefaults = SYSTEM_DEFAULTS
     """For PodTopologySpread."""
+    volume_timeout_ns: int = VOLUME_TIMEOUT_NS
+    """For VolumeBinding."""
     node_filters: tuple[Filter, ...] = field(init=False)
     node_scores: tuple[Score, ...] = field(init=False)
     """Those that look at each node by itself."""

@@ -137,6 +137,7 @@ class SchedulerCore:
             self._take(event, now_ns)
         self._move(now_ns)
         self._binding.look_up(now_ns)
+        self._binding.go_on(now_ns, self.leading)
         for pod in list(self._book.gangs.overdue(now_ns)):
             self._give_up(pod, GANG_TIMEOUT, now_ns)
         orders: list[SchedulerEffect] = []
@@ -175,6 +176,7 @@ class SchedulerCore:
             "nodes": self.table.count,
             "pods": len(self._book.records),
             "bindings_open": self._binding.open,
+            "volumes_awaited": len(self._binding.volumes),
             "decided": self.decided,
             "failed": self.failed,
             "conflicts": self._binding.conflicts,
@@ -219,6 +221,7 @@ class SchedulerCore:
         if self._consultation is not None:
             self._consultation.see(watch, seen.key, None if kind == DELETED else item)
         self._changes += seen.changes
+        self._binding.volumes.seen(watch, seen.key, kind == DELETED)
         if watch == PODS:
             self._binding.seen(seen.key)
 
@@ -243,6 +246,8 @@ class SchedulerCore:
         call, key = self._outgoing.answered(reply.id)
         if call in ("bind", "look"):
             self._binding.answered(call, key, reply, now_ns)
+        elif call == "volume":
+            self._binding.volumes.answered(reply)
         elif call == "evict" and not (200 <= reply.code < 300 or reply.code == 404):
             self._failures.refused(key)
             self.queue.something_changed(now_ns)
@@ -341,6 +346,7 @@ class SchedulerCore:
         self.decided += 1
         self.measures.decided(self._book.records[pod].shape.key.profile)
         self._book.assume(pod, self.table.names[row])
+        self._binding.volumes.reserve(pod, self._book.records[pod])
         gangs = self._book.gangs
         for member in gangs.admit(pod, now_ns):
             self._binding.begin(member, now_ns)
@@ -400,6 +406,7 @@ class SchedulerCore:
         """The gang of a pod cannot be complete: those that wait give their nodes back."""
         waiting = self._book.gangs.give_up(pod, now_ns)
         for other in waiting:
+            self._binding.volumes.drop(other)
             self._book.roll_back(other)
             self._requeue.failed(other, (), now_ns)
             self._failures.tell(self._book.records[other], Failure(why), now_ns)

@@ -134,6 +134,16 @@ class Measures:
             self.pod.observe(_seconds(now_ns - attempt.queued_ns), (named,))
             self.tries.observe(attempt.number)
 
+    def volumes_awaited(self, attempt: Attempt, bound: bool, since_ns: int, now_ns: int) -> None:
+        """The claims of a placed pod were bound, or its attempt ends here."""
+        status = "Success" if bound else "Error"
+        labels = ("PreBind", status, attempt.profile)
+        self.extension_point.observe(_seconds(now_ns - since_ns), labels)
+        if not bound:
+            self.attempts[attempt.profile, "error"] += 1
+            waited = _seconds(now_ns - attempt.popped_ns)
+            self.attempt.observe(waited, ("error", attempt.profile))
+
     def end_step(self, took_ns: int, points: dict[str, int]) -> None:
         """The shell: how long the step took, and of that the plugins of each extension point. Each
         pod that was decided gets an equal share."""

@@ -5,7 +5,7 @@ from typing import Literal
 
 from api.calls import ApiRequest
 
-Call = Literal["bind", "look", "evict", "write"]
+Call = Literal["bind", "look", "evict", "volume", "write"]
 
 
 class Outgoing:

@@ -5,6 +5,7 @@ apis/config/validation/validation_pluginargs.go, v1.36.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from api.core import JsonObject
 from api.sections import Section
@@ -26,6 +27,7 @@ from scheduler.plugins.resource_scoring import (
     most_allocated,
 )
 from scheduler.pod_shape import node_selector_term
+from scheduler.queue import SECOND_NS
 from scheduler.registry import BUILT_IN, Configured
 from scheduler.relations import SYSTEM_DEFAULTS, DefaultConstraint, SpreadDefaults
 from scheduler.resources import CPU, MEMORY
@@ -167,11 +169,11 @@ def _preemption(arguments: Section) -> Configured:
 
 
 def _volume_binding(arguments: Section) -> Configured:
-    """The time-out is taken: binding of volumes is awaited by nobody here."""
-    arguments.integer("bindTimeoutSeconds", 600, 0)
+    timeout_s = arguments.integer("bindTimeoutSeconds", 600, 0)
     if arguments.optional_sections("shape"):
         raise arguments.error("shape", "scoring by storage capacity is not supported")
-    return BUILT_IN["VolumeBinding"].plugin
+    plugin = BUILT_IN["VolumeBinding"].plugin
+    return replace(plugin, volume_timeout_ns=timeout_s * SECOND_NS)
 
 
 READERS: Mapping[str, Callable[[Section], Configured]] = {

@@ -8,7 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from api.sections import Section
-from scheduler.framework import PREEMPTION_LIMITS, Filter, PreemptionLimits, Score
+from scheduler.framework import (
+    PREEMPTION_LIMITS,
+    VOLUME_TIMEOUT_NS,
+    Filter,
+    PreemptionLimits,
+    Score,
+)
 from scheduler.plugin_sets import Enabled
 from scheduler.profile import FILTERS, SCORES
 from scheduler.relations import SYSTEM_DEFAULTS, SpreadDefaults
@@ -22,6 +28,7 @@ class Configured:
     score: Score | None = None
     preemption: PreemptionLimits = PREEMPTION_LIMITS
     spread_defaults: SpreadDefaults = SYSTEM_DEFAULTS
+    volume_timeout_ns: int = VOLUME_TIMEOUT_NS
 
 
 @dataclass(frozen=True, slots=True)

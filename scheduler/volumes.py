@@ -5,8 +5,8 @@ Source: pkg/scheduler/framework/plugins/volumebinding, volumerestrictions, nodev
 volumezone and component-helpers/storage/volume, v1.36.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
 from api.core import JsonObject
@@ -101,6 +101,25 @@ class VolumeCatalog:
     """Node to driver to how many volumes it can have."""
     capacities: dict[Key, Capacity]
     version: int = 0
+    held: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    """Volume to the claim (namespace, name, uid) that a placement chose it for, until it is bound
+    or given up."""
+    heading: dict[Key, str] = field(default_factory=dict)
+    """Claim to the node that it is going to be provisioned for, likewise."""
+
+    def claim(self, key: Key) -> Claim | None:
+        """With what placements under way decided."""
+        claim = self.claims.get(key)
+        node = self.heading.get(key)
+        if claim is None or node is None or claim.selected_node:
+            return claim
+        return claim._replace(selected_node=node)
+
+    def all_volumes(self) -> Iterator[Volume]:
+        """With what placements under way decided."""
+        for name, volume in self.volumes.items():
+            held = self.held.get(name) if volume.claim is None else None
+            yield volume if held is None else volume._replace(claim=held)
 
     def put(self, resource: str, item: JsonObject) -> None:
         """Raises QuantityError and SelectorError."""

@@ -58,7 +58,7 @@ def stops(shape: Shape, table: NodeTable) -> str:
 def claims_of(shape: Shape, table: NodeTable) -> tuple[list[Claim], list[Claim]]:
     """Bound ones, and those that wait for the pod."""
     key, catalog = shape.relations.key, table.volumes
-    claims = [catalog.claims.get((key.namespace, name)) for name, _ in key.claims]
+    claims = [catalog.claim((key.namespace, name)) for name, _ in key.claims]
     known = [claim for claim in claims if claim is not None]
     bound = [claim for claim in known if claim.bound]
     return bound, [c for c in known if not c.bound and not c.volume and catalog.waits(c)]
@@ -96,6 +96,12 @@ def reasons(shape: Shape, table: NodeTable, rows: IntArray) -> Sequence[Reason]:
     return [Reason(text, mask, everywhere) for text, mask in masks.items() if mask.any()]
 
 
+def decides(shape: Shape) -> bool:
+    """The profile runs it, and there are claims."""
+    named = bool(shape.relations.key.claims)
+    return named and any(plugin.name == NAME for plugin in shape.profile.filters)
+
+
 def bindings_on(shape: Shape, table: NodeTable, row: int) -> Bindings:
     """What becomes of the pod's waiting claims when it goes to this node."""
     _, waiting = claims_of(shape, table)
@@ -109,7 +115,7 @@ class _Choices:
     def __init__(self, table: NodeTable, claims: Sequence[Claim], rows: IntArray) -> None:
         self._table = table
         self._claims = sorted(claims, key=lambda claim: claim.size)
-        volumes = table.volumes.volumes.values()
+        volumes = list(table.volumes.all_volumes())
         self._candidates = {
             claim.name: [
                 (volume, self._reach(volume, rows))

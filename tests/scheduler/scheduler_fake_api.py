@@ -23,6 +23,7 @@ from scheduler.extender import AskExtender, ExtenderAnswered
 from scheduler.follower import NODES, PODS
 from scheduler.leader import AskPartition, PartitionAnswered, SchedulerCore
 from scheduler.partition import PartitionCore, answer_body, request_from
+from scheduler.volumes import CLAIMS, VOLUMES
 
 MS = 1_000_000
 START_NS = 1_800_000_000_000_000_000
@@ -127,6 +128,8 @@ class FakeApi:
             assert isinstance(request.body, dict)
             self.events.append((request.body["reason"], request.body["message"]))
             return 201, b""
+        if request.resource in (CLAIMS, VOLUMES):
+            return self._storage(request)
         if pod is None:
             return 404, b""
         if request.verb == "get":
@@ -146,6 +149,17 @@ class FakeApi:
         if not (self.silent and request.subresource == "binding"):
             self.inbox.append(ObjectsSeen(PODS, [MODIFIED], [copy.deepcopy(pod)], [1]))
         return 201, b""
+
+    def _storage(self, request: ApiRequest) -> tuple[int, bytes]:
+        """A claim or volume is read, or replaced as it was read."""
+        item = self.of_watch(request.resource).get(request.name)
+        if item is None:
+            return 404, json.dumps({"message": f"{request.name} not found"}).encode()
+        if request.verb == "get":
+            return 200, json.dumps(item).encode()
+        assert request.verb == "update" and isinstance(request.body, dict)
+        self.put(request.resource, request.body)
+        return 200, b"{}"
 
     def run(self, steps_max: int = 1000) -> None:
         for _ in range(steps_max):

@@ -254,18 +254,11 @@ def with_claim(name: str, claim_name: str) -> JsonObject:
 
 def test_what_we_cannot_honour_stays_pending_by_name() -> None:
     api = small_cluster()
-    storage = {"metadata": {"name": "wait"}, "volumeBindingMode": "WaitForFirstConsumer"}
-    api.put("storage.k8s.io/storageclasses", storage)
-    api.put("persistentvolumeclaims", claim("waiting", bound=False))
-    api.put_pod(with_claim("p", "waiting"))
     api.put_pod(pod("q", resourceClaims=[{"name": "gpu"}]))
     api.run()
-    assert api.node_of("p") == api.node_of("q") == ""
+    assert api.node_of("q") == ""
     said = "0/1 nodes are available: plugin(s) not supported by this scheduler:"
-    assert [message for _, message in api.events] == [
-        f"{said} VolumeBinding.",
-        f"{said} DynamicResources.",
-    ]
+    assert [message for _, message in api.events] == [f"{said} DynamicResources."]
 
 
 def test_a_pod_follows_its_volume() -> None:
