@@ -21,6 +21,7 @@ from api.defaults.services import (
 )
 from api.errors import Cause, InternalError, Invalid
 from api.streams import Stream
+from api.validation.exposure import check_families
 from apiserver.cache import ResourceCache
 from apiserver.records import Record
 
@@ -47,7 +48,7 @@ class Addresses:
         """Address or port to whom it was given just now, and when."""
 
     def allocate(self, service: JsonObject, old: JsonObject | None, now_ns: int) -> None:
-        """Complete the addresses of a valid Service in place. Invalid when one is taken."""
+        """Complete the addresses of a Service in place. Invalid when one is none, or is taken."""
         self._catch_up(now_ns)
         if old is not None:
             normalize_cluster_ips(service, old)
@@ -55,6 +56,10 @@ class Addresses:
         key = self._services.key(meta["namespace"], meta.get("name", ""))
         if spec["type"] == "ExternalName":
             return
+        causes: list[Cause] = []
+        check_families(causes, spec)
+        if causes:
+            raise Invalid("Service", meta.get("name", ""), causes)
         ip = self._free_ip() if wants_cluster_ip(service) else None
         if ip is None and spec["clusterIP"] != "None":
             self._check_ip(spec["clusterIP"], key, service)

@@ -142,6 +142,9 @@ def set_addresses(service: JsonObject, cluster_ip: str | None) -> None:
     if cluster_ip is not None:
         spec["clusterIP"] = cluster_ip
     spec["clusterIPs"] = spec.get("clusterIPs") or [spec["clusterIP"]]
-    spec.setdefault("ipFamilyPolicy", "SingleStack")
+    anybodys = spec["clusterIP"] == "None" and not spec.get("selector")
+    policy = spec.setdefault("ipFamilyPolicy", "RequireDualStack" if anybodys else "SingleStack")
     if not spec.get("ipFamilies"):
         spec["ipFamilies"] = ["IPv6" if ":" in spec["clusterIP"] else "IPv4"]
+    if anybodys and policy != "SingleStack" and len(spec["ipFamilies"]) == 1:
+        spec["ipFamilies"].append("IPv4" if spec["ipFamilies"] == ["IPv6"] else "IPv6")

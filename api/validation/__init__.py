@@ -16,6 +16,7 @@ from api.validation import (
     access,
     autoscaling,
     batch,
+    claims,
     cluster,
     definitions,
     ingresses,
@@ -32,6 +33,7 @@ from api.validation import (
 )
 from api.validation.metadata import check_metadata, check_metadata_update
 from api.validation.pod_parts import check_pod_part
+from api.validation.statuses import check_status
 from api.validation.structural import structural_checks
 
 __all__ = ["validate_create", "validate_pod_part", "validate_status_update", "validate_update"]
@@ -65,7 +67,7 @@ _CHECKS: Mapping[str, tuple[Check, UpdateCheck]] = {
     "batch/jobs": (batch.check_job, batch.check_job_update),
     "batch/cronjobs": (batch.check_cron_job, batch.check_cron_job_update),
     "persistentvolumes": (storage.check_volume, storage.check_volume_update),
-    "persistentvolumeclaims": (storage.check_claim, storage.check_claim_update),
+    "persistentvolumeclaims": (claims.check_claim, claims.check_claim_update),
     "storage.k8s.io/storageclasses": (
         storage.check_storage_class,
         storage.check_storage_class_update,
@@ -137,7 +139,7 @@ def validate_update(kind: Kind, new: JsonObject, old: JsonObject) -> list[Cause]
     """Causes against replacing ``old`` by ``new``, of the same name."""
     if kind.custom is not None:
         return kind.custom.validate_update(kind, new, old)
-    causes = validate_status_update(kind, new, old)
+    causes = _check_metadata(kind, new, old)
     if causes and kind.key in _METADATA_TWICE:
         check_metadata(causes, kind.key, new, kind.namespaced)
     _CHECKS[kind.key][1](causes, new, old)
@@ -146,7 +148,7 @@ def validate_update(kind: Kind, new: JsonObject, old: JsonObject) -> list[Cause]
 
 def validate_pod_part(part: str, new: JsonObject, old: JsonObject) -> list[Cause]:
     """Causes against what a write to a subresource of a pod makes of it."""
-    causes = validate_status_update(_PODS, new, old)
+    causes = _check_metadata(_PODS, new, old)
     check_pod_part(causes, part, new, old)
     return causes
 
@@ -155,9 +157,15 @@ _PODS = kind_of("pods")
 
 
 def validate_status_update(kind: Kind, new: JsonObject, old: JsonObject) -> list[Cause]:
-    """Causes against new metadata with the status. Only a custom kind's status is judged."""
+    """Causes against new metadata with a new status; of pods see ``validate_pod_part``."""
     if kind.custom is not None:
         return kind.custom.validate_status(kind, new, old)
+    causes = _check_metadata(kind, new, old)
+    check_status(causes, kind.key, new, old)
+    return causes
+
+
+def _check_metadata(kind: Kind, new: JsonObject, old: JsonObject) -> list[Cause]:
     causes: list[Cause] = []
     check_metadata(causes, kind.key, new, kind.namespaced)
     check_metadata_update(causes, new, old)

@@ -18,6 +18,7 @@ BAD_CIDR: Final = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/6
 _SERVERS_MAX: Final = 3
 _SEARCHES_MAX: Final = 32
 _SEARCH_LETTERS_MAX: Final = 2048
+_LOCAL_MULTICAST: Final = {4: ip_network("224.0.0.0/24"), 6: ip_network("ff02::/16")}
 _LABEL: Final = "[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN: Final = re.compile(rf"_?{_LABEL}(\._?{_LABEL})*")
 _SUBDOMAIN_MESSAGE: Final = (
@@ -49,6 +50,23 @@ def is_cidr(text: str) -> bool:
 def check_address(causes: list[Cause], text: str, field: str) -> None:
     if not is_address(text):
         causes.append(Cause.invalid(field, text, BAD_ADDRESS))
+
+
+def check_reachable(causes: list[Cause], text: str, field: str) -> None:
+    """An address that other machines can mean: ValidateNonSpecialIP there."""
+    if not is_address(text):
+        causes.append(Cause.invalid(field, text, "must be a valid IP address"))
+        return
+    address = ip_address(text)
+    multicast = address in _LOCAL_MULTICAST[address.version]
+    for special, why in (
+        (address.is_unspecified, f"may not be unspecified ({text})"),
+        (address.is_loopback, "may not be in the loopback range (127.0.0.0/8, ::1/128)"),
+        (address.is_link_local, "may not be in the link-local range (169.254.0.0/16, fe80::/10)"),
+        (multicast, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"),
+    ):
+        if special:
+            causes.append(Cause.invalid(field, text, why))
 
 
 def check_dns(causes: list[Cause], spec: JsonObject, field: str) -> None:

@@ -19,18 +19,11 @@ from api.validation.ports import (
 )
 from api.validation.resources import check_resources
 from api.validation.security import check_container_security
+from api.validation.volumes import POD_SOURCES, check_volume_source
 
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _RESIZE_POLICIES = ("NotRequired", "RestartContainer")
 _MESSAGE_POLICIES = ("FallbackToLogsOnError", "File")
-_REQUIRED_OF_VOLUMES = {
-    "hostPath": "path",
-    "secret": "secretName",
-    "configMap": "name",
-    "persistentVolumeClaim": "claimName",
-    "csi": "driver",
-    "nfs": "server",
-}
 
 
 def check_volumes(
@@ -41,7 +34,7 @@ def check_volumes(
     for index, volume in enumerate(volumes):
         path = f"{field}[{index}]"
         before = len(causes)
-        _check_source(causes, volume, path)
+        check_volume_source(causes, volume, POD_SOURCES, path)
         name = volume["name"]
         if not name:
             causes.append(Cause.required(f"{path}.name"))
@@ -53,20 +46,6 @@ def check_volumes(
         if len(causes) == before:
             names[name] = volume
     return names
-
-
-def _check_source(causes: list[Cause], volume: JsonObject, path: str) -> None:
-    sources = [name for name in volume if name != "name"]
-    if not sources:
-        causes.append(Cause.required(path, "must specify a volume type"))
-        return
-    if len(sources) > 1:
-        sources.sort(key=lambda name: (name != "emptyDir", name != "hostPath"))
-    for name in sources[1:]:
-        causes.append(Cause.forbidden(f"{path}.{name}", "may not specify more than 1 volume type"))
-    wanted = _REQUIRED_OF_VOLUMES.get(sources[0])
-    if wanted is not None and not volume[sources[0]].get(wanted):
-        causes.append(Cause.required(f"{path}.{sources[0]}.{wanted}"))
 
 
 class PodContext(NamedTuple):

@@ -47,6 +47,24 @@ _RESOURCES: Final = (
     "requests.ephemeral-storage",
     "requests.memory",
 )
+_FIELDS_OF_FILES: Final = (
+    "metadata.annotations",
+    "metadata.labels",
+    "metadata.name",
+    "metadata.namespace",
+    "metadata.uid",
+)
+_BYTES: Final = (
+    *("1", "1k", "1M", "1G", "1T", "1P", "1E"),
+    *("1Ki", "1Mi", "1Gi", "1Ti", "1Pi"),
+    "1Ei",
+)
+_RESOURCE_WORDS: Final = {
+    "cpu": "cpu",
+    "memory": "memory",
+    "ephemeral-storage": "local ephemeral storage",
+    "hugepages": "hugepages",
+}
 _PAGES: Final = ("limits.hugepages-", "requests.hugepages-")
 
 
@@ -85,7 +103,23 @@ def _check_source(causes: list[Cause], variable: JsonObject, field: str) -> None
         causes.append(Cause.invalid(field, "", text))
 
 
-def _check_field(causes: list[Cause], reference: JsonObject, field: str) -> None:
+def check_field_of_file(causes: list[Cause], reference: JsonObject, field: str) -> None:
+    """A field of the pod that becomes a file."""
+    _check_field(causes, reference, field, _FIELDS_OF_FILES)
+
+
+def check_resource_of_file(causes: list[Cause], reference: JsonObject, field: str) -> None:
+    """A request or limit that becomes a file: of a container that is named."""
+    if not reference.get("containerName"):
+        causes.append(Cause.required(f"{field}.containerName"))
+        _check_divisor(causes, reference, field)
+    else:
+        _check_resource(causes, reference, field)
+
+
+def _check_field(
+    causes: list[Cause], reference: JsonObject, field: str, known: Sequence[str] = _FIELDS
+) -> None:
     version, path = reference.get("apiVersion", ""), reference.get("fieldPath", "")
     if not version or not path:
         causes.append(Cause.required(f"{field}.{'fieldPath' if version else 'apiVersion'}"))
@@ -103,8 +137,8 @@ def _check_field(causes: list[Cause], reference: JsonObject, field: str) -> None
         place = f"{field}.fieldPath"
         causes.append(Cause.invalid(place, path, f"error converting fieldPath: {why}"))
     elif subscript is None:
-        if path not in _FIELDS and path != "spec.host":
-            causes.append(Cause.not_supported(f"{field}.fieldPath", path, _FIELDS))
+        if path not in known and (path != "spec.host" or known is not _FIELDS):
+            causes.append(Cause.not_supported(f"{field}.fieldPath", path, known))
     elif label in ("metadata.annotations", "metadata.labels"):
         key = subscript.lower() if label == "metadata.annotations" else subscript
         for text in wrong_with_qualified_name(key):
@@ -119,6 +153,21 @@ def _check_resource(causes: list[Cause], reference: JsonObject, field: str) -> N
         causes.append(Cause.required(f"{field}.resource"))
     elif resource not in _RESOURCES and not resource.startswith(_PAGES):
         causes.append(Cause.not_supported(f"{field}.resource", resource, _RESOURCES))
+    _check_divisor(causes, reference, field)
+
+
+def _check_divisor(causes: list[Cause], reference: JsonObject, field: str) -> None:
+    """What amounts are told in multiples of."""
+    resource, divisor = reference.get("resource", ""), reference.get("divisor", "0")
+    if divisor == "0":
+        return
+    kind = resource.partition(".")[2].partition("-2")[0].partition("-1")[0]
+    words = ("1m", "1") if kind == "cpu" else _BYTES
+    named = _RESOURCE_WORDS.get(kind)
+    if named is not None and divisor not in words:
+        listed = " and ".join(words) if kind == "cpu" else ", ".join(words)
+        text = f"only divisor's values {listed} are supported with the {named} resource"
+        causes.append(Cause.invalid(f"{field}.divisor", resource, text))
 
 
 def _check_key(causes: list[Cause], reference: JsonObject, field: str) -> None:

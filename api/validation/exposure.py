@@ -5,13 +5,13 @@ pkg/apis/core/validation/validation.go; initIPFamilyFields in pkg/registry/core/
 alloc.go, for a cluster of IPv4 alone.
 """
 
-from ipaddress import ip_address
+from collections.abc import Sequence
 from typing import Final
 
 from api.core import JsonObject
 from api.errors import Cause
 from api.names import wrong_with_qualified_name
-from api.validation.addresses import BAD_ADDRESS, BAD_CIDR, is_address, is_cidr
+from api.validation.addresses import BAD_ADDRESS, BAD_CIDR, check_reachable, is_address, is_cidr
 from api.validation.ports import check_port_number
 
 _FAMILIES: Final = ("IPv4", "IPv6")
@@ -25,6 +25,8 @@ def check_families(causes: list[Cause], spec: JsonObject) -> None:
     """What the allocator of addresses refuses before anything else is looked at."""
     before = len(causes)
     families = spec.get("ipFamilies") or ()
+    ips: Sequence[str] = spec.get("clusterIPs") or ()
+    _check_first(causes, spec.get("clusterIP", ""), ips)
     for index, family in enumerate(families):
         if family not in _FAMILIES:
             field = f"spec.ipFamilies[{index}]"
@@ -34,15 +36,77 @@ def check_families(causes: list[Cause], spec: JsonObject) -> None:
     policy = spec.get("ipFamilyPolicy")
     if policy is not None and policy not in _FAMILY_POLICIES:
         causes.append(Cause.not_supported("spec.ipFamilyPolicy", policy, _FAMILY_POLICIES))
+    _check_addresses(causes, ips, families)
+    if len(causes) > before or is_headless_without_selector(spec):
+        return
+    _check_stacks(causes, spec, families, ips)
+
+
+def is_headless_without_selector(spec: JsonObject) -> bool:
+    """A Service whose endpoints are anybody's: it may be of families that the cluster has not."""
+    return spec.get("clusterIP") == "None" and not spec.get("selector")
+
+
+def _check_first(causes: list[Cause], first: str, ips: Sequence[str]) -> None:
+    if first and not ips:
+        causes.append(Cause.required("spec.clusterIPs"))
+    elif first and ips[0] != first:
+        causes.append(Cause.invalid("spec.clusterIPs", ips, "first value must match `clusterIP`"))
+    elif ips and not first:
+        text = "must be empty when `clusterIP` is not specified"
+        causes.append(Cause.invalid("spec.clusterIPs", ips, text))
+
+
+def _check_addresses(causes: list[Cause], ips: Sequence[str], families: Sequence[str]) -> None:
+    before = len(causes)
+    headless = ips[:1] == ["None"]
+    if headless and len(ips) > 1:
+        text = "'None' must be the first and only value"
+        causes.append(Cause.invalid("spec.clusterIPs", ips, text))
+    for index, ip in enumerate(ips):
+        if not is_address(ip) and (index or not headless):
+            causes.append(Cause.invalid(f"spec.clusterIPs[{index}]", ip, BAD_ADDRESS))
+    bad = len(causes) > before
+    if len(ips) > 2:
+        causes.append(Cause.invalid("spec.clusterIPs", ips, "may only hold up to 2 values"))
+    if bad or headless:
+        return
+    of = ["IPv6" if ":" in ip else "IPv4" for ip in ips]
+    if len(ips) > 1 and len(set(of)) == 1:
+        text = "may specify no more than one IP for each IP family"
+        causes.append(Cause.invalid("spec.clusterIPs", ips, text))
     if len(causes) > before:
         return
+    for index, (ip, family) in enumerate(zip(ips, families, strict=False)):
+        if of[index] != family in _FAMILIES:
+            text = f"expected an {family} value as indicated by `ipFamilies[{index}]`"
+            causes.append(Cause.invalid(f"spec.clusterIPs[{index}]", ip, text))
+
+
+def _check_stacks(
+    causes: list[Cause], spec: JsonObject, families: Sequence[str], ips: Sequence[str]
+) -> None:
+    """What a cluster of one family cannot do."""
+    before, policy = len(causes), spec.get("ipFamilyPolicy")
+    if policy in (None, "SingleStack"):
+        for what, of in (("cluster IPs", ips), ("IP families", families)):
+            if len(of) == 2:
+                wanted = "must be 'RequireDualStack' or 'PreferDualStack' when multiple"
+                text = f"{wanted} {what} are specified"
+                causes.append(Cause.invalid("spec.ipFamilyPolicy", policy or "SingleStack", text))
+    for index, ip in enumerate(ips):
+        if index >= len(families) and ":" in ip:
+            text = "IPv6 is not configured on this cluster"
+            causes.append(Cause.invalid(f"spec.clusterIPs[{index}]", ips, text))
+    if len(causes) > before:
+        return
+    if policy == "RequireDualStack":
+        text = "this cluster is not configured for dual-stack services"
+        causes.append(Cause.invalid("spec.ipFamilyPolicy", policy, text))
     for index, family in enumerate(families):
         if family != "IPv4":
             text = "not configured on this cluster"
             causes.append(Cause.invalid(f"spec.ipFamilies[{index}]", family, text))
-    if policy == "RequireDualStack":
-        text = "this cluster is not configured for dual-stack services"
-        causes.append(Cause.invalid("spec.ipFamilyPolicy", policy, text))
 
 
 def check_external_addresses(causes: list[Cause], spec: JsonObject) -> None:
@@ -50,18 +114,8 @@ def check_external_addresses(causes: list[Cause], spec: JsonObject) -> None:
         field = f"spec.externalIPs[{index}]"
         if not is_address(text):
             causes.append(Cause.invalid(field, text, BAD_ADDRESS))
-            continue
-        address = ip_address(text)
-        for special, why in (
-            (address.is_unspecified, "may not be unspecified (0.0.0.0 or ::)"),
-            (address.is_loopback, "may not be in the loopback range (127.0.0.0/8, ::1/128)"),
-            (
-                address.is_link_local,
-                "may not be in the link-local range (169.254.0.0/16, fe80::/10)",
-            ),
-        ):
-            if special:
-                causes.append(Cause.invalid(field, text, why))
+        else:
+            check_reachable(causes, text, field)
 
 
 def check_exposure(causes: list[Cause], spec: JsonObject) -> None:

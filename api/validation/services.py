@@ -7,7 +7,6 @@ Source: ValidateService, ValidateServiceUpdate in pkg/apis/core/validation/valid
 from api.core import JsonObject
 from api.errors import Cause
 from api.names import wrong_with_label, wrong_with_qualified_name, wrong_with_subdomain
-from api.validation.addresses import BAD_ADDRESS, is_address
 from api.validation.exposure import check_exposure, check_external_addresses, check_families
 from api.validation.metadata import check_labels
 from api.validation.ports import PROTOCOLS, check_port_number, check_port_or_name
@@ -127,9 +126,6 @@ def _check_affinity(causes: list[Cause], spec: JsonObject) -> None:
 
 
 def _check_addresses(causes: list[Cause], spec: JsonObject) -> None:
-    for index, address in enumerate(spec.get("clusterIPs", ())):
-        if address != "None" and not is_address(address):
-            causes.append(Cause.invalid(f"spec.clusterIPs[{index}]", address, BAD_ADDRESS))
     check_external_addresses(causes, spec)
 
 

@@ -19,7 +19,6 @@ from api.validation import validate_pod_part, validate_status_update, validate_u
 from api.warnings import warnings_of_update
 from apiserver.bodies import NO_FINDINGS, check_patched, decode_object
 from apiserver.change import change
-from apiserver.customs import DEFINITIONS
 from apiserver.options import write_options
 from apiserver.ownership import keep_times, writer_of
 from apiserver.patching import findings_of, patch_of
@@ -182,7 +181,7 @@ def next_state(
             registry.addresses.allocate(new, old, registry.now_ns)
     if kind.key == "pods" and request.subresource:
         causes = validate_pod_part(request.subresource, new, old)
-    elif request.subresource == "status" and (kind.custom is not None or kind.key == DEFINITIONS):
+    elif request.subresource == "status":
         causes = validate_status_update(kind, new, old)
     else:
         causes = validate_update(kind, new, old)

@@ -53,11 +53,16 @@ def causes_of(key: str, spec: JsonObject) -> list[str]:
             ],
         ),
         (
-            {"ipFamilies": ["IPv6"], "ipFamilyPolicy": "RequireDualStack"},
+            {
+                "clusterIP": "",
+                "clusterIPs": [],
+                "ipFamilies": ["IPv6"],
+                "ipFamilyPolicy": "RequireDualStack",
+            },
             [
-                'spec.ipFamilies[0]: Invalid value: "IPv6": not configured on this cluster',
                 'spec.ipFamilyPolicy: Invalid value: "RequireDualStack": this cluster is not '
                 "configured for dual-stack services",
+                'spec.ipFamilies[0]: Invalid value: "IPv6": not configured on this cluster',
             ],
         ),
         (
@@ -71,7 +76,8 @@ def causes_of(key: str, spec: JsonObject) -> list[str]:
     ],
 )
 def test_services(spec: JsonObject, causes: list[str]) -> None:
-    spec = {"clusterIP": "10.96.0.9", "ports": [dict(port) for port in PORTS], **spec}
+    given = {"clusterIP": "10.96.0.9", "clusterIPs": ["10.96.0.9"]}
+    spec = {**given, "ports": [dict(port) for port in PORTS], **spec}
     assert causes_of("services", spec) == causes
 
 

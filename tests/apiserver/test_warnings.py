@@ -116,3 +116,62 @@ def test_other_kinds(rig: Rig) -> None:
     path = "/apis/networking.k8s.io/v1/namespaces/x/ingresses"
     (text,) = warned(rig, "POST", path, ingress)
     assert text.endswith("please use 'spec.ingressClassName' instead")
+
+
+@pytest.mark.parametrize(
+    ("spec", "texts"),
+    [
+        ({}, []),
+        (
+            {"externalIPs": ["1.2.3.4"]},
+            ["spec.externalIPs is deprecated and may no longer be implemented in some clusters"],
+        ),
+        (
+            {"clusterIP": "None", "sessionAffinity": "ClientIP"},
+            ["spec.SessionAffinity is ignored for headless services"],
+        ),
+        (
+            {"externalName": "a.b", "trafficDistribution": "PreferClose"},
+            [
+                'spec.externalName is ignored when spec.type is not "ExternalName"',
+                'spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"',
+            ],
+        ),
+    ],
+)
+def test_services_are_warned_of_on_create_and_update(
+    rig: Rig, spec: JsonObject, texts: list[str]
+) -> None:
+    path = "/api/v1/namespaces/x/services"
+    body = {"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}], **spec}}
+    assert warned(rig, "POST", path, body) == texts
+    label = {"metadata": {"labels": {"a": "b"}}}
+    assert warned(rig, "PATCH", f"{path}/s", label, content_type=MERGE) == texts
+
+
+def test_claims_and_volumes_are_whole_bytes_of_a_class_in_their_specification(rig: Rig) -> None:
+    old = "volume.beta.kubernetes.io/storage-class"
+    of_class = (
+        f'metadata.annotations[{old}]: deprecated since v1.8; use "storageClassName" attribute '
+        "instead"
+    )
+    size = 'fractional byte value "1500m" is invalid, must be an integer'
+    meta = {"name": "v", "annotations": {old: "fast"}}
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1500m"}}}
+    assert warned(
+        rig,
+        "POST",
+        "/api/v1/namespaces/x/persistentvolumeclaims",
+        {"metadata": meta, "spec": claim},
+    ) == [of_class, f"spec.resources.requests[storage]: {size}"]
+    volume = {
+        "accessModes": ["ReadWriteOnce"],
+        "capacity": {"storage": "1500m"},
+        "rbd": {"monitors": ["a"], "image": "i"},
+    }
+    body = {"metadata": meta, "spec": volume}
+    assert warned(rig, "POST", "/api/v1/persistentvolumes", body) == [
+        of_class,
+        "spec.rbd: deprecated in v1.28, non-functional in v1.31+",
+        f"spec.capacity[storage]: {size}",
+    ]
