@@ -319,8 +319,8 @@ class ApiServer:
             case EndStreams(streams, reasons):
                 for stream, reason in zip(streams, reasons, strict=True):
                     self._end(stream, reason)
-            case OpenStoreWatch(shard, revision):
-                self._open_store_watch(shard, revision)
+            case OpenStoreWatch():
+                self._open_store_watch(effect)
             case Crashed(request, trace):
                 self._crashes += 1
                 _LOG.error("request_crashed", request=request, trace=trace)
@@ -416,17 +416,19 @@ class ApiServer:
     ) -> None:
         self._take(StoreReplied(shard, ids, replies if error is None else None))
 
-    def _open_store_watch(self, shard: int, revision: int) -> None:
+    def _open_store_watch(self, order: OpenStoreWatch) -> None:
+        shard, watch = order.shard, order.watch
+
         def on_body(body: Any) -> None:
-            self._take(StoreEvents(shard, body[0], body[1]))
+            self._take(StoreEvents(shard, watch, body[0], body[1]))
 
         def on_end(reason: str) -> None:
             if not self._stopped:
-                self._take(StoreStreamEnded(shard, reason))
+                self._take(StoreStreamEnded(shard, watch, reason))
 
         # A group that is loaded anew opens all its streams, also those that were not broken.
         before = self._store_watches.pop(shard, None)
         if before is not None:
             before.close()
-        body = ("watch", b"/registry/", revision, False)
+        body = ("watch", b"/registry/", order.start_revision, False)
         self._store_watches[shard] = self._stores[shard].open(body, on_body, on_end)

@@ -28,7 +28,6 @@ from apiserver.messages import (
     Event,
     HttpArrived,
     MessagesArrived,
-    OpenStoreWatch,
     StoreEvents,
     StoreReplied,
     StoreStreamEnded,
@@ -135,10 +134,12 @@ class ApiServerCore:
                     self._begin(watch.id, partial(verb_of_watch, self._registry, watch))
             case StoreReplied():
                 self._outbox.replied(event)
-            case StoreEvents(shard, changes, watermark):
-                self._feed_of(shard).arrived(shard, changes, watermark, now_ns)
-            case StoreStreamEnded(shard, reason):
-                self._stream_ended(shard, reason, now_ns)
+            case StoreEvents(shard):
+                self._feed_of(shard).arrived(event, now_ns)
+            case StoreStreamEnded(shard):
+                feed = self._feed_of(shard)
+                if feed.stream_ended(event):
+                    self._reload(feed)
             case StreamsClosed(streams):
                 for stream in streams:
                     self._close(stream)
@@ -345,11 +346,6 @@ class ApiServerCore:
                 if self._registry.group(cache.kind) == group:
                     cache.forget(feed.horizon)
 
-    def _stream_ended(self, shard: int, reason: str, now_ns: int) -> None:
-        feed = self._feed_of(shard)
-        if feed.stream_ended(shard, reason):
-            self._reload(feed)
-
     def _reload(self, feed: Feed) -> None:
         """The store no longer has what followed: forget all, tell every watcher to list anew."""
         group = self._feeds.index(feed)
@@ -388,7 +384,7 @@ class ApiServerCore:
     def _effects(self, now_ns: int) -> Sequence[Effect]:
         effects: list[Effect] = []
         for feed in self._feeds:
-            effects.extend(OpenStoreWatch(shard, revision) for shard, revision in feed.to_open)
+            effects.extend(feed.to_open)
             feed.to_open.clear()
         effects.extend(self._outbox.drain())
         effects.extend(self._ledger.effects())

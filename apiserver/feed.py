@@ -16,6 +16,7 @@ from api.core import InvariantError
 from api.merge import Merger, StoreEvent
 from api.storage import COMPACTED, OK, PROMISE, RANGE, StoreReply
 from apiserver.cache import CacheEvent, ResourceCache
+from apiserver.messages import OpenStoreWatch, StoreEvents, StoreStreamEnded
 from apiserver.outbox import Outbox
 from apiserver.records import Record
 
@@ -46,8 +47,7 @@ class Feed:
         self.horizon = 0
         self.unsettled = False
         """Loaded, and the owner has not yet told the caches where their history begins."""
-        self.to_open: list[tuple[int, int]] = []
-        """(shard, start revision) of the store watches to be opened."""
+        self.to_open: list[OpenStoreWatch] = []
         self.to_load: list[int] = []
         """Shards whose load failed and has to begin anew; the owner calls ``load`` later."""
         self._outbox = outbox
@@ -56,6 +56,11 @@ class Feed:
         self._advanced = advanced
         self._merger: Merger | None = None
         self._loaded: dict[int, int] = {}
+        self._loads = 0
+        """Answers to all but the newest load are not heeded."""
+        self._opened = 0
+        self._watches: dict[int, int] = {}
+        """Shard to the number of its stream. Of an earlier one some may still be under way."""
         self._asking: list[Fresh] = []
         self._asked: list[Fresh] = []
         self._promises_due = 0
@@ -80,13 +85,19 @@ class Feed:
         self._merger = None
         self._loaded = {}
         self._nudged = {}
+        self._watches = {}
         self.unsettled = True
+        self._loads += 1
         for shard in self.shards:
-            self._outbox.send(
-                shard, (RANGE, START, END, 0, CHUNK, 0), partial(self._range_came, shard)
-            )
+            self._ask_for(shard, START, 0)
 
-    def _range_came(self, shard: int, reply: StoreReply | None) -> None:
+    def _ask_for(self, shard: int, start: bytes, at_revision: int) -> None:
+        request = (RANGE, start, END, at_revision, CHUNK, 0)
+        self._outbox.send(shard, request, partial(self._range_came, self._loads, shard))
+
+    def _range_came(self, load: int, shard: int, reply: StoreReply | None) -> None:
+        if load != self._loads:
+            return
         if reply is None or reply[0] == COMPACTED:
             self.to_load.append(shard)
             return
@@ -97,12 +108,7 @@ class Feed:
             if cache is not None:
                 cache.load(Record(key, header, value, revision, created))
         if more:
-            start = items[-1][0] + b"\0"
-            self._outbox.send(
-                shard,
-                (RANGE, start, END, at_revision, CHUNK, 0),
-                partial(self._range_came, shard),
-            )
+            self._ask_for(shard, items[-1][0] + b"\0", at_revision)
             return
         # An empty shard may be at 0, and a watch from 0 would begin after what comes in between.
         self._loaded[shard] = max(at_revision, 1)
@@ -110,18 +116,22 @@ class Feed:
             self._merger = Merger(self._loaded)
             self.frontier = self._merger.frontier
             self.horizon = max(self._loaded.values())
-            self.to_open.extend(self._loaded.items())
+            for each, revision in self._loaded.items():
+                self._open(each, revision)
             self._progress()
 
     # Events
 
-    def arrived(
-        self, shard: int, events: Sequence[StoreEvent], watermark: int, now_ns: int
-    ) -> None:
+    def _open(self, shard: int, revision: int) -> None:
+        self._opened += 1
+        self._watches[shard] = self._opened
+        self.to_open.append(OpenStoreWatch(shard, self._opened, revision))
+
+    def arrived(self, body: StoreEvents, now_ns: int) -> None:
         """Take a body of a shard's watch stream."""
-        if self._merger is None:
+        if self._merger is None or self._watches[body.shard] != body.watch:
             return
-        for event in self._merger.arrived(shard, events, watermark):
+        for event in self._merger.arrived(body.shard, body.events, body.watermark):
             self._apply(event, now_ns)
         self.frontier = self._merger.frontier
         self._progress()
@@ -138,15 +148,15 @@ class Feed:
         if change is not None and revision > self.horizon:
             self._happened(cache.kind.key, change)
 
-    def stream_ended(self, shard: int, reason: str) -> bool:
+    def stream_ended(self, end: StoreStreamEnded) -> bool:
         """True when the history is gone and the group must be loaded anew; else the stream is
         opened again from where it was."""
-        if self._merger is None:
+        if self._merger is None or self._watches[end.shard] != end.watch:
             return False
-        if reason == "compacted" or reason.startswith("invalid"):
+        if end.reason == "compacted" or end.reason.startswith("invalid"):
             return True
-        self._nudged.pop(shard, None)
-        self.to_open.append((shard, self._merger.watermarks[shard]))
+        self._nudged.pop(end.shard, None)
+        self._open(end.shard, self._merger.watermarks[end.shard])
         return False
 
     # Freshness

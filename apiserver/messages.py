@@ -116,7 +116,10 @@ class StoreReplied:
 
 @dataclass(frozen=True, slots=True)
 class StoreEvents:
+    """``watch`` is the number with which the stream was opened."""
+
     shard: int
+    watch: int
     events: Sequence[StoreEvent]
     watermark: int
 
@@ -126,6 +129,7 @@ class StoreStreamEnded:
     """``reason``: "compacted", "slow", or "lost" for a connection that broke."""
 
     shard: int
+    watch: int
     reason: str
 
 
@@ -186,9 +190,13 @@ class StoreCall:
 
 @dataclass(frozen=True, slots=True)
 class OpenStoreWatch:
-    """Open, or open again, the watch stream of a shard on everything, with previous values."""
+    """Open, or open again, the watch stream of a shard on everything, with previous values.
+
+    ``watch`` numbers it. What is still under way of the stream before it, which the shell closes,
+    then is not taken for its own."""
 
     shard: int
+    watch: int
     start_revision: int
 
 

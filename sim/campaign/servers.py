@@ -234,10 +234,9 @@ class ApiServerProgram:
                     reader = self._readers.get(stream)
                     if reader is not None:
                         self._wires.send(reader, body)
-            case OpenStoreWatch(shard, revision):
-                self._wires.send(
-                    self._stores[shard].watch, revision, partial(self._store_says, shard)
-                )
+            case OpenStoreWatch(shard, watch, revision):
+                says = partial(self._store_says, shard, watch)
+                self._wires.send(self._stores[shard].watch, revision, says)
             case EndStreams(reasons=reasons):
                 raise Violation("watches", f"{self.name} ended watches: {', '.join(reasons)}")
             case Crashed(trace=trace):
@@ -257,6 +256,6 @@ class ApiServerProgram:
     def _store_replied(self, shard: int, ids: Sequence[int], replies: Sequence[Any]) -> None:
         self.turns.take(StoreReplied(shard, ids, replies), len(ids))
 
-    def _store_says(self, shard: int, body: tuple[Sequence[Any], int]) -> None:
+    def _store_says(self, shard: int, watch: int, body: tuple[Sequence[Any], int]) -> None:
         events, watermark = body
-        self.turns.take(StoreEvents(shard, events, watermark), len(events))
+        self.turns.take(StoreEvents(shard, watch, events, watermark), len(events))

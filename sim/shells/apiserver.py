@@ -143,9 +143,9 @@ class ApiServerShell:
                 digest.add(now_ns, self._name, "end", (streams, reasons))
                 for stream, reason in zip(streams, reasons, strict=True):
                     self._end(stream, reason)
-            case OpenStoreWatch(shard, revision):
-                digest.add(now_ns, self._name, "watch", (shard, revision))
-                self._open_store_watch(shard, revision)
+            case OpenStoreWatch():
+                digest.add(now_ns, self._name, "watch", (effect.shard, effect.start_revision))
+                self._open_store_watch(effect)
             case Crashed(trace=trace):
                 raise Violation("crash", f"a request crashed {self._name}: {trace}")
             case _:
@@ -199,7 +199,8 @@ class ApiServerShell:
                         listed(self._name, shard, max(reply[1], 1))
         self.turns.take(StoreReplied(shard, ids, replies), len(ids))
 
-    def _open_store_watch(self, shard: int, revision: int) -> None:
+    def _open_store_watch(self, order: OpenStoreWatch) -> None:
+        shard, watch, revision = order.shard, order.watch, order.start_revision
         topics = self._kernel.topics
         for opened in topics.store_watch_opened:
             opened(self._name, shard, REGISTRY, revision, False)
@@ -212,10 +213,10 @@ class ApiServerShell:
                 for event in events:
                     note = f"shard {shard} revision {event[2]}"
                     self._kernel.tell(self._name, "hears", path_of_key(event[1]), note)
-            self.turns.take(StoreEvents(shard, events, watermark), len(events))
+            self.turns.take(StoreEvents(shard, watch, events, watermark), len(events))
 
         def on_end(reason: str) -> None:
-            self.turns.take(StoreStreamEnded(shard, reason), 1)
+            self.turns.take(StoreStreamEnded(shard, watch, reason), 1)
 
         # A group that is loaded anew opens all its streams, also those that were not broken.
         client = self.clients[shard]

@@ -139,6 +139,8 @@ class Rig:
         self._calls: dict[int, tuple[int, Sequence[int]]] = {}
         self._watchers: dict[int, int] = {}
         self._next = first_id
+        self.store_watches: dict[int, int] = {}
+        """Shard to the number of its newest stream."""
         self.step([])
         assert self.core.ready
 
@@ -165,9 +167,10 @@ class Rig:
                 self._calls[self._next] = (shard, ids)
                 arrived = store_words.RequestsArrived([self._next], [requests])
                 self.stores[shard].take([arrived], self.now_ns)
-            case OpenStoreWatch(shard, revision):
+            case OpenStoreWatch(shard, watch, revision):
                 self._next += 1
                 self._watchers[self._next] = shard
+                self.store_watches[shard] = watch
                 opened = store_words.WatchOpened(self._next, b"/registry/", revision, False)
                 self.stores[shard].take([opened], self.now_ns)
             case Answers(ids, answers):
@@ -203,7 +206,7 @@ class Rig:
                         events.append(StoreReplied(shard, ids, reply))
                 case store_words.SendWatchFrames((watcher,), changes, watermark):
                     if self._watchers.get(watcher) == shard:
-                        body = StoreEvents(shard, changes, watermark)
+                        body = StoreEvents(shard, self.store_watches[shard], changes, watermark)
                         if shard in self.held:
                             self.late.setdefault(shard, []).append(body)
                         else:
@@ -213,7 +216,7 @@ class Rig:
                         self.stores[shard].out.append(effect)
                 case store_words.EndWatch(watcher, reason):
                     if self._watchers.pop(watcher, None) is not None:
-                        events.append(StoreStreamEnded(shard, reason))
+                        events.append(self.stream_end(shard, reason))
                 case _:
                     pass
         return events
@@ -231,7 +234,11 @@ class Rig:
                 self.stores[shard].take([store_words.WatchClosed(watcher)], self.now_ns)
         self.late.pop(shard, None)
         self.held.discard(shard)
-        self.step([StoreStreamEnded(shard, "lost")])
+        self.step([self.stream_end(shard, "lost")])
+
+    def stream_end(self, shard: int, reason: str) -> StoreStreamEnded:
+        """The end of the newest stream of a shard, to be given to a step."""
+        return StoreStreamEnded(shard, self.store_watches[shard], reason)
 
     def run(self, seconds: float) -> None:
         """Let time pass, stopping at each timer."""

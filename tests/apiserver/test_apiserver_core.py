@@ -12,7 +12,6 @@ from apiserver.messages import (
     HttpRequest,
     StoreCall,
     StoreReplied,
-    StoreStreamEnded,
     WatchesArrived,
 )
 from apiserver.shards import Sharding
@@ -241,7 +240,7 @@ def test_a_store_without_memory_expires_watches_and_is_loaded_again(rig: Rig) ->
     rig.call("POST", CM, cm("a"))
     http = rig.watch(f"{CM}?watch=1")
     frame = rig.frame_watch("configmaps")
-    rig.step([StoreStreamEnded(0, "compacted")])
+    rig.step([rig.stream_end(0, "compacted")])
     kind, status = http.events[-1]
     assert (kind, status["code"], http.ended) == ("ERROR", 410, "")
     assert frame.ended == "expired"
@@ -260,7 +259,7 @@ def test_whoever_comes_while_a_shard_is_loaded_again_waits_for_it(rig: Rig) -> N
     watch = FrameWatch(10**6, "configmaps", "", "", "", since)
     rig.step(
         [
-            StoreStreamEnded(0, "compacted"),
+            rig.stream_end(0, "compacted"),
             HttpArrived([listing, get]),
             WatchesArrived([watch]),
         ]

@@ -4,7 +4,6 @@ import orjson
 import pytest
 
 from api.core import JsonObject
-from apiserver.messages import StoreStreamEnded
 from apiserver.shards import Sharding
 from tests.apiserver.apiserver_rig import Rig
 from tests.apiserver.custom_widgets import (
@@ -272,7 +271,7 @@ def test_kinds_stay_while_a_shard_is_loaded_anew(shard: int) -> None:
     created(rig, "a", {"size": 1})
     before = rig.watch(f"{ALL}?watch=1")
     rig.held.add(shard)
-    rig.step([StoreStreamEnded(shard, "compacted")])
+    rig.step([rig.stream_end(shard, "compacted")])
     assert f"apis/{GROUP}/v1" in rig.call("GET", "/openapi/v3")[1]["paths"]
     rig.release(shard)
     home = Sharding("kind", 6).group_of(f"{GROUP}/widgets")
