@@ -1,15 +1,17 @@
 """The persisted state of a shard: every kept version of every key, and the changes in order.
 
-Worked example. put a, put b, put a, delete b at revisions 10, 20, 30, 40 leave
+Worked example. put a, put b, put a, delete b, put c at revisions 10, 20, 30, 40, 50 leave
 
-    latest   a -> version 2 (30)      b -> tombstone (40)
-    history  a -> [version 1 (10)]    b -> [version 1 (20)]
-    changes  a (10)  b (20)  a (30)  b (40)
+    versions  a -> [version 1 (10), version 2 (30)]    b -> [version 1 (20), tombstone (40)]
+              c -> version 1 (50)
+    changes   a (10)  b (20)  a (30)  b (40)  c (50)
 
-A read at 35 takes a from ``latest`` (30 <= 35) and b from ``history``. Compaction to 35 drops the
-changes up to 30 and with each of them the version that it replaced: a's history is gone, b still
+A read at 35 takes the last of a (30 <= 35) and the one before the last of b. Compaction to 35 drops
+the changes up to 30 and with each of them the version that it replaced: of a one is left, b still
 has its version of 20, which is what b was at 35. Compaction to 41 removes b altogether; at 40 its
 tombstone is kept, because a watch may begin with the change of the compacted revision.
+
+A key of one version, as most are, has no list: that is a twentieth of the memory of a small one.
 """
 
 from bisect import bisect_left, bisect_right
@@ -18,13 +20,12 @@ from operator import itemgetter
 
 from api.core import InvariantError
 from api.sorted_keys import SortedKeys
+from store.change_log import ChangeLog
 from store.messages import CREATE, HEADER, KEY, MOD, VALUE, VERSION, Record, WatchEvent
 
 Change = tuple[Record, Record | None]
 """What was written and what it replaced; None when the key was absent."""
 
-TRIMMED_MAX = 1 << 16
-"""So many freed changes are taken out of their list at once: that moves all behind them."""
 RECORD_BYTES = 64
 """What the quota counts for a version besides key, header and value."""
 _mod_revision = itemgetter(MOD)
@@ -43,29 +44,25 @@ class Keyspace:
     """Multi-version index of one shard. One writer: ``apply``, in order of revision."""
 
     __slots__ = (
-        "_trimmed",
         "changes",
         "compact_revision",
         "dead",
-        "history",
         "kept_after",
         "keys",
-        "latest",
         "live",
         "size",
+        "versions",
     )
 
     def __init__(self) -> None:
-        self.latest: dict[bytes, Record] = {}
-        self.history: dict[bytes, list[Record]] = {}
+        self.versions: dict[bytes, Record | list[Record]] = {}
+        """What is kept of each key: its only version, or a list of several in order."""
         self.keys = SortedKeys()
-        """Every key of ``latest``, tombstones too."""
+        """Every key of ``versions``, tombstones too."""
         self.dead = SortedKeys()
-        """The keys of the tombstones in ``latest``."""
-        self.changes: list[Record] = []
-        """Every version written since, in order; what one replaced is found in ``history``."""
-        self._trimmed = 0
-        """How many of them, at the front, are freed but for their place in the list."""
+        """The keys of which the newest version is a tombstone."""
+        self.changes = ChangeLog()
+        """Every version written since, in order; what one replaced is in ``versions``."""
         self.compact_revision = 0
         """Nothing older can be read."""
         self.kept_after = 0
@@ -78,23 +75,26 @@ class Keyspace:
     def apply(self, records: Sequence[Record]) -> list[Change]:
         """Make writes visible, in order. The revision of each is above all before it, or that of
         its own transaction. Cost: about 0.6 µs a write, 2 µs for a new key."""
-        latest, history = self.latest, self.history
+        kept = self.versions
         changes: list[Change] = []
         fresh: list[bytes] = []
         size = 0
+        previous: Record | None
         for record in records:
             key, _, _, version, header, value, _ = record
-            previous = latest.get(key)
-            latest[key] = record
             size += RECORD_BYTES + len(key) + len(header) + len(value)
-            if previous is None:
+            versions = kept.get(key)
+            if versions is None:
+                kept[key] = record
                 fresh.append(key)
+                previous = None
             else:
-                versions = history.get(key)
-                if versions is None:
-                    history[key] = [previous]
+                if isinstance(versions, list):
+                    previous = versions[-1]
+                    versions.append(record)
                 else:
-                    versions.append(previous)
+                    previous = versions
+                    kept[key] = [previous, record]
                 if not previous[VERSION]:
                     previous = None
                     self.dead.remove(key)
@@ -107,7 +107,7 @@ class Keyspace:
             self.keys.add_all(fresh)
             self.live += len(fresh)
         self.size += size
-        self.changes += records
+        self.changes.extend(records)
         return changes
 
     def compact(self, revision: int) -> None:
@@ -119,35 +119,45 @@ class Keyspace:
         """Take rows of a snapshot into an empty history."""
         for record in rows:
             key = record[KEY]
-            assert key not in self.latest, key
-            self.latest[key] = record
+            assert key not in self.versions, key
+            self.versions[key] = record
             self.size += size_of(record)
         self.keys.add_all([record[KEY] for record in rows])
         self.live += len(rows)
 
+    def newest(self, key: bytes) -> Record | None:
+        """The last version of a key, maybe a tombstone."""
+        versions = self.versions.get(key)
+        return versions[-1] if isinstance(versions, list) else versions
+
     def current(self, key: bytes) -> Record | None:
         """The record of a key that exists."""
-        record = self.latest.get(key)
+        record = self.newest(key)
         return record if record is not None and record[VERSION] else None
 
     def at(self, key: bytes, revision: int) -> Record | None:
         """The record of a key as it was at ``revision``, which is not compacted."""
-        record = self.latest.get(key)
-        if record is not None and record[MOD] > revision:
-            versions = self.history.get(key, ())
-            place = bisect_right(versions, revision, key=_mod_revision)
-            record = versions[place - 1] if place else None
+        versions = self._all(key)
+        place = bisect_right(versions, revision, key=_mod_revision)
+        record = versions[place - 1] if place else None
         return record if record is not None and record[VERSION] else None
+
+    def _all(self, key: bytes) -> Sequence[Record]:
+        """The kept versions of a key, in order."""
+        versions = self.versions.get(key)
+        if versions is None:
+            return ()
+        return versions if isinstance(versions, list) else (versions,)
 
     def count(self, start: bytes, end: bytes, revision: int) -> int | None:
         """How many keys in [start, end) existed at ``revision``; None if more has changed since
         than there are keys to look at. Cost: that of SortedKeys.count, and the changes since."""
         known = self.keys.count(start, end)
-        since = bisect_right(self.changes, revision, key=_mod_revision)
-        if len(self.changes) - since > known:
+        since = self.changes.count_after(revision)
+        if since > known:
             return None
         found = known - self.dead.count(start, end)
-        changed = dict.fromkeys([record[KEY] for record in self.changes[since:]])
+        changed = dict.fromkeys([record[KEY] for record in self.changes.after(revision, since)])
         for key in changed:
             if start <= key and (not end or key < end):
                 found += (self.at(key, revision) is not None) - (self.current(key) is not None)
@@ -156,9 +166,9 @@ class Keyspace:
     def many_at(self, keys: Sequence[bytes], revision: int) -> list[Record]:
         """The records of those of ``keys`` that exist at ``revision``; every key was here once.
         Cost: 0.2 µs a key, and a search in the history of those that changed since."""
-        latest = self.latest
-        records = [latest[key] for key in keys]
-        written_since = bool(self.changes) and self.changes[-1][MOD] > revision
+        found = map(self.versions.__getitem__, keys)
+        records = [versions[-1] if isinstance(versions, list) else versions for versions in found]
+        written_since = self.changes.newest > revision
         if written_since and max(map(_mod_revision, records), default=0) > revision:
             older = [self.at(record[KEY], revision) for record in records]
             return [record for record in older if record is not None]
@@ -169,18 +179,13 @@ class Keyspace:
     def changes_after(self, revision: int, limit: int) -> list[Change]:
         """Up to ``limit`` changes above ``revision`` in order; a transaction is not split, so
         there may be a few more."""
-        changes = self.changes
-        start = bisect_right(changes, revision, key=_mod_revision)
-        stop = start + limit
-        while stop < len(changes) and changes[stop][MOD] == changes[stop - 1][MOD]:
-            stop += 1
-        return [(record, self._replaced_by(record)) for record in changes[start:stop]]
+        return [
+            (record, self._replaced_by(record)) for record in self.changes.after(revision, limit)
+        ]
 
     def _replaced_by(self, record: Record) -> Record | None:
         """The version of a key that existed when ``record``, whose change is kept, was written."""
-        versions = self.history.get(record[KEY])
-        if versions is None:
-            return None
+        versions = self._all(record[KEY])
         place = bisect_left(versions, record[MOD], key=_mod_revision)
         before = versions[place - 1] if place else None
         return before if before is not None and before[VERSION] else None
@@ -189,54 +194,48 @@ class Keyspace:
         """Free at most ``limit`` changes up to ``revision`` and the versions they replaced.
         True when there are no more. Cost: that of ``limit``, however many changes there are."""
         assert revision <= self.compact_revision
-        start = self._trimmed
-        behind = bisect_right(self.changes, revision, start, key=_mod_revision)
-        stop = min(start + limit, behind)
-        freed = self.changes[start:stop]
+        freed, done = self.changes.take(revision, limit)
         replaced: dict[bytes, int] = {}
         for record in freed:
             key = record[KEY]
-            versions = self.history.get(key)
             count = replaced.get(key, 0)
-            if (
-                versions is not None
-                and count < len(versions)
-                and (versions[count][MOD] < record[MOD])
-            ):
+            if self._all(key)[count][MOD] < record[MOD]:
                 replaced[key] = count + 1
         for key, count in replaced.items():
-            versions = self.history[key]
-            self.size -= sum(map(size_of, versions[:count]))
-            del versions[:count]
-            if not versions:
-                del self.history[key]
+            self._drop(key, count)
         for record in freed:
-            if not record[VERSION] and self.latest.get(record[KEY]) is record:
-                del self.latest[record[KEY]]
+            if not record[VERSION] and self.newest(record[KEY]) is record:
+                del self.versions[record[KEY]]
                 self.keys.remove(record[KEY])
                 self.dead.remove(record[KEY])
                 self.size -= size_of(record)
-        self._trimmed = stop
-        if stop == behind or stop >= TRIMMED_MAX:
-            del self.changes[:stop]
-            self._trimmed = 0
-        return stop == behind
+        return done
+
+    def _drop(self, key: bytes, count: int) -> None:
+        """Free the oldest versions of a key; at least one stays."""
+        versions = self.versions[key]
+        assert isinstance(versions, list)
+        self.size -= sum(map(size_of, versions[:count]))
+        del versions[:count]
+        if len(versions) == 1:
+            self.versions[key] = versions[0]
 
     def check(self) -> None:
         """Raise InvariantError if the index contradicts itself. Cost: linear."""
         self.keys.check()
         self.dead.check()
-        dead = [key for key, record in self.latest.items() if not record[VERSION]]
+        rows = [self._all(key) for key in self.versions]
+        dead = [row[-1][KEY] for row in rows if not row[-1][VERSION]]
         if self.dead.between(b"", b"", len(dead) + 1) != sorted(dead):
             raise InvariantError("the dead keys are not those of the tombstones")
-        live = sum(1 for record in self.latest.values() if record[VERSION])
-        if live != self.live or len(self.latest) != len(self.keys):
-            raise InvariantError(f"{live} live of {len(self.latest)}, counted {self.live}")
-        for key, versions in self.history.items():
-            revisions = [record[MOD] for record in versions] + [self.latest[key][MOD]]
+        live = len(rows) - len(dead)
+        if live != self.live or len(rows) != len(self.keys):
+            raise InvariantError(f"{live} live of {len(rows)}, counted {self.live}")
+        for row in rows:
+            revisions = [record[MOD] for record in row]
             if revisions != sorted(set(revisions)):
-                raise InvariantError(f"versions of {key!r} out of order: {revisions}")
-        kept = [*self.latest.values(), *[old for row in self.history.values() for old in row]]
+                raise InvariantError(f"versions of {row[0][KEY]!r} out of order: {revisions}")
+        kept = [record for row in rows for record in row]
         size = sum([len(key) + len(header) + len(value) for key, _, _, _, header, value, _ in kept])
         if size + RECORD_BYTES * len(kept) != self.size:
             raise InvariantError(f"the versions kept are not {self.size} bytes")

@@ -13,7 +13,7 @@ from api.storage import INVALID, NO_SPACE, OK, StoreReply
 from store.forms import Malformed
 from store.keyspace import Change, Keyspace
 from store.leases import Leases
-from store.messages import KEY, LEASE, MOD, OP_CLOCK, LogRecord, Record
+from store.messages import KEY, LEASE, OP_CLOCK, LogRecord, Record
 from store.pending import (
     CALL,
     INDEX,
@@ -196,8 +196,7 @@ class Ledger:
         indexes = [entry[INDEX] for entry in self.pending.entries]
         if indexes != sorted(indexes) or (indexes and indexes[-1] >= self.next_index):
             raise InvariantError(f"pending entries out of order: {indexes}")
-        changes = self._keyspace.changes
-        if changes and changes[-1][MOD] > self.watermark:
+        if self._keyspace.changes.newest > self.watermark:
             raise InvariantError("a change is visible above the watermark")
         if self.watermark > self._clock.last:
             raise InvariantError("the watermark is ahead of the clock")

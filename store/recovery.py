@@ -65,7 +65,7 @@ def _replay_log(core: StoreCore, found: Recovered) -> int:
     index = found.first_index - 1
     newest = 0
     puts: dict[bytes, Record] = {}
-    latest = core.keyspace.latest
+    known = core.keyspace.versions
     for revision, ops in found.records:
         index += 1
         if revision > newest:
@@ -74,7 +74,7 @@ def _replay_log(core: StoreCore, found: Recovered) -> int:
             _, key, header, value, lease = ops[0]
             if key in puts or len(puts) >= BATCH:
                 _apply(core, puts)
-            if key in latest:
+            if key in known:
                 puts[key] = _put_again(core.keyspace, revision, ops[0])
             else:
                 puts[key] = (key, revision, revision, 1, header, value, lease)

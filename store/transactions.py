@@ -59,13 +59,13 @@ class Tentative:
         if record is None:
             record = self._pending.records.get(key)
         if record is None:
-            record = self._keyspace.latest.get(key)
+            record = self._keyspace.newest(key)
         return record if record is not None and record[VERSION] else None
 
     def between(self, start: bytes, end: bytes) -> list[Record]:
         """The records of [start, end) in order of key; empty ``end``: no upper bound. Malformed
         when there are too many. Cost: the keys in the range, and a look at all that is pending."""
-        latest = self._keyspace.latest
+        known = self._keyspace.versions
         keys: list[bytes] = []
         cursor = start
         while True:
@@ -80,7 +80,7 @@ class Tentative:
             key: None
             for written in (self._pending.records, self._writes)
             for key in written
-            if key not in latest and start <= key and (not end or key < end)
+            if key not in known and start <= key and (not end or key < end)
         }
         if fresh:
             keys = sorted([*keys, *fresh])

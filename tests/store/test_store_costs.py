@@ -5,8 +5,9 @@ from shard_in_memory import SECOND, ShardInMemory
 
 from api.sorted_keys import BLOCK_KEYS
 from api.storage import OK
+from store.change_log import CHUNK, ChangeLog
 from store.core import TRIM_PER_STEP, StoreSettings
-from store.keyspace import TRIMMED_MAX, Keyspace
+from store.keyspace import Keyspace
 from store.messages import Record, Reply, RequestsArrived, SendWatchFrames
 from store.reads import RANGE_BYTES_MAX, WHOLE, RangeRead
 
@@ -129,13 +130,13 @@ def test_compaction_frees_a_bounded_number_in_a_step_and_answers_meanwhile() -> 
     shard.persist()
     keyspace = shard.core.keyspace
     steps = 1
-    while len(keyspace.history[KEY]) > 1:
-        kept = len(keyspace.history[KEY])
+    while len(keyspace.changes) > 1:
+        kept = len(keyspace.changes)
         effects = shard.core.step(
             [RequestsArrived((10_000 + steps,), ((("get", KEY, 0),),))], shard.now_ns
         )
         assert any(isinstance(effect, Reply) for effect in effects)
-        assert kept - len(keyspace.history[KEY]) <= TRIM_PER_STEP
+        assert kept - len(keyspace.changes) <= TRIM_PER_STEP
         steps += 1
     assert steps >= 2000 // TRIM_PER_STEP
     shard.settle()
@@ -143,19 +144,55 @@ def test_compaction_frees_a_bounded_number_in_a_step_and_answers_meanwhile() -> 
     assert len(keyspace.changes) == 1
 
 
-def test_freed_changes_leave_their_list_in_large_pieces() -> None:
-    """Cutting the front off a list moves all the rest: not by every step."""
+def test_freed_changes_are_let_go_of_as_they_are_freed() -> None:
+    """Not at the end, together: to free 50,000 records at once is a pause."""
     keyspace = Keyspace()
-    total = TRIMMED_MAX + 1000
+    total = 3 * CHUNK
     records: list[Record] = [(b"/k", 1, n + 1, n + 1, b"", b"", 0) for n in range(total)]
-    keyspace.apply(records)
+    for first in range(0, total, 100):
+        keyspace.apply(records[first : first + 100])
     keyspace.compact(total)
-    lengths: list[int] = []
+    kept = len(keyspace.changes)
     while not keyspace.trim(total - 1, TRIM_PER_STEP):
-        lengths.append(len(keyspace.changes))
-    assert len(set(lengths)) == 2, "cut once, and at the end"
-    assert len(keyspace.changes) == len(keyspace.history[b"/k"]) == 1
+        assert 0 < kept - len(keyspace.changes) <= TRIM_PER_STEP
+        kept = len(keyspace.changes)
+    assert len(keyspace.changes) == 1 and len(keyspace.versions[b"/k"]) == 2
     keyspace.check()
+
+
+def test_a_key_of_one_version_has_no_list() -> None:
+    keyspace = Keyspace()
+    first: Record = (b"/k", 1, 1, 1, b"", b"a", 0)
+    second: Record = (b"/k", 1, 2, 2, b"", b"b", 0)
+    keyspace.apply([first])
+    assert keyspace.versions == {b"/k": first}
+    keyspace.apply([second])
+    assert keyspace.versions == {b"/k": [first, second]}
+    keyspace.compact(3)
+    assert keyspace.trim(2, 10)
+    assert keyspace.versions == {b"/k": second}
+    keyspace.check()
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 100])
+def test_changes_after_a_revision_are_those_of_a_plain_list(limit: int) -> None:
+    plain: list[Record] = [(b"/k", 1, n // 3, 1, b"", b"", 0) for n in range(3, 2 * CHUNK)]
+    log = ChangeLog()
+    for first in range(0, len(plain), 7):
+        log.extend(plain[first : first + 7])
+    last = plain[-1][2]
+    for revision in (0, 1, 2, CHUNK // 3 - 1, CHUNK // 3, CHUNK // 3 + 1, last - 1, last):
+        behind = [record for record in plain if record[2] > revision]
+        assert log.count_after(revision) == len(behind)
+        known = dict.fromkeys(record[2] for record in behind[:limit])
+        assert log.after(revision, limit) == [record for record in behind if record[2] in known]
+    taken: list[Record] = []
+    done = False
+    while not done:
+        some, done = log.take(last - 1, limit)
+        assert len(some) <= limit
+        taken += some
+    assert taken + list(log) == plain and log.newest == last == taken[-1][2] + 1
 
 
 def test_an_insert_moves_one_block_whatever_the_number_of_keys() -> None:

@@ -65,7 +65,7 @@ class StoreModel(RuleBasedStateMachine):
     # What the model says.
 
     def applied(self) -> int:
-        return self.shard.core.keyspace.changes[-1][2] if self.shard.core.keyspace.changes else 0
+        return self.shard.core.keyspace.changes.newest
 
     def state_at(self, revision: int) -> State:
         return [state for at, state in self.states if at <= revision][-1]
