@@ -49,6 +49,7 @@ class Keyspace:
         "dead",
         "kept_after",
         "keys",
+        "largest",
         "live",
         "size",
         "versions",
@@ -69,6 +70,8 @@ class Keyspace:
         """Every change above it is kept, so a watch may begin there."""
         self.live = 0
         """Number of keys that exist."""
+        self.largest = 0
+        """No version ever had a greater size."""
         self.size = 0
         """Bytes of all kept versions, as the quota counts them."""
 
@@ -82,7 +85,10 @@ class Keyspace:
         previous: Record | None
         for record in records:
             key, _, _, version, header, value, _ = record
-            size += RECORD_BYTES + len(key) + len(header) + len(value)
+            weight = RECORD_BYTES + len(key) + len(header) + len(value)
+            size += weight
+            if weight > self.largest:
+                self.largest = weight
             versions = kept.get(key)
             if versions is None:
                 kept[key] = record
@@ -122,6 +128,7 @@ class Keyspace:
             assert key not in self.versions, key
             self.versions[key] = record
             self.size += size_of(record)
+            self.largest = max(self.largest, size_of(record))
         self.keys.add_all([record[KEY] for record in rows])
         self.live += len(rows)
 

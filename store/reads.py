@@ -24,9 +24,9 @@ RANGE_BYTES_MAX = 24 << 20
 LATEST = 1 << 63
 SPARE_KEYS = 16
 """Keys that are looked at beyond a limit, in case some of them do not exist."""
-_key: Callable[[Record], bytes] = itemgetter(KEY)
-_header: Callable[[Record], bytes] = itemgetter(HEADER)
-_value: Callable[[Record], bytes] = itemgetter(VALUE)
+_key: Callable[[tuple[Any, ...]], bytes] = itemgetter(KEY)
+_header: Callable[[tuple[Any, ...]], bytes] = itemgetter(HEADER)
+_value: Callable[[tuple[Any, ...]], bytes] = itemgetter(VALUE)
 
 
 @dataclass(slots=True)
@@ -43,6 +43,8 @@ class RangeRead:
     items: list[tuple[object, ...]] = field(default_factory=list)
     count: int = 0
     size: int = 0
+    """Bytes of the first ``sized`` items."""
+    sized: int = 0
     more: bool = False
     order: "Order | None" = None
 
@@ -61,7 +63,7 @@ class RangeRead:
         if self.mode == COUNTED:
             for record in records:
                 self._count(record)
-        elif self._full(records):
+        elif self._full(records, keyspace.largest):
             return True, len(keys)
         if len(keys) < budget:
             return True, len(keys)
@@ -74,13 +76,14 @@ class RangeRead:
             return self.order is None and bool(self.limit) and len(self.items) >= self.limit
         return self.mode == COUNT and not self.limit
 
-    def _full(self, records: list[Record]) -> bool:
-        """Take what may be in the answer; True when that is not all."""
+    def _full(self, records: list[Record], largest: int) -> bool:
+        """Take what may be in the answer; True when that is not all. ``largest``: no record has
+        more bytes."""
         if self.limit and self.count + len(records) > self.limit:
             self.more = True
             records = records[: self.limit - self.count]
         if self.mode != COUNT:
-            records = self._within_size(records)
+            records = self._within_size(records, largest)
         self.count += len(records)
         if self.mode == WHOLE:
             self.items += records
@@ -88,18 +91,22 @@ class RangeRead:
             self.items += [(*record[:5], b"", record[LEASE]) for record in records]
         return self.more
 
-    def _within_size(self, records: list[Record]) -> list[Record]:
-        """The records up to the one with which the reply has reached its greatest size."""
-        parts = (_key, _header, _value) if self.mode == WHOLE else (_key, _header)
-        size = sum([sum(map(len, map(part, records))) for part in parts])
-        if self.size + size < RANGE_BYTES_MAX:
-            self.size += size
+    def _within_size(self, records: list[Record], largest: int) -> list[Record]:
+        """The records up to the one with which the reply has reached its greatest size. Bytes are
+        counted when as many of the largest would reach it: it is a third of a range's cost."""
+        if self.size + (len(self.items) - self.sized + len(records)) * largest < RANGE_BYTES_MAX:
             return records
+        parts = (_key, _header, _value) if self.mode == WHOLE else (_key, _header)
+        for part in parts:
+            self.size += sum(map(len, map(part, self.items[self.sized :])))
+        self.sized = len(self.items)
         for place, record in enumerate(records):
             if self.size >= RANGE_BYTES_MAX:
                 self.more = True
-                return records[:place]
+                records = records[:place]
+                break
             self.size += sum([len(part(record)) for part in parts])
+        self.sized += len(records)
         return records
 
     def _count(self, record: tuple[Any, ...]) -> None:

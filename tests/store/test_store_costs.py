@@ -9,7 +9,7 @@ from store.change_log import CHUNK, ChangeLog
 from store.core import TRIM_PER_STEP, StoreSettings
 from store.keyspace import Keyspace
 from store.messages import Record, Reply, RequestsArrived, SendWatchFrames
-from store.reads import RANGE_BYTES_MAX, WHOLE, RangeRead
+from store.reads import KEYS_AND_HEADERS, RANGE_BYTES_MAX, WHOLE, RangeRead
 
 KEY = b"/registry/pods/default/a"
 
@@ -172,6 +172,22 @@ def test_a_key_of_one_version_has_no_list() -> None:
     assert keyspace.trim(2, 10)
     assert keyspace.versions == {b"/k": second}
     keyspace.check()
+
+
+@pytest.mark.parametrize("mode", [WHOLE, KEYS_AND_HEADERS])
+def test_a_reply_ends_with_the_record_that_fills_it_whatever_the_largest_one(mode: int) -> None:
+    """Bytes are counted only when as many of the largest would be too many."""
+    keyspace = Keyspace()
+    large = bytes(1 << 20)
+    part = bytes(12_000)
+    for n in range(3000):
+        keyspace.apply([(key(n), n + 1, n + 1, 1, part, part, 0)])
+    keyspace.apply([(b"/zone", 9999, 9999, 1, b"", large, 0)])
+    read = RangeRead(b"", b"", 9999, 0, mode)
+    while not read.advance(keyspace, 1000)[0]:
+        pass
+    each = len(key(0)) + len(part) * (2 if mode == WHOLE else 1)
+    assert len(read.items) == -(-RANGE_BYTES_MAX // each) < 3000 and read.more
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 100])
