@@ -23,7 +23,7 @@ WINDOW_S = 5.0
 BUSY = 0.7
 """From here on a component is near its limit."""
 QUEUES = {
-    "store": ("waiting_mean",),
+    "store": ("waiting_mean", "pending"),
     "apiserver": ("waiting_mean", "requests_in_flight"),
     "scheduler": ("waiting_mean", "queue_active"),
     "controllers": ("waiting_mean", "_queue"),
@@ -144,6 +144,13 @@ def gauge_rows(directory: Path) -> Iterator[JsonObject]:
                 yield json.loads(line)
         except EOFError:
             return
+
+
+def queue_now(name: str, gauges: Mapping[str, float]) -> float | None:
+    """What waits in front of a program, by its gauges of one moment; None: it does not say."""
+    now = {key: (np.zeros(1), np.full(1, value)) for key, value in gauges.items()}
+    found = _queue(name, now)
+    return None if found is None else float(found[0])
 
 
 def _queue(name: str, series: Series) -> Floats | None:

@@ -139,11 +139,11 @@ class GeneratorFleet:
         ]
 
     def totals(self) -> dict[str, float]:
-        """Sums of the last status lines; lateness is the worst."""
+        """Sums of the last status lines; of times, the worst."""
         out: dict[str, float] = {}
         for process in self._processes:
             for key, value in process.status.items():
-                if key in ("t_s", "lateness_p99_ms"):
+                if key == "t_s" or key.endswith("_ms"):
                     out[key] = max(out.get(key, 0.0), value)
                 else:
                     out[key] = out.get(key, 0.0) + value

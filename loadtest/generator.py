@@ -31,6 +31,7 @@ from loadtest.users.http import Outcome, Target
 from loadtest.users.pods import PodUser
 from loadtest.users.readers import ReadUser
 from loadtest.users.watchers import WatchUser
+from loadtest.window import LatencyWindow
 
 STATUS_PERIOD_S = 1.0
 
@@ -44,6 +45,7 @@ class Generator:
         self.arrivals = mine
         self._config = config
         self.recorder = Recorder(Path(config.samples))
+        self._window = LatencyWindow()
         environment = Environment(host=config.server)
         token = Path(config.token_file).read_text().strip()
         watches = sum(1 for a in mine if a.verb == "watch")
@@ -130,6 +132,7 @@ class Generator:
         rest = (ended_us - intended_us, ended_us - began_us, outcome.size, time.time_ns())
         late_us = max(0, began_us - intended_us)
         self.recorder.record(self.recorder.sample(arrival, outcome.code, late_us, rest))
+        self._window.add(arrival.verb, outcome.code, ended_us - intended_us)
 
     def _watch(self, arrival: Arrival) -> None:
         began_us = self._since_start_us()
@@ -166,7 +169,7 @@ class Generator:
             "lateness_p99_ms": self.recorder.lateness.get_value_at_percentile(99) / 1000,
         }
         self._series.append(row)
-        print(json.dumps(row), flush=True)
+        print(json.dumps(row | self._window.take()), flush=True)
 
     def _write_result(self) -> None:
         result = self.recorder.result()

@@ -1,6 +1,7 @@
 """Live progress: a panel on a terminal, plain lines elsewhere."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, TextIO
 
 from rich.console import Console, Group
@@ -10,6 +11,21 @@ from rich.table import Table
 from rich.text import Text
 
 PLAIN_PERIOD_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentNow:
+    """One program of the cluster, or a process of the load, at its last sample."""
+
+    name: str
+    cpu_s: float
+    """Since its start."""
+    pss_bytes: int
+    cores: float
+    """In use between the last two samples."""
+    queue: float | None
+    """What waits in front of it; None: it does not say."""
+    gauges: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +47,9 @@ class Progress:
     requests_done: int = 0
     in_flight: int = 0
     overflow: int = 0
+    load: Mapping[str, float] = field(default_factory=dict)
+    """What the generators say: see loadtest.window and loadtest.generator."""
+    components: Sequence[ComponentNow] = ()
 
     @property
     def eta_s(self) -> float:

@@ -10,9 +10,10 @@ from actors.cluster import ClusterHandle
 from actors.plan import ProcessSample
 from actors.processes import cpu_seconds, pss_bytes
 from loadtest.bundle import SERIES_COLUMNS, ProcessLog, write_rows
+from loadtest.components import queue_now
 from loadtest.fleet import GeneratorFleet
 from loadtest.observer import Observer
-from loadtest.progress import Progress
+from loadtest.progress import ComponentNow, Progress
 
 PROCESS_PERIOD_S = 2.0
 
@@ -28,6 +29,8 @@ class Sampler:
         self._processes = ProcessLog()
         self._next_processes_s = float("-inf")
         self._gauges: list[str] = []
+        self._components: list[ComponentNow] = []
+        self._sampled_s = time.monotonic()
         self._last: tuple[float, int, int, int] = (0.0, 0, 0, 0)
 
     def tick(
@@ -73,6 +76,8 @@ class Sampler:
             requests_done=int(done),
             in_flight=int(in_flight),
             overflow=int(overflow),
+            load=totals,
+            components=self._components,
         )
 
     def sample_processes(self, t_s: float, fleet: GeneratorFleet | None) -> None:
@@ -85,8 +90,35 @@ class Sampler:
             except (FileNotFoundError, ProcessLookupError):
                 continue
         self._processes.add(t_s, samples)
-        row = {"t_s": round(t_s, 3), "wall_ns": time.time_ns(), "gauges": self._handle.gauges()}
+        gauges = self._handle.gauges()
+        self._components = self._now(samples, gauges)
+        row = {"t_s": round(t_s, 3), "wall_ns": time.time_ns(), "gauges": gauges}
         self._gauges.append(json.dumps(row))
+
+    def _now(
+        self, samples: list[ProcessSample], gauges: dict[str, dict[str, float]]
+    ) -> list[ComponentNow]:
+        """Processes of one role together."""
+        now_s = time.monotonic()
+        gap_s = max(0.2, now_s - self._sampled_s)
+        self._sampled_s = now_s
+        before = {one.name: one.cpu_s for one in self._components}
+        cpu_s: dict[str, float] = {}
+        pss: dict[str, int] = {}
+        for sample in samples:
+            cpu_s[sample.role] = cpu_s.get(sample.role, 0.0) + sample.cpu_s
+            pss[sample.role] = pss.get(sample.role, 0) + sample.pss_bytes
+        return [
+            ComponentNow(
+                name=role,
+                cpu_s=used,
+                pss_bytes=pss[role],
+                cores=max(0.0, used - before.get(role, used)) / gap_s,
+                queue=queue_now(role, gauges.get(role, {})),
+                gauges=gauges.get(role, {}),
+            )
+            for role, used in cpu_s.items()
+        ]
 
     def _rates(self, t_s: float) -> tuple[float, float, float]:
         pods = self._observer.pods

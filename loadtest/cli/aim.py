@@ -20,12 +20,15 @@ from loadtest.foreign.surroundings import ForeignError, check_rights, look_aroun
 
 
 def run_at(
-    file: Path, overrides: tuple[str, ...], where: tuple[str, str], how: tuple[bool, Path]
+    file: Path,
+    overrides: tuple[str, ...],
+    where: tuple[str, str],
+    how: tuple[bool, Path, int | None],
 ) -> NoReturn:
     """Ends the program with its exit code. ``where``: kubeconfig, and the namespace to write in or
-    nothing; ``how``: dry run, directory of runs."""
+    nothing; ``how``: dry run, directory of runs, port of a live page or None."""
     kubeconfig, namespace = where
-    dry_run, out = how
+    dry_run, out, live = how
     try:
         access = read_kubeconfig(kubeconfig)
         with entered(access) as endpoint:
@@ -36,7 +39,12 @@ def run_at(
             check_writable(out)
             from loadtest.foreign.cluster import ForeignCluster
 
-            conduct(file, compiled, out, lambda run: ForeignCluster(endpoint, namespace, run).enter)
+            conduct(
+                file,
+                compiled,
+                (out, live),
+                lambda run: ForeignCluster(endpoint, namespace, run).enter,
+            )
     except (CampaignError, KubeconfigError) as error:
         raise BadInput(str(error)) from None
     except (ServerUnreachable, ForeignError) as error:

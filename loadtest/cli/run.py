@@ -18,6 +18,7 @@ from loadtest.compiled import Compiled, compile_campaign, describe
 from loadtest.fields import CampaignError
 
 if TYPE_CHECKING:
+    from loadtest.progress import Display
     from loadtest.run import Starter
 
 
@@ -54,16 +55,27 @@ if TYPE_CHECKING:
     help="With --kubeconfig: send the writes of the campaign too, all in namespace NAME, which the "
     "run makes and removes however it ends.",
 )
+@click.option(
+    "--live",
+    type=click.IntRange(0, 65535),
+    is_flag=False,
+    flag_value=0,
+    metavar="[PORT]",
+    help="Show the run on a page of loopback while it runs, with Prometheus metrics at /metrics; "
+    "without PORT on any free one.",
+)
 def run(
     file: Path,
     overrides: tuple[str, ...],
     seed: int | None,
     dry_run: bool,
     out: Path,
-    **where: str | Path | None,
+    **where: str | Path | int | None,
 ) -> None:
     """Run the campaign of FILE and write a report. A file with spec.sweep: as `sweep FILE`."""
     kubeconfig, namespace = where["kubeconfig"], str(where["namespace"] or "")
+    live = where["live"]
+    assert live is None or isinstance(live, int)
     if namespace and kubeconfig is None:
         raise BadInput("--writes-in-namespace goes with --kubeconfig")
     if kubeconfig is not None:
@@ -71,8 +83,10 @@ def run(
             raise BadInput(f"{file}: spec.sweep needs clusters of its own: leave out --kubeconfig")
         from loadtest.cli.aim import run_at
 
-        run_at(file, with_seed(overrides, seed), (str(kubeconfig), namespace), (dry_run, out))
+        run_at(file, with_seed(overrides, seed), (str(kubeconfig), namespace), (dry_run, out, live))
     if has_sweep(file):
+        if live is not None:
+            raise BadInput(f"{file}: a sweep has no live page: leave out --live")
         run_sweep(file, with_seed(overrides, seed), "real", (dry_run, 1, out))
     try:
         campaign = read_campaign(file, overrides, seed)
@@ -88,23 +102,30 @@ def run(
     # there is a directory of the run, so that ctrl-C meanwhile leaves none.
     from actors.cluster import start_cluster
 
-    conduct(file, compiled, out, lambda run_id: start_cluster)
+    conduct(file, compiled, (out, live), lambda run_id: start_cluster)
 
 
 def conduct(
-    file: Path, compiled: Compiled, out: Path, starter: "Callable[[str], Starter]"
+    file: Path,
+    compiled: Compiled,
+    where: tuple[Path, int | None],
+    starter: "Callable[[str], Starter]",
 ) -> NoReturn:
-    """From the compiled campaign to the report and the exit code. ``starter``: what starts, or
-    enters, the cluster of a run, by the run's id."""
+    """From the compiled campaign to the report and the exit code. ``where``: directory of runs, and
+    the port of a live page or None for none; ``starter``: what starts, or enters, the cluster of a
+    run, by the run's id."""
+    out, live = where
     from loadtest.progress import display_for
     from loadtest.report import render
     from loadtest.run import CampaignRun
 
     click.echo(describe(compiled))
+    display = display_for(sys.stdout)
+    if live is not None:
+        display = _on_a_page(display, compiled.campaign.name, live)
     directory, run_id = new_bundle(out.resolve(), compiled.campaign.name)
     shutil.copyfile(file, directory / "campaign.yaml")
     started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    display = display_for(sys.stdout)
     state = RunState(run_id=run_id, started=started)
     try:
         CampaignRun(compiled, directory, state, display).execute(starter(run_id))
@@ -120,3 +141,14 @@ def conduct(
     print_verdict(summary)
     click.echo(f"\nReport {directory / 'report.html'}")
     sys.exit(exit_code(summary))
+
+
+def _on_a_page(display: "Display", name: str, port: int) -> "Display":
+    from loadtest.live.display import LivePage
+    from loadtest.live.server import LiveError
+
+    try:
+        return LivePage(display, name, port)
+    except LiveError as error:
+        display.close()
+        raise BadInput(f"--live: {error}") from None
