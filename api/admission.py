@@ -3,13 +3,14 @@
 The server decides which of them run; a refusal is returned as the text of a 403, or None.
 
 Source: plugin/pkg/admission/{serviceaccount,defaulttolerationseconds,priority,nodetaint,storage,
-network} of Kubernetes 1.36; tests/golden/api/defaults.jsonl.
+network,runtimeclass} of Kubernetes 1.36; tests/golden/api/defaults.jsonl.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from api.core import JsonObject
+from api.quantity import parse
 
 TOKEN_VOLUME_PREFIX = "kube-api-access-"
 TOKEN_MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -158,6 +159,56 @@ def resolve_priority(
     spec["priority"] = chosen.value
     spec["preemptionPolicy"] = chosen.preemption_policy
     return None
+
+
+def run_as_class(pod: JsonObject, runtime: JsonObject | None) -> str | None:
+    """Write the overhead of the pod's RuntimeClass and where it can run; None, or the reason why
+    the pod is refused. ``runtime``: None for a pod that names no class.
+
+    Source: plugin/pkg/admission/runtimeclass/admission.go.
+    """
+    spec = pod["spec"]
+    overhead = ((runtime or {}).get("overhead") or {}).get("podFixed")
+    given = spec.get("overhead")
+    if overhead is None:
+        if given:
+            return (
+                "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead"
+            )
+    elif given and given != overhead:
+        return "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead"
+    else:
+        spec["overhead"] = dict(overhead)
+    scheduling = (runtime or {}).get("scheduling") or {}
+    selector = spec.get("nodeSelector", {})
+    for name, value in (scheduling.get("nodeSelector") or {}).items():
+        if selector.get(name, value) != value:
+            return (
+                f"pod rejected: conflict: runtimeClass.scheduling.nodeSelector[{name}] = {value}; "
+                f"pod.spec.nodeSelector[{name}] = {selector[name]}"
+            )
+        spec["nodeSelector"] = selector = {**selector, name: value}
+    tolerations = spec.get("tolerations", [])
+    more = [one for one in scheduling.get("tolerations") or () if one not in tolerations]
+    if more:
+        spec["tolerations"] = [*tolerations, *more]
+    return None
+
+
+def wants_more_room(claim: JsonObject, old: JsonObject) -> bool:
+    """Whether an update of a claim asks for a larger volume."""
+    after, before = (
+        (one["spec"].get("resources") or {}).get("requests", {}).get("storage", "0")
+        for one in (claim, old)
+    )
+    return parse(after)[0] > parse(before)[0]
+
+
+GROWS_NOT = (
+    "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc "
+    "must support resize"
+)
+"""Why a claim keeps its size. Source: plugin/pkg/admission/storage/persistentvolume/resize."""
 
 
 def taint_new_node(node: JsonObject) -> None:

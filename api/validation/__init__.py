@@ -18,6 +18,7 @@ from api.validation import (
     batch,
     claims,
     cluster,
+    csi,
     definitions,
     ingresses,
     networking,
@@ -71,6 +72,19 @@ _CHECKS: Mapping[str, tuple[Check, UpdateCheck]] = {
     "storage.k8s.io/storageclasses": (
         storage.check_storage_class,
         storage.check_storage_class_update,
+    ),
+    "storage.k8s.io/csidrivers": (csi.check_driver, csi.check_driver_update),
+    "storage.k8s.io/csinodes": (csi.check_drivers_of_node, csi.check_drivers_of_node_update),
+    "storage.k8s.io/volumeattachments": (csi.check_attachment, csi.check_attachment_update),
+    "storage.k8s.io/csistoragecapacities": (csi.check_capacity, csi.check_capacity_update),
+    "storage.k8s.io/volumeattributesclasses": (
+        csi.check_attributes_class,
+        csi.check_attributes_class_update,
+    ),
+    "node.k8s.io/runtimeclasses": (nodes.check_runtime_class, nodes.check_runtime_class_update),
+    "networking.k8s.io/servicecidrs": (
+        networking.check_service_range,
+        networking.check_service_range_update,
     ),
     "autoscaling/horizontalpodautoscalers": (
         autoscaling.check_autoscaler,

@@ -9,10 +9,11 @@ from typing import Final
 
 from api.core import JsonObject
 from api.errors import Cause
-from api.names import wrong_with_subdomain
+from api.names import wrong_with_dns_1035, wrong_with_label, wrong_with_subdomain
 from api.validation.addresses import is_address
+from api.validation.metadata import wrong_with_path_segment
 from api.validation.outcomes import check_domain_path
-from api.validation.ports import check_port_number
+from api.validation.ports import check_port_number, wrong_with_port_name
 
 _PATH_TYPES: Final = ("Exact", "ImplementationSpecific", "Prefix")
 _SEQUENCES: Final = ("//", "/./", "/../", "%2f", "%2F")
@@ -106,9 +107,14 @@ def _check_backend(causes: list[Cause], backend: JsonObject, field: str) -> None
         causes.append(Cause.invalid(field, "", text))
     elif service is None and resource is None:
         causes.append(Cause.required(field, "resource or service backend is required"))
+    elif resource is not None:
+        check_reference(causes, resource, f"{field}.resource")
     elif service is not None:
-        if not service.get("name"):
+        name = service.get("name", "")
+        if not name:
             causes.append(Cause.required(f"{field}.service.name"))
+        for text in wrong_with_dns_1035(name) if name else ():
+            causes.append(Cause.invalid(f"{field}.service.name", name, text))
         _check_port(causes, service.get("port", {}), f"{field}.service.port")
 
 
@@ -119,7 +125,10 @@ def _check_port(causes: list[Cause], port: JsonObject, field: str) -> None:
         causes.append(Cause.invalid(field, "", text))
     elif number:
         check_port_number(causes, number, f"{field}.number")
-    elif not name:
+    elif name:
+        for text in wrong_with_port_name(name):
+            causes.append(Cause.invalid(f"{field}.name", name, text))
+    else:
         causes.append(Cause.required(field, "port name or number is required"))
 
 
@@ -129,6 +138,40 @@ def check_ingress_class(causes: list[Cause], ingress_class: JsonObject) -> None:
     if len(controller.encode()) > _CONTROLLER_MAX:
         causes.append(Cause.too_long("spec.controller", _CONTROLLER_MAX))
     check_domain_path(causes, controller, "spec.controller")
+    if ingress_class["spec"].get("parameters") is not None:
+        _check_parameters(causes, ingress_class["spec"]["parameters"], "spec.parameters")
+
+
+def _check_parameters(causes: list[Cause], reference: JsonObject, field: str) -> None:
+    """What configures the controller, defaulted: of the cluster, or of a namespace."""
+    check_reference(causes, reference, field)
+    scope, namespace = reference.get("scope"), reference.get("namespace")
+    if scope is None:
+        causes.append(Cause.required(f"{field}.scope"))
+    elif scope not in ("Cluster", "Namespace"):
+        causes.append(Cause.not_supported(f"{field}.scope", scope, ("Cluster", "Namespace")))
+    elif scope == "Namespace" and namespace is None:
+        text = "`parameters.scope` is set to 'Namespace'"
+        causes.append(Cause.required(f"{field}.namespace", text))
+    elif scope == "Namespace":
+        for text in wrong_with_label(namespace or ""):
+            causes.append(Cause.invalid(f"{field}.namespace", namespace, text))
+    elif namespace is not None:
+        text = "`parameters.scope` is set to 'Cluster'"
+        causes.append(Cause.forbidden(f"{field}.namespace", text))
+
+
+def check_reference(causes: list[Cause], reference: JsonObject, field: str) -> None:
+    """A named object of some kind of this cluster."""
+    group = reference.get("apiGroup")
+    for text in wrong_with_subdomain(group) if group is not None else ():
+        causes.append(Cause.invalid(f"{field}.apiGroup", group, text))
+    for name in ("kind", "name"):
+        value = reference.get(name, "")
+        if not value:
+            causes.append(Cause.required(f"{field}.{name}", f"{name} is required"))
+        for text in wrong_with_path_segment(value):
+            causes.append(Cause.invalid(f"{field}.{name}", value, text))
 
 
 def check_ingress_class_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:

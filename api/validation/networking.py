@@ -8,20 +8,20 @@ from ipaddress import ip_network
 
 from api.core import JsonObject
 from api.errors import Cause
-from api.names import wrong_with_label, wrong_with_subdomain
-from api.validation.addresses import BAD_ADDRESS, BAD_CIDR, is_address, is_cidr
+from api.names import wrong_with_label, wrong_with_qualified_name, wrong_with_subdomain
+from api.validation.addresses import BAD_ADDRESS, BAD_CIDR, check_reachable, is_address, is_cidr
 from api.validation.label_selectors import check_label_selector
 from api.validation.metadata import IMMUTABLE
 from api.validation.ports import (
     PROTOCOLS,
     check_port_number,
     check_port_or_name,
-    wrong_with_port_name,
 )
 
 ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
 ADDRESSES_MAX = 100
 ENDPOINTS_MAX = 1000
+PORTS_MAX = 20_000
 _POLICY_TYPES = ("Egress", "Ingress")
 
 
@@ -34,9 +34,7 @@ def check_endpoints(causes: list[Cause], endpoints: JsonObject) -> None:
             causes.append(Cause.required(field, text))
         for name in ("addresses", "notReadyAddresses"):
             for place, address in enumerate(subset.get(name) or ()):
-                ip = address.get("ip", "")
-                if not is_address(ip):
-                    causes.append(Cause.invalid(f"{field}.{name}[{place}].ip", ip, BAD_ADDRESS))
+                _check_endpoint_address(causes, address, f"{field}.{name}[{place}]")
         ports = subset.get("ports") or ()
         for place, port in enumerate(ports):
             path = f"{field}.ports[{place}]"
@@ -47,6 +45,25 @@ def check_endpoints(causes: list[Cause], endpoints: JsonObject) -> None:
                 causes.append(Cause.invalid(f"{path}.name", name, text))
             check_port_number(causes, port["port"], f"{path}.port")
             _check_protocol(causes, port, path)
+            _check_application(causes, port, path)
+
+
+def _check_endpoint_address(causes: list[Cause], address: JsonObject, field: str) -> None:
+    ip, host, node = (address.get(name) for name in ("ip", "hostname", "nodeName"))
+    if not is_address(ip or ""):
+        causes.append(Cause.invalid(f"{field}.ip", ip or "", BAD_ADDRESS))
+    for text in wrong_with_label(host) if host else ():
+        causes.append(Cause.invalid(f"{field}.hostname", host, text))
+    for text in wrong_with_subdomain(node) if node is not None else ():
+        causes.append(Cause.invalid(f"{field}.nodeName", node, text))
+    if is_address(ip or ""):
+        check_reachable(causes, ip or "", f"{field}.ip")
+
+
+def _check_application(causes: list[Cause], port: JsonObject, field: str) -> None:
+    protocol = port.get("appProtocol")
+    for text in wrong_with_qualified_name(protocol) if protocol is not None else ():
+        causes.append(Cause.invalid(f"{field}.appProtocol", protocol, text))
 
 
 def check_endpoints_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
@@ -68,17 +85,20 @@ def check_endpoint_slice(causes: list[Cause], endpoint_slice: JsonObject) -> Non
     elif kind not in ADDRESS_TYPES:
         causes.append(Cause.not_supported("addressType", kind, ADDRESS_TYPES))
     _check_slice_endpoints(causes, endpoint_slice.get("endpoints") or (), kind)
+    ports = endpoint_slice.get("ports") or ()
+    if len(ports) > PORTS_MAX:
+        causes.append(Cause.too_many("ports", len(ports), PORTS_MAX))
+        return
     names: list[str] = []
-    for index, port in enumerate(endpoint_slice.get("ports") or ()):
+    for index, port in enumerate(ports):
         field, name = f"ports[{index}]", port["name"]
-        for text in wrong_with_port_name(name) if name else ():
+        for text in wrong_with_label(name) if name else ():
             causes.append(Cause.invalid(f"{field}.name", name, text))
         if name in names:
             causes.append(Cause.duplicate(f"{field}.name", name))
         names.append(name)
         _check_protocol(causes, port, field)
-        if port.get("port") is not None:
-            check_port_number(causes, port["port"], f"{field}.port")
+        _check_application(causes, port, field)
 
 
 def _check_slice_endpoints(causes: list[Cause], endpoints: Sequence[JsonObject], kind: str) -> None:
@@ -93,15 +113,36 @@ def _check_slice_endpoints(causes: list[Cause], endpoints: Sequence[JsonObject],
         elif len(addresses) > ADDRESSES_MAX:
             causes.append(Cause.too_many(field, len(addresses), ADDRESSES_MAX))
         for place, address in enumerate(addresses):
-            path = f"{field}[{place}]"
-            if kind == "FQDN":
-                for text in wrong_with_subdomain(address):
-                    causes.append(Cause.invalid(path, address, text))
-            elif kind in ADDRESS_TYPES and not is_address(address):
-                causes.append(Cause.invalid(path, address, BAD_ADDRESS))
-            elif kind in ADDRESS_TYPES and (":" in address) is not (kind == "IPv6"):
-                text = f"must be an {kind} address"
-                causes.append(Cause.invalid(path, address, text))
+            _check_slice_address(causes, address, kind, f"{field}[{place}]")
+        host, node = endpoint.get("hostname"), endpoint.get("nodeName")
+        for text in wrong_with_subdomain(node) if node is not None else ():
+            causes.append(Cause.invalid(f"endpoints[{index}].nodeName", node, text))
+        for text in wrong_with_label(host) if host is not None else ():
+            causes.append(Cause.invalid(f"endpoints[{index}].hostname", host, text))
+
+
+def _check_slice_address(causes: list[Cause], address: str, kind: str, field: str) -> None:
+    if kind == "FQDN":
+        for text in wrong_with_domain(address):
+            causes.append(Cause.invalid(field, address, text))
+    elif kind in ADDRESS_TYPES:
+        if not is_address(address):
+            causes.append(Cause.invalid(field, address, BAD_ADDRESS))
+            return
+        if (":" in address) is not (kind == "IPv6"):
+            causes.append(Cause.invalid(field, address, f"must be an {kind} address"))
+        check_reachable(causes, address, field)
+
+
+def wrong_with_domain(name: str) -> Sequence[str]:
+    """A fully qualified name: two labels or more, and perhaps a dot at the end."""
+    bare = name.removesuffix(".")
+    wrong = wrong_with_subdomain(bare)
+    if wrong:
+        return wrong
+    if "." not in bare:
+        return ("should be a domain with at least two segments separated by dots",)
+    return tuple(text for label in bare.split(".") for text in wrong_with_label(label))
 
 
 def check_endpoint_slice_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
@@ -110,6 +151,34 @@ def check_endpoint_slice_update(causes: list[Cause], new: JsonObject, old: JsonO
         causes.append(Cause.invalid("addressType", new["addressType"], IMMUTABLE))
     else:
         check_endpoint_slice(causes, new)
+
+
+def check_service_range(causes: list[Cause], service_range: JsonObject) -> None:
+    """A ServiceCIDR; metadata apart."""
+    spec = service_range.get("spec") or {}
+    cidrs, field = spec.get("cidrs") or (), "spec.cidrs"
+    families = {":" in cidr for cidr in cidrs}
+    shown = {"CIDRs": cidrs}
+    if not cidrs:
+        causes.append(Cause.required(field, "at least one CIDR required"))
+    elif len(cidrs) > 2:
+        causes.append(Cause.invalid(field, shown, "may only hold up to 2 values"))
+    elif len(cidrs) == 2 and len(families) == 1:
+        text = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and "
+        causes.append(Cause.invalid(field, shown, f"{text}2001:db8::/96"))
+    else:
+        for index, cidr in enumerate(cidrs):
+            if not is_cidr(cidr):
+                causes.append(Cause.invalid(f"{field}[{index}]", cidr, BAD_CIDR))
+
+
+def check_service_range_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
+    """A range may get its second family, and nothing else."""
+    after, before = ((one.get("spec") or {}).get("cidrs") or [] for one in (new, old))
+    if after != before and not (len(before) == 1 and len(after) == 2 and after[0] == before[0]):
+        causes.append(Cause.invalid("spec.cidrs", after, IMMUTABLE))
+    elif after != before:
+        check_service_range(causes, new)
 
 
 def check_network_policy(causes: list[Cause], policy: JsonObject) -> None:

@@ -1,4 +1,4 @@
-"""Validation of Nodes.
+"""Validation of Nodes and of the runtimes that they have.
 
 Source: ValidateNode, ValidateNodeUpdate in pkg/apis/core/validation/validation.go.
 """
@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 from api.core import JsonObject
 from api.errors import Cause
-from api.names import wrong_with_label_value, wrong_with_qualified_name
-from api.validation.pods import TAINT_EFFECTS
-from api.validation.resources import check_quantity
+from api.names import wrong_with_label, wrong_with_label_value, wrong_with_qualified_name
+from api.validation.metadata import IMMUTABLE, check_labels
+from api.validation.pods import TAINT_EFFECTS, check_tolerations
+from api.validation.resources import check_quantity, check_resources
 
 BAD_CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 POD_CIDR_STAYS = 'node updates may not change podCIDR except from "" to valid'
@@ -28,6 +29,14 @@ def check_node(causes: list[Cause], node: JsonObject) -> None:
     for index, cidr in enumerate(spec.get("podCIDRs", ())):
         if not _is_cidr(cidr):
             causes.append(Cause.invalid(f"spec.podCIDRs[{index}]", cidr, BAD_CIDR))
+    cidrs = spec.get("podCIDRs", ())
+    families = {":" in cidr for cidr in cidrs}
+    if len(cidrs) > 1 and (len(cidrs) > 2 or len(families) == 1):
+        text = "may specify no more than one CIDR for each IP family"
+        causes.append(Cause.invalid("spec.podCIDRs", cidrs, text))
+    for index, cidr in enumerate(cidrs):
+        if cidr in cidrs[:index]:
+            causes.append(Cause.duplicate(f"spec.podCIDRs[{index}]", cidr))
 
 
 def check_node_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
@@ -58,10 +67,30 @@ def check_taints(causes: list[Cause], taints: Sequence[JsonObject], field: str) 
         elif effect not in TAINT_EFFECTS:
             causes.append(Cause.not_supported(f"{path}.effect", effect, TAINT_EFFECTS))
         if (key, effect) in seen:
-            duplicate = Cause.duplicate(path, taint)
+            added = taint.get("timeAdded")
+            shown = {"Key": key, "Value": value, "Effect": effect, "TimeAdded": added}
+            duplicate = Cause.duplicate(path, shown)
             text = f"{duplicate.message}: taints must be unique by key and effect pair"
             causes.append(duplicate._replace(message=text))
         seen.add((key, effect))
+
+
+def check_runtime_class(causes: list[Cause], runtime: JsonObject) -> None:
+    """A RuntimeClass; metadata apart. Source: pkg/apis/node/validation/validation.go."""
+    handler = runtime.get("handler", "")
+    for text in wrong_with_label(handler):
+        causes.append(Cause.invalid("handler", handler, text))
+    overhead = (runtime.get("overhead") or {}).get("podFixed") or {}
+    check_resources(causes, {"limits": overhead}, "overhead")
+    scheduling = runtime.get("scheduling") or {}
+    check_labels(causes, scheduling.get("nodeSelector") or {}, "scheduling.nodeSelector")
+    check_tolerations(causes, scheduling.get("tolerations") or (), "scheduling.tolerations")
+
+
+def check_runtime_class_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
+    """The handler stays."""
+    if new.get("handler") != old.get("handler"):
+        causes.append(Cause.invalid("handler", new.get("handler"), IMMUTABLE))
 
 
 def _is_cidr(text: str) -> bool:

@@ -5,6 +5,7 @@ Source: pkg/apis/{policy,core,scheduling}/validation/validation.go.
 
 from api.core import JsonObject
 from api.errors import Cause
+from api.names import wrong_with_qualified_name
 from api.quantity import parse
 from api.validation.label_selectors import check_label_selector
 from api.validation.ports import check_int_or_percent, is_over_100_percent
@@ -57,9 +58,8 @@ def check_limit_range(causes: list[Cause], limit_range: JsonObject) -> None:
     for index, item in enumerate(limit_range["spec"].get("limits") or ()):
         field = f"spec.limits[{index}]"
         kind = item.get("type", "")
-        if not kind:
-            causes.append(Cause.required(f"{field}.type"))
-        elif kind in seen:
+        _check_limit_type(causes, kind, f"{field}.type")
+        if kind in seen:
             causes.append(Cause.duplicate(f"{field}.type", kind))
         seen.append(kind)
         if kind == "Pod":
@@ -77,6 +77,16 @@ def check_limit_range(causes: list[Cause], limit_range: JsonObject) -> None:
             _check_limit(causes, item, name, field)
 
 
+def _check_limit_type(causes: list[Cause], kind: str, field: str) -> None:
+    wrong = wrong_with_qualified_name(kind)
+    for text in wrong:
+        causes.append(Cause.invalid(field, kind, text))
+    if not wrong and "/" not in kind and kind not in _LIMITED:
+        text = "must be a standard limit type or fully qualified"
+        causes.append(Cause.invalid(field, kind, text))
+
+
+_LIMITED = ("Container", "PersistentVolumeClaim", "Pod")
 _PARTS = ("min", "max", "default", "defaultRequest", "maxLimitRequestRatio")
 _ORDER = (
     ("min", "max", "min", "min value {0} is greater than max value {1}"),
@@ -115,6 +125,9 @@ def _check_limit(causes: list[Cause], item: JsonObject, name: str, field: str) -
             shown = high if blamed == "defaultRequest" and small == "min" else low
             why = text.format(low, high)
             causes.append(Cause.invalid(f"{field}.{blamed}[{name}]", shown, why))
+    ratio, place = item.get("maxLimitRequestRatio", {}).get(name), f"{field}.maxLimitRequestRatio"
+    if ratio is not None and parse(ratio)[0] < parse("1")[0]:
+        causes.append(Cause.invalid(f"{place}[{name}]", ratio, f"ratio {ratio} is less than 1"))
 
 
 def check_limit_range_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:

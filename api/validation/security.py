@@ -56,11 +56,36 @@ def check_container_security(
     if context.get("allowPrivilegeEscalation") is False:
         text = "cannot set `allowPrivilegeEscalation` to false and "
         if context.get("privileged"):
-            causes.append(Cause.invalid(field, context, f"{text}`privileged` to true"))
+            causes.append(Cause.invalid(field, _in_go(context), f"{text}`privileged` to true"))
         if "CAP_SYS_ADMIN" in (context.get("capabilities") or {}).get("add", ()):
             text += "`capabilities.Add` CAP_SYS_ADMIN"
-            causes.append(Cause.invalid(field, context, text))
+            causes.append(Cause.invalid(field, _in_go(context), text))
     _check_app_armor(causes, context.get("appArmorProfile"), f"{field}.appArmorProfile")
+
+
+def _in_go(context: JsonObject) -> JsonObject:
+    """A container's context as the server prints its own struct of it."""
+    shown: JsonObject = {
+        "SELinuxOptions" if name == "seLinuxOptions" else name[0].upper() + name[1:]: None
+        for name in _FIELDS
+    }
+    for name, in_go in zip(_FIELDS, list(shown), strict=True):
+        shown[in_go] = context.get(name)
+    capabilities = context.get("capabilities")
+    if capabilities is not None:
+        shown["Capabilities"] = {
+            "Add": capabilities.get("add"),
+            "Drop": capabilities.get("drop"),
+        }
+    return shown
+
+
+_FIELDS = (
+    *("capabilities", "privileged", "seLinuxOptions", "windowsOptions", "runAsUser"),
+    *("runAsGroup", "runAsNonRoot", "readOnlyRootFilesystem", "allowPrivilegeEscalation"),
+    *("procMount", "seccompProfile", "appArmorProfile"),
+)
+"""Of a container's security context, in the order of the server's struct."""
 
 
 def check_host_users(causes: list[Cause], spec: JsonObject, field: str) -> None:

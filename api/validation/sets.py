@@ -52,7 +52,8 @@ def check_stateful_set(causes: list[Cause], stateful_set: JsonObject) -> None:
         check_counts(causes, rolling or {}, "spec.updateStrategy.rollingUpdate", "partition")
     else:
         text = "must be 'RollingUpdate' or 'OnDelete'"
-        causes.append(Cause.invalid("spec.updateStrategy", strategy, text))
+        shown = {"Type": strategy["type"], "RollingUpdate": strategy.get("rollingUpdate")}
+        causes.append(Cause.invalid("spec.updateStrategy", shown, text))
     for name in ("whenDeleted", "whenScaled"):
         value = spec["persistentVolumeClaimRetentionPolicy"][name]
         if value not in _RETENTION:

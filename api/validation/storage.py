@@ -3,12 +3,15 @@
 Source: pkg/apis/core/validation/validation.go, pkg/apis/storage/validation/validation.go.
 """
 
+from collections.abc import Sequence
+
 from api.core import JsonObject
 from api.errors import Cause
 from api.names import wrong_with_qualified_name
 from api.quantity import parse, whole_value
 from api.validation.affinity import check_node_selector
 from api.validation.claims import POSITIVE, VOLUME_MODES, check_access_modes, check_class_name
+from api.validation.csi import check_parameters, check_provisioner
 from api.validation.metadata import IMMUTABLE
 from api.validation.volumes import PERSISTENT_SOURCES, check_volume_source
 
@@ -95,20 +98,34 @@ def check_volume_update(causes: list[Cause], new: JsonObject, old: JsonObject) -
 
 def check_storage_class(causes: list[Cause], storage_class: JsonObject) -> None:
     """A StorageClass, defaulted; metadata apart."""
-    if not storage_class.get("provisioner"):
-        causes.append(Cause.required("provisioner"))
-    else:
-        for text in wrong_with_qualified_name(storage_class["provisioner"].lower()):
-            name = storage_class["provisioner"]
-            causes.append(Cause.invalid("provisioner", name, text))
-    if "" in (storage_class.get("parameters") or {}):
-        causes.append(Cause.invalid("parameters", "", "field must not be empty."))
+    check_provisioner(causes, storage_class.get("provisioner", ""), "provisioner")
+    check_parameters(causes, storage_class.get("parameters") or {})
     policy = storage_class["reclaimPolicy"]
     if policy and policy not in _CLASS_RECLAIM:
         causes.append(Cause.not_supported("reclaimPolicy", policy, _CLASS_RECLAIM))
     mode = storage_class["volumeBindingMode"]
     if mode not in _BINDING:
         causes.append(Cause.not_supported("volumeBindingMode", mode, _BINDING))
+    for index, term in enumerate(storage_class.get("allowedTopologies") or ()):
+        expressions = term.get("matchLabelExpressions") or ()
+        _check_topology(causes, expressions, f"allowedTopologies[{index}].matchLabelExpressions")
+
+
+def _check_topology(causes: list[Cause], expressions: Sequence[JsonObject], field: str) -> None:
+    keys: list[str] = []
+    for index, expression in enumerate(expressions):
+        path, key = f"{field}[{index}]", expression.get("key", "")
+        values = expression.get("values") or ()
+        if not values:
+            causes.append(Cause.required(f"{path}.values"))
+        for place, value in enumerate(values):
+            if value in values[:place]:
+                causes.append(Cause.duplicate(f"{path}.values[{place}]", value))
+        for text in wrong_with_qualified_name(key):
+            causes.append(Cause.invalid(f"{path}.key", key, text))
+        if key in keys:
+            causes.append(Cause.duplicate(f"{path}.key", key))
+        keys.append(key)
 
 
 def check_storage_class_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:

@@ -77,12 +77,12 @@ def create_object(registry: Registry, request: Request, draft: Draft) -> Verb:
             obj["metadata"]["name"] = base[:GENERATED_BASE_MAX] + registry.names.suffix()
         if encoding is None:
             if kind.namespaced:
-                yield from _namespace_accepts(registry, request)
+                yield from _namespace_accepts(registry, request, base or meta.get("name", ""))
             if kind.key == "certificates.k8s.io/certificatesigningrequests":
                 stamp_requester(obj, request.user.name, request.user.uid, request.user.groups)
             _stamp(registry, meta)
             writer = None if draft.owned else writer_of(registry, request)
-            encoding = yield from _completed(registry, kind, draft, writer)
+            encoding = yield from _completed(registry, kind, draft, writer, base)
             warnings = draft.warnings
             if kind.custom is None and not request.over_frames:
                 warnings = (*warnings, *warnings_of_create(kind.key, obj))
@@ -106,14 +106,14 @@ def create_object(registry: Registry, request: Request, draft: Draft) -> Verb:
 
 
 def _completed(
-    registry: Registry, kind: Kind, draft: Draft, writer: Writer | None
+    registry: Registry, kind: Kind, draft: Draft, writer: Writer | None, base: str
 ) -> Generator[Ask, Any, Encoding]:
     """Default, admit and validate an object in place. ``writer``: its creator, unless an apply
-    made it."""
+    made it; ``base``: what its name was generated from, if it was."""
     obj = draft.obj
     if draft.spec_key:
         assert writer is not None, "an apply names no specification"
-        encoding = yield from _known_pod(registry, kind, draft, writer)
+        encoding = yield from _known_pod(registry, kind, draft, writer, base)
         if encoding is not None:
             return encoding
         obj["spec"] = orjson.loads(draft.spec_key)
@@ -122,7 +122,7 @@ def _completed(
     set_defaults(kind, obj)
     if writer is not None:
         track_create(kind, obj, writer)
-    yield from admit(registry, kind, obj)
+    yield from admit(registry, kind, obj, base)
     prepare_create(kind, obj, registry.now_ns)
     if kind.key == "services":
         normalize_cluster_ips(obj)
@@ -132,9 +132,14 @@ def _completed(
     if kind.key == "services":
         registry.addresses.allocate(obj, None, registry.now_ns)
     if spec_key and not is_mirror(obj) and not limit_ranges(registry, obj["metadata"]["namespace"]):
-        account = yield from account_of(registry, obj["metadata"], service_account_name(obj))
+        account = yield from account_of(registry, obj["metadata"], service_account_name(obj), base)
         named = {**obj, "metadata": {"name": "a"}}
-        if account is ACCOUNT_WITHOUT_OPINIONS and not warnings_of_create(kind.key, named):
+        own_class = "runtimeClassName" in obj["spec"]
+        if (
+            not own_class
+            and account is ACCOUNT_WITHOUT_OPINIONS
+            and not warnings_of_create(kind.key, named)
+        ):
             registry.pod_specs.learn(spec_key, obj)
     return partial(encode, kind, obj)
 
@@ -159,14 +164,14 @@ def _classes_revision(registry: Registry) -> int:
 
 
 def _known_pod(
-    registry: Registry, kind: Kind, draft: Draft, writer: Writer
+    registry: Registry, kind: Kind, draft: Draft, writer: Writer, base: str
 ) -> Generator[Ask, Any, Encoding | None]:
     """Complete a pod whose specification is known; None when it must be done in full after all."""
     obj = draft.obj
     found = registry.pod_specs.find(draft.spec_key, _classes_revision(registry))
     if found is None:
         return None
-    account = yield from account_of(registry, obj["metadata"], found.account)
+    account = yield from account_of(registry, obj["metadata"], found.account, base)
     if account is not ACCOUNT_WITHOUT_OPINIONS:
         return None
     meta = obj["metadata"]
@@ -220,8 +225,11 @@ def _stamp(registry: Registry, meta: JsonObject) -> None:
 _NAMESPACES = kind_of("namespaces")
 
 
-def _namespace_accepts(registry: Registry, request: Request) -> Generator[Ask, Any, None]:
-    """Admission NamespaceLifecycle: 404 when there is none, 403 while it is being deleted."""
+def _namespace_accepts(
+    registry: Registry, request: Request, told: str
+) -> Generator[Ask, Any, None]:
+    """Admission NamespaceLifecycle: 404 when there is none, 403 while it is being deleted.
+    ``told``: what the object is called in the refusal."""
     name = request.namespace
     cache = registry.caches["namespaces"]
     key = cache.key("", name)
@@ -241,7 +249,7 @@ def _namespace_accepts(registry: Registry, request: Request) -> Generator[Ask, A
                 f"namespace {name} is being terminated",
             )
         ]
-        raise Forbidden(request.kind.key, request.name, why, causes)
+        raise Forbidden(request.kind.key, told, why, causes)
 
 
 def _already_there(

@@ -17,6 +17,7 @@ from api.lifecycle import (
 from api.storage import GET
 from api.validation import validate_pod_part, validate_status_update, validate_update
 from api.warnings import warnings_of_update
+from apiserver.admit import admit_update
 from apiserver.bodies import NO_FINDINGS, check_patched, decode_object
 from apiserver.change import change
 from apiserver.options import write_options
@@ -187,6 +188,8 @@ def next_state(
         causes = validate_update(kind, new, old)
     if causes:
         raise Invalid(kind.qualified, request.name, causes)
+    if not request.subresource:
+        admit_update(registry, kind, new, old)
     keep_times(new, old)
     return new
 

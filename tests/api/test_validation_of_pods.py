@@ -79,8 +79,11 @@ CASES: list[tuple[JsonObject, list[str]]] = [
         '"Always", "OnRootMismatch"'
     ]),
     ({"c": {"securityContext": {"privileged": True, "allowPrivilegeEscalation": False}}}, [
-        f'{C}.securityContext: Invalid value: {{"privileged":true,"allowPrivilegeEscalation":false'
-        "}: cannot set `allowPrivilegeEscalation` to false and `privileged` to true"
+        f'{C}.securityContext: Invalid value: {{"Capabilities":null,"Privileged":true,'
+        '"SELinuxOptions":null,"WindowsOptions":null,"RunAsUser":null,"RunAsGroup":null,'
+        '"RunAsNonRoot":null,"ReadOnlyRootFilesystem":null,"AllowPrivilegeEscalation":false,'
+        '"ProcMount":null,"SeccompProfile":null,"AppArmorProfile":null}: cannot set '
+        "`allowPrivilegeEscalation` to false and `privileged` to true"
     ]),
     ({"hostUsers": False, "hostPID": True}, [
         "spec.HostPID: Forbidden: when `pod.Spec.HostUsers` is false"

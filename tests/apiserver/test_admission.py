@@ -110,3 +110,52 @@ def test_a_quota_refuses_nothing_while_nobody_counts(rig: Rig) -> None:
     made(rig, "/api/v1/namespaces/x/resourcequotas", quota)
     for name in ("a", "b"):
         made(rig, PODS, pod(name))
+
+
+def test_a_runtime_class_gives_overhead_and_places_or_refuses(rig: Rig) -> None:
+    runtime = {
+        "metadata": {"name": "sandboxed"},
+        "handler": "h",
+        "overhead": {"podFixed": {"cpu": "250m"}},
+        "scheduling": {"nodeSelector": {"a": "b"}},
+    }
+    assert rig.call("POST", "/apis/node.k8s.io/v1/runtimeclasses", runtime)[0] == 201
+
+    for name in ("first", "again"):
+        spec = made(rig, PODS, pod(name, runtimeClassName="sandboxed"))["spec"]
+        assert (spec["overhead"], spec["nodeSelector"]) == ({"cpu": "250m"}, {"a": "b"})
+    for meta, spec, text in (
+        (
+            {"generateName": "g-"},
+            {"runtimeClassName": "none"},
+            'pods "g-" is forbidden: pod rejected: RuntimeClass "none" not found',
+        ),
+        (
+            {"name": "p"},
+            {"overhead": {"cpu": "1"}},
+            'pods "p" is forbidden: pod rejected: Pod Overhead set without corresponding '
+            "RuntimeClass defined Overhead",
+        ),
+        (
+            {"name": "p"},
+            {"runtimeClassName": "sandboxed", "nodeSelector": {"a": "c"}},
+            'pods "p" is forbidden: pod rejected: conflict: runtimeClass.scheduling.nodeSelector[a]'
+            " = b; pod.spec.nodeSelector[a] = c",
+        ),
+    ):
+        code, told = rig.call("POST", PODS, {**pod("", **spec), "metadata": meta})
+        assert (code, told["message"]) == (403, text)
+
+
+def test_a_bound_claim_grows_where_its_class_lets_it(rig: Rig) -> None:
+    for name, may in (("elastic", True), ("stiff", False)):
+        body = {"metadata": {"name": name}, "provisioner": "p", "allowVolumeExpansion": may}
+        assert rig.call("POST", STORAGE, body)[0] == 201
+    for name, expected in (("elastic", 200), ("stiff", 403)):
+        room = {"requests": {"storage": "1Gi"}}
+        spec = {"storageClassName": name, "accessModes": ["ReadWriteOnce"], "resources": room}
+        assert rig.call("POST", CLAIMS, {"metadata": {"name": name}, "spec": spec})[0] == 201
+        bound = {"status": {"phase": "Bound", "capacity": {"storage": "1Gi"}}}
+        assert rig.call("PATCH", f"{CLAIMS}/{name}/status", bound, content_type=MERGE)[0] == 200
+        more = {"spec": {"resources": {"requests": {"storage": "2Gi"}}}}
+        assert rig.call("PATCH", f"{CLAIMS}/{name}", more, content_type=MERGE)[0] == expected
