@@ -3,7 +3,8 @@
     python -m benchmarks.bench_store_growth [--keys 10000 100000 1000000] [--seconds 2] [--full]
 
 For each number of keys (48 bytes, values of 1,024; fsync) a fresh shard is filled: resident bytes a
-key, then overwrites with 100 in flight: rate, server CPU a put. Then, with that many keys, the
+key, then overwrites with 100 in flight, five times: the best rate, the least server CPU a put, as
+whatever else the machine does can only add. Then, with that many keys, the
 longest time between two acknowledgements: undisturbed, and while history is compacted and a
 snapshot of everything is written. ``--full`` adds 5,000,000 keys.
 """
@@ -33,24 +34,28 @@ SILENCE_S_MAX = 0.05
 RETAIN_S = 2.0
 IN_FLIGHT = 100
 VALUE = bytes(1024)
+KEPT_S = 86400.0
+TURNS = 5
 
 
-def grown(directory: Path, keys: int, seconds: float) -> tuple[float, Result]:
-    """Resident bytes a key, and the overwrites."""
-    server = Shards(directory / f"grown-{keys}", "fsync")
+def grown(directory: Path, keys: int, seconds: float) -> tuple[float, list[Result]]:
+    """Resident bytes a key, and the overwrites. History is kept, however long the fill takes:
+    compaction is measured on its own."""
+    server = Shards(directory / f"grown-{keys}", "fsync", retain_s=KEPT_S)
     server.start()
     empty = resident_bytes(server.pids)
     fill_by_frames(server, keys, len(VALUE))
     each = (resident_bytes(server.pids) - empty) / keys
-    result = load_by_frames(server, Case("put", "put", IN_FLIGHT, 10, keys=keys), seconds, 0)
+    case = Case("put", "put", IN_FLIGHT, 10, keys=keys)
+    results = [load_by_frames(server, case, seconds / TURNS, 0) for _ in range(TURNS)]
     server.stop()
-    return each, result
+    return each, results
 
 
 def longest_silences(directory: Path, keys: int, seconds: float) -> tuple[float, float, float]:
     """Longest seconds between acknowledgements: undisturbed, then until a snapshot is written and
     what it covers is gone; and how long that took."""
-    quiet = Shards(directory / "silence", "fsync", retain_s=3600.0)
+    quiet = Shards(directory / "silence", "fsync", retain_s=KEPT_S)
     quiet.start()
     fill_by_frames(quiet, keys, len(VALUE))
     undisturbed = uvloop.run(_silence(quiet, keys, lambda elapsed, _: elapsed >= seconds))[0]
@@ -99,17 +104,15 @@ async def _silence(server: Shards, keys: int, enough: Any) -> tuple[float, float
 
 def show_growth(directory: Path, sizes: Sequence[int], seconds: float) -> None:
     print(f"{'keys':>10}{'bytes a key':>13}{'puts/s':>9}{'server µs':>11}{'p99 ms':>8}")
-    costs: list[tuple[float, float]] = []
+    costs: list[tuple[float, float, float]] = []
     for keys in sizes:
-        each, result = grown(directory, keys, seconds)
-        costs.append((each, result.server_us))
-        rate = result.count / result.seconds
-        print(
-            f"{keys:>10,}{each:>13,.0f}{rate:>9,.0f}{result.server_us:>11.1f}"
-            f"{result.p99_s * 1e3:>8.1f}",
-            flush=True,
-        )
-    for name, column in (("bytes a key", 0), ("CPU a put", 1)):
+        each, results = grown(directory, keys, seconds)
+        put_us = min(result.server_us for result in results)
+        rate = max(result.count / result.seconds for result in results)
+        p99_ms = min(result.p99_s for result in results) * 1e3
+        costs.append((each, put_us, rate))
+        print(f"{keys:>10,}{each:>13,.0f}{rate:>9,.0f}{put_us:>11.1f}{p99_ms:>8.1f}", flush=True)
+    for name, column in (("bytes a key", 0), ("CPU a put", 1), ("puts/s", 2)):
         # Ten thousand keys are small beside what any process takes.
         values = [cost[column] for cost in costs if column or cost is not costs[0]]
         spread = max(values) / min(values)
@@ -121,7 +124,7 @@ def show_growth(directory: Path, sizes: Sequence[int], seconds: float) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keys", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
-    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--silence", action="store_true", help="only the second half")
     chosen = parser.parse_args()
