@@ -14,7 +14,7 @@ import asyncio
 import os
 import re
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -35,13 +35,17 @@ _NAME: Final = re.compile(r"(log|snapshot)-\d{20}")
 class Sender:
     """The present owner's side. ``run`` ends early with its task, when the reader is gone."""
 
-    def __init__(self, stream: ServerStream, directory: Path) -> None:
+    def __init__(
+        self, stream: ServerStream, directory: Path, log_sizes: Callable[[], Mapping[str, int]]
+    ) -> None:
+        """``log_sizes``: how far the records of each log file go by now, by name."""
         self.called = asyncio.Event()
         """The new owner wants the rest."""
         self.frozen = False
         """The shard has stopped: there is no way back but a new start."""
         self.stream = stream
         self._directory = directory
+        self._log_sizes = log_sizes
         self._sent: dict[str, int] = {}
         """Bytes of each file that are sent."""
 
@@ -73,6 +77,8 @@ class Sender:
     async def _send_file(self, name: str, file: BinaryIO) -> None:
         at = self._sent.get(name, 0)
         size = os.fstat(file.fileno()).st_size
+        # Asked for afterwards: a log that is not known then was as new as that.
+        size = self._log_sizes().get(name, size)
         file.seek(at)
         while at < size or name not in self._sent:
             piece = file.read(min(PIECE_BYTES, size - at))

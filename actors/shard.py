@@ -182,6 +182,10 @@ class Shard:
             "compacted": core.compacted,
         }
 
+    def log_sizes(self) -> Mapping[str, int]:
+        """How far the records of each log file go, by name: room may follow them."""
+        return {segment.path.name: segment.size for segment in tuple(self._directory.segments)}
+
     async def stop(self) -> None:
         """Write what is queued and give up the directory. Idempotent."""
         if self._stopped:

@@ -133,7 +133,7 @@ class Store:
         if self._sender is not None or self._shard.core.settings.durability == "none":
             stream.end("invalid: already being handed over, or nothing of the shard is on a disk")
             return
-        self._sender = sender = Sender(stream, self._directory)
+        self._sender = sender = Sender(stream, self._directory, self._shard.log_sizes)
         self._sending = asyncio.get_running_loop().create_task(sender.run(to, self._shard.stop))
         self._sending.add_done_callback(partial(self._handed_over, sender))
 

@@ -13,6 +13,7 @@ so a length can be trusted before it is followed, and a cut record is told from 
 * A record that the file is too short for, with a sound head, or less than a head: a write was cut
   off. It was never acknowledged, because that waits for the whole write. Only the newest file can
   end so; the reader cuts it there.
+* Zeros behind the records of the newest file are room for the next ones, and cut off like these.
 * A checksum that does not match in a record that is there: damage, and the reader refuses the file
   with name and offset. The one exception is a record in which a 512-byte sector begins that reads
   as zeros, or all that is left of the file does: blocks that were allocated and never written, as

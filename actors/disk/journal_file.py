@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import Final, NamedTuple
 
 from actors.disk.directory import LogDirectory, Segment
+from actors.disk.room import Room
 from actors.disk.snapshot_file import SnapshotFile, write_all
 from actors.plan import Durability
 from store.journal import HEADER_BYTES, LOG_MAGIC, encoded_header, encoded_log
@@ -100,6 +101,7 @@ class JournalFile:
         self._sync_s = INLINE_SYNC_S_MAX
         """A sliding mean of what a sync takes."""
         self._file = -1
+        self._room = Room(0)
         self._snapshot = SnapshotFile(directory)
         self._queue: SimpleQueue[_Group | None] = SimpleQueue()
         self._snapshots: SimpleQueue[WriteSnapshot | None] = SimpleQueue()
@@ -151,6 +153,8 @@ class JournalFile:
         for thread in self._threads:
             thread.join()
         if self._file >= 0:
+            if not self._broken:
+                self._room.give_back(self._file, self._directory.segments[-1].size)
             os.close(self._file)
             self._file = -1
         self._snapshot.abandon()
@@ -234,7 +238,7 @@ class JournalFile:
         segment = self._directory.segments[-1]
         data = b"".join([group.data for group in groups])
         try:
-            write_all(self._file, data)
+            self._room.write(self._file, data, segment.size, self._durability == "fsync")
         except OSError:
             self._cut(segment)
             raise
@@ -247,7 +251,7 @@ class JournalFile:
 
     def _cut(self, segment: Segment) -> None:
         try:
-            os.ftruncate(self._file, segment.size)
+            self._room.cut(self._file, segment.size)
         except OSError as error:
             self._broken = f"the log cannot be cut back: {error.strerror}"
 
@@ -269,11 +273,13 @@ class JournalFile:
         if not segments:
             self._create(self._expected)
         else:
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
-            self._file = os.open(segments[-1].path, flags)
+            self._file = os.open(segments[-1].path, os.O_WRONLY | os.O_CLOEXEC)
+            self._room = Room(segments[-1].size)
 
     def _rotate(self) -> None:
-        """Seal the newest file, so that only the last can have a torn end, and begin another."""
+        """Seal the newest file, so that only the last can have a torn end, and begin another.
+        OSError: it is as it was."""
+        self._room.give_back(self._file, self._directory.segments[-1].size)
         self._sync()
         if not self._broken:
             self._create(self._expected)
@@ -282,7 +288,7 @@ class JournalFile:
         """Begin a log file. OSError: there is none, and the one before is still in use."""
         directory = self._directory
         path = directory.path / f"log-{first_index:020d}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         file = os.open(path, flags, 0o600)
         try:
             write_all(file, encoded_header(LOG_MAGIC, directory.shard, first_index))
@@ -295,6 +301,7 @@ class JournalFile:
         if self._file >= 0:
             os.close(self._file)
         self._file = file
+        self._room = Room(HEADER_BYTES)
         directory.segments.append(Segment(path, first_index, HEADER_BYTES))
 
     def _write_snapshot(self, order: WriteSnapshot) -> DiskEvent:

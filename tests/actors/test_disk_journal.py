@@ -1,6 +1,7 @@
 """The disk of a shard: groups, segments, snapshots, locks, refusals and recovery."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from actors.disk import DirectoryError, DirectoryInUse, JournalFile, LogDirectory, journal_file
 from actors.disk.journal_file import INLINE_BYTES_MAX, DiskEvent
+from actors.disk.room import ROOM_BYTES_MIN, ROOMY_BYTES_MAX
 from actors.disk.snapshot_file import PIECE_BYTES, remove_in_pieces
 from actors.plan import Durability
 from store.core import StoreCore, StoreSettings
@@ -112,6 +114,49 @@ def test_what_was_reported_is_recovered(tmp_path: Path, durability: Durability) 
     assert again.log == records(1, 60)
     again.append(1)
     again.wait_for(61)
+    again.close()
+
+
+def test_room_behind_the_records_is_there_for_who_syncs_and_gone_at_the_end(
+    tmp_path: Path,
+) -> None:
+    sizes = {}
+    for durability in ("fsync", "buffered"):
+        disk = Disk(tmp_path / durability, durability)
+        disk.append(3)
+        disk.wait_for(3)
+        records_end = disk.directory.segments[-1].size
+        (log,) = (tmp_path / durability).glob("log-*")
+        sizes[durability] = log.stat().st_size - records_end
+        killed = tmp_path / f"{durability} killed"
+        shutil.copytree(tmp_path / durability, killed)
+        disk.append(2)
+        disk.wait_for(5)
+        disk.close()
+        assert log.stat().st_size == disk.directory.segments[-1].size > records_end
+        again = Disk(killed, durability)
+        assert again.log == records(1, 3)
+        assert (killed / log.name).stat().st_size == records_end
+        again.append(1)
+        again.wait_for(4)
+        again.close()
+    assert sizes == {"fsync": ROOM_BYTES_MIN, "buffered": 0}
+
+
+def test_a_write_larger_than_its_room_makes_none(tmp_path: Path) -> None:
+    disk = Disk(tmp_path)
+    disk.append(1)
+    disk.wait_for(1)
+    disk.append(1, ROOMY_BYTES_MAX)
+    disk.wait_for(2)
+    (log,) = tmp_path.glob("log-*")
+    assert log.stat().st_size == disk.directory.segments[-1].size > ROOMY_BYTES_MAX
+    disk.append(1)
+    disk.wait_for(3)
+    assert log.stat().st_size > disk.directory.segments[-1].size + ROOM_BYTES_MIN
+    disk.close()
+    again = Disk(tmp_path)
+    assert again.log == [*records(1, 1), *records(2, 1, ROOMY_BYTES_MAX), *records(3, 1)]
     again.close()
 
 
@@ -290,9 +335,9 @@ def test_a_failed_sync_refuses_everything_from_then_on(tmp_path: Path) -> None:
     disk = Disk(tmp_path)
     disk.append(1)
     disk.wait_for(1)
-    # A pipe cannot be synced: what the kernel says of a dead disk.
-    reading, writing = os.pipe()
-    os.dup2(writing, disk.journal._file)
+    # It takes what is written and cannot be synced: what the kernel says of a dead disk.
+    dead = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(dead, disk.journal._file)
     disk.append(1)
     report = disk.reports.get(timeout=TIMEOUT_S)
     assert isinstance(report, AppendFailed) and "cannot be synced" in report.message
@@ -300,8 +345,7 @@ def test_a_failed_sync_refuses_everything_from_then_on(tmp_path: Path) -> None:
     disk.append(1)
     assert isinstance(disk.reports.get(timeout=TIMEOUT_S), AppendFailed)
     disk.close()
-    os.close(reading)
-    os.close(writing)
+    os.close(dead)
 
 
 def test_what_a_snapshot_covers_is_removed_in_pieces_and_after_a_crash(tmp_path: Path) -> None:

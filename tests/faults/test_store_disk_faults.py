@@ -15,6 +15,7 @@ from store.etcd.errors import NO_SPACE_TEXT, RESOURCE_EXHAUSTED, EtcdError
 from store.journal import (
     HEAD_BYTES,
     HEADER_BYTES,
+    SECTOR,
     JournalRecord,
     decoded_records,
     encoded_record,
@@ -64,10 +65,15 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def log(written: Path, tmp_path: Path) -> Path:
-    """The log of a copy of it."""
+    """The log of a copy of it, without the zeros behind its records."""
     shutil.copytree(written, tmp_path / "data")
     (found,) = (tmp_path / "data").glob("**/log-*")
+    os.truncate(found, records_end(found))
     return found
+
+
+def records_end(log: Path) -> int:
+    return [r.end for r in decoded_records(str(log), log.read_bytes(), 1, newest=True)][-1]
 
 
 def records(log: Path) -> list[JournalRecord]:
@@ -89,6 +95,33 @@ def test_a_write_that_was_cut_off_is_cut_away_and_nothing_else(log: Path, tmp_pa
             assert await values(client) == VALUES | {b"/k/after": b"cut"}
 
     run(scenario())
+
+
+@pytest.mark.parametrize("sectors", [0, 1, 2])
+def test_a_write_that_was_cut_off_in_the_room_behind_the_records(
+    log: Path, tmp_path: Path, sectors: int
+) -> None:
+    whole = log.read_bytes()
+    written_bytes = -len(whole) % SECTOR + sectors * SECTOR if sectors else 0
+    last = records(log)[-1]
+    torn = encoded_record(last.log_index + 1, last.revision + 1, bytes(last.payload) * 8)
+    assert written_bytes < len(torn)
+    log.write_bytes(whole + torn[:written_bytes] + bytes(5000))
+
+    async def scenario() -> None:
+        async with serving(tmp_path / "data") as (_, client):
+            assert await values(client) == VALUES
+
+    run(scenario())
+
+
+def test_what_lies_in_the_room_and_is_no_record_is_refused(log: Path, tmp_path: Path) -> None:
+    end = log.stat().st_size
+    data = log.read_bytes() + bytes(3000) + b"#" + bytes(3000)
+    log.write_bytes(data)
+    said = refusal(tmp_path / "data")
+    assert said.startswith(f"Error: {log}: offset {end}: damaged record head"), said
+    assert log.read_bytes() == data
 
 
 @pytest.mark.parametrize("place", ["first value", "a length in the middle", "last byte"])
@@ -126,7 +159,7 @@ def test_a_disk_that_fills_up_refuses_writes_until_it_has_room(tmp_path: Path) -
             await put(client, b"/before", b"full")
             kept[b"/before"] = b"full"
             (log,) = (tmp_path / "data").glob("**/log-*")
-            process.limit_files(log.stat().st_size + 20_000)
+            process.limit_files(records_end(log) + 20_000)
             refused = 0
             for number in range(30):
                 key, value = b"/k/%02d" % number, os.urandom(1000)
