@@ -18,6 +18,7 @@ from apiserver.keys import CacheIndex
 from loadtest.faults import NO_FAULTS, FaultKnobs, read_faults
 from loadtest.fields import SECOND_NS, CampaignError, Section, load_yaml, nearest
 from loadtest.overrides import apply_overrides
+from loadtest.trace_file import read_adapter
 
 API_VERSION = "hollowfleet.dev/v1alpha1"
 Arrivals = Literal["constant", "poisson", "trace"]
@@ -105,6 +106,16 @@ class PodLoad:
     trace_start_ns: int
     compression: float
     """Seconds of the trace per second of the run."""
+    trace_columns: tuple[tuple[str, str], ...] = ()
+    """See loadtest.trace_file; none: as the file's own header says."""
+    amplify: float = 1.0
+    bootstrap_ns: int = 0
+    """See loadtest.trace.Replay."""
+
+    @property
+    def trace_key(self) -> tuple[str, tuple[tuple[str, str], ...]]:
+        """Which trace it is: the file, and how it is read."""
+        return self.trace, self.trace_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,6 +392,9 @@ def _pods(section: Section) -> Load:
             trace=section.text("trace"),
             trace_start_ns=section.duration("traceStart", "0s"),
             compression=section.number("compression", 1.0, 0.001, 1e9),
+            trace_columns=read_adapter(section),
+            amplify=section.number("amplify", 1.0, 0.001, 1e6),
+            bootstrap_ns=section.duration("bootstrap", "0s"),
         )
     return PodLoad(
         arrivals=arrivals,

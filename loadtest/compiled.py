@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +18,8 @@ from loadtest.faults import Kill, compile_kills, describe_network
 from loadtest.fields import SECOND_NS, CampaignError, load_yaml
 from loadtest.schedule import Arrival, compile_schedule, namespace_of
 from loadtest.target import Target
-from loadtest.trace import TracePod, read_nodes, read_openb
+from loadtest.trace import TracePod
+from loadtest.trace_file import read_nodes, read_trace
 
 SCHEDULE_FILE = "schedule.jsonl.gz"
 T = TypeVar("T")
@@ -49,12 +51,13 @@ class Compiled:
 
 def compile_campaign(campaign: Campaign, directory: Path) -> Compiled:
     """Read the inputs, which lie relative to ``directory``. Errors: CampaignError."""
-    traces: dict[str, list[TracePod]] = {}
+    traces: dict[tuple[str, tuple[tuple[str, str], ...]], list[TracePod]] = {}
     for index, phase in enumerate(campaign.phases):
         for position, load in enumerate(phase.load):
-            if isinstance(load, PodLoad) and load.trace and load.trace not in traces:
+            if isinstance(load, PodLoad) and load.trace and load.trace_key not in traces:
                 field = f"spec.phases[{index}].load[{position}].trace"
-                traces[load.trace] = _read(read_openb, directory / load.trace, field)
+                read = partial(read_trace, adapter=dict(load.trace_columns))
+                traces[load.trace_key] = _read(read, directory / load.trace, field)
     arrivals = tuple(compile_schedule(campaign, traces))
     plan, nodes = _cluster_plan(campaign, directory)
     programs = [part.name for part in parts_of(plan, Security("", "", ""))]

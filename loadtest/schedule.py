@@ -19,7 +19,7 @@ from loadtest.campaign import (
     WatchLoad,
 )
 from loadtest.fields import SECOND_NS
-from loadtest.trace import TracePod, window
+from loadtest.trace import Replay, TracePod, replayed
 
 READ_AFTER_CREATE_NS = SECOND_NS
 """A pod may be read from this long after its scheduled creation."""
@@ -44,8 +44,8 @@ class Arrival(NamedTuple):
     group: int
 
 
-Traces = Mapping[str, Sequence[TracePod]]
-"""Traces by the path that the campaign gives."""
+Traces = Mapping[tuple[str, tuple[tuple[str, str], ...]], Sequence[TracePod]]
+"""Traces by PodLoad.trace_key."""
 
 
 def namespace_of(index: int, count: int) -> str:
@@ -53,7 +53,8 @@ def namespace_of(index: int, count: int) -> str:
 
 
 def compile_schedule(campaign: Campaign, traces: Traces) -> list[Arrival]:
-    """All arrivals of a campaign in order of time. Same campaign and traces: same list."""
+    """All arrivals of a campaign in order of time. Same campaign and traces: same list. Errors:
+    CampaignError for amplified traces of too many pods."""
     end_ns = sum(phase.duration_ns for phase in campaign.phases)
     writes: list[Arrival] = []
     start_ns = 0
@@ -140,7 +141,7 @@ def _writes(
         return _deployments(campaign, load, span, stream)
     if isinstance(load, PodLoad):
         if load.arrivals == "trace":
-            return _trace_pods(campaign, load, span, traces[load.trace])
+            return _trace_pods(campaign, load, span, (traces[load.trace_key], stream))
         return _pods(campaign, load, span, stream)
     return []
 
@@ -196,12 +197,19 @@ def _pods(campaign: Campaign, load: PodLoad, span: _Span, stream: Stream) -> lis
 
 
 def _trace_pods(
-    campaign: Campaign, load: PodLoad, span: _Span, pods: Sequence[TracePod]
+    campaign: Campaign, load: PodLoad, span: _Span, drawn: tuple[Sequence[TracePod], Stream]
 ) -> list[Arrival]:
     out = []
-    timed_pods = window(pods, load.trace_start_ns, span.phase.duration_ns, load.compression)
+    how = Replay(
+        start_ns=load.trace_start_ns,
+        length_ns=span.phase.duration_ns,
+        compression=load.compression,
+        amplify=load.amplify,
+        bootstrap_ns=load.bootstrap_ns,
+    )
     until_ns = span.run_end_ns - span.start_ns
-    for i, timed in enumerate(timed_pods):
+    for i, timed in enumerate(replayed(drawn[0], how, drawn[1])):
+        name = f"{timed.pod.name}-{span.label()}" + (f"-{i}" if how.changed else "")
         base = Arrival(
             at_ns=span.start_ns + timed.created_ns,
             phase=span.phase_index,
@@ -209,7 +217,7 @@ def _trace_pods(
             verb="create",
             resource="pods",
             namespace=namespace_of(i, campaign.namespaces),
-            name=f"{timed.pod.name}-{span.label()}",
+            name=name,
             value=trace_requests(timed.pod),
             group=i,
         )

@@ -26,7 +26,7 @@ from loadtest.standing import (
     state_directory,
     stop_standing,
 )
-from loadtest.trace import read_nodes
+from loadtest.trace_file import read_nodes
 
 START_TIMEOUT_S = 600.0
 

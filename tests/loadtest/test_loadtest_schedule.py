@@ -18,7 +18,8 @@ from loadtest.schedule import (
     compile_schedule,
     trace_requests,
 )
-from loadtest.trace import TracePod, parse_openb, window
+from loadtest.trace import TracePod, window
+from loadtest.trace_file import parse_trace
 
 HEADER = "name,cpu_milli,memory_mib,num_gpu,gpu_milli,gpu_spec,qos,pod_phase,creation_time,"
 HEADER += "deletion_time,scheduled_time"
@@ -37,7 +38,7 @@ def schedule(loads: list[dict[str, Any]], seed: int = 1, trace: list[TracePod] |
             ],
         },
     }
-    return compile_schedule(parse_campaign(doc, "x"), {"t.csv": trace or []})
+    return compile_schedule(parse_campaign(doc, "x"), {("t.csv", ()): trace or []})
 
 
 MIX = [
@@ -111,7 +112,7 @@ def test_watches_end_with_their_phase() -> None:
 
 
 def test_trace_times_are_compressed_and_deletions_kept_within_the_run() -> None:
-    pods = parse_openb(
+    pods = parse_trace(
         [
             HEADER,
             "p0,1000,512,1,460,,LS,Running,90,200,90",
@@ -120,6 +121,7 @@ def test_trace_times_are_compressed_and_deletions_kept_within_the_run() -> None:
             "p3,1000,512,0,0,,LS,Running,2200,,2200",
         ],
         "t.csv",
+        {},
     )
     load = {
         "scenario": "pods",
@@ -153,13 +155,14 @@ def test_requests_of_gpu_pods() -> None:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["a,b"], "column 'name' is missing"),
+        (["a,b"], "column 'created_s' is missing"),
+        (["name,creation_time"], "column 'cpu_milli' is missing"),
         ([HEADER, "p0,x,512,1,460,,LS,Running,90,200,90"], "line 2 is not a pod"),
     ],
 )
 def test_bad_traces(lines: list[str], message: str) -> None:
     with pytest.raises(CampaignError, match=message):
-        parse_openb(lines, "t.csv")
+        parse_trace(lines, "t.csv", {})
 
 
 def test_a_window_is_ordered_by_time_then_name() -> None:
