@@ -2,8 +2,8 @@
 
     python -m benchmarks.api_program actors.store|actors.apiserver|actors.scheduler
 
-Reads a pickled (config, addresses of its peers) from its input, writes its address and HTTPS port
-as a line of JSON when it is ready, and stops at the end of its input.
+Imports the program, reads a pickled (config, addresses of its peers) from its input, writes its
+address and HTTPS port as a line of JSON when it is ready, and stops at the end of its input.
 """
 
 import asyncio
@@ -16,8 +16,8 @@ import uvloop
 
 
 def main() -> None:
-    config, addresses = pickle.load(sys.stdin.buffer)
     start = importlib.import_module(sys.argv[1]).start
+    config, addresses = pickle.load(sys.stdin.buffer)
 
     async def resolve(name: str) -> str:
         found: str = addresses[name]

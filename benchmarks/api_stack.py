@@ -57,6 +57,8 @@ def running_stack(durability: Durability) -> Iterator[Stack]:
     with tempfile.TemporaryDirectory() as home:
         security = create_security(f"{home}/security")
         begun = time.perf_counter()
+        # Each is told its configuration while it, and the others, still import.
+        serving = born("actors.apiserver")
         waiting = [
             started("actors.store", StoreConfig(n, f"{home}/store-{n}", security, durability), {})
             for n in range(2)
@@ -64,7 +66,7 @@ def running_stack(durability: Durability) -> Iterator[Stack]:
         stores = [ready(process) for process in waiting]
         addresses = {f"store-{n}": one.address for n, one in enumerate(stores)}
         config = ApiServerConfig("apiserver-0", ("store-0", "store-1"), security, seed=1)
-        api = ready(started("actors.apiserver", config, addresses))
+        api = ready(configured(serving, config, addresses))
         try:
             yield Stack(security, api, stores, time.perf_counter() - begun)
         finally:
@@ -74,11 +76,21 @@ def running_stack(durability: Durability) -> Iterator[Stack]:
 
 def started(module: str, config: object, addresses: dict[str, str]) -> subprocess.Popen[bytes]:
     """``addresses``: of the programs that it calls, by name."""
-    process = subprocess.Popen(
+    return configured(born(module), config, addresses)
+
+
+def born(module: str) -> subprocess.Popen[bytes]:
+    """A process that waits for its configuration."""
+    return subprocess.Popen(
         [sys.executable, "-m", "benchmarks.api_program", module],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
+
+
+def configured(
+    process: subprocess.Popen[bytes], config: object, addresses: dict[str, str]
+) -> subprocess.Popen[bytes]:
     assert process.stdin is not None
     pickle.dump((config, addresses), process.stdin)
     process.stdin.flush()
