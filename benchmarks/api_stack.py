@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from actors.plan import ApiServerConfig, Durability, Security, StoreConfig
 from actors.processes import cpu_seconds, pss_bytes
 from actors.security import create_security
+from apiserver.keys import CacheIndex
 
 
 @dataclass
@@ -53,7 +54,7 @@ class Stack:
 
 
 @contextmanager
-def running_stack(durability: Durability) -> Iterator[Stack]:
+def running_stack(durability: Durability, index: CacheIndex = "btree") -> Iterator[Stack]:
     with tempfile.TemporaryDirectory() as home:
         security = create_security(f"{home}/security")
         begun = time.perf_counter()
@@ -65,7 +66,9 @@ def running_stack(durability: Durability) -> Iterator[Stack]:
         ]
         stores = [ready(process) for process in waiting]
         addresses = {f"store-{n}": one.address for n, one in enumerate(stores)}
-        config = ApiServerConfig("apiserver-0", ("store-0", "store-1"), security, seed=1)
+        config = ApiServerConfig(
+            "apiserver-0", ("store-0", "store-1"), security, seed=1, watch_cache_index=index
+        )
         api = ready(configured(serving, config, addresses))
         try:
             yield Stack(security, api, stores, time.perf_counter() - begun)
