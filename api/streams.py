@@ -17,18 +17,20 @@ _PAIRS = tuple(first + second for second in SUFFIX_ALPHABET for first in SUFFIX_
 
 
 class Stream:
-    """One named sequence of 64-bit numbers. Cost: about 1 µs a number."""
+    """One named sequence of 64-bit numbers. Cost: about 0.5 µs a number."""
 
-    __slots__ = ("_count", "_key")
+    __slots__ = ("_count", "_keyed")
 
     def __init__(self, seed: int, name: str) -> None:
-        self._key = blake2b(f"{seed}/{name}".encode(), digest_size=32).digest()
+        key = blake2b(f"{seed}/{name}".encode(), digest_size=32).digest()
+        self._keyed = blake2b(key=key, digest_size=8)
         self._count = 0
 
     def next_u64(self) -> int:
         self._count += 1
-        digest = blake2b(self._count.to_bytes(8, "little"), key=self._key, digest_size=8).digest()
-        return int.from_bytes(digest, "little")
+        made = self._keyed.copy()
+        made.update(self._count.to_bytes(8, "little"))
+        return int.from_bytes(made.digest(), "little")
 
     def below(self, bound: int) -> int:
         """A number in [0, bound). Bias below 2**-32 for any bound under 2**32."""

@@ -60,7 +60,7 @@ def warnings_of_create(key: str, obj: JsonObject) -> list[str]:
     found: list[str] = []
     meta, spec = obj["metadata"], obj.get("spec") or {}
     if key == "pods":
-        found += _surprising(meta, "the Pod's hostname")
+        found += warnings_of_pod_name(meta)
         found += _of_pod(meta, spec, "")
     elif key in _OWNERS:
         if key not in _NAMED_BY_LABEL:
@@ -76,6 +76,11 @@ def warnings_of_create(key: str, obj: JsonObject) -> list[str]:
             "'spec.ingressClassName' instead"
         )
     return found + warnings_of_kind(key, obj)
+
+
+def warnings_of_pod_name(meta: JsonObject) -> list[str]:
+    """Of the part of a new pod in which it differs from others of its template."""
+    return list(_surprising(meta, "the Pod's hostname"))
 
 
 def warnings_of_update(key: str, new: JsonObject, old: JsonObject) -> list[str]:

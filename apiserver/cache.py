@@ -213,14 +213,11 @@ class ResourceCache:
         return out
 
     def check(self) -> None:
-        keys = [record.key for record in self.walk("")]
-        if keys != sorted(self.records):
-            raise InvariantError(f"index and records of {self.kind.key} differ")
-        if self._namespaces != Counter(record.namespace for record in self.records.values()):
-            raise InvariantError(f"the namespaces of {self.kind.key} are miscounted")
-        of_nodes = sum(len(keys) for keys in self._by_node.values())
-        if self._node_field >= 0 and of_nodes != len(self.records):
-            raise InvariantError(f"{self.kind.key} by node and in all differ")
+        counts = [len(self._keys), sum(self._namespaces.values())]
+        if self._node_field >= 0:
+            counts.append(sum(len(keys) for keys in self._by_node.values()))
+        if any(count != len(self.records) for count in counts):
+            raise InvariantError(f"indexes of {self.kind.key} hold {counts} keys of its objects")
         revisions = [event.revision for event in self.events]
         if revisions != sorted(revisions):
             raise InvariantError(f"events of {self.kind.key} are out of order")

@@ -3,9 +3,11 @@
 A ReplicaSet's pods differ in their metadata only. Structure, defaults, admission and validation of
 a specification are functions of the specification, of its service account having no opinions and
 of the priority classes, so the outcome is kept, encoded, under the specification's own JSON. What
-is new in each pod, the name of its token's volume, is put in where it belongs.
+is new in each pod, the name of its token's volume, is put in where it belongs. Metadata is the same
+in pods of one template, too, but for names: once checked, the rest is kept as its *head*.
 
-Bound: ``SPECS_MAX`` specifications; one is kept when it is seen for the second time.
+Bound: ``SPECS_MAX`` specifications; one is kept when it is seen for the second time. ``HEADS_MAX``
+heads of each.
 """
 
 from collections.abc import Hashable
@@ -24,16 +26,21 @@ from apiserver.records import FINALIZERS, offset_of, ordered_metadata
 
 SPECS_MAX = 1024
 SPEC_BYTES_MAX = 16 * 1024
+HEADS_MAX = 16
+HEAD_BYTES_MAX = 1024
 OWNERS_MAX = 16
 """Texts of managedFields kept with one specification, 1 KB each."""
 _packer = msgpack.Packer()
+_NAMES = ("name", "generateName", "namespace")
+_STAMPED = frozenset((*_NAMES, "uid", "generation", "managedFields"))
+"""Metadata that is each pod's own, or set anew."""
 _OWN_STATUS = ("phase", "qosClass")
 
 
 class PodSpec:
     """A specification as it is stored, and what depends on it."""
 
-    __slots__ = ("_owners", "account", "fields", "owned", "pieces", "status")
+    __slots__ = ("_heads", "_owners", "account", "fields", "owned", "pieces", "status")
 
     def __init__(self, pod: JsonObject, pieces: list[bytes]) -> None:
         self.account: str = pod["spec"]["serviceAccountName"]
@@ -45,6 +52,21 @@ class PodSpec:
         self.owned: FieldSet = pod["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"]
         """What its creator owns of it."""
         self._owners: dict[tuple[Hashable, Writer], orjson.Fragment] = {}
+        self._heads: dict[bytes, JsonObject] = {}
+
+    def metadata(self, key: bytes, given: JsonObject) -> JsonObject | None:
+        """``given``, whose ``head_key`` this is, as canonical metadata with the names to be checked
+        and the rest right; None when it must be looked at."""
+        head = self._heads.get(key)
+        if head is None:
+            return None
+        return {**{name: given[name] for name in _NAMES if given.get(name)}, **head}
+
+    def learn_head(self, key: bytes, meta: JsonObject) -> None:
+        """Keep metadata that was found right and is canonical."""
+        if key and len(key) <= HEAD_BYTES_MAX:
+            _bound(self._heads, HEADS_MAX)
+            self._heads[key] = {name: meta[name] for name in meta if name not in _STAMPED}
 
     def owners(self, kind: Kind, meta: JsonObject, writer: Writer) -> orjson.Fragment:
         """The managedFields of a new pod with this metadata: the same text for all that one writer
@@ -82,6 +104,21 @@ class PodSpec:
             )
         )
         return header, value, offset
+
+
+def head_key(pod: JsonObject) -> bytes:
+    """What a parsed pod without its specification says besides its names, as JSON; empty when the
+    names are not what they mostly are."""
+    meta = pod.get("metadata")
+    if type(meta) is not dict:
+        return b""
+    # A null is as if it were not there.
+    rest = {name: value for name, value in meta.items() if value is not None}
+    for name in _NAMES:
+        text = rest.pop(name, "-")
+        if type(text) is not str or not text:
+            return b""
+    return orjson.dumps({**pod, "metadata": rest})
 
 
 class PodSpecs:

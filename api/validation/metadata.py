@@ -46,6 +46,17 @@ NAME_CHECKS: Mapping[str, NameCheck] = {
 def check_metadata(causes: list[Cause], key: str, obj: JsonObject, namespaced: bool) -> None:
     """Metadata of an object of kind ``key``, new or updated."""
     metadata = obj["metadata"]
+    check_names(causes, key, metadata)
+    _check_namespace(causes, metadata, namespaced)
+    if metadata.get("generation", 0) < 0:
+        causes.append(nonnegative("metadata.generation", metadata["generation"]))
+    _check_maps(causes, metadata)
+    if "finalizers" in metadata:
+        _check_finalizers(causes, metadata["finalizers"], key)
+
+
+def check_names(causes: list[Cause], key: str, metadata: JsonObject) -> None:
+    """The name, and the beginning of a generated one."""
     check_name = NAME_CHECKS.get(key, wrong_with_subdomain)
     prefix = metadata.get("generateName")
     if prefix:
@@ -58,12 +69,6 @@ def check_metadata(causes: list[Cause], key: str, obj: JsonObject, namespaced: b
     else:
         for text in check_name(name):
             causes.append(Cause.invalid("metadata.name", name, text))
-    _check_namespace(causes, metadata, namespaced)
-    if metadata.get("generation", 0) < 0:
-        causes.append(nonnegative("metadata.generation", metadata["generation"]))
-    _check_maps(causes, metadata)
-    if "finalizers" in metadata:
-        _check_finalizers(causes, metadata["finalizers"], key)
 
 
 def check_metadata_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:

@@ -19,12 +19,13 @@ from api.lifecycle import prepare_create
 from api.storage import CONFLICT, GET, OK
 from api.times import rfc3339
 from api.validation import validate_create
-from api.validation.metadata import check_metadata
-from api.warnings import warnings_of_create
+from api.validation.metadata import check_metadata, check_names
+from api.warnings import warnings_of_create, warnings_of_pod_name
 from apiserver.admit import ACCOUNT_WITHOUT_OPINIONS, account_of, admit, limit_ranges
 from apiserver.bodies import fit_object, parse_object
 from apiserver.options import write_options
 from apiserver.ownership import writer_of
+from apiserver.podspecs import head_key
 from apiserver.records import DELETING, Record, encode
 from apiserver.registry import Ask, Registry, Request, Verb
 from apiserver.storefail import raise_if_failed
@@ -45,6 +46,9 @@ class Draft(NamedTuple):
     warnings: Sequence[str] = ()
     spec_key: bytes = b""
     """Of a pod whose specification is known: its JSON, which ``obj`` then lacks."""
+    head_key: bytes = b""
+    """Of such a pod: what its metadata is known by, or may be from now on."""
+    head_known: bool = False
     owned: bool = False
     """Its managedFields are those of an apply."""
 
@@ -59,10 +63,18 @@ def create(registry: Registry, request: Request) -> Verb:
     obj, duplicates = parse_object(kind, request, validation)
     known = kind.key == "pods" and not duplicates and not limit_ranges(registry, request.namespace)
     key = _known_spec(registry, obj) if known else b""
+    head, known_head = b"", False
     if key:
         del obj["spec"]
-    warnings = fit_object(kind, obj, duplicates, validation)
-    return (yield from create_object(registry, request, Draft(obj, options.dry_run, warnings, key)))
+        head = head_key(obj)
+        known_head = _take_head(registry, obj, key, head)
+    warnings: Sequence[str] = ()
+    if not known_head:
+        warnings = fit_object(kind, obj, duplicates, validation)
+        if head and head_key(obj) != head:
+            head = b""  # It had fields that are no pod's.
+    draft = Draft(obj, options.dry_run, warnings, key, head, known_head)
+    return (yield from create_object(registry, request, draft))
 
 
 def create_object(registry: Registry, request: Request, draft: Draft) -> Verb:
@@ -85,7 +97,12 @@ def create_object(registry: Registry, request: Request, draft: Draft) -> Verb:
             encoding = yield from _completed(registry, kind, draft, writer, base)
             warnings = draft.warnings
             if kind.custom is None and not request.over_frames:
-                warnings = (*warnings, *warnings_of_create(kind.key, obj))
+                said = (
+                    warnings_of_pod_name(meta)
+                    if draft.head_known
+                    else warnings_of_create(kind.key, obj)
+                )
+                warnings = (*warnings, *said)
         header, value, offset = encoding()
         name = obj["metadata"]["name"]
         if len(value) > VALUE_BYTES_MAX:
@@ -158,6 +175,16 @@ def _known_spec(registry: Registry, pod: JsonObject) -> bytes:
     return key if registry.pod_specs.find(key, _classes_revision(registry)) is not None else b""
 
 
+def _take_head(registry: Registry, pod: JsonObject, spec_key: bytes, head: bytes) -> bool:
+    """Replace the metadata of a pod in place if all but its names is known to be right."""
+    spec = registry.pod_specs.find(spec_key, _classes_revision(registry))
+    meta = spec.metadata(head, pod["metadata"]) if spec is not None and head else None
+    if meta is None:
+        return False
+    pod["metadata"] = meta
+    return True
+
+
 def _classes_revision(registry: Registry) -> int:
     classes = registry.caches.get("scheduling.k8s.io/priorityclasses")
     return 0 if classes is None else classes.last_revision
@@ -175,13 +202,21 @@ def _known_pod(
     if account is not ACCOUNT_WITHOUT_OPINIONS:
         return None
     meta = obj["metadata"]
-    canonicalize(OBJECT_META, meta)
+    if not draft.head_known:
+        canonicalize(OBJECT_META, meta)
     meta["managedFields"] = found.owners(kind, meta, writer)
     meta["generation"] = 1
     causes: list[Cause] = []
-    check_metadata(causes, kind.key, obj, True)
+    if draft.head_known:
+        check_names(causes, kind.key, meta)
+    else:
+        check_metadata(causes, kind.key, obj, True)
     if causes:
         raise Invalid(kind.qualified, meta.get("name", ""), causes)
+    if draft.head_key and not draft.head_known and not draft.warnings:
+        named = {**obj, "metadata": {**meta, "name": "a"}}
+        if not warnings_of_create(kind.key, named):
+            found.learn_head(draft.head_key, meta)
     return partial(found.encode, meta, registry.names.suffix())
 
 

@@ -62,6 +62,7 @@ class Served:
             self.cache.put(pod(self.cache, space, name, node, revision), 0)
         self.registry.frontiers[0] = revision
         self.cache.check()
+        assert [record.key for record in self.cache.walk("")] == sorted(self.cache.records)
 
     def list(self, namespace: str = "", **options: str) -> JsonObject:
         request = Request(0, ADMIN, "list", PODS)

@@ -1,12 +1,15 @@
 """A pod whose specification was seen before is stored as one whose was not."""
 
+import re
+from itertools import product
 from typing import Any
 
+import orjson
 import pytest
 from apiserver_rig import Rig
 
 from api.core import JsonObject
-from apiserver.podspecs import SPECS_MAX
+from apiserver.podspecs import HEAD_BYTES_MAX, HEADS_MAX, SPECS_MAX, PodSpecs
 
 PODS = "/api/v1/namespaces/x/pods"
 PLAIN: JsonObject = {"containers": [{"name": "c", "image": "nginx"}]}
@@ -102,6 +105,56 @@ def test_the_owner_of_a_known_specification_owns_its_own_metadata(meta: JsonObje
     assert made == expected and len(made) == 1
 
 
+HEADS: list[JsonObject] = [
+    META,
+    {"labels": {"b": "c"}, "creationTimestamp": None, "annotations": {"z": "", "a": "b"}},
+    {"namespace": "x", "uid": "mine", "generation": 5, "selfLink": "/s"},
+    {"generateName": "g-", "labels": {"a": "b"}},
+    {"generateName": "Wrong-", "labels": {"a": "b"}},
+    {"generateName": None, "labels": None},
+    {"generateName": 1},
+    {"namespace": "y"},
+    {"namespace": 1},
+    {"labels": {"a": "no label"}},
+    {"finalizers": ["none"]},
+    {"ownerReferences": [{**OWNER, "uid": "u1"}, {**OWNER, "uid": "u2"}]},
+    {"resourceVersion": "7"},
+    {"resourceVersion": "", "unknown": {"a": 1}},
+    {"annotations": {"scheduler.alpha.kubernetes.io/critical-pod": ""}},
+    {"managedFields": []},
+    {"generation": -1},
+]
+
+
+MORE: list[JsonObject] = [{}, {"status": {"phase": "Running"}}, {"status": 1}, {"x": 1}]
+CASES = [*product(HEADS[:2], MORE), *product(HEADS[2:], [{}])]
+NAMES: list[Any] = ["a-{}", "b-{}", "c-{}", "p.{}", "P{}", "", 3, "d-{}"]
+
+
+def test_metadata_known_from_others_is_answered_as_that_of_the_first() -> None:
+    """Whatever it holds, and whatever the name: errors and warnings, too."""
+    known, fresh = Rig(), Rig()
+    for rig in (known, fresh):
+        rig.namespace("x")
+    for number, (meta, more) in enumerate(CASES):
+        for name in NAMES:
+            full = name.format(number) if isinstance(name, str) else name
+            body = {"metadata": {**meta, "name": full}, "spec": PLAIN, **more}
+            answers = [rig.ask("POST", PODS, body) for rig in (known, fresh)]
+            assert answers[0].code == answers[1].code
+            assert answers[0].headers == answers[1].headers
+            bodies = [re.sub(b"Wrong-[a-z0-9]{5}", b"Wrong-", answer.body) for answer in answers]
+            made = [orjson.loads(body) for body in bodies]
+            if answers[0].code == 201:
+                names = [pod["metadata"].pop("name") for pod in made]
+                assert all(one == full if full else one.startswith("g-") for one in names)
+                made = [alike(pod) for pod in made]
+            assert made[0] == made[1]
+            fresh.core._registry.pod_specs = PodSpecs()
+    (spec,) = known.core._registry.pod_specs._known.values()
+    assert len(spec._heads) == 8
+
+
 def test_a_known_specification_excuses_nothing_in_the_metadata(rig: Rig) -> None:
     for name in ("a", "b", "c"):
         create(rig, PLAIN, name)
@@ -157,3 +210,13 @@ def test_what_is_kept_is_bounded(rig: Rig) -> None:
             )
     assert rig.core.gauges()["pod_specs"] == SPECS_MAX
     assert known["pod_specs"] == 0
+
+
+def test_the_heads_kept_of_one_specification_are_bounded(rig: Rig) -> None:
+    for number in range(HEADS_MAX + 20):
+        assert create(rig, PLAIN, f"p{number}", labels={"n": str(number)})[0] == 201
+    (spec,) = rig.core._registry.pod_specs._known.values()
+    assert len(spec._heads) == HEADS_MAX
+    big = {"note": "x" * HEAD_BYTES_MAX}
+    assert create(rig, PLAIN, "big", annotations=big)[0] == 201
+    assert all(len(key) <= HEAD_BYTES_MAX for key in spec._heads)
