@@ -31,11 +31,13 @@ from controllers.customs import DEFINITIONS, CustomResources
 from controllers.deployment import DeploymentController
 from controllers.events import EventRecorder
 from controllers.garbage_collector import GarbageCollector
+from controllers.hollow_provisioner import HollowProvisioner
 from controllers.limits import ControllerLimits
 from controllers.namespace import NamespaceController
 from controllers.node_lifecycle import NodeLifecycleController
 from controllers.pod_collector import PodCollector
 from controllers.records import (
+    CLAIMS,
     CONFIG_MAPS,
     DEPLOYMENTS,
     LEASES,
@@ -45,11 +47,15 @@ from controllers.records import (
     REPLICA_SETS,
     SERVICE_ACCOUNTS,
     SERVICES,
+    STORAGE_CLASSES,
+    VOLUMES,
 )
 from controllers.replicaset import ReplicaSetController
 from controllers.service_account import ServiceAccountController
 from controllers.sync import Sync, body_of, ok
 from controllers.view import Change, View
+from controllers.volume_binder import VolumeBinder
+from controllers.volume_protection import VolumeProtection
 from controllers.workqueue import TokenBucket, WorkQueue
 
 WATCHED = (
@@ -61,13 +67,16 @@ WATCHED = (
     SERVICES,
     DEPLOYMENTS,
     REPLICA_SETS,
+    STORAGE_CLASSES,
+    VOLUMES,
+    CLAIMS,
     PODS,
 )
 NODE_LEASES = "kube-node-lease"
 LEASE_PREFIX = "hollowfleet-controllers-"
 """Of the Leases of shards. The first choice of a process is the shard that its name ends with."""
 _WRITES = ("create", "update", "patch")
-_WRITTEN_THROUGH = (DEPLOYMENTS, REPLICA_SETS, NAMESPACES)
+_WRITTEN_THROUGH = (DEPLOYMENTS, REPLICA_SETS, NAMESPACES, CLAIMS, VOLUMES)
 
 
 def _watches_of(customs: Iterable[str]) -> tuple[WatchSpec, ...]:
@@ -182,6 +191,9 @@ class ControllersCore:
             ),
             (NamespaceController(view, limits.namespace_grace_ns), limits.namespace_workers),
             (PodCollector(view, limits.collector_period_ns), limits.workers),
+            (VolumeBinder(view), 1),
+            (VolumeProtection(view), 1),
+            (HollowProvisioner(view), limits.workers),
         ]
 
     @property

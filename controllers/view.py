@@ -88,7 +88,7 @@ class View:
         return found
 
     def whole(self, resource: str, key: str) -> JsonObject | None:
-        """The object itself: Deployments, ReplicaSets and Namespaces only."""
+        """The object itself, of the kinds whose rows carry it."""
         found = self._tables[resource].get(key)
         return found.whole if isinstance(found, Row) else None
 

@@ -6,11 +6,19 @@ from typing import Any
 import orjson
 from loopback import PATIENCE_S, run
 
-from actors import apiserver, partition, scheduler, store
+from actors import apiserver, controllers, partition, scheduler, store
 from actors.net import FrameClient, PeerError
-from actors.plan import ApiServerConfig, PartitionConfig, SchedulerConfig, Security, StoreConfig
+from actors.plan import (
+    ApiServerConfig,
+    ControllersConfig,
+    PartitionConfig,
+    SchedulerConfig,
+    Security,
+    StoreConfig,
+)
 from actors.program import Running
 from actors.security import create_security
+from controllers.hollow_provisioner import PROVISIONER
 from tests.actors.following import Followed
 
 
@@ -34,6 +42,9 @@ class Programs:
         elif name == "apiserver-0":
             config = ApiServerConfig(name, ("store-0",), self.security, 1)
             self.running[name] = await apiserver.start(config, self.resolve)
+        elif name == "controllers-0":
+            config = ControllersConfig(name, "apiserver-0", 1, self.security, 1)
+            self.running[name] = await controllers.start(config, self.resolve)
         elif name == "scheduler":
             names = ("partition-0", "partition-1")
             config = SchedulerConfig(
@@ -138,6 +149,57 @@ def test_a_partition_refuses_what_is_no_question(tmp_path: Path) -> None:
             assert "not a scoring request" in str(error)
         else:
             raise AssertionError("it answered")
+        finally:
+            await client.close()
+            await programs.stop()
+
+    run(main())
+
+
+def test_a_claim_that_waits_for_its_pod_gets_a_hollow_volume_on_the_pods_node(
+    tmp_path: Path,
+) -> None:
+    """Scheduler and controllers meet in the objects alone."""
+    storage = {
+        "metadata": {"name": "disks"},
+        "provisioner": PROVISIONER,
+        "volumeBindingMode": "WaitForFirstConsumer",
+    }
+    claim = {
+        "metadata": {"name": "c", "namespace": "default"},
+        "spec": {
+            "storageClassName": "disks",
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+        },
+    }
+    user = pod("p", "1")
+    user["spec"]["volumes"] = [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]
+
+    async def main() -> None:
+        programs = Programs(tmp_path)
+        names = ("store-0", "partition-0", "partition-1", "apiserver-0", "controllers-0")
+        for name in names:
+            await programs.start(name)
+        client = FrameClient("apiserver-0", programs.security, programs.resolve, "tester")
+        try:
+            await create(client, "nodes", node("n0"))
+            await create(client, "storage.k8s.io/storageclasses", storage)
+            await create(client, "persistentvolumeclaims", claim)
+            accounts = Followed(client, "serviceaccounts", "default")
+            await accounts.until(lambda found: "default" in found, PATIENCE_S)
+            accounts.close()
+            await create(client, "pods", user)
+            await programs.start("scheduler")
+            assert await until_bound(client, 1) == {"p": "n0"}
+            claims = Followed(client, "persistentvolumeclaims", "default")
+            await claims.until(
+                lambda found: found["c"]["status"].get("phase") == "Bound" if found else False,
+                PATIENCE_S,
+            )
+            notes = claims.objects["c"]["metadata"]["annotations"]
+            assert notes["volume.kubernetes.io/selected-node"] == "n0"
+            claims.close()
         finally:
             await client.close()
             await programs.stop()

@@ -12,6 +12,7 @@ import orjson
 from api.admission import (
     add_default_tolerations,
     add_service_account,
+    protect,
     resolve_priority,
     service_account_name,
     taint_new_node,
@@ -188,6 +189,7 @@ class MemoryApi:
     def _admit(self, request: ApiRequest, body: JsonObject) -> None:
         if request.resource == "nodes":
             taint_new_node(body)
+        protect(request.resource, body)
         if request.resource != "pods":
             return
         add_service_account(body, {}, "aaaaa")
@@ -338,4 +340,12 @@ class MemoryApi:
             watcher(resource, kind, copy.deepcopy(item), self.revision)
 
 
-_CANONICAL = ("namespaces", "nodes", "pods", "apps/replicasets", "apps/deployments")
+_CANONICAL = (
+    "namespaces",
+    "nodes",
+    "pods",
+    "apps/replicasets",
+    "apps/deployments",
+    "persistentvolumes",
+    "persistentvolumeclaims",
+)

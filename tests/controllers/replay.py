@@ -29,12 +29,16 @@ OURS = {
     "service-account-controller": "service-account",
     "node-controller": "node-lifecycle",
     "taint-eviction-controller": "node-lifecycle",
+    "persistent-volume-binder": "persistent-volume-binder",
+    "pvc-protection-controller": "volume-protection",
+    "pv-protection-controller": "volume-protection",
 }
 COMPONENTS = (
     "deployment-controller",
     "replicaset-controller",
     "node-controller",
     "taint-eviction-controller",
+    "persistentvolume-controller",
 )
 SERVED = (
     "namespaces",
@@ -47,7 +51,10 @@ SERVED = (
     "replicasets",
     "deployments",
     "resourcequotas",
+    "persistentvolumes",
+    "persistentvolumeclaims",
 )
+CLUSTER_WIDE = ("nodes", "persistentvolumes")
 _GENERATED = re.compile(r"^(.*)\{r\d+\}$")
 _SUFFIX = re.compile(r"-(?:\{r\d+\}|[bcdfghjklmnpqrstvwxz2456789]{5})(?![a-z0-9])")
 _RANKED = re.compile(r"\bp\d\d\b")
@@ -187,8 +194,8 @@ class Replay:
 
     def final(self, resource: str) -> list[str]:
         key = f"apps/{resource}" if resource in ("deployments", "replicasets") else resource
-        items = self.world.api.list(key, "" if resource == "nodes" else self.name)
-        if resource == "nodes":
+        items = self.world.api.list(key, "" if resource in CLUSTER_WIDE else self.name)
+        if resource in CLUSTER_WIDE:
             items = [item for item in items if item["metadata"]["name"].startswith(self.name)]
         return sorted(_normal(item) for item in items)
 
@@ -253,7 +260,7 @@ def differences(scenario: JsonObject) -> list[str]:
     """What is firm and differs, in words; empty: the scenario passes."""
     replay = Replay(scenario).play()
     wrong = []
-    for resource in ("deployments", "replicasets", "nodes"):
+    for resource in ("deployments", "replicasets", *CLUSTER_WIDE, "persistentvolumeclaims"):
         ours, theirs = replay.final(resource), replay.expected_final(resource)
         if ours != theirs:
             wrong.append(f"{resource}:\n  ours   {ours}\n  theirs {theirs}")
@@ -331,12 +338,15 @@ def _about_ours(event: JsonObject) -> bool:
     about = event["involvedObject"]
     if about["kind"] == "Pod" and about["name"].startswith("agent-"):
         return False  # A DaemonSet's pod: that controller comes later.
-    return about["kind"] in ("Deployment", "ReplicaSet", "Node", "Pod")
+    storage = ("PersistentVolume", "PersistentVolumeClaim")
+    return about["kind"] in ("Deployment", "ReplicaSet", "Node", "Pod", *storage)
 
 
 def _count(event: JsonObject) -> int:
-    """How often a refused creation is tried again is timing; that it was refused is not."""
-    return 0 if event["reason"] == "FailedCreate" else event.get("count") or 1
+    """How often a refused creation is tried again is timing, and so is how often a claim is looked
+    at; that it was refused is not."""
+    often = ("FailedCreate", "ProvisioningFailed", "VolumeMismatch")
+    return 0 if event["reason"] in often else event.get("count") or 1
 
 
 def _event(item: JsonObject) -> str:
@@ -360,6 +370,9 @@ def _normal(item: JsonObject) -> str:
         owner.pop("uid", None)
     status = item.get("status") or {}
     status.pop("observedGeneration", None)
+    status.pop("lastPhaseTransitionTime", None)
+    for name in ("uid", "resourceVersion"):
+        ((item.get("spec") or {}).get("claimRef") or {}).pop(name, None)
     for entries in (status.get("conditions") or (), (item.get("spec") or {}).get("taints") or ()):
         for entry in entries:
             for name in _TIMES:

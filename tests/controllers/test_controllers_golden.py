@@ -60,6 +60,8 @@ KINDS = (
     "cold-rank",
     "cold-rollout",
     "podgc-",
+    "pv-",
+    "pvc-",
     "term-gc",
 )
 

@@ -26,7 +26,7 @@ DOCUMENT = ROOT / "docs" / "fidelity.md"
 BEGIN, END = "<!-- recorded: begin -->\n", "<!-- recorded: end -->\n"
 
 WHY_SCENARIOS = {
-    "cluster": "endpoints, HPA, PDB, quota, volumes and token secrets are absent",
+    "cluster": "endpoints, HPA, PDB, quota and token secrets are absent",
     "cold": "DaemonSet, endpoints, Job, PDB, quota and StatefulSet are absent",
     "cold2": "DaemonSet, endpoints, Job, PDB and StatefulSet are absent",
     "deploy_rs": "ReplicationController is absent",
