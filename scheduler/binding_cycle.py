@@ -170,9 +170,13 @@ class BindingCycle:
             self.conflicts += 1
             self._book.roll_back(key)
             self._queue.retry(key, now_ns)
+        elif record.stage is Stage.BOUND:
+            self._book.confirm(key)
 
     def _look_answered(self, key: str, record: PodRecord, reply: ApiReply, now_ns: int) -> None:
         record.request = 0
+        if record.stage is Stage.BOUND:
+            self._book.confirm(key)
         if record.stage is not Stage.UNCERTAIN:
             return
         if reply.code == 200:

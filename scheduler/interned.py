@@ -46,6 +46,10 @@ class Interned(Generic[V]):
             self._values[number] = None
             self._free.append(number)
 
+    def numbers(self) -> list[int]:
+        """Those in use."""
+        return [number for number, uses in enumerate(self._uses) if uses]
+
     def __getitem__(self, number: int) -> V:
         value = self._values[number]
         assert value is not None, number

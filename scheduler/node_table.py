@@ -6,16 +6,19 @@ finds its pods.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from api.core import InvariantError
+from scheduler import image_counts
+from scheduler.image_counts import ImageState
 from scheduler.node_columns import NodeColumns
 from scheduler.node_facts import NodeFacts, Taint
-from scheduler.placed import NOT_STARTED, Nominations, Placed
+from scheduler.placed import NOT_STARTED, Nominations, Placed, PodReference
+from scheduler.placed_pods import EVERYBODY, PlacedPods
+from scheduler.pod_columns import NONE
 from scheduler.pod_counts import PodCounts
 from scheduler.pod_shape import Port, Shape
 from scheduler.resources import CPU, MEMORY, PLAIN, PODS
@@ -41,16 +44,6 @@ GROWTH = 4
 """Columns that are full grow by a fourth."""
 REMEMBERED_CELLS_MAX = 1 << 24
 """Rows of all that plugins remember together."""
-
-
-@dataclass(slots=True)
-class ImageState:
-    """An image somewhere in the cluster. Size: as the first node reported it."""
-
-    size: int
-    rows: dict[int, None] = field(default_factory=dict)
-    nodes: int = 0
-    """How many nodes of the whole cluster have it."""
 
 
 class NodeTable:
@@ -97,7 +90,8 @@ class NodeTable:
         self.image_version = 0
         self.in_order = True
         """Rows ascend with ``order``."""
-        self.pod_counts = PodCounts()
+        self.placed = PlacedPods()
+        self.pod_counts = PodCounts(self.placed.settled)
         self.workloads = Workloads()
         self.volumes = empty_catalog()
         self.volume_use = VolumeUse()
@@ -108,7 +102,8 @@ class NodeTable:
         self._free_rows: list[int] = []
         self._next_order = 0
         self._taint_ids: dict[tuple[Taint, ...], int] = {(): 0}
-        self._pods_on: dict[str, dict[str, Placed]] = {}
+        self._absent: dict[str, int] = {}
+        """Nodes that are not there but have settled pods, and the row kept for them."""
         self.nominations = Nominations()
         self._derived: dict[str, tuple[IntArray, int]] = {}
         self._log: list[int] = []
@@ -125,9 +120,7 @@ class NodeTable:
         old = self._columns.get(present, facts.name)
         if old == facts:
             return False
-        if old is None or old.images != facts.images:
-            self._drop_images(present)
-            self._add_images(present, facts.images)
+        self._set_images(present, () if old is None else old.images, facts.images)
         self._columns.put(present, facts)
         if old is None or (old.labels, old.taints, old.unschedulable) != (
             facts.labels,
@@ -146,17 +139,18 @@ class NodeTable:
         row = self.row_of.pop(name, None)
         if row is None:
             return False
-        self._drop_images(row)
-        for shape, *_ in self._pods_on.get(name, {}).values():
-            self._count_use(row, shape, -1)
+        self._set_images(row, self.facts(row).images, ())
+        self._count_uses(row, name, -1)
         self._columns.drop(row)
-        self.names[row] = ""
         self.alive[row] = False
         self.count -= 1
         self.cluster_nodes -= 1
         self.static_version += 1
         self.image_version += 1
-        self._free_rows.append(row)
+        if self.placed.settled.any_on(row):
+            self._keep(row, name)
+        else:
+            self._free(row)
         self.touch(row)
         return True
 
@@ -186,26 +180,44 @@ class NodeTable:
         started_ns: int = NOT_STARTED,
     ) -> None:
         """Count a pod on the node it names. ``pod``: NAMESPACE/NAME, not yet counted there."""
-        pods = self._pods_on.setdefault(node, {})
-        assert pod not in pods, pod
-        pods[pod] = Placed(shape, priority, started_ns)
+        self.placed.add(pod, node, Placed(shape, priority, started_ns))
         row = self.row_of.get(node)
         if row is not None:
-            self._count_pod(row, shape, 1)
-
-    def set_started(self, pod: str, node: str, started_ns: int) -> None:
-        """The containers of a placed pod began to run."""
-        placed = self._pods_on[node][pod]
-        self._pods_on[node][pod] = placed._replace(started_ns=started_ns)
+            self.count_pod(row, shape, 1)
 
     def remove_pod(self, pod: str, node: str) -> None:
-        pods = self._pods_on[node]
-        shape = pods.pop(pod).shape
-        if not pods:
-            del self._pods_on[node]
+        self.unsettle(pod, node)
+        shape = self.placed.pop(pod, node).shape
         row = self.row_of.get(node)
         if row is not None:
-            self._count_pod(row, shape, -1)
+            self.count_pod(row, shape, -1)
+
+    def settle(self, pod: PodReference, node: str) -> None:
+        """A pod that counts here is bound: from now on it is a row of columns."""
+        placed = self.placed.pop(f"{pod.namespace}/{pod.name}", node)
+        row = self._row_named(node)
+        if row == NONE:
+            row = self._row_for(node)
+            self._keep(row, node)
+        elif self.alive.item(row):
+            self.pod_counts.settle(row, placed.shape.relations, 1)
+        self.placed.settled.add(pod, row, placed)
+
+    def unsettle(self, pod: str, node: str) -> None:
+        """The inverse; a pod that is not settled stays as it is."""
+        at = self.placed.number(pod, node)
+        if at == NONE:
+            return
+        settled = self.placed.settled
+        placed, row = settled.placed(at), settled.row(at)
+        assert self.names[row] == node, (pod, node)
+        settled.remove(at)
+        self.placed.add(pod, node, placed)
+        if self.alive.item(row):
+            self.pod_counts.settle(row, placed.shape.relations, -1)
+        elif not settled.any_on(row):
+            del self._absent[node], settled.away[row]
+            self._free(row)
 
     def set_counts(self, rows: IntArray, resources: Sequence[str], counts: IntArray) -> None:
         """For a partition, which is told counts instead of pods. ``counts``: [what, position in
@@ -230,8 +242,13 @@ class NodeTable:
         """None: no node there now."""
         return self._columns.get(row, self.names[row])
 
-    def pods_on(self, node: str) -> Mapping[str, Placed]:
-        return self._pods_on.get(node, {})
+    def pods_on(self, node: str, below: int = EVERYBODY) -> Mapping[str, Placed]:
+        """Those of a lower priority than ``below``."""
+        return self.placed.on(node, self._row_named(node), below)
+
+    def shapes_on(self, row: int) -> Iterator[Shape]:
+        """Of all pods there."""
+        return (shape for shape, _ in self.placed.shapes(self.names[row], row))
 
     # Change log
 
@@ -299,7 +316,7 @@ class NodeTable:
     def check(self) -> None:
         """Count everything again."""
         for name, row in self.row_of.items():
-            facts, pods = self.facts(row), self._pods_on.get(name, {})
+            facts, pods = self.facts(row), self.pods_on(name)
             if not self.alive[row] or self.names[row] != name or facts.name != name:
                 raise InvariantError(f"row {row} is not the row of {name}")
             if self.pods[row] != len(pods):
@@ -311,7 +328,7 @@ class NodeTable:
         placed = [
             (row, pod.shape.relations)
             for name, row in self.row_of.items()
-            for pod in self._pods_on.get(name, {}).values()
+            for pod in self.pods_on(name).values()
         ]
         if not self.pod_counts.check(placed):
             raise InvariantError("counters of pods")
@@ -322,14 +339,11 @@ class NodeTable:
 
     def _new_row(self, name: str, row: int, order: int) -> int:
         if row < 0:
-            row = self._free_rows.pop() if self._free_rows else self.rows
+            row = self._absent.pop(name, NONE)
+            row = self._row_for(name) if row == NONE else row
             order = self._next_order
         self._next_order = max(self._next_order, order + 1)
-        while row >= len(self.alive):
-            self._grow_rows()
-        while self.rows <= row:
-            self.names.append("")
-            self.rows += 1
+        self._reach(row)
         self.in_order = self.in_order and row == self.rows - 1
         self.names[row] = name
         self.row_of[name] = row
@@ -338,24 +352,51 @@ class NodeTable:
         self.count += 1
         self.cluster_nodes += 1
         self.image_version += 1
-        for shape, *_ in self._pods_on.get(name, {}).values():
-            self._count_use(row, shape, 1)
+        self.placed.settled.away.pop(row, None)
+        self._count_uses(row, name, 1)
         return row
+
+    def _row_for(self, name: str) -> int:
+        row = self._free_rows.pop() if self._free_rows else self.rows
+        self._reach(row)
+        self.names[row] = name
+        return row
+
+    def _reach(self, row: int) -> None:
+        while row >= len(self.alive):
+            self._grow_rows()
+        while self.rows <= row:
+            self.names.append("")
+            self.rows += 1
+
+    def _keep(self, row: int, name: str) -> None:
+        """For a node that is not there and has settled pods."""
+        self._absent[name] = row
+        self.placed.settled.away[row] = None
+
+    def _free(self, row: int) -> None:
+        self.names[row] = ""
+        self._free_rows.append(row)
+
+    def _row_named(self, node: str) -> int:
+        """NONE: it is not known, and has no settled pods."""
+        row = self.row_of.get(node)
+        return self._absent.get(node, NONE) if row is None else row
 
     def _recount(self, row: int, facts: NodeFacts) -> None:
         """Set the counts of a row from its Node object and its pods."""
-        pods = self._pods_on.get(facts.name, {})
         for name in facts.allocatable:
             self._resource_column(name)
         for name, column in self.resource_index.items():
             amount = facts.allocatable.get(name, 0)
             self.allocatable[column, row] = self.free[column, row] = amount
         self.pods_allowed[row] = facts.allocatable.get(PODS, 0)
-        self.pods[row] = len(pods)
+        self.pods[row] = 0
         self.nonzero_free[0, row] = facts.allocatable.get(CPU, 0)
         self.nonzero_free[1, row] = facts.allocatable.get(MEMORY, 0)
         self._recount_floats(row)
-        for shape, *_ in pods.values():
+        for shape in self.shapes_on(row):
+            self.pods[row] += 1
             self._count_requests(row, shape, 1)
         self.touch(row)
 
@@ -368,18 +409,24 @@ class NodeTable:
             self.nonzero_left[column, row] = amount
         self.lacking[row] = not self.allocatable[:2, row].all()
 
-    def _count_pod(self, row: int, shape: Shape, sign: int) -> None:
+    def count_pod(self, row: int, shape: Shape, sign: int) -> None:
+        """Count a pod there, or no longer; who it is, does not matter."""
         self.pods[row] += sign
         self._count_requests(row, shape, sign)
         self._count_use(row, shape, sign)
         self.touch(row)
 
-    def _count_use(self, row: int, shape: Shape, sign: int) -> None:
+    def _count_uses(self, row: int, node: str, sign: int) -> None:
+        """The node comes or goes with all its pods."""
+        for shape, settled in self.placed.shapes(node, row):
+            self._count_use(row, shape, sign, settled)
+
+    def _count_use(self, row: int, shape: Shape, sign: int, settled: bool = False) -> None:
         """All that is counted of a pod on a node besides its requests."""
         if shape.key.ports:
             self.count_ports(row, shape.key.ports, sign)
         relations = shape.relations
-        self.pod_counts.add(row, relations, sign)
+        self.pod_counts.add(row, relations, sign, settled)
         if relations.key.claims or relations.key.disks:
             self.volume_use.add(row, relations, sign)
 
@@ -440,24 +487,10 @@ class NodeTable:
             self.taint_sets.append(taints)
         return number
 
-    def _add_images(self, row: int, images: Sequence[tuple[str, int]]) -> None:
-        if images:
+    def _set_images(
+        self, row: int, old: Sequence[tuple[str, int]], new: Sequence[tuple[str, int]]
+    ) -> None:
+        if old != new:
             self.image_version += 1
-        for name, size in images:
-            state = self.images.get(name)
-            if state is None:
-                state = self.images[name] = ImageState(size)
-            if row not in state.rows:
-                state.rows[row] = None
-                state.nodes += 1
-
-    def _drop_images(self, row: int) -> None:
-        facts = self._columns.get(row, self.names[row])
-        for name, _ in facts.images if facts else ():
-            self.image_version += 1
-            state = self.images.get(name)
-            if state is not None and row in state.rows:
-                del state.rows[row]
-                state.nodes -= 1
-                if not state.rows:
-                    del self.images[name]
+            image_counts.go(self.images, row, old)
+            image_counts.come(self.images, row, new)

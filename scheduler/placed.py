@@ -1,9 +1,22 @@
 """Pods on nodes, and pods for which room on a node is kept."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from scheduler.pod_shape import Shape
+
+
+@dataclass(frozen=True, slots=True)
+class PodReference:
+    """Which pod it is, to the API server."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    scheduler: str
+    """The scheduler name it asks for: who reports about it."""
 
 
 class Placed(NamedTuple):

@@ -5,7 +5,7 @@ lost) or bound. From assumed on it counts on its node, so nothing else is put in
 API server once bound stays bound: an older view of the pod never takes it from its node.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -16,12 +16,12 @@ from api.times import parse_time
 from scheduler.gangs import Gang, Gangs, gang_of
 from scheduler.hints import Change
 from scheduler.node_table import NodeTable
-from scheduler.placed import NOT_STARTED, Nominee
+from scheduler.placed import NOT_STARTED, Nominee, PodReference
+from scheduler.pod_columns import NONE
 from scheduler.pod_shape import Shape
 from scheduler.profile import SCHEDULER_NAME, Profiles
 from scheduler.queue import SchedulingQueue
 from scheduler.shapes import Shapes
-from scheduler.writes import PodReference
 
 FINISHED = ("Succeeded", "Failed")
 
@@ -58,13 +58,71 @@ class PodRecord:
     failing_since_ns: int = 0
 
 
+class PodRecords(Mapping[str, PodRecord]):
+    """By NAMESPACE/NAME. Those of settled pods are made anew for whoever asks: changing one of them
+    changes nothing."""
+
+    def __init__(self, table: NodeTable) -> None:
+        self._table = table
+        self._settled = table.placed.settled
+        self.open: dict[str, PodRecord] = {}
+        """Those that are not settled."""
+
+    def __getitem__(self, key: str) -> PodRecord:
+        record = self.open.get(key) or self._made(key)
+        if record is None:
+            raise KeyError(key)
+        return record
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.open or (isinstance(key, str) and self._settled.find(key) != NONE)
+
+    def __len__(self) -> int:
+        return len(self.open) + self._settled.count
+
+    def __iter__(self) -> Iterator[str]:
+        yield from list(self.open)
+        for at in self._settled:
+            yield self._settled.key(at)
+
+    def settle(self, key: str) -> None:
+        """It is bound, and nothing more is expected of its binding."""
+        record = self.open.pop(key)
+        self._table.settle(record.reference, record.node)
+
+    def unsettle(self, key: str) -> None:
+        """From now on its record, if there is one, is an object that may be changed."""
+        record = None if key in self.open else self._made(key)
+        if record is not None:
+            self._table.unsettle(key, record.node)
+            self.open[key] = record
+
+    def _made(self, key: str) -> PodRecord | None:
+        at = self._settled.find(key)
+        if at == NONE:
+            return None
+        shape, priority, started_ns = self._settled.placed(at)
+        return PodRecord(
+            reference=self._settled.reference(at),
+            shape=shape,
+            problem="",
+            priority=priority,
+            gated=False,
+            never_preempts=False,
+            started_ns=started_ns,
+            nominated="",
+            stage=Stage.BOUND,
+            node=self._table.names[self._settled.row(at)],
+        )
+
+
 class PodBook:
     """Keeps records, queue and node table in step."""
 
     def __init__(self, table: NodeTable, queue: SchedulingQueue, profiles: Profiles) -> None:
         self.table = table
         self.queue = queue
-        self.records: dict[str, PodRecord] = {}
+        self.records = PodRecords(table)
         self._profiles = profiles
         self._shapes = Shapes(profiles)
         self._nothing = self._shapes.of_pod({"spec": {"containers": []}})
@@ -96,7 +154,8 @@ class PodBook:
 
     def forget(self, key: str) -> None:
         """The pod is gone, finished, or none of our business."""
-        record = self.records.pop(key, None)
+        self.records.unsettle(key)
+        record = self.records.open.pop(key, None)
         self.queue.remove(key)
         if record is not None:
             self._drop_nomination(key, record, "")
@@ -125,9 +184,12 @@ class PodBook:
         record.request = 0
 
     def confirm(self, key: str) -> None:
-        """The binding was accepted."""
-        self.records[key].stage = Stage.BOUND
+        """The binding was accepted, or a watch says so while its answer is on the way."""
+        record = self.records.open[key]
+        record.stage = Stage.BOUND
         self.queue.remove(key)
+        if not record.request:
+            self.records.settle(key)
 
     def check(self) -> None:
         for key, record in self.records.items():
@@ -140,14 +202,17 @@ class PodBook:
     def _see_placed(self, key: str, record: PodRecord | None, pod: JsonObject) -> None:
         node, generation = pod["spec"]["nodeName"], pod["metadata"].get("generation", 0)
         if record is None:
-            record = self.records[key] = self._record(pod)
+            record = self.records.open[key] = self._record(pod)
             self.gangs.join(key, _gang(pod))
         elif record.stage is Stage.BOUND and record.node == node:
             if record.reference.generation == generation and self._unmoved(key, record, pod):
                 return
             fresh = self._record(pod)
+            self.records.unsettle(key)
+            record = self.records.open[key]
             record.reference = fresh.reference
             if fresh.shape is record.shape and fresh.priority == record.priority:
+                self.confirm(key)
                 return
             # Resized in place, relabelled, or about to go: only the last makes no room yet.
             said = len(self.changes)
@@ -157,10 +222,13 @@ class PodBook:
             record.shape, record.priority = fresh.shape, fresh.priority
             record.started_ns = fresh.started_ns
         if record.node != node:
+            self.records.unsettle(key)
+            record = self.records.open[key]
             if record.node:
                 self._uncount(key, record)
             self._count(key, record, node)
-        self.confirm(key)
+        if key in self.records.open:
+            self.confirm(key)
 
     def _unmoved(self, key: str, record: PodRecord, pod: JsonObject) -> bool:
         """Whether nothing that has no generation changed either: labels, the start."""
@@ -173,7 +241,7 @@ class PodBook:
             started = (pod.get("status") or {}).get("startTime")
             if started:
                 record.started_ns = parse_time(started)
-                self.table.set_started(key, record.node, record.started_ns)
+                self.table.placed.set_started(key, record.node, record.started_ns)
         return True
 
     def _see_pending(self, key: str, record: PodRecord | None, pod: JsonObject) -> None:
@@ -182,7 +250,7 @@ class PodBook:
             # Members that were too few are tried again.
             self.gang_joined = True
         if record is None:
-            self.records[key] = fresh
+            self.records.open[key] = fresh
             if fresh.nominated:
                 self.table.nominations.add(
                     Nominee(key, fresh.shape, fresh.priority), fresh.nominated

@@ -5,12 +5,14 @@ does not depend on how many pods there are.
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from api.selectors import LabelSelector
+from scheduler.pod_columns import PodColumns
 from scheduler.relations import Namespaces, PodTerm, Relations
 
 IntArray = npt.NDArray[np.int64]
@@ -92,11 +94,7 @@ class Counter:
         return self.log_start + len(self.log)
 
     def add(self, row: int, difference: int) -> None:
-        left = self.rows.get(row, 0) + difference
-        if left:
-            self.rows[row] = left
-        else:
-            del self.rows[row]
+        _add(self.rows, row, difference)
         self.total += difference
         self.log.append((row, difference))
         if len(self.log) > LOG_MAX:
@@ -105,10 +103,22 @@ class Counter:
             self.log_start += half
 
 
+@dataclass(slots=True)
+class Present:
+    """Placed pods of one Relations."""
+
+    relations: Relations
+    pods: int = 0
+    rows: dict[int, int] = field(default_factory=dict)
+    """Where those are that are not in the columns; less one for each that is counted out for a
+    moment and is in them."""
+
+
 class PodCounts:
     """All placed pods by Relations and row, and counters of what was asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, settled: PodColumns) -> None:
+        self._settled = settled
         self.namespaces: dict[str, Mapping[str, str]] = {}
         self.terms_version = 0
         """Grows when a term is first or no longer carried."""
@@ -116,22 +126,19 @@ class PodCounts:
         """Grows when counters that somebody may hold are void."""
         self.carried: dict[Carried, int] = {}
         """Terms of placed pods and how many Relations have each."""
-        self._present: dict[int, tuple[Relations, dict[int, int]]] = {}
+        self._present: dict[int, Present] = {}
         self._counters: OrderedDict[Description, Counter] = OrderedDict()
         self._concerned: dict[int, list[tuple[Counter, int]]] = {}
         """Relations to the counters that count it, and how often."""
 
-    def add(self, row: int, pod: Relations, sign: int) -> None:
-        """A pod came to a row or left it."""
+    def add(self, row: int, pod: Relations, sign: int, settled: bool = False) -> None:
+        """A pod came to a row or left it. ``settled``: it is in the columns."""
         entry = self._present.get(pod.number)
         if entry is None:
             entry = self._appear(pod)
-        rows = entry[1]
-        left = rows.get(row, 0) + sign
-        if left:
-            rows[row] = left
-        else:
-            del rows[row]
+        entry.pods += sign
+        if not settled:
+            _add(entry.rows, row, sign)
         concerned = self._concerned.get(pod.number)
         if concerned is None:
             concerned = self._concerned[pod.number] = [
@@ -141,8 +148,12 @@ class PodCounts:
             ]
         for counter, times in concerned:
             counter.add(row, times * sign)
-        if not rows:
+        if not entry.pods and not entry.rows:
             self._vanish(pod)
+
+    def settle(self, row: int, pod: Relations, sign: int) -> None:
+        """A pod of this row came to the columns, or left them with sign -1."""
+        _add(self._present[pod.number].rows, row, -sign)
 
     def counter(self, description: Description) -> Counter:
         """Cost when it is new: one look at each distinct Relations of the placed pods."""
@@ -151,12 +162,18 @@ class PodCounts:
             self._counters.move_to_end(description)
             return counter
         counter = self._counters[description] = Counter()
-        for number, (pod, rows) in self._present.items():
-            times = int(description.times(pod, self.namespaces))
+        found: dict[int, int] = {}
+        for number, entry in self._present.items():
+            times = int(description.times(entry.relations, self.namespaces))
             if times:
-                for row, pods in rows.items():
+                found[number] = times
+                for row, pods in entry.rows.items():
                     counter.add(row, pods * times)
                 self._concerned.setdefault(number, []).append((counter, times))
+        if found:
+            settled = self._settled.count_by_row(lambda pod: found.get(pod.number, 0))
+            for row, pods in settled.items():
+                counter.add(row, pods)
         if len(self._counters) > COUNTERS_MAX:
             self._drop_oldest()
         return counter
@@ -179,8 +196,8 @@ class PodCounts:
         self._concerned.clear()
         self.epoch += 1
 
-    def _appear(self, pod: Relations) -> tuple[Relations, dict[int, int]]:
-        entry = self._present[pod.number] = (pod, {})
+    def _appear(self, pod: Relations) -> Present:
+        entry = self._present[pod.number] = Present(pod)
         # Counters that came while it was away did not ask about it.
         self._concerned.pop(pod.number, None)
         if pod.has_terms:
@@ -218,3 +235,11 @@ class PodCounts:
             if again != counter.rows:
                 return False
         return True
+
+
+def _add(rows: dict[int, int], row: int, difference: int) -> None:
+    left = rows.get(row, 0) + difference
+    if left:
+        rows[row] = left
+    else:
+        del rows[row]

@@ -236,7 +236,7 @@ class ScoringPool:
             if stamp != stamps.item(row):
                 nodes.append((row, order, table.facts(row)))
                 stamps[row], orders[row] = stamp, order
-            held = list(_ports_held(table, table.names[row]))
+            held = list(_ports_held(table, row))
             if held or row in ports_told:
                 ports.append((row, held))
                 ports_told.pop(row, None)
@@ -258,9 +258,10 @@ class ScoringPool:
         )
 
 
-def _ports_held(table: NodeTable, node: str) -> Iterator[Port]:
-    for placed in table.pods_on(node).values():
-        yield from placed.shape.key.ports
+def _ports_held(table: NodeTable, row: int) -> Iterator[Port]:
+    if table.ports:
+        for shape in table.shapes_on(row):
+            yield from shape.key.ports
 
 
 def _image_counts(table: NodeTable, keys: Sequence[ShapeKey]) -> list[tuple[str, int, int]]:

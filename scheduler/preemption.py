@@ -192,8 +192,7 @@ def _try_node(
 ) -> Trial:
     lower = [
         Victim(name, placed)
-        for name, placed in table.pods_on(table.names[row]).items()
-        if placed.priority < pod.priority
+        for name, placed in table.pods_on(table.names[row], pod.priority).items()
     ]
     if not lower:
         return Trial(row)
@@ -233,11 +232,11 @@ class _Stage:
 
     def go(self, victim: Victim) -> None:
         self.gone[victim.pod] = victim
-        self.table.remove_pod(victim.pod, self.table.names[self.row])
+        self.table.count_pod(self.row, victim.placed.shape, -1)
 
     def come_back(self, victim: Victim) -> None:
         del self.gone[victim.pod]
-        self.table.add_pod(victim.pod, self.table.names[self.row], *victim.placed)
+        self.table.count_pod(self.row, victim.placed.shape, 1)
 
     def refusal(self) -> Refusal | None:
         return refusal_beside_nominees(self.shape, self.table, self.row, self.pod, self.filters)

@@ -94,9 +94,8 @@ class Preemptor:
         if node is None or row is None or code_of(explanation, row) == HOPELESS:
             return False
         return any(
-            placed.priority < pod.priority
-            and (placed.shape.relations.key.terminating or self.is_leaving(name))
-            for name, placed in self._table.pods_on(node).items()
+            placed.shape.relations.key.terminating or self.is_leaving(name)
+            for name, placed in self._table.pods_on(node, pod.priority).items()
         )
 
 

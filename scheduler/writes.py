@@ -4,26 +4,13 @@ Source: plugins/defaultbinder/default_binder.go, pkg/scheduler/schedule_one.go
 (handleSchedulingFailure, updatePod), client-go/tools/events/event_recorder.go, v1.36.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from api.calls import STRATEGIC_PATCH, ApiRequest
 from api.core import JsonObject
 from api.times import micro_time, rfc3339
 from scheduler.diagnosis import note
-from scheduler.profile import SCHEDULER_NAME
-
-
-@dataclass(frozen=True, slots=True)
-class PodReference:
-    """Which pod is written about."""
-
-    namespace: str
-    name: str
-    uid: str
-    generation: int = 0
-    scheduler: str = SCHEDULER_NAME
-    """The scheduler name it asks for: who reports about it."""
+from scheduler.placed import PodReference
 
 
 class Why(NamedTuple):

@@ -13,6 +13,8 @@ from scheduler.explain import choose, explain
 from scheduler.node_facts import node_facts
 from scheduler.node_table import NodeTable
 from scheduler.partition import PartitionCore, answer_body, request_from
+from scheduler.placed import PodReference
+from scheduler.pod_columns import NONE
 from scheduler.pool import ScoringPool
 from scheduler.rating import groups_of_view, rate
 from scheduler.shapes import Shapes
@@ -94,10 +96,15 @@ class World:
             self.placed.append((name, self.table.names[row]))
 
     def disturb(self, what: int, data: st.DataObject) -> None:
-        """Between two batches: a pod goes, a node goes, comes back, or changes."""
+        """Between two batches: a pod goes, a node goes, comes back, or changes, pods settle."""
         if what == 0 and self.placed:
             at = data.draw(st.integers(0, len(self.placed) - 1))
             self.table.remove_pod(*self.placed.pop(at))
+        elif what == 4:
+            for name, node_name in self.placed:
+                if self.table.placed.number(name, node_name) == NONE:
+                    space, _, bare = name.rpartition("/")
+                    self.table.settle(PodReference(space, bare, bare, 1, "s"), node_name)
         elif what == 1 and self.table.count > 1:
             self.table.remove_node(sorted(self.table.row_of)[0])
         elif what in (2, 3):
@@ -121,13 +128,13 @@ def test_batched_and_pooled_equal_one_at_a_time(data: st.DataObject) -> None:
         lost, restarted = data.draw(st.sampled_from([(None, False), (0, False), (None, True)]))
         world.ask(questions, lost, restarted)
         if data.draw(st.booleans()):
-            world.disturb(data.draw(st.integers(0, 3)), data)
+            world.disturb(data.draw(st.integers(0, 4)), data)
         for number, shape, salt in questions:
             plain = choose(explain(shape, world.table), world.table, salt)
             assert world.engine.choose(shape, salt) == plain
             assert world.pool.choose(number, shape, salt) == plain
-            world.place(f"p{batch}.{number}", plain, shape)
-        world.disturb(data.draw(st.integers(0, 3)), data)
+            world.place(f"default/p{batch}.{number}", plain, shape)
+        world.disturb(data.draw(st.integers(0, 4)), data)
         world.table.check()
 
 
