@@ -52,6 +52,7 @@ bench-api: $(VENV)/test.stamp   ## an API server with two shards: CPU an operati
 bench-scheduler: $(VENV)/test.stamp ## decisions, a million nodes, scheduler_perf, end to end
 	$(BIN)/python -m benchmarks.bench_scheduler
 	$(BIN)/python -m benchmarks.bench_scheduler_million
+	$(BIN)/python -m benchmarks.bench_scheduler_memory
 	$(BIN)/python -m benchmarks.bench_scheduler_sampling
 	$(BIN)/python -m benchmarks.bench_scheduler_perf
 	$(BIN)/python -m benchmarks.bench_scheduler_end_to_end
