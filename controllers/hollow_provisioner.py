@@ -26,7 +26,7 @@ from controllers.records import CLAIMS, NODES, STORAGE_CLASSES, VOLUMES
 from controllers.sync import DONE, FAILED, Sync, body_of, create, delete, get, ok, update
 from controllers.view import Change, View
 
-PROVISIONER: Final = "hollowfleet.io/volumes"
+PROVISIONER: Final = "volumes.hollowfleet.io"
 ZONE: Final = "topology.kubernetes.io/zone"
 
 
