@@ -1,7 +1,7 @@
 """Request bodies as checked objects."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -46,8 +46,8 @@ class PatchFindings(NamedTuple):
 
     twice: Sequence[str] = ()
     """As ``duplicate field "data.a"``."""
-    strategic: str = ""
-    """A strategic patch as Go prints it; empty for another one."""
+    strategic: Callable[[], str] | None = None
+    """Of a strategic patch: makes its text as Go prints it."""
 
 
 NO_FINDINGS = PatchFindings()
@@ -222,15 +222,19 @@ def check_patched(
         text = f'no kind "{named}" is registered for version "{version}" in scheme "{_SCHEME}"'
         raise Invalid("", "", [Cause.invalid("patch", whole, text)])
     strategic = findings.strategic
-    shown = strategic or (orjson.dumps(obj).decode() if field_validation == "Strict" else "")
-    misfit = misfit_of_map(kind.type_name, obj) if strategic else None
+    strict = field_validation == "Strict"
+    before = orjson.dumps(obj) if strict or strategic is not None else b""
     found = check_kind(kind, obj)
     if found.error is not None:
-        shown = shown or orjson.dumps(obj, option=orjson.OPT_SORT_KEYS).decode()
-        raise Invalid("", "", [Cause.invalid("patch", shown, misfit or found.error)])
-    unknown = sorted(found.unknown) if strategic else found.unknown
+        if strategic is not None:
+            error = misfit_of_map(kind.type_name, orjson.loads(before)) or found.error
+            raise Invalid("", "", [Cause.invalid("patch", strategic(), error)])
+        shown = (before or orjson.dumps(obj, option=orjson.OPT_SORT_KEYS)).decode()
+        raise Invalid("", "", [Cause.invalid("patch", shown, found.error)])
+    unknown = found.unknown if strategic is None else sorted(found.unknown)
     wrong = [*findings.twice, *unknown]
-    if wrong and field_validation == "Strict":
+    if wrong and strict:
+        shown = before.decode() if strategic is None else strategic()
         raise Invalid("", "", [Cause.invalid("patch", shown, strict_error(wrong))])
     if obj.get("metadata") is None:
         obj["metadata"] = {}

@@ -1,6 +1,7 @@
 """A PATCH body as a function from the stored object to the patched one."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -31,7 +32,7 @@ def findings_of(request: Request) -> PatchFindings:
         return PatchFindings()
     if media == JSON_PATCH:
         return PatchFindings(_wrong_with_operations(request.body, parsed))
-    strategic = go_text(parsed) if media == STRATEGIC_PATCH else ""
+    strategic = partial(go_text, parsed) if media == STRATEGIC_PATCH else None
     twice = find_duplicates(request.body, parsed) if isinstance(parsed, dict) else ()
     return PatchFindings(twice, strategic)
 

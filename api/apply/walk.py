@@ -119,10 +119,11 @@ def _compare_maps(
     atom: Atom, old: JsonObject, new: JsonObject, found: tuple[FieldSet, FieldSet, FieldSet]
 ) -> None:
     is_struct = atom.shape == STRUCT
-    for name in sorted({**old, **new}):
+    # Most of two versions of an object is equal, and equal parts have no order to be put in.
+    differing = [name for name in new if name not in old or old[name] != new[name]]
+    differing += [name for name in old if name not in new]
+    for name in sorted(differing):
         before, after = old.get(name), new.get(name)
-        if before == after and (name in old) is (name in new):
-            continue
         child = atom.fields.get(name, atom.rest) if is_struct else atom.item
         if child is None:
             continue
