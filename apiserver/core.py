@@ -116,9 +116,12 @@ class ApiServerCore:
         return self._effects(now_ns)
 
     def next_wakeup_ns(self) -> int | None:
-        sources = (self._timers, self._streams, self._sessions)
-        dues = (source.next_wakeup_ns() for source in sources)
-        return min((due for due in dues if due is not None), default=None)
+        due_ns = self._timers.next_wakeup_ns()
+        for source in (self._streams, self._sessions):
+            other_ns = source.next_wakeup_ns()
+            if other_ns is not None and (due_ns is None or other_ns < due_ns):
+                due_ns = other_ns
+        return due_ns
 
     def _take(self, event: Event, now_ns: int) -> None:
         match event:

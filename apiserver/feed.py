@@ -71,6 +71,9 @@ class Feed:
         """Shard to what it was asked to pass; the answer says that the watermark is on its way, so
         it is not asked for the same again."""
         self._nudging: dict[int, int] = {}
+        self._moved = False
+        """This step has brought a watermark or a promise. A shard that is lost is not asked again
+        before one of them comes."""
         self._waiters: list[tuple[int, int, Fresh]] = []
         self._sequence = 0
 
@@ -174,13 +177,18 @@ class Feed:
         heapq.heappush(self._waiters, (revision, self._sequence, then))
 
     def ask(self) -> None:
-        """Send what the readers of this step need: one PROMISE a shard, one round at a time."""
+        """Send what this step as a whole needs. For readers one PROMISE a shard, one round at a
+        time; then for what is held back, when the watermarks of all shards that came are known."""
         if self._asking and not self._asked:
             self._asked, self._asking = self._asking, []
             self._promises_due = len(self.shards)
             self._promised = 0
             for shard in self.shards:
                 self._outbox.send(shard, (PROMISE, 0), self._promise_came)
+        if self._moved:
+            self._moved = False
+            if len(self.shards) > 1:
+                self._nudge()
 
     def _promise_came(self, reply: StoreReply | None) -> None:
         self._promises_due -= 1
@@ -197,20 +205,20 @@ class Feed:
             else:
                 self.reached(self._promised, then)
         self._goal = max(self._goal, self._promised)
-        self._nudge()
+        self._moved = True
 
     def _progress(self) -> None:
         if self.ready:
             self._advanced(self.frontier)
             while self._waiters and self._waiters[0][0] <= self.frontier:
                 heapq.heappop(self._waiters)[2](True)
-        self._nudge()
+        self._moved = True
 
     def _nudge(self) -> None:
         """Ask the shards that hold the frontier back to pass what is held back or was promised.
 
         Never a revision that a client named: that would push the store's clock."""
-        if self._merger is None or len(self.shards) == 1:
+        if self._merger is None:
             return
         target = max(self._goal, self.horizon, self._merger.newest_held())
         if target <= self.frontier:
@@ -224,7 +232,7 @@ class Feed:
         target = self._nudging.pop(shard)
         if reply is not None and reply[0] == OK:
             self._nudged[shard] = target
-            self._nudge()
+            self._moved = True
 
     def check(self) -> None:
         if self._merger is not None:
