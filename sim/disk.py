@@ -79,6 +79,8 @@ class Disk:
         self._segment_bytes = segment_bytes
         self._chance: Stream = kernel.stream(f"disk/{shard}")
         self._segments = [Segment(1, bytearray(HEADER))]
+        self._closed_bytes = 0
+        """Of all segments but the newest."""
         self._snapshot: Snapshot | None = None
         self._process = 0
         self._report: Report | None = None
@@ -93,7 +95,7 @@ class Disk:
 
     @property
     def log_bytes(self) -> int:
-        return sum(len(segment.data) for segment in self._segments)
+        return self._closed_bytes + len(self._segments[-1].data)
 
     # A process's side.
 
@@ -199,6 +201,7 @@ class Disk:
             return
         if len(self._segments[-1].data) >= self._segment_bytes:
             self._segments[-1].synced = len(self._segments[-1].data)
+            self._closed_bytes += self._segments[-1].synced
             self._segments.append(Segment(groups[0].first_index, bytearray(HEADER)))
         segment = self._segments[-1]
         for group in groups:
@@ -231,7 +234,7 @@ class Disk:
             self._rows = []
             self.snapshots += 1
             while len(self._segments) > 1 and self._segments[0].max_revision < order.revision:
-                del self._segments[0]
+                self._closed_bytes -= len(self._segments.pop(0).data)
         self._tell(SnapshotWritten(order.revision, self.log_bytes))
         self._done()
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from api.streams import Stream
 from sim.digest import Digest
 from sim.heap import Agenda
+from sim.seen import Seen
 from sim.story import Story
 from sim.topics import Topics
 
@@ -18,6 +19,7 @@ class Kernel:
     story: Story | None = None
     digest: Digest = field(default_factory=Digest)
     topics: Topics = field(default_factory=Topics)
+    seen: Seen = field(default_factory=Seen)
     steps: int = 0
     """Steps of cores so far."""
     messages: int = 0

@@ -197,7 +197,7 @@ class _Watch:
         kernel = shell.kernel
         for watched in kernel.topics.watched:
             watched(shell.name, spec, types, revisions, encoded)
-        objects = [orjson.loads(item) for item in encoded]
+        objects = [kernel.seen.parsed(item) for item in encoded]
         if kernel.story is not None:
             for kind, item, revision in zip(types, objects, revisions, strict=True):
                 meta = item["metadata"]

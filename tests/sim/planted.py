@@ -108,10 +108,11 @@ BUGS: dict[str, Bug] = {
     "over-commit": Bug(
         Makers(scheduler=programs.OverCommits),
         ("bindings",),
-        2,
-        (*CLUSTER, "nodes=3", "deployments=0", "bare_pods=20"),
+        1,
+        (*CLUSTER, "nodes=3", "deployments=0", "bare_pods=27"),
     ),
     "taint ignored": Bug(Makers(scheduler=programs.IgnoresTaints), ("bindings",), 1),
+    "shown object changed": Bug(Makers(scheduler=programs.ChangesNodes), ("watchers",), 1),
     "requeue lost": Bug(
         Makers(scheduler=programs.LosesRequeue),
         ("core", "convergence"),

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -86,11 +87,15 @@ class _OfNodes(SchedulerCore):
     """Sees nodes as something else than they are."""
 
     def step(self, events: Sequence[Any], now_ns: int) -> Sequence[Any]:
-        for event in events:
-            if isinstance(event, ObjectsSeen) and event.watch == "nodes":
-                for node in event.objects:
-                    self.mistake(node)
-        return super().step(events, now_ns)
+        return super().step([self._mistaken(event) for event in events], now_ns)
+
+    def _mistaken(self, event: Any) -> Any:
+        if not isinstance(event, ObjectsSeen) or event.watch != "nodes":
+            return event
+        nodes = deepcopy(event.objects)
+        for node in nodes:
+            self.mistake(node)
+        return replace(event, objects=nodes)
 
     def mistake(self, node: JsonObject) -> None:
         raise NotImplementedError
@@ -107,6 +112,17 @@ class OverCommits(_OfNodes):
 class IgnoresTaints(_OfNodes):
     def mistake(self, node: JsonObject) -> None:
         node["spec"].pop("taints", None)
+
+
+class ChangesNodes(SchedulerCore):
+    """Writes into the nodes that it is shown, which others are shown too."""
+
+    def step(self, events: Sequence[Any], now_ns: int) -> Sequence[Any]:
+        for event in events:
+            if isinstance(event, ObjectsSeen) and event.watch == "nodes":
+                for node in event.objects:
+                    node["spec"]["seen"] = True
+        return super().step(events, now_ns)
 
 
 class LosesRequeue(SchedulerCore):

@@ -54,4 +54,5 @@ def test_each_checker_is_shown_to_catch() -> None:
         "store reads",
         "store watches",
         "timers",
+        "watchers",
     }
