@@ -11,6 +11,7 @@ from actors.net import FrameClient
 from actors.plan import ClusterPlan, HollowNodesConfig
 from actors.program import Resolve
 from hollow_node.core import HollowNodes
+from hollow_node.fleet import Heartbeats
 from hollow_node.node_list import NodeShape, numbered, read_node_list
 from hollow_node.stages import general_stages
 
@@ -41,7 +42,8 @@ class RunningHollowNodes:
 async def start(config: HollowNodesConfig, resolve: Resolve) -> RunningHollowNodes:
     """Start kubelets for this actor's share of the nodes."""
     stages = general_stages(round(config.pod_delay_s * 1000))
-    core = HollowNodes(node_shapes(config), stages, config.seed, round(config.lease_period_s * 1e9))
+    beats = Heartbeats(round(config.lease_period_s * 1e9))
+    core = HollowNodes(node_shapes(config), stages, config.seed, beats)
     if config.kubeconfig:
         https = _https_transport(config.kubeconfig)
         return RunningHollowNodes(core, await run_component(core, https, time.time_ns), https)

@@ -21,7 +21,7 @@ from api.calls import (
     WatchSynced,
 )
 from api.streams import Stream
-from hollow_node.fleet import QUANTUM_NS, Fleet
+from hollow_node.fleet import QUANTUM_NS, Fleet, Heartbeats
 from hollow_node.node_list import NodeShape
 from hollow_node.node_rows import DEREGISTERED, READY
 from hollow_node.outbox import Outbox
@@ -37,12 +37,12 @@ class HollowNodes:
         shapes: Sequence[NodeShape],
         stages: Sequence[Stage],
         seed: int,
-        period_ns: int,
+        beats: Heartbeats,
         quantum_ns: int = QUANTUM_NS,
     ) -> None:
         stream = Stream(seed, "hollow_node")
         self._outbox = Outbox()
-        self.fleet = Fleet(shapes, self._outbox, stream, period_ns, quantum_ns)
+        self.fleet = Fleet(shapes, self._outbox, stream, beats, quantum_ns)
         self.life = PodLife(self.fleet.rows, stages, self._outbox, stream)
 
     @property

@@ -30,6 +30,7 @@ def _dotted(number: int) -> str:
 def node_object(shape: NodeShape, index: int, now: str) -> JsonObject:
     """The Node that a kubelet registers: not ready yet. ``now``: RFC 3339."""
     capacity = dict(shape.capacity)
+    images = [{"names": list(names), "sizeBytes": size} for names, size in shape.images]
     return {
         "apiVersion": "v1",
         "kind": "Node",
@@ -67,6 +68,7 @@ def node_object(shape: NodeShape, index: int, now: str) -> JsonObject:
                 "operatingSystem": "linux",
                 "architecture": "amd64",
             },
+            **({"images": images} if images else {}),
         },
     }
 

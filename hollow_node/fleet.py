@@ -5,6 +5,7 @@ Source: pkg/kubelet/nodelease and kubelet_node_status.go, Kubernetes v1.36.
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Final, NamedTuple
 
 import numpy as np
 import orjson
@@ -30,6 +31,21 @@ STATUS_LOOK_NS = 10 * SECOND
 REGISTRATIONS_PER_STEP_MAX = 500
 
 
+class Heartbeats(NamedTuple):
+    """How a node shows that it lives."""
+
+    lease_ns: int = 10 * SECOND
+    """Between two renewals; 0: its Lease is made and never renewed."""
+    status_ns: int = STATUS_PERIOD_NS
+    """Between two reports of its status; 0: it reports once, that it is Ready."""
+
+
+SILENT: Final = Heartbeats(0, 0)
+BY_STATUS: Final = Heartbeats(0, STATUS_LOOK_NS)
+"""Kubelets before Kubernetes 1.14: the whole status every ten seconds, no Lease.
+Source: keps/sig-node/589-efficient-node-heartbeats."""
+
+
 class Fleet:
     """Registers each node (Node, Lease, Ready status), then renews and reports for it.
 
@@ -50,16 +66,15 @@ class Fleet:
         shapes: Sequence[NodeShape],
         outbox: Outbox,
         stream: Stream,
-        period_ns: int,
+        beats: Heartbeats,
         quantum_ns: int = QUANTUM_NS,
     ) -> None:
-        """``period_ns`` of the Leases; 0: no heartbeats. Each node then registers, gets its Lease,
-        says that it is Ready, and renews and reports nothing again."""
-        assert not period_ns or period_ns >= quantum_ns, "lease period below one quantum"
+        """Whatever ``beats`` are, each node registers, gets its Lease and says that it is Ready."""
+        assert all(not ns or ns >= quantum_ns for ns in beats), "a period below one quantum"
         self.rows = NodeRows(shapes)
         self._outbox = outbox
         self._stream = stream
-        self._period_ns = period_ns
+        self._beats = beats
         self._quantum_ns = quantum_ns
 
     def fire(self, now_ns: int) -> None:
@@ -189,10 +204,10 @@ class Fleet:
             return
         rows.lease_revision[row] = revision
         first = rows.state[row] == NO_LEASE
-        if self._period_ns:
-            jitter = self._stream.below(self._period_ns // 25 + 1)
+        if period_ns := self._beats.lease_ns:
+            jitter = self._stream.below(period_ns // 25 + 1)
             # A fresh fleet would renew in one burst: its first period is spread over all of it.
-            wait = self._stream.below(self._period_ns) if first else self._period_ns + jitter
+            wait = self._stream.below(period_ns) if first else period_ns + jitter
             rows.lease_due_ns[row] = now_ns + max(wait, self._quantum_ns)
         if first:
             rows.enter(row, NOT_READY, now_ns)
@@ -224,9 +239,15 @@ class Fleet:
         if reply.code == 200:
             first = rows.state[row] != READY
             rows.state[row] = READY
-            wait = self._stream.below(STATUS_PERIOD_NS) if first else STATUS_PERIOD_NS
-            due_ns = now_ns + max(wait, self._quantum_ns)
-            rows.status_due_ns[row] = due_ns if self._period_ns else rows.NEVER
+            if not (period_ns := self._beats.status_ns):
+                rows.status_due_ns[row] = rows.NEVER
+            elif first:
+                wait = self._stream.below(period_ns)
+                rows.status_due_ns[row] = now_ns + max(wait, self._quantum_ns)
+            else:
+                # A ticker keeps its phase, however long an answer takes.
+                next_ns = int(rows.status_due_ns[row]) + period_ns
+                rows.status_due_ns[row] = max(next_ns, now_ns + self._quantum_ns)
             rows.due_ns[row] = min(rows.lease_due_ns[row], rows.status_due_ns[row])
         elif reply.code == 404:
             rows.enter(row, DEREGISTERED, rows.NEVER)

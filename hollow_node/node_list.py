@@ -22,6 +22,8 @@ class NodeShape:
     name: str
     capacity: tuple[tuple[str, str], ...]
     labels: tuple[tuple[str, str], ...] = ()
+    images: tuple[tuple[tuple[str, ...], int], ...] = ()
+    """(names, bytes) of what its status lists."""
 
 
 def read_node_list(text: str, rows_max: int = 0) -> list[NodeShape]:

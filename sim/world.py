@@ -11,6 +11,7 @@ from apiserver.tasks import Limits
 from controllers.core import ControllersCore
 from controllers.limits import limits_of
 from hollow_node.core import HollowNodes
+from hollow_node.fleet import Heartbeats
 from hollow_node.node_list import NodeShape
 from hollow_node.stages import general_stages
 from scheduler.leader import SchedulerCore
@@ -173,7 +174,7 @@ class World:
             for n in range(number, options.nodes, options.hollow_actors)
         ]
         stages = general_stages(options.pod_delay_ms)
-        core = self._makers.hollow(shapes, stages, options.seed, LEASE_PERIOD_NS)
+        core = self._makers.hollow(shapes, stages, options.seed, Heartbeats(LEASE_PERIOD_NS))
         return self._component(name, core, number, HOLLOW)
 
     def _users(self, life: int) -> Shell:

@@ -78,7 +78,7 @@ class VirtualCluster:
         plan = self._plan
         shapes = plan.nodes[number :: plan.hollow_actors]
         stages = general_stages(plan.pod_delay_ms)
-        core = HollowNodes(shapes, stages, plan.seed, plan.lease_period_ns, plan.quantum_ns)
+        core = HollowNodes(shapes, stages, plan.seed, plan.heartbeats, plan.quantum_ns)
         name = f"hollow-{number}"
         return self.component(name, core, plan.costs.of(name))
 

@@ -6,7 +6,7 @@ from typing import Final
 from apiserver.caching import DEFAULT_CACHING, Caching
 from apiserver.shards import ShardBy
 from controllers.limits import ControllerLimits, Profile, limits_of
-from hollow_node.fleet import QUANTUM_NS
+from hollow_node.fleet import QUANTUM_NS, SILENT, Heartbeats
 from hollow_node.node_list import NodeShape
 from scheduler.configuration import DEFAULT as DEFAULT_SCHEDULER
 from scheduler.configuration import Configuration
@@ -45,6 +45,10 @@ class VirtualPlan:
     @property
     def quiet(self) -> bool:
         return not self.lease_period_ns
+
+    @property
+    def heartbeats(self) -> Heartbeats:
+        return SILENT if self.quiet else Heartbeats(self.lease_period_ns)
 
     @property
     def quantum_ns(self) -> int:

@@ -11,6 +11,7 @@ from typing import Any, Final, assert_never
 
 import msgpack
 
+from apiserver.authorize import ADMINS
 from apiserver.core import ApiServerCore
 from apiserver.messages import (
     Answer,
@@ -21,6 +22,8 @@ from apiserver.messages import (
     EndStreams,
     FrameCall,
     FrameWatch,
+    HttpArrived,
+    HttpRequest,
     OpenStoreWatch,
     SendMessages,
     SessionOpened,
@@ -30,7 +33,10 @@ from apiserver.messages import (
     StreamBodies,
     StreamBytes,
     StreamOpened,
+    StreamsBusy,
     StreamsClosed,
+    StreamsDrained,
+    User,
     WatchesArrived,
 )
 from sim.cost import API_SERVER, STORE
@@ -55,6 +61,7 @@ from store.messages import Reply as StoreAnswer
 
 CHECK_EVERY_STEPS: Final = 20_000
 """How often a core's own ``check`` is asked: it walks all that the core holds."""
+ADMIN: Final = User("admin", (ADMINS, "system:authenticated"))
 Body = Callable[[Any], None]
 Words = tuple[Any, ...]
 
@@ -85,6 +92,7 @@ class StoreProgram:
     def __init__(
         self, kernel: Kernel, wires: Wires, name: str, core: StoreCore, sync_ns: int
     ) -> None:
+        self.core = core
         self.name = name
         self.turns = Turns(kernel, name, core, self._carry_out, STORE)
         self.turns.check_every = CHECK_EVERY_STEPS
@@ -208,6 +216,22 @@ class ApiServerProgram:
         self._watches[reader] = self._last
         self.turns.take(WatchesArrived((FrameWatch(self._last, *words),)), 1)
 
+    def http_watch(self, path: str, query: str, accept: str, reader: Body) -> None:
+        """A watch over HTTP, of an administrator. ``reader`` is told the pieces of its body."""
+        self._last += 1
+        self._readers[self._last] = reader
+        self._watches[reader] = self._last
+        request = HttpRequest(self._last, ADMIN, "GET", path, query, b"", accept=accept)
+        self.turns.take(HttpArrived((request,)), 1)
+
+    def busy(self, reader: Body) -> None:
+        """Much is unsent to it, so that its initial state waits ..."""
+        self.turns.take(StreamsBusy((self._watches[reader],)), 1)
+
+    def drained(self, reader: Body) -> None:
+        """... until it is sent."""
+        self.turns.take(StreamsDrained((self._watches[reader],)), 1)
+
     def end_watch(self, reader: Body) -> None:
         watch = self._watches.pop(reader)
         del self._readers[watch]
@@ -241,8 +265,15 @@ class ApiServerProgram:
                 raise Violation("watches", f"{self.name} ended watches: {', '.join(reasons)}")
             case Crashed(trace=trace):
                 raise Violation("crash", f"a request crashed {self.name}: {trace}")
-            case StreamOpened() | StreamBytes() | SessionOpened() | SendMessages():
-                raise AssertionError("nobody speaks HTTP here")
+            case StreamBytes(streams, chunks):
+                for stream, chunk in zip(streams, chunks, strict=True):
+                    reader = self._readers.get(stream)
+                    if reader is not None:
+                        self._wires.send(reader, chunk)
+            case StreamOpened():
+                pass
+            case SessionOpened() | SendMessages():
+                raise AssertionError("nobody runs commands here")
             case _:
                 assert_never(effect)
 

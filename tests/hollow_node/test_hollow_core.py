@@ -17,12 +17,16 @@ from api.calls import (
 )
 from api.core import JsonObject
 from hollow_node.core import HollowNodes
+from hollow_node.fleet import BY_STATUS, Heartbeats
 from hollow_node.node_list import NodeListError, numbered, read_node_list
 from hollow_node.node_rows import READY
 from hollow_node.stages import Next, Stage, general_stages
 
 SECOND = 1_000_000_000
 T0 = 1_800_000_000 * SECOND
+
+
+BY_LEASE = Heartbeats()
 
 
 class Server:
@@ -60,9 +64,11 @@ class Server:
         raise AssertionError("the core never settles")
 
 
-def fleet(count: int, stages: tuple[Stage, ...] | None = None) -> Server:
+def fleet(
+    count: int, stages: tuple[Stage, ...] | None = None, beats: Heartbeats = BY_LEASE
+) -> Server:
     shapes = list(numbered(count, "n-", (("cpu", "4"), ("memory", "8Gi"), ("pods", "110")), ()))
-    return Server(HollowNodes(shapes, stages or general_stages(), 1, 10 * SECOND))
+    return Server(HollowNodes(shapes, stages or general_stages(), 1, beats))
 
 
 def pod(uid: str, node: str, phase: str = "Pending", **meta: object) -> JsonObject:
@@ -116,6 +122,22 @@ def test_each_lease_is_renewed_once_a_period_with_its_last_revision() -> None:
             renewals.setdefault(request.name, []).append(revision)
     assert len(renewals) == 50
     assert all(2 <= len(r) <= 4 and r == sorted(set(r)) for r in renewals.values())
+
+
+def test_a_node_without_leases_reports_its_status_exactly_once_a_period() -> None:
+    server = fleet(50, beats=BY_STATUS)
+    server.run(T0)
+    now, reports = T0, []
+    while now < T0 + 60 * SECOND:
+        wake = server.core.next_wakeup_ns()
+        assert wake is not None
+        now = max(wake, now)
+        made = server.run(now)
+        assert {(r.verb, r.resource, r.subresource) for r in made} <= {("patch", "nodes", "status")}
+        reports += [now] * len(made)
+    for start in range(10, 50, 10):
+        due = [t for t in reports if start * SECOND <= t - T0 < (start + 10) * SECOND]
+        assert len(due) == 50
 
 
 def test_wakeups_are_shared_by_the_nodes() -> None:

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any, Final
 
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
 from loadtest.experiments.reference.experiment import Curve, Figure, Finding
 from loadtest.experiments.reference.registry import MISSING
 from loadtest.experiments.reference.session import (
@@ -145,14 +147,24 @@ def _draw(axes: Any, figure: Figure) -> bool:
         axes.plot(xs, ys, color=colour, label=curve.label, marker="o", markersize=3.5)
     if "x" in figure.log:
         axes.set_xscale("log")
+        _plain_ticks(axes.xaxis)
     if "y" in figure.log:
         axes.set_yscale("log")
+        _plain_ticks(axes.yaxis)
     else:
         axes.set_ylim(bottom=0)
     axes.set_xlabel(figure.x)
     axes.set_ylabel(figure.y)
     axes.legend(loc="best", fontsize=7, handlelength=1.6)
     return True
+
+
+def _plain_ticks(axis: Any) -> None:
+    """Numbers as people write them; between decades only where there is no full one."""
+    plain = FuncFormatter(lambda value, _: f"{value:,.10g}")
+    axis.set_major_formatter(plain)
+    low, high = axis.get_view_interval()
+    axis.set_minor_formatter(plain if high < 10 * low else NullFormatter())
 
 
 def _published(axes: Any, curve: Curve, marker: str, colour: str) -> None:

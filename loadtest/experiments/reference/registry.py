@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from typing import Final
 
-from loadtest.experiments.reference import r08_sampling
+from loadtest.experiments.reference import r01_heartbeats, r08_sampling
 from loadtest.experiments.reference.experiment import Experiment, Missing
 
-EXPERIMENTS: Final[tuple[Experiment, ...]] = (r08_sampling.EXPERIMENT,)
+EXPERIMENTS: Final[tuple[Experiment, ...]] = (
+    r01_heartbeats.EXPERIMENT,
+    r08_sampling.EXPERIMENT,
+)
 MISSING: Final = (
     Missing(
         "R2",
