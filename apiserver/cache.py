@@ -57,6 +57,8 @@ class ResourceCache:
         "_keys",
         "_namespaces",
         "_node_field",
+        "encoded_bytes",
+        "encodes",
         "events",
         "horizon",
         "item_prefix",
@@ -72,6 +74,8 @@ class ResourceCache:
         self.item_prefix = item_prefix_length(kind)
         self._index: CacheIndex = index
         self._node_field = NODE_FIELDS.get(kind.key, -1)
+        self.encodes = self.encoded_bytes = 0
+        """Watch events of this resource that were encoded, and their bytes."""
         self.clear()
 
     def clear(self) -> None:

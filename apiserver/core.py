@@ -63,8 +63,9 @@ class ApiServerCore:
         caching: Caching = DEFAULT_CACHING,
     ) -> None:
         self._registry = Registry(sharding, seed, name, caching.index)
+        self._registry.lists_from_cache = caching.consistent_lists
         self._outbox = Outbox(sharding.count)
-        self._streams = Streams(self._registry, caching.bookmark_ns)
+        self._streams = Streams(self._registry, caching)
         self._sessions = Sessions()
         self._feeds = [
             Feed(shards, self._outbox, self._find, self._happened, partial(self._advanced, group))
@@ -408,6 +409,10 @@ class ApiServerCore:
             "objects": float(sum(len(cache.records) for cache in caches)),
             "pod_specs": float(len(self._registry.pod_specs)),
             "events_kept": float(sum(len(cache.events) for cache in caches)),
+            "watch_encodes": float(sum(cache.encodes for cache in caches)),
+            "watch_encoded_bytes": float(sum(cache.encoded_bytes for cache in caches)),
+            "list_objects_decoded": float(self._registry.decoded),
+            "list_objects_walked": float(self._registry.walked),
         }
 
     def check(self) -> None:

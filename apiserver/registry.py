@@ -120,10 +120,12 @@ class Registry:
         "asked",
         "caches",
         "custom",
+        "decoded",
         "documents",
         "frontiers",
         "identities",
         "leases",
+        "lists_from_cache",
         "names",
         "now_ns",
         "pod_specs",
@@ -131,6 +133,7 @@ class Registry:
         "report",
         "sharding",
         "uids",
+        "walked",
     )
 
     def __init__(self, sharding: Sharding, seed: int, name: str, index: CacheIndex) -> None:
@@ -149,6 +152,13 @@ class Registry:
         """Makes the text of /metrics: set by the core, which counts."""
         self.asked = NOTHING_ASKED
         """What the request is about that is being taken up."""
+        self.lists_from_cache = True
+        """Or a list of the most recent state reads all of a resource from the store, as before
+        Kubernetes 1.31. Source: keps/sig-api-machinery/2340-Consistent-reads-from-cache."""
+        self.decoded = 0
+        """Objects that such lists have read from the store ..."""
+        self.walked = 0
+        """... and that there were for the others in the cache."""
         self._seed = seed
         self._name = name
         self.begin(0)

@@ -15,6 +15,7 @@ from api.calls import ADDED, BOOKMARK, ERROR
 from api.errors import Expired
 from api.kinds import Kind
 from apiserver.cache import CacheEvent, Told
+from apiserver.caching import PIECE_BYTES, Caching
 from apiserver.forms import event_line
 from apiserver.messages import Crashed, Effect, EndStreams, StreamBodies, StreamBytes
 from apiserver.negotiate import FRAME
@@ -22,8 +23,7 @@ from apiserver.registry import Registry
 from apiserver.watch import OpenedWatch, Watcher, Watchers
 
 PIECE = 2000
-PIECE_BYTES = 4 << 20
-"""Objects, and bytes of them, of an initial state sent in one step and of one body."""
+"""Objects of an initial state sent in one step and of one body."""
 HELD_MAX = 100_000
 """Changes held back for one watch while its initial state is sent; beyond it ends as slow."""
 _SYNCED = 5
@@ -33,10 +33,11 @@ _SYNCED = 5
 class Streams:
     """All open watches and their timers."""
 
-    def __init__(self, registry: Registry, bookmark_ns: int) -> None:
+    def __init__(self, registry: Registry, caching: Caching) -> None:
         self._registry = registry
-        self._bookmark_ns = bookmark_ns
-        self._watchers = Watchers()
+        self._bookmark_ns = caching.bookmark_ns
+        self._piece_bytes = caching.piece_bytes
+        self._watchers = Watchers(caching.encode_once)
         self._opening: dict[int, OpenedWatch] = {}
         self._woken: dict[int, Watcher] = {}
         self.busy: dict[int, None] = {}
@@ -132,7 +133,7 @@ class Streams:
             return
         since, watcher.since = watcher.since, 0
         size = 0
-        while opened.initial and len(watcher.pending) < PIECE and size < PIECE_BYTES:
+        while opened.initial and len(watcher.pending) < PIECE and size < self._piece_bytes:
             record = opened.initial.popleft()
             size += len(record.value)
             watcher.tell(CacheEvent(ADDED, record.revision, record, None, now_ns), now_ns)

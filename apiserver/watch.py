@@ -178,6 +178,8 @@ class Watcher:
             body = orjson.dumps(document)
         if form is not FRAME:
             body = event_line(kind_of_event, body)
+        self.cache.encodes += 1
+        self.cache.encoded_bytes += len(body)
         told = event.encoded[word, kind_of_event] = (kind_of_event, event.revision, body)
         return told
 
@@ -218,9 +220,10 @@ class OpenedWatch:
 class Watchers:
     """All open watches, by resource and by interest."""
 
-    __slots__ = ("_by_bucket", "_by_id", "crashed")
+    __slots__ = ("_by_bucket", "_by_id", "_encode_once", "crashed")
 
-    def __init__(self) -> None:
+    def __init__(self, encode_once: bool = True) -> None:
+        self._encode_once = encode_once
         self._by_id: dict[int, Watcher] = {}
         self._by_bucket: dict[tuple[str, Bucket], dict[int, Watcher]] = {}
         self.crashed: list[tuple[Watcher, Exception]] = []
@@ -260,6 +263,8 @@ class Watchers:
         record = event.record
         for bucket in _buckets(resource, record, event.previous):
             for watcher in by_bucket.get((resource, bucket), {}).values():
+                if not self._encode_once:
+                    event.encoded.clear()
                 try:
                     if watcher.tell(event, now_ns):
                         woken(watcher)

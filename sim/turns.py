@@ -46,6 +46,8 @@ class Turns:
         self.alive = True
         self.cost = cost
         """What a step takes."""
+        self.work: Callable[[Sequence[Any]], int] | None = None
+        """More service time of a step, in ns, by what the core counted and by its effects."""
         self.check_every = CHECK_EVERY_STEPS
         self.busy_ns = 0
         """Service time used so far."""
@@ -96,6 +98,8 @@ class Turns:
         if self._steps % self.check_every == 0:
             self.check()
         cost_ns = self.cost.of(items) * kernel.pace_percent // 100
+        if self.work is not None:
+            cost_ns += self.work(effects)
         self.busy_ns += cost_ns
         self._busy_until_ns = kernel.sending_ns = now_ns + cost_ns
         self._watch_idleness(bool(events) or bool(effects), now_ns)

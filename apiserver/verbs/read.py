@@ -16,12 +16,13 @@ import orjson
 
 from api.errors import BadRequest, Cause, Expired, Invalid, NotFound, PlainError, Timeout
 from api.kinds import Kind
+from api.storage import OK, RANGE
 from apiserver.cache import ResourceCache
 from apiserver.forms import ListMeta, list_bytes, shaped_list, shaped_record
 from apiserver.messages import Answer
 from apiserver.negotiate import integer
 from apiserver.records import Record
-from apiserver.registry import Ask, FreshAsk, Registry, Request, RevisionAsk, Verb
+from apiserver.registry import Ask, FreshAsk, Registry, Request, RevisionAsk, StoreAsk, Verb
 from apiserver.selection import selection_of
 from apiserver.watch import Selection
 
@@ -127,10 +128,15 @@ def list_objects(registry: Registry, request: Request) -> Verb:
         if revision < cache.horizon:
             raise _expired(cache, page, request)
         undone = cache.undone_after(revision)
+        records = _walk(cache, selection, page.after, undone)
+    elif page.not_older is None and not registry.lists_from_cache:
+        revision, found = yield from _stored(registry, cache, request.namespace, page.after)
+        records = (one for one in found if selection.matches(one))
     else:
         yield from not_older(registry, kind, page.not_older)
         revision = registry.frontier(kind)
-    records = _walk(cache, selection, page.after, undone)
+        records = _walk(cache, selection, page.after, undone)
+        registry.walked += cache.count(request.namespace)
     if not page.limit:
         return _list_answer(registry, request, list(records), ListMeta(revision))
     chosen = list(islice(records, page.limit))
@@ -181,6 +187,32 @@ def _remaining(cache: ResourceCache, namespace: str, after: bytes, undone: Undon
         for key, record in changed
         if key.startswith(space)
     )
+
+
+def _stored(
+    registry: Registry, cache: ResourceCache, namespace: str, after: bytes
+) -> Generator[Ask, Any, tuple[int, list[Record]]]:
+    """Every object of a namespace as the shards have it, and the revision from which a watch
+    misses nothing. Cost: each object is read and decoded, wanted or not."""
+    prefix = cache.key(namespace, "") if namespace else cache.prefix
+    found: list[Record] = []
+    revisions = []
+    for shard in registry.sharding.groups[registry.group(cache.kind)]:
+        start, at = after + b"\0" if after else prefix, 0
+        more = True
+        while more:
+            ranged = (RANGE, start, prefix[:-1] + b"0", at, 0, 0)
+            reply = yield StoreAsk(shard, ranged)
+            if reply[0] != OK:
+                raise Expired(_TOO_OLD)
+            _, at, more, items = reply
+            for key, created, revision, _version, header, value, _lease in items:
+                found.append(Record(key, header, value, revision, created))
+            registry.decoded += len(items)
+            start = items[-1][0] + b"\0" if items else start
+        revisions.append(at)
+    found.sort(key=attrgetter("key"))
+    return min(revisions), found
 
 
 def _page_of(cache: ResourceCache, request: Request) -> Page:

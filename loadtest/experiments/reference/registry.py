@@ -3,11 +3,20 @@
 from collections.abc import Sequence
 from typing import Final
 
-from loadtest.experiments.reference import r01_heartbeats, r08_sampling
+from loadtest.experiments.reference import (
+    r01_heartbeats,
+    r03_list_storm,
+    r04_consistent_list,
+    r05_fanout,
+    r08_sampling,
+)
 from loadtest.experiments.reference.experiment import Experiment, Missing
 
 EXPERIMENTS: Final[tuple[Experiment, ...]] = (
     r01_heartbeats.EXPERIMENT,
+    r03_list_storm.EXPERIMENT,
+    r04_consistent_list.EXPERIMENT,
+    r05_fanout.EXPERIMENT,
     r08_sampling.EXPERIMENT,
 )
 MISSING: Final = (
