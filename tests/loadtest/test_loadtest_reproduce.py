@@ -4,7 +4,6 @@ knob; the page, its data, exit codes, ctrl-C."""
 import csv
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -178,8 +177,7 @@ def test_the_command_names_what_it_can_do(tmp_path: Path) -> None:
     assert "no experiment 'R77'" in unknown.output
 
 
-def test_the_same_arms_find_the_same(tmp_path: Path) -> None:
-    experiment = replace(chosen(["R8"])[0])
-    assert experiment.run(experiment.arms, "ci", _silent) == experiment.run(
-        experiment.arms, "ci", _silent
-    )
+def test_the_same_arms_find_the_same() -> None:
+    experiment = chosen(["R6"])[0]
+    first, second = [experiment.run(experiment.arms, "ci", _silent) for _ in range(2)]
+    assert first == second

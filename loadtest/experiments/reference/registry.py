@@ -8,6 +8,7 @@ from loadtest.experiments.reference import (
     r03_list_storm,
     r04_consistent_list,
     r05_fanout,
+    r06_single_writer,
     r08_sampling,
 )
 from loadtest.experiments.reference.experiment import Experiment, Missing
@@ -17,6 +18,7 @@ EXPERIMENTS: Final[tuple[Experiment, ...]] = (
     r03_list_storm.EXPERIMENT,
     r04_consistent_list.EXPERIMENT,
     r05_fanout.EXPERIMENT,
+    r06_single_writer.EXPERIMENT,
     r08_sampling.EXPERIMENT,
 )
 MISSING: Final = (
