@@ -412,7 +412,6 @@ class ApiServerCore:
             "watch_encodes": float(sum(cache.encodes for cache in caches)),
             "watch_encoded_bytes": float(sum(cache.encoded_bytes for cache in caches)),
             "list_objects_decoded": float(self._registry.decoded),
-            "list_objects_walked": float(self._registry.walked),
         }
 
     def check(self) -> None:

@@ -133,7 +133,6 @@ class Registry:
         "report",
         "sharding",
         "uids",
-        "walked",
     )
 
     def __init__(self, sharding: Sharding, seed: int, name: str, index: CacheIndex) -> None:
@@ -156,9 +155,7 @@ class Registry:
         """Or a list of the most recent state reads all of a resource from the store, as before
         Kubernetes 1.31. Source: keps/sig-api-machinery/2340-Consistent-reads-from-cache."""
         self.decoded = 0
-        """Objects that such lists have read from the store ..."""
-        self.walked = 0
-        """... and that there were for the others in the cache."""
+        """Objects that such lists have read from the store."""
         self._seed = seed
         self._name = name
         self.begin(0)

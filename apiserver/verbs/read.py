@@ -136,7 +136,6 @@ def list_objects(registry: Registry, request: Request) -> Verb:
         yield from not_older(registry, kind, page.not_older)
         revision = registry.frontier(kind)
         records = _walk(cache, selection, page.after, undone)
-        registry.walked += cache.count(request.namespace)
     if not page.limit:
         return _list_answer(registry, request, list(records), ListMeta(revision))
     chosen = list(islice(records, page.limit))
