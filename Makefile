@@ -32,6 +32,7 @@ golden-api: $(VENV)/test.stamp         ## DIR=PATH: run recorded requests of tha
 
 soak: $(VENV)/test.stamp        ## longer searches with new schedules
 	STORE_MODEL_EXAMPLES=3000 $(BIN)/python -m pytest tests/store/test_store_model.py
+	$(BIN)/python -m tests.golden_scheduler.remix 1..5000
 	$(BIN)/python -m tests.sim.soak 1..10000
 	$(BIN)/python -m tests.sim.soak --planted
 	$(BIN)/python -m tests.faults.kill_etcd --rounds 200

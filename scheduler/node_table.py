@@ -199,6 +199,8 @@ class NodeTable:
         if row == NONE:
             row = self._row_for(node)
             self._keep(row, node)
+            # There may be one row more.
+            self.static_version += 1
         elif self.alive.item(row):
             self.pod_counts.settle(row, placed.shape.relations, 1)
         self.placed.settled.add(pod, row, placed)

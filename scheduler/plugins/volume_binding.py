@@ -65,10 +65,12 @@ def claims_of(shape: Shape, table: NodeTable) -> tuple[list[Claim], list[Claim]]
 
 
 def passes(shape: Shape, table: NodeTable, rows: Rows) -> Mask:
+    """Rows without a node are not looked at."""
+    result = table.alive[rows].copy()
+    present = np.flatnonzero(result)
     every = np.arange(len(table.alive))[rows]
-    result = np.ones(len(every), np.bool_)
-    for reason in reasons(shape, table, every):
-        result &= ~reason.rows
+    for reason in reasons(shape, table, every[present]):
+        result[present[reason.rows]] = False
     return result
 
 

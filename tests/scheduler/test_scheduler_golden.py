@@ -12,6 +12,7 @@ from scheduler.partition import PartitionCore, answer_body, request_from
 from scheduler.pod_shape import Shape
 from scheduler.pool import ScoringPool
 from scheduler.tie import FIRST
+from tests.golden_scheduler.remix import differences
 from tests.golden_scheduler.replay import Choose, replay_case
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "scheduler"
@@ -77,3 +78,8 @@ def test_a_difference_is_named() -> None:
     assert outcome.agree < outcome.attempts
     assert FIRST == 0
     assert all("chooses another node" in text for text in outcome.differences)
+
+
+@pytest.mark.parametrize("seed", range(1, 17))
+def test_clusters_made_of_recorded_parts_are_scheduled_alike_in_all_ways(seed: int) -> None:
+    assert differences(seed) == []
