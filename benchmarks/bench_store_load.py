@@ -42,6 +42,10 @@ class Case:
     value_bytes: int = 1024
     bar_us: float = 0.0
     """Server CPU of one operation that is wanted of ours; 0: four times less than etcd's."""
+    rate_times: float = 0.0
+    """How many times etcd's rate is wanted."""
+    p99_ms: float = 0.0
+    """The p99 that is wanted of ours; infinite: no worse than etcd's."""
 
 
 @dataclass(frozen=True, slots=True)
