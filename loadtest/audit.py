@@ -52,7 +52,7 @@ def keys_of(path: Path, shard: int) -> tuple[set[bytes], bool]:
         core = recovered_core(StoreSettings(shard), directory.recovered())
     finally:
         directory.close()
-    return set(core.keyspace.versions), core.keyspace.kept_after == 0
+    return set(core.keyspace.latest), core.keyspace.kept_after == 0
 
 
 def _rows(bundle: Path, verb: str) -> Iterator[dict[str, str]]:

@@ -79,7 +79,7 @@ class Proposer:
         """The record of ``key`` once everything pending is applied; None when absent."""
         record = self._pending.records.get(key)
         if record is None:
-            record = self._keyspace.newest(key)
+            record = self._keyspace.latest.get(key)
         return record if record is not None and record[VERSION] else None
 
     def put(self, request: StoreRequest) -> Proposal:

@@ -65,7 +65,7 @@ def _replay_log(core: StoreCore, found: Recovered) -> int:
     index = found.first_index - 1
     newest = 0
     puts: dict[bytes, Record] = {}
-    known = core.keyspace.versions
+    known = core.keyspace.latest
     for revision, ops in found.records:
         index += 1
         if revision > newest:

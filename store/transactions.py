@@ -59,13 +59,13 @@ class Tentative:
         if record is None:
             record = self._pending.records.get(key)
         if record is None:
-            record = self._keyspace.newest(key)
+            record = self._keyspace.latest.get(key)
         return record if record is not None and record[VERSION] else None
 
     def between(self, start: bytes, end: bytes) -> list[Record]:
         """The records of [start, end) in order of key; empty ``end``: no upper bound. Malformed
         when there are too many. Cost: the keys in the range, and a look at all that is pending."""
-        known = self._keyspace.versions
+        known = self._keyspace.latest
         keys: list[bytes] = []
         cursor = start
         while True:

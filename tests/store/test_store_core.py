@@ -310,7 +310,7 @@ def test_all_is_freed_one_revision_after_its_compaction() -> None:
     shard = ShardInMemory()
     shard.do(put(A, b"1"), ("del", A, -1))
     shard.one("compact", shard.one("grant", 1, 10)[1] and shard.core.ledger.watermark)
-    assert len(shard.core.keyspace.keys) == 0 == len(shard.core.keyspace.versions)
+    assert len(shard.core.keyspace.keys) == 0 == len(shard.core.keyspace.latest)
 
 
 def test_history_is_compacted_by_age() -> None:
@@ -397,5 +397,4 @@ def test_compaction_keeps_what_a_snapshot_still_reads() -> None:
     shard.step(SnapshotWritten(old, 0))
     shard.settle()
     # The change at the compacted revision itself may still be watched.
-    versions = shard.core.keyspace.versions
-    assert [key for key in versions if isinstance(versions[key], list)] == [b"/k/1499"]
+    assert [key for key, _ in shard.core.keyspace.older.items()] == [b"/k/1499"]

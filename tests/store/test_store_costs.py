@@ -156,22 +156,17 @@ def test_freed_changes_are_let_go_of_as_they_are_freed() -> None:
     while not keyspace.trim(total - 1, TRIM_PER_STEP):
         assert 0 < kept - len(keyspace.changes) <= TRIM_PER_STEP
         kept = len(keyspace.changes)
-    assert len(keyspace.changes) == 1 and len(keyspace.versions[b"/k"]) == 2
+    assert len(keyspace.changes) == len(keyspace.older.of(b"/k")[b"/k"]) == 1
     keyspace.check()
 
 
-def test_a_key_of_one_version_has_no_list() -> None:
+def test_the_map_of_older_versions_does_not_grow_as_one() -> None:
+    """A dict that is full moves all that is in it, and all writers wait."""
     keyspace = Keyspace()
-    first: Record = (b"/k", 1, 1, 1, b"", b"a", 0)
-    second: Record = (b"/k", 1, 2, 2, b"", b"b", 0)
-    keyspace.apply([first])
-    assert keyspace.versions == {b"/k": first}
-    keyspace.apply([second])
-    assert keyspace.versions == {b"/k": [first, second]}
-    keyspace.compact(3)
-    assert keyspace.trim(2, 10)
-    assert keyspace.versions == {b"/k": second}
-    keyspace.check()
+    for revision in (1, 2):
+        keyspace.apply([(b"/%d" % n, 1, revision, 1, b"", b"", 0) for n in range(10_000)])
+    sizes = [len(part) for part in keyspace.older.parts]
+    assert sum(sizes) == 10_000 and max(sizes) < 3 * 10_000 / len(sizes)
 
 
 @pytest.mark.parametrize("mode", [WHOLE, KEYS_AND_HEADERS])
