@@ -106,6 +106,7 @@ def parts_of(plan: ClusterPlan, security: Security) -> list[Part]:
             name,
             configured,
             plan.queueing_hints,
+            plan.gather_quorum_percent,
         )
         parts.append(Part(name, scheduler, 2))
     if plan.nodes or plan.node_list_csv:

@@ -91,6 +91,8 @@ class SchedulerConfig:
     """A KubeSchedulerConfiguration as JSON; empty: the default."""
     queueing_hints: bool = True
     """SchedulerQueueingHints."""
+    gather_quorum_percent: int = 100
+    """So many of the partitions have to answer before a batch is decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,8 @@ class ClusterPlan:
     controller_profile: Literal["kubernetes", "unlimited"] = "unlimited"
     queueing_hints: bool = True
     """Of the scheduler: SchedulerQueueingHints."""
+    gather_quorum_percent: int = 100
+    """Of the scheduler: so many of its partitions have to answer before a batch is decided."""
     schedulers: int = 1
     """The first to get the Lease schedules, the others stand by. 0: somebody from outside does."""
     network: NetworkFaults = SOUND_NETWORK

@@ -44,7 +44,9 @@ RESIGN_S = 2.0
 async def start(config: SchedulerConfig, resolve: Resolve) -> "Scheduler":
     """Start scheduling. The API server and the partitions may come up later."""
     configuration = replace(
-        scheduler_configuration(config.configuration), queueing_hints=config.queueing_hints
+        scheduler_configuration(config.configuration),
+        queueing_hints=config.queueing_hints,
+        gather_quorum_percent=config.gather_quorum_percent,
     )
     inner = SchedulerCore(config.seed, len(config.partitions), configuration)
     core = ElectedScheduler(inner, config.name, first=config.name == SCHEDULER)

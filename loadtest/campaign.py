@@ -50,6 +50,8 @@ class ClusterKnobs:
     """Of the API server, Kubernetes' feature gate BtreeWatchCache."""
     schedulers: int
     queueing_hints: bool
+    gather_quorum_percent: int
+    """So many of the partitions have to answer before a batch is decided."""
     """Of the scheduler, Kubernetes' feature gate SchedulerQueueingHints."""
     scheduler_config: str
     """Path of a KubeSchedulerConfiguration, relative to the campaign file; may be empty."""
@@ -262,6 +264,7 @@ def _cluster(section: Section) -> ClusterKnobs:
         ),
         schedulers=section.integer("schedulers", 1, 1, 8),
         queueing_hints=section.flag("queueingHints", True),
+        gather_quorum_percent=section.integer("gatherQuorum", 100, 1, 100),
         scheduler_config=section.file("schedulerConfig"),
         scheduler_partitions=section.integer("schedulerPartitions", 2, 0, 64),
         controller_shards=section.integer("controllerShards", 2, 1, 64),

@@ -115,6 +115,7 @@ def _cluster_plan(campaign: Campaign, directory: Path) -> tuple[ClusterPlan, int
         controller_profile=knobs.controller_profile,
         schedulers=knobs.schedulers,
         queueing_hints=knobs.queueing_hints,
+        gather_quorum_percent=knobs.gather_quorum_percent,
         scheduler_configuration=_scheduler_configuration(directory, knobs.scheduler_config),
         network=campaign.faults.network,
     )

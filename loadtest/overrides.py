@@ -22,6 +22,7 @@ SHORT_NAMES = {
     "watch_cache": "spec.cluster.watchCacheIndex",
     "schedulers": "spec.cluster.schedulers",
     "queueing_hints": "spec.cluster.queueingHints",
+    "gather_quorum": "spec.cluster.gatherQuorum",
     "kills": "spec.faults.kills",
     "partitions": "spec.cluster.schedulerPartitions",
     "controllers": "spec.cluster.controllerShards",

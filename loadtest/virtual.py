@@ -88,7 +88,11 @@ def virtual_plan(compiled: Compiled, costs: CostProfile = DEFAULT) -> VirtualPla
         shard_by=knobs.shard_by,
         durability=knobs.durability,
         partitions=knobs.scheduler_partitions,
-        scheduler=replace(scheduler, queueing_hints=knobs.queueing_hints),
+        scheduler=replace(
+            scheduler,
+            queueing_hints=knobs.queueing_hints,
+            gather_quorum_percent=knobs.gather_quorum_percent,
+        ),
         controller_shards=knobs.controller_shards,
         hollow_actors=knobs.hollow_actors,
         profile=knobs.controller_profile,

@@ -55,6 +55,8 @@ class Configuration:
     extenders: tuple[Extender, ...] = ()
     queueing_hints: bool = True
     """SchedulerQueueingHints, a feature gate: no file says it."""
+    gather_quorum_percent: int = 100
+    """So many of the partitions have to answer; 100: the choice is the best of all nodes."""
 
 
 DEFAULT = Configuration(DEFAULTS)

@@ -102,7 +102,10 @@ class SchedulerCore:
         self._changes: list[Change] = []
         """Of nodes and objects, since pods were last moved for them."""
         self._engine = Engine(self.table)
-        self._pool = ScoringPool(self.table, self._engine, partitions) if partitions else None
+        quorum = configuration.gather_quorum_percent
+        self._pool = (
+            ScoringPool(self.table, self._engine, partitions, quorum) if partitions else None
+        )
         self._book = PodBook(self.table, self.queue, configuration.profiles)
         self._requeue = Requeue(
             self.table, self._book.records, self.queue, configuration.queueing_hints

@@ -3,7 +3,9 @@ merge of the answers into the globally best node.
 
 Node ``row`` belongs to partition ``row % partitions``. One round of questions is open at a time. A
 row that changed after a round was sent is rated by the leader itself, as are the rows of a lost
-partition, so the choice is that of a leader that scores alone.
+partition, so the choice is that of a leader that scores alone. With a quorum below 100 % a round
+closes when so many have answered: the rows of the others do not count in it, and they are not asked
+again before they have answered.
 """
 
 from collections.abc import Iterator, Sequence
@@ -47,6 +49,8 @@ class PartitionState:
     with_ports: dict[int, None] | None = None
     """Rows told to have host ports in use."""
     waiting: bool = False
+    late: bool = False
+    """Its round was closed without its answer."""
     answer: Scored | None = None
     retry_ns: int = 0
 
@@ -54,8 +58,11 @@ class PartitionState:
 class ScoringPool:
     """Questions and answers of one round."""
 
-    def __init__(self, table: NodeTable, engine: Engine, partitions: int) -> None:
-        assert partitions > 0
+    def __init__(
+        self, table: NodeTable, engine: Engine, partitions: int, quorum_percent: int = 100
+    ) -> None:
+        assert partitions > 0 and 0 < quorum_percent <= 100
+        self._quorum_percent = quorum_percent
         self._table = table
         self._engine = engine
         self._partitions = [PartitionState() for _ in range(partitions)]
@@ -97,7 +104,7 @@ class ScoringPool:
         orders = []
         for number, partition in enumerate(self._partitions):
             partition.answer = None
-            if partition.retry_ns <= now_ns:
+            if partition.retry_ns <= now_ns and not partition.late:
                 partition.sequence += 1
                 partition.waiting = True
                 changed = self._changes(number, partition, keys)
@@ -106,18 +113,27 @@ class ScoringPool:
 
     def answered(self, number: int, body: Any, now_ns: int) -> None:
         partition = self._partitions[number]
-        if not partition.waiting:
+        if not (partition.waiting or partition.late):
             return
-        partition.waiting = False
         answer = answer_from(body)
         if isinstance(answer, Stale):
             self._forget(partition, now_ns)
-        else:
+        elif partition.waiting:
             partition.answer = answer
+        partition.waiting = partition.late = False
+        self._close_at_quorum()
+
+    def _close_at_quorum(self) -> None:
+        """Wait for no more answers than are wanted."""
+        answers = sum(partition.answer is not None for partition in self._partitions)
+        if answers * 100 >= self._quorum_percent * len(self._partitions):
+            for partition in self._partitions:
+                partition.late |= partition.waiting
+                partition.waiting = False
 
     def lost(self, number: int, now_ns: int) -> None:
         partition = self._partitions[number]
-        partition.waiting = False
+        partition.waiting = partition.late = False
         self._forget(partition, now_ns + RETRY_AFTER_NS)
 
     def choose(self, number: int, shape: Shape, salt: int, pod: Pod = NOBODY) -> int:
@@ -149,6 +165,9 @@ class ScoringPool:
             rating = rate(shape, self._table, own)
             levels = [tuple(column) for column in rating.levels.T.tolist()]
             candidates += zip(levels, rating.bases.tolist(), rating.rows.tolist(), strict=True)
+        if not candidates and any(partition.late for partition in self._partitions):
+            # A node of theirs may do.
+            return self._alone(shape, salt)
         return self._winner(candidates, shape, salt)
 
     def _winner(
@@ -187,9 +206,10 @@ class ScoringPool:
         return self._engine.choose(shape, salt)
 
     def _own_rows(self, touched: dict[int, None]) -> IntArray:
-        """Rows that the leader rates: changed ones, and those of partitions without an answer."""
+        """Rows that the leader rates: changed ones, and those of lost partitions."""
         rows = np.fromiter(touched, np.int64, len(touched))
-        missing = [n for n, p in enumerate(self._partitions) if p.answer is None]
+        partitions = enumerate(self._partitions)
+        missing = [n for n, p in partitions if p.answer is None and not p.late]
         if missing:
             everyone = np.arange(self._table.rows)
             rows = np.concatenate(

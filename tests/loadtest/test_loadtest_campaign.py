@@ -238,9 +238,10 @@ def test_every_example_of_costs_parses() -> None:
 
 
 @pytest.mark.parametrize("wanted", [True, False])
-def test_queueing_hints_reach_the_scheduler(wanted: bool) -> None:
+def test_queueing_hints_and_quorum_reach_the_scheduler(wanted: bool) -> None:
     doc = copy.deepcopy(MINIMAL)
-    doc["spec"]["cluster"] = {"queueingHints": wanted}
+    quorum = 100 if wanted else 75
+    doc["spec"]["cluster"] = {"queueingHints": wanted, "gatherQuorum": quorum}
     compiled = compile_campaign(parse_campaign(doc, "campaign.yaml"), Path())
     security = Security("id", "token", "/nowhere")
     (scheduler,) = [
@@ -249,4 +250,6 @@ def test_queueing_hints_reach_the_scheduler(wanted: bool) -> None:
         if isinstance(part.config, SchedulerConfig)
     ]
     assert scheduler.queueing_hints is wanted
-    assert virtual_plan(compiled).scheduler.queueing_hints is wanted
+    assert scheduler.gather_quorum_percent == quorum
+    virtual = virtual_plan(compiled).scheduler
+    assert (virtual.queueing_hints, virtual.gather_quorum_percent) == (wanted, quorum)
