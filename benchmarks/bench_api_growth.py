@@ -3,13 +3,14 @@
     python -m benchmarks.bench_api_growth [--most 1000000] [--index btree|hash]
 
 Nine of ten objects are ConfigMaps, one is a pod, ten of them on each node; they are made over
-frames. GETs and creates come over HTTPS on 32 connections, GETs of objects all over; each list
-returns the same number of objects at every size. The share of a size is of its least of three
-runs: CPU of the least is what the machine's other work added to least.
+frames. GETs and creates come over HTTPS on 32 connections and go all over; each list returns the
+same number of objects at every size. Beside each cost stands its ratio to that of a second stack
+which keeps the first size, asked in turn: what else the machine does falls on both.
 """
 
 import argparse
 from collections.abc import Sequence
+from statistics import median
 
 import orjson
 import uvloop
@@ -19,7 +20,7 @@ from apiserver.keys import CacheIndex
 from benchmarks.api_stack import Stack, running_stack
 from benchmarks.bench_apiserver import POD, Bench
 
-RUNS = 3
+RUNS = 5
 REQUESTS = 3000
 LISTS = 800
 BATCH = 250
@@ -39,85 +40,94 @@ def _pod(number: int) -> bytes:
     return orjson.dumps({"metadata": {"name": f"p-{number:07}"}, "spec": spec})
 
 
-async def fill(stack: Stack, start: int, end: int) -> None:
-    """Objects number ``start`` to ``end``; each tenth is a pod."""
+class Side:
+    """A stack that is filled, and asked."""
 
-    async def resolve(name: str) -> str:
-        return stack.api.address
+    def __init__(self, stack: Stack) -> None:
+        self.bench = Bench(stack)
+        self._stack = stack
+        self._size = 0
+        self._made = 0
 
-    client = FrameClient("apiserver-0", stack.security, resolve, "bench")
-    for first in range(start, end, BATCH):
-        calls = []
-        for number in range(first, min(first + BATCH, end)):
-            resource, body = (
-                ("configmaps", _map(f"m-{number:07}")) if number % 10 else ("pods", _pod(number))
-            )
-            space = f"load-{number % SPACES if number % 10 else number // 10 % SPACES}"
-            calls.append(["create", resource, space, "", "", "", body, "", True])
-        replies = await client.call(("api", calls))
-        assert all(reply[0] == 201 for reply in replies), replies[0]
-    await client.close()
+    async def fill(self, size: int) -> None:
+        """Up to ``size`` objects; each tenth is a pod."""
 
+        async def resolve(name: str) -> str:
+            return self._stack.api.address
 
-def _gets(bench: Bench, size: int) -> list[bytes]:
-    numbers = [at * STRIDE % size for at in range(REQUESTS + REQUESTS // 5)]
-    numbers = [number for number in numbers if number % 10][:REQUESTS]
-    return [
-        bench.request("GET", f"{MAPS.format(number % SPACES)}/m-{number:07}") for number in numbers
-    ]
+        client = FrameClient("apiserver-0", self._stack.security, resolve, "bench")
+        for first in range(self._size, size, BATCH):
+            calls = [_call(number) for number in range(first, min(first + BATCH, size))]
+            replies = await client.call(("api", calls))
+            assert all(reply[0] == 201 for reply in replies), replies[0]
+        self._size = size
+        await client.close()
 
+    async def cost(self, kind: str) -> float:
+        """CPU of API server and store, µs a request; that of the handshakes is a small part."""
+        if kind == "create":
+            requests, code = self._creates(), "201"
+        else:
+            requests, code = self._gets() if kind == "get" else self._lists(kind), "200"
+        before = sum(self._stack.cpu_s())
+        await self.bench.https(requests, code, 32 if kind in ("get", "create") else 4)
+        return (sum(self._stack.cpu_s()) - before) / len(requests) * 1e6
 
-def _creates(bench: Bench, size: int, run: int) -> list[bytes]:
-    return [
-        bench.request("POST", MAPS.format(n % SPACES), _map(f"new-{size}-{run}-{n * STRIDE}"))
-        for n in range(REQUESTS)
-    ]
+    def _gets(self) -> list[bytes]:
+        """Of objects all over."""
+        numbers = [at * STRIDE % self._size for at in range(REQUESTS + REQUESTS // 5)]
+        paths = [f"{MAPS.format(n % SPACES)}/m-{n:07}" for n in numbers if n % 10]
+        return [self.bench.request("GET", path) for path in paths[:REQUESTS]]
 
+    def _creates(self) -> list[bytes]:
+        """With names all over."""
+        first, self._made = self._made, self._made + REQUESTS
+        names = [f"m-{n * STRIDE % self._size:07}-{n}" for n in range(first, first + REQUESTS)]
+        return [
+            self.bench.request("POST", MAPS.format(n % SPACES), _map(name))
+            for n, name in enumerate(names)
+        ]
 
-async def _cost(
-    stack: Stack, bench: Bench, requests: list[bytes], code: str, connections: int
-) -> float:
-    """CPU of API server and store, µs a request; that of the handshakes is a small part."""
-    before = sum(stack.cpu_s())
-    await bench.https(requests, code, connections)
-    return (sum(stack.cpu_s()) - before) / len(requests) * 1e6
-
-
-async def row(stack: Stack, bench: Bench, size: int) -> list[float]:
-    """GET, create, and three lists."""
-    out: list[float] = []
-    for kind in ("get", "create"):
-        costs = []
-        for run in range(RUNS):
-            requests = _gets(bench, size) if kind == "get" else _creates(bench, size, run)
-            code = "200" if kind == "get" else "201"
-            costs.append(await _cost(stack, bench, requests, code, 32))
-        out.append(min(costs))
-    for target in (
-        f"/api/v1/pods?fieldSelector=spec.nodeName%3Dnode-{size // 200}",
-        "/api/v1/configmaps?fieldSelector=metadata.name%3Dm-0000123",
-        "/api/v1/configmaps?limit=100",
-    ):
-        lists = [bench.request("GET", target)] * LISTS
-        out.append(min([await _cost(stack, bench, lists, "200", 4) for _ in range(RUNS)]))
-    return out
+    def _lists(self, kind: str) -> list[bytes]:
+        """Each of the same number of objects at every size."""
+        target = {
+            "by node": f"/api/v1/pods?fieldSelector=spec.nodeName%3Dnode-{self._size // 200}",
+            "by name": "/api/v1/configmaps?fieldSelector=metadata.name%3Dm-0000123",
+            "page": "/api/v1/configmaps?limit=100",
+        }[kind]
+        return [self.bench.request("GET", target)] * LISTS
 
 
-async def grow(stack: Stack, sizes: Sequence[int]) -> None:
-    bench = Bench(stack)
-    await bench.prepare()
-    print("  objects     get  create  by node  by name    page   µs of CPU")
-    first: list[float] = []
-    start = 0
+def _call(number: int) -> list[object]:
+    resource, body = (
+        ("configmaps", _map(f"m-{number:07}")) if number % 10 else ("pods", _pod(number))
+    )
+    space = f"load-{(number if number % 10 else number // 10) % SPACES}"
+    return ["create", resource, space, "", "", "", body, "", True]
+
+
+async def paired(grown: Side, small: Side, kind: str) -> tuple[float, float]:
+    """Least cost at the size, and the median of its ratio to that of the small one in turn."""
+    costs, ratios = [], []
+    for _ in range(RUNS):
+        now, then = [await side.cost(kind) for side in (grown, small)]
+        costs.append(now)
+        ratios.append(now / then)
+    return min(costs), median(ratios)
+
+
+async def grow(stack: Stack, reference: Stack, sizes: Sequence[int]) -> None:
+    grown, small = Side(stack), Side(reference)
+    for side in (grown, small):
+        await side.bench.prepare()
+        await side.fill(sizes[0])
+    kinds = ("get", "create", "by node", "by name", "page")
+    print("  objects" + "".join(f"{kind:>17}" for kind in kinds))
     for size in sizes:
-        await fill(stack, start, size)
-        start = size
-        costs = await row(stack, bench, size)
-        first = first or costs
-        shares = " ".join(f"{now / was:.2f}" for now, was in zip(costs[:2], first[:2], strict=True))
+        await grown.fill(size)
+        cells = [await paired(grown, small, kind) for kind in kinds]
         print(
-            f"{size:>9}{costs[0]:>8.0f}{costs[1]:>8.0f}{costs[2]:>9.0f}{costs[3]:>9.0f}"
-            f"{costs[4]:>8.0f}   get and create against the first row: {shares}",
+            f"{size:>9}" + "".join(f"{cost:>8.0f} µs {ratio:>4.2f}x" for cost, ratio in cells),
             flush=True,
         )
 
@@ -129,8 +139,8 @@ def main() -> None:
     arguments = parser.parse_args()
     index: CacheIndex = arguments.index
     sizes = [size for size in (10**3, 10**4, 10**5, 10**6) if size <= arguments.most]
-    with running_stack("fsync", index) as stack:
-        uvloop.run(grow(stack, sizes))
+    with running_stack("fsync", index) as stack, running_stack("fsync", index) as reference:
+        uvloop.run(grow(stack, reference, sizes))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 Every node does it every ten seconds. If nothing else is new and nobody else owns a field, then what
 the general way would store is known beforehand: the stored object with another ``renewTime``, and
 another time in the only entry of managedFields. ``tests/simcampaign/test_simcampaign_renewals.py``
-compares the two. Cost: 10 µs instead of 60.
+and ``tests/apiserver/test_http_renewals.py`` compare the two. Cost: 10 µs instead of 60.
 """
 
 from collections.abc import Generator
@@ -15,7 +15,9 @@ from api.apply import Writer
 from api.core import JsonObject
 from api.kinds import Kind
 from api.storage import CONFLICT, PUT
+from api.structure import find_duplicates
 from api.times import TimeError, parse_time, rfc3339
+from apiserver.bodies import JSON_TYPE
 from apiserver.change import Changed
 from apiserver.ownership import writer_of
 from apiserver.records import Record, header_of
@@ -35,9 +37,8 @@ _SENT = ("name", "namespace", "uid", "resourceVersion", "ownerReferences")
 
 
 def may_be_renewal(request: Request) -> bool:
-    """A component's plain PUT of JSON: duplicate keys are no concern of its, and nothing is
-    asked for."""
-    return request.over_frames and not request.options and not request.content_type
+    """A plain PUT of JSON that asks for nothing."""
+    return not request.options and request.content_type in ("", JSON_TYPE)
 
 
 def renewal(registry: Registry, request: Request) -> Generator[Ask, Any, Changed | None]:
@@ -129,6 +130,8 @@ def _renewed(kind: Kind, request: Request, record: Record, writer: Writer) -> by
         return None
     old: JsonObject = orjson.loads(record.value)
     if not isinstance(new, dict) or len(new) != 4 or new.get("kind") != kind.kind:
+        return None
+    if find_duplicates(request.body, new):
         return None
     if new.get("apiVersion") != kind.api_version:
         return None
