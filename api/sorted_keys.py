@@ -6,6 +6,8 @@ from itertools import pairwise
 
 BLOCK_KEYS = 1024
 """A block is split at twice this length. Insert into 10**6 keys: about 1.5 µs."""
+PIECE_KEYS = 128
+"""To take a key along, even for a look, is a miss of the processor's cache when there are many."""
 MERGED_KEYS_MIN = 32
 """So many keys are put into one block at once, fewer one by one."""
 
@@ -117,14 +119,15 @@ class SortedKeys:
         return found
 
     def pieces(self, start: bytes, end: bytes) -> Iterator[list[bytes]]:
-        """All keys in [start, end), in order, a block at a time: who stops early has paid for what
-        he took. Keys must not change between two pieces."""
+        """All keys in [start, end), in order, PIECE_KEYS at a time: who stops early has paid for
+        what he took. Keys must not change between two pieces."""
         place = bisect_left(self._lasts, start)
         while place < len(self._blocks):
             block, last = self._blocks[place], self._lasts[place]
             first = bisect_left(block, start) if block[0] < start else 0
             stop = bisect_left(block, end, first) if end <= last else len(block)
-            yield block[first:stop]
+            for at in range(first, stop, PIECE_KEYS):
+                yield block[at : min(at + PIECE_KEYS, stop)]
             if end <= last:
                 return
             place += 1

@@ -10,6 +10,7 @@ from api.sorted_keys import SortedKeys
 
 def test_like_a_sorted_list(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sorted_keys, "BLOCK_KEYS", 4)
+    monkeypatch.setattr(sorted_keys, "PIECE_KEYS", 3)
     keys, model, random = SortedKeys(), set[bytes](), Random(5)
     for _ in range(3000):
         key = b"%03d" % random.randrange(400)
@@ -24,6 +25,9 @@ def test_like_a_sorted_list(monkeypatch: pytest.MonkeyPatch) -> None:
         ordered = sorted(model)
         assert keys.between(start, end, limit) == [k for k in ordered if start <= k < end][:limit]
         assert keys.between(start, b"", limit) == [k for k in ordered if start <= k][:limit]
+        pieces = list(keys.pieces(start, end))
+        assert [k for piece in pieces for k in piece] == [k for k in ordered if start <= k < end]
+        assert all(pieces)
         assert keys.count(start, end) == sum(start <= k < end for k in ordered)
         assert keys.count(start, b"") == sum(start <= k for k in ordered)
     keys.check()
