@@ -9,6 +9,7 @@ from loadtest.experiments.reference import (
     r04_consistent_list,
     r05_fanout,
     r06_single_writer,
+    r07_scoring_pool,
     r08_sampling,
 )
 from loadtest.experiments.reference.experiment import Experiment, Missing
@@ -19,6 +20,7 @@ EXPERIMENTS: Final[tuple[Experiment, ...]] = (
     r04_consistent_list.EXPERIMENT,
     r05_fanout.EXPERIMENT,
     r06_single_writer.EXPERIMENT,
+    r07_scoring_pool.EXPERIMENT,
     r08_sampling.EXPERIMENT,
 )
 MISSING: Final = (
