@@ -32,8 +32,11 @@ ROWS_AN_ASK = 4096
 class Engine:
     """Views of the shapes seen lately over one node table."""
 
-    def __init__(self, table: NodeTable) -> None:
+    def __init__(self, table: NodeTable, affinity_index: bool = True) -> None:
+        """``affinity_index``: numbers of placed pods are kept from one pod to the next; without it
+        they are counted anew for each, as before Kubernetes 1.18."""
         self.table = table
+        self._affinity_index = affinity_index
         self.sampler = NodeSampler(table)
         """For profiles that do not score every node."""
         self._views: OrderedDict[int, ShapeView] = OrderedDict()
@@ -46,6 +49,8 @@ class Engine:
         """The row of the best node, NOWHERE when none is feasible. ``salt``: see scheduler.tie."""
         if not self.table.rows:
             return NOWHERE
+        if not self._affinity_index:
+            self.table.pod_counts.forget()
         coupling = coupling_of(shape, self.table, pod)
         if coupling is None and shape.profile.percentage_of_nodes_to_score != ALL:
             coupling = Coupling(shape, self.table, pod, (), [])

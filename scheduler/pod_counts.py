@@ -130,6 +130,9 @@ class PodCounts:
         self._counters: OrderedDict[Description, Counter] = OrderedDict()
         self._concerned: dict[int, list[tuple[Counter, int]]] = {}
         """Relations to the counters that count it, and how often."""
+        self.asked = 0
+        """How often it was worked out whether a description means a placed pod, each for itself;
+        those of one Relations are asked at once."""
 
     def add(self, row: int, pod: Relations, sign: int, settled: bool = False) -> None:
         """A pod came to a row or left it. ``settled``: it is in the columns."""
@@ -137,6 +140,7 @@ class PodCounts:
         if entry is None:
             entry = self._appear(pod)
         entry.pods += sign
+        self.asked += len(self._counters)
         if not settled:
             _add(entry.rows, row, sign)
         concerned = self._concerned.get(pod.number)
@@ -165,6 +169,7 @@ class PodCounts:
         found: dict[int, int] = {}
         for number, entry in self._present.items():
             times = int(description.times(entry.relations, self.namespaces))
+            self.asked += entry.pods
             if times:
                 found[number] = times
                 for row, pods in entry.rows.items():
@@ -183,15 +188,16 @@ class PodCounts:
         if self.namespaces.get(name) == labels:
             return False
         self.namespaces[name] = dict(labels)
-        self._namespaces_changed()
+        self.forget()
         return True
 
     def remove_namespace(self, name: str) -> None:
         if self.namespaces.pop(name, None) is not None:
-            self._namespaces_changed()
+            self.forget()
 
-    def _namespaces_changed(self) -> None:
-        """Whatever was counted by labels of namespaces is void."""
+    def forget(self) -> None:
+        """Whatever was counted is void, as it is when the labels of namespaces change: who wants
+        to know it next counts all placed pods anew."""
         self._counters.clear()
         self._concerned.clear()
         self.epoch += 1

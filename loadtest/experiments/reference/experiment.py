@@ -44,7 +44,12 @@ class Acceptance(NamedTuple):
     claim: str
     measured: str
     wanted: str
-    held: bool
+    held: bool | None
+    """None: measured and shown, and not judged; the conditions say why."""
+
+    @property
+    def word(self) -> str:
+        return "NOT JUDGED" if self.held is None else "PASS" if self.held else "FAIL"
 
 
 class Finding(NamedTuple):
@@ -57,7 +62,7 @@ class Finding(NamedTuple):
 
     @property
     def held(self) -> bool:
-        return all(one.held for one in self.acceptances)
+        return all(one.held is not False for one in self.acceptances)
 
 
 class Arms(NamedTuple):

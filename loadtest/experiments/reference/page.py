@@ -14,6 +14,7 @@ from loadtest.experiments.reference.session import (
     CSV_FIGURES,
     Outcome,
     Session,
+    held_text,
 )
 from loadtest.page import heading, page, table
 from loadtest.plots import BLUE, GREEN, MUTED, ORANGE, PURPLE, RED, svg_of
@@ -27,7 +28,7 @@ CSS: Final = """
 .experiment ul{margin:6px 0;padding-left:18px;font-size:12.5px;color:var(--muted)}
 .experiment h3{font-size:13px;margin:14px 0 4px;color:var(--muted)}
 .experiment table{margin-top:12px}.experiment td{overflow-wrap:anywhere}
-.result.error{background:var(--fail)}.result.not-run,.result.not-yet{background:#e5e7eb;color:#374151}
+.result.error{background:var(--fail)}.result.not-run,.result.not-yet,.result.not-judged{background:#e5e7eb;color:#374151}
 .index td:first-child{white-space:nowrap;font-weight:600}
 .experiment td:nth-child(2){white-space:nowrap}.index td:nth-child(3){white-space:nowrap}
 .index td:nth-child(3) code{font-size:11px}.index a{color:#1d4ed8}
@@ -79,7 +80,7 @@ def _index(session: Session) -> str:
             + (f"<br><small>{escape(one.error)}</small>" if one.error else ""),
             f"<code>{escape(experiment.knob)}</code><br><small>{escape(arms)}</small>",
             _mark(one.word),
-            f"{sum(a.held for a in judged)} of {len(judged)}" if judged else "–",
+            held_text(judged).removesuffix(" held") if judged else "–",
             f"{one.cpu_s:.1f}",
         ]
     for place in MISSING:
@@ -117,7 +118,7 @@ def _list(lines: Iterable[str]) -> str:
 def _acceptances(finding: Finding) -> str:
     rows = [
         [
-            _mark("PASS" if one.held else "FAIL"),
+            _mark(one.word),
             escape(one.kind),
             escape(one.claim),
             escape(one.measured),

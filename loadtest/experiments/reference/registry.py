@@ -11,6 +11,7 @@ from loadtest.experiments.reference import (
     r06_single_writer,
     r07_scoring_pool,
     r08_sampling,
+    r09_constraints,
 )
 from loadtest.experiments.reference.experiment import Experiment, Missing
 
@@ -22,6 +23,7 @@ EXPERIMENTS: Final[tuple[Experiment, ...]] = (
     r06_single_writer.EXPERIMENT,
     r07_scoring_pool.EXPERIMENT,
     r08_sampling.EXPERIMENT,
+    r09_constraints.EXPERIMENT,
 )
 MISSING: Final = (
     Missing(

@@ -83,6 +83,12 @@ class Rig:
         self.until(lambda: generator.done)
         return answered
 
+    def create(self, objects: Sequence[Words]) -> None:
+        """All of them, as many at a time as may be under way."""
+        for first in range(0, len(objects), IN_FLIGHT_MAX // 2):
+            answers = self.ask(objects[first : first + IN_FLIGHT_MAX // 2])
+            assert {code for code, _, _ in answers} == {201}
+
     def ask(self, requests: Sequence[Words]) -> list[tuple[int, int, bytes]]:
         """Answers, once all are there: (code, revision, body)."""
         answers: list[tuple[int, int, bytes]] = []

@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from api.core import InvariantError, JsonObject
-from loadtest.experiments.reference.experiment import Experiment, Finding, Scale, Tell
+from loadtest.experiments.reference.experiment import (
+    Acceptance,
+    Experiment,
+    Finding,
+    Scale,
+    Tell,
+)
 from loadtest.host import host_facts, versions
 from sim.campaign.run import VirtualError
 from sim.topics import Violation
@@ -85,8 +91,15 @@ def summary(outcome: Outcome) -> str:
     if outcome.finding is None:
         return f"{outcome.word} {outcome.error}".strip()
     judged = outcome.finding.acceptances
-    held = sum(one.held for one in judged)
-    return f"{outcome.word}, {held} of {len(judged)} acceptances held, {outcome.cpu_s:.1f} s of CPU"
+    return f"{outcome.word}, {held_text(judged)}, {outcome.cpu_s:.1f} s of CPU"
+
+
+def held_text(judged: Sequence[Acceptance]) -> str:
+    """How many acceptances held, and how many are not judged."""
+    words = [one.word for one in judged]
+    text = f"{words.count(PASS)} of {len(words)} held"
+    open_ones = words.count("NOT JUDGED")
+    return f"{text}, {open_ones} not judged" if open_ones else text
 
 
 def write_tables(session: Session, directory: Path) -> None:
@@ -102,7 +115,7 @@ def write_tables(session: Session, directory: Path) -> None:
     head = ("experiment", "figure", "curve", "source", "x", "y")
     _write_csv(directory / CSV_FIGURES, head, rows)
     judged: list[Sequence[object]] = [
-        (one.experiment.id, a.kind, a.claim, a.measured, a.wanted, PASS if a.held else FAIL)
+        (one.experiment.id, a.kind, a.claim, a.measured, a.wanted, a.word)
         for one in session.outcomes
         if one.finding is not None
         for a in one.finding.acceptances
