@@ -13,7 +13,13 @@ from loadtest.bundle import BundleError, RunState, new_bundle
 from loadtest.campaign import read_campaign
 from loadtest.cli.codes import ERROR, INTERRUPTED
 from loadtest.cli.sweep import has_sweep, run_sweep, with_seed
-from loadtest.cli.verdict import BadInput, check_writable, exit_code, print_verdict
+from loadtest.cli.verdict import (
+    BadInput,
+    check_writable,
+    exit_code,
+    print_verdict,
+    refuse_too_large,
+)
 from loadtest.compiled import compile_campaign, describe
 from loadtest.fields import CampaignError
 
@@ -40,6 +46,7 @@ def simulate(
         check_scheduler(compiled, str(file))
     except CampaignError as error:
         raise BadInput(str(error)) from None
+    refuse_too_large(compiled, "virtual", str(file))
     check_writable(out)
     click.echo(describe(compiled))
     directory, run_id = new_bundle(out.resolve(), campaign.name)

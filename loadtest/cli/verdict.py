@@ -2,11 +2,15 @@
 
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 import click
 
 from loadtest.cli.codes import ERROR, INTERRUPTED, INVALID, OK, SLO_FAILED, USAGE
+from loadtest.compiled import Compiled
+from loadtest.fields import CampaignError
 from loadtest.junit import verdict_text
+from loadtest.preflight import check_memory
 from loadtest.summary import Summary
 
 _COLOURS = {"PASS": "green", "FAIL": "red", "VALID": "green", "INVALID": "yellow"}
@@ -55,6 +59,14 @@ def needs_virtual(profile: Path | None, virtual: bool) -> Path | None:
     if profile is not None and not virtual:
         raise BadInput("--profile needs --virtual: service times are the machine's in real time")
     return profile
+
+
+def refuse_too_large(compiled: Compiled, shell: Literal["real", "virtual"], source: str) -> None:
+    """Before anything is started: a campaign that memory cannot hold."""
+    try:
+        check_memory(compiled, shell)
+    except CampaignError as error:
+        raise BadInput(f"{source}: {error}") from None
 
 
 def check_writable(out: Path) -> None:
