@@ -13,6 +13,7 @@ from loadtest.fullness import fullness
 from loadtest.junit import junit_xml, verdict_text
 from loadtest.page import page, section, table
 from loadtest.plots import figures, grouped
+from loadtest.predicted import prediction_section
 from loadtest.simulated import (
     SIMULATED,
     allocation_note,
@@ -33,14 +34,15 @@ MEANING = {
 def render(directory: Path) -> Summary:
     """Make summary.json, junit.xml and report.html of a run again. Errors: BundleError."""
     summary = summarise(directory)
+    prediction = prediction_section(directory)
     write_summary(directory, summary)
     (directory / "junit.xml").write_text(junit_xml(summary))
-    (directory / "report.html").write_text(report_html(summary))
+    (directory / "report.html").write_text(report_html(summary, prediction))
     return summary
 
 
-def report_html(summary: Summary) -> str:
-    """The whole page."""
+def report_html(summary: Summary, prediction: str = "") -> str:
+    """The whole page. ``prediction``: HTML of what was predicted of the run, if anything."""
     campaign = cast(JsonObject, summary.campaign["campaign"])
     mark = " (simulated)" if summary.state.simulated else ""
     target = cast("JsonObject | None", summary.campaign.get("target"))
@@ -54,6 +56,7 @@ def report_html(summary: Summary) -> str:
         section(f"From created to bound{mark}", waits_table(summary)),
         section(f"Over the run{mark}", _plots(summary)),
         *([] if target else [section(f"Where it is full{mark}", fullness(summary))]),
+        *([section("Prediction beside measurement", prediction)] if prediction else []),
         section(f"Requests{mark}", _request_table(summary)),
         section(f"Components{mark}", _component_table(summary)),
         *([] if mark or target else [section("Deaths and returns", _outages(summary))]),

@@ -13,13 +13,20 @@ from loadtest.bundle import BundleError, RunState, new_bundle
 from loadtest.campaign import check_real_time, read_campaign
 from loadtest.cli.codes import ERROR, INTERRUPTED
 from loadtest.cli.sweep import has_sweep, run_sweep, with_seed
-from loadtest.cli.verdict import BadInput, check_writable, exit_code, print_verdict
+from loadtest.cli.verdict import (
+    BadInput,
+    check_writable,
+    exit_code,
+    print_verdict,
+    refuse_too_large,
+)
 from loadtest.compiled import Compiled, compile_campaign, describe
 from loadtest.fields import CampaignError
 
 if TYPE_CHECKING:
     from loadtest.progress import Display
     from loadtest.run import Starter
+    from loadtest.summary import Summary
 
 
 @click.command()
@@ -64,6 +71,13 @@ if TYPE_CHECKING:
     help="Show the run on a page of loopback while it runs, with Prometheus metrics at /metrics; "
     "without PORT on any free one.",
 )
+@click.option(
+    "--predict",
+    type=click.Path(path_type=Path),
+    metavar="PROFILE",
+    help="Put beside the figures what virtual time says with this profile of `hollowfleet "
+    "calibrate`.",
+)
 def run(
     file: Path,
     overrides: tuple[str, ...],
@@ -81,12 +95,14 @@ def run(
     if kubeconfig is not None:
         if has_sweep(file):
             raise BadInput(f"{file}: spec.sweep needs clusters of its own: leave out --kubeconfig")
+        if where["predict"] is not None:
+            raise BadInput("--predict goes with a cluster of the run's own: leave out --kubeconfig")
         from loadtest.cli.aim import run_at
 
         run_at(file, with_seed(overrides, seed), (str(kubeconfig), namespace), (dry_run, out, live))
     if has_sweep(file):
-        if live is not None:
-            raise BadInput(f"{file}: a sweep has no live page: leave out --live")
+        if live is not None or where["predict"] is not None:
+            raise BadInput(f"{file}: a sweep has no page of one run: leave out --live, --predict")
         run_sweep(file, with_seed(overrides, seed), "real", (dry_run, 1, out))
     try:
         campaign = read_campaign(file, overrides, seed)
@@ -97,12 +113,18 @@ def run(
     if dry_run:
         click.echo(describe(compiled))
         return
+    refuse_too_large(compiled, "real", str(file))
+    then = None
+    if where["predict"] is not None:
+        from loadtest.cli.predict import predictor
+
+        then = predictor(file, with_seed(overrides, seed), Path(str(where["predict"])), out)
     check_writable(out)
     # What starts a cluster or draws is imported only here: --help and --dry-run stay quick. Before
     # there is a directory of the run, so that ctrl-C meanwhile leaves none.
     from actors.cluster import start_cluster
 
-    conduct(file, compiled, (out, live), lambda run_id: start_cluster)
+    conduct(file, compiled, (out, live), lambda run_id: start_cluster, then)
 
 
 def conduct(
@@ -110,10 +132,12 @@ def conduct(
     compiled: Compiled,
     where: tuple[Path, int | None],
     starter: "Callable[[str], Starter]",
+    then: "Callable[[Path, Summary], None] | None" = None,
 ) -> NoReturn:
     """From the compiled campaign to the report and the exit code. ``where``: directory of runs, and
     the port of a live page or None for none; ``starter``: what starts, or enters, the cluster of a
-    run, by the run's id."""
+    run, by the run's id; ``then``: what else to do with a bundle that has its summary, before its
+    report is made again."""
     out, live = where
     from loadtest.progress import display_for
     from loadtest.report import render
@@ -135,6 +159,9 @@ def conduct(
         click.echo(f"Error: {state.error}", err=True)
     try:
         summary = render(directory)
+        if then is not None:
+            then(directory, summary)
+            summary = render(directory)
     except BundleError:
         # Broken off before the bundle had what a report needs.
         sys.exit(INTERRUPTED if state.outcome == "interrupted" else ERROR)

@@ -131,6 +131,7 @@ def calibrate(sweep: Sweep, out: Path, jobs: int, tell: Callable[[str], None]) -
     measured = {
         "campaign": sweep.name,
         "runs": len(pairs),
+        "loads": [dict(knobs) for knobs in dict.fromkeys(one.trial.knobs for one, _ in pairs)],
         "factor": {fit.role: round(fit.factor, 4) for fit in fits},
         "idle_cores": {fit.role: round(fit.idle_cores, 4) for fit in fits},
         "error_share": {fit.role: fit.error_share for fit in fits},

@@ -1,0 +1,75 @@
+"""What virtual time predicts of a real run, beside what was measured.
+
+The same campaign and seed run once more on a virtual clock with a calibrated profile. Of CPU the
+prediction is the service times of a kind of component plus the cores that the profile says it uses
+when idle; everything else is as simulated. Latencies of virtual time are those of frames: what
+HTTPS adds is in the error.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from statistics import median
+
+from api.core import JsonObject
+from loadtest.experiments.calibrate import role_seconds
+from loadtest.experiments.metrics import METRICS, metrics_of
+
+LEAST_CPU_S = 0.05
+"""Below it the clock of the kernel, which counts in hundredths, is most of an error."""
+NOT_PREDICTED = ("failed_share", "boot_s", "fullest_share")
+"""Boot: programs start in no time. The fullest component is among the CPU figures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure of a run, twice."""
+
+    name: str
+    measured: float
+    predicted: float
+
+    @property
+    def error_share(self) -> float:
+        """Of what was measured."""
+        return abs(self.predicted - self.measured) / self.measured
+
+
+def figures_of(
+    measured: JsonObject, predicted: JsonObject, idle_cores: Mapping[str, float], load_s: float
+) -> list[Figure]:
+    """Of two summaries; ``load_s``: length of the real load. What was measured as 0 has no
+    error."""
+    out = []
+    simulated = role_seconds(predicted)
+    for role, cpu_s in sorted(role_seconds(measured).items()):
+        if role in simulated and cpu_s >= LEAST_CPU_S:
+            whole = simulated[role] + idle_cores.get(role, 0.0) * load_s
+            out.append(Figure(f"CPU of {role}, s", cpu_s, whole))
+    real, other = metrics_of(measured), metrics_of(predicted)
+    for metric in METRICS:
+        known = metric.name in real and metric.name in other
+        if known and metric.name not in NOT_PREDICTED and real[metric.name] > 0:
+            out.append(Figure(metric.title, real[metric.name], other[metric.name]))
+    return out
+
+
+def prediction_document(
+    figures: list[Figure], profile: JsonObject, valid: bool, digest: str
+) -> JsonObject:
+    """``profile``: the ``measured`` part of a calibrated profile; ``valid``: the real run counts;
+    ``digest``: of the virtual run."""
+    cpu = [figure.error_share for figure in figures if figure.name.startswith("CPU")]
+    rest = [figure.error_share for figure in figures if not figure.name.startswith("CPU")]
+    return {
+        "version": 1,
+        "figures": [asdict(figure) | {"error_share": figure.error_share} for figure in figures],
+        "median_error_share": {
+            "all": median(cpu + rest) if cpu + rest else None,
+            "cpu": median(cpu) if cpu else None,
+            "other": median(rest) if rest else None,
+        },
+        "calibrated_by": profile.get("campaign", "nobody: a profile written by hand"),
+        "calibrated_loads": profile.get("loads", []),
+        "valid": valid,
+        "digest": digest,
+    }
