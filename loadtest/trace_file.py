@@ -117,7 +117,8 @@ def _columns(there: tuple[str, ...], source: str, adapter: Adapter) -> dict[str,
         if pair[0] not in there:
             raise CampaignError(
                 f"{source}: not a pod trace: column '{pair[0]}' is missing; its first line must "
-                f"name {', '.join(REQUIRED)}, or traceColumns say which columns have them"
+                f"name {', '.join(REQUIRED)}, or openb's {OPENB['created_s']} and so on, or "
+                "traceColumns say which columns have them"
             )
         found[field] = pair
     return found

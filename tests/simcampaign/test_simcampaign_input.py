@@ -73,7 +73,7 @@ def campaign(tmp_path: Path, trace: str, nodes: str) -> str:
         (
             "name,cpu_milli,memory_mib\na,1,1\n",
             NODES,
-            ("spec.phases[0].load[0].trace", "column 'num_gpu' is missing", "creation_time"),
+            ("spec.phases[0].load[0].trace", "column 'created_s' is missing", "creation_time"),
         ),
         (
             "name,cpu_milli,memory_mib,num_gpu,gpu_milli,creation_time,deletion_time\na,x,1,0,0,1,2\n",
