@@ -32,7 +32,7 @@ from scheduler.tie import FIRST, tie_bits, tie_place
 from scheduler.views import NOWHERE
 
 SPARE = 32
-"""More nodes asked for than pods, for rows that change in the meantime."""
+"""More nodes asked for than pods that will go to them, for rows that change in the meantime."""
 RETRY_AFTER_NS = 1_000_000_000
 """A lost partition is asked again after this."""
 
@@ -97,7 +97,8 @@ class ScoringPool:
             if index == len(keys):
                 keys.append(shape.key)
             asked.append((index, salt))
-        best_max = len(pods) + SPARE
+        # Pods of a batch go to all partitions alike; where they do not, the leader scores itself.
+        best_max = min(len(pods), 2 * len(pods) // len(self._partitions)) + SPARE
         request = ScoreRequested(
             best_max=best_max, tie_bits=self._tie_bits, shapes=keys, pods=asked
         )
