@@ -7,6 +7,7 @@ Node objects without kubelets. Nodes and pods are created over HTTPS while anoth
 scheduler's Lease; then the Lease is given up. First bind to last as a watcher over HTTPS sees it;
 CPU of API server, two store shards and scheduler from the Lease's release until every pod has its
 Scheduled event, which are counted, as are the PodScheduled conditions. fsync on; all nodes scored.
+Pods that keep apart by host can be no more than there are nodes.
 Beside it stands what kube-scheduler, kube-apiserver and etcd do on two cores of the same kind.
 """
 
@@ -96,6 +97,8 @@ def main() -> None:
         try:
             pod_of = {"plain": equal_pod, "spread": spread_pod(0), "apart": apart_pod(0)}
             create(stack, PODS, [pod_of[options.kind](number) for number in range(options.pods)])
+            # The server has closed a connection on which nothing was said for so long.
+            caller = Caller(stack)
             version = caller.call("GET", f"{PODS}?limit=1")["metadata"]["resourceVersion"]
             seen, watching = Seen(), threading.Event()
             watcher = threading.Thread(
@@ -107,6 +110,7 @@ def main() -> None:
             lease["spec"]["holderIdentity"] = ""
             caller.call("PUT", f"{LEASES}/kube-scheduler", lease)
             watcher.join()
+            caller = Caller(stack)
             events = await_events(caller, options.pods)
             spent = [now - then for now, then in zip(cpu_of(stack, leader), before, strict=True)]
             report(options.pods, options.kind, seen, spent)
