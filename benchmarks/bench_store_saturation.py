@@ -161,6 +161,22 @@ def virtual(update_us: Sequence[float]) -> list[Curve]:
     ]
 
 
+def shape(curves: Sequence[Curve]) -> str:
+    """The two things that R6 is about, in words."""
+    alone = [curve for curve in curves if not curve.name.startswith("virtual")]
+    falls = ", ".join(
+        f"{curve.name} {1 - curve.rates[-1] / max(curve.rates):.0%}" for curve in alone
+    )
+    best = [max(curve.rates) for curve in curves if curve.name.startswith("virtual")]
+    grows = ", ".join(
+        f"{rate / best[0]:.1f} with {count}" for count, rate in zip(SHARDS, best, strict=True)
+    )
+    return (
+        f"from its best to {CLIENTS[-1]} clients a single writer loses: {falls}\n"
+        f"shards, in virtual time, times the best of one: {grows}"
+    )
+
+
 def draw(curves: Sequence[Curve], path: Path) -> None:
     figure = Figure(figsize=(8, 5))
     axes = figure.add_subplot()
@@ -188,6 +204,7 @@ def main() -> None:
     print(f"{'updates/s':<20}" + "".join(f"{clients:>10}" for clients in CLIENTS))
     for curve in curves:
         print(curve.line(), flush=True)
+    print(shape(curves))
     with (chosen.out / "saturation.csv").open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(("curve", "clients", "updates_per_s"))
