@@ -39,6 +39,7 @@ from apiserver.messages import (
     WatchesArrived,
 )
 from apiserver.metrics import NOTHING_ASKED
+from apiserver.negotiate import wants_yaml
 from apiserver.outbox import Outbox
 from apiserver.registry import AnyVerb, FreshAsk, Registry, RevisionAsk, StoreAsk, after_loads
 from apiserver.routes import verb_of_call, verb_of_http, verb_of_watch
@@ -128,6 +129,8 @@ class ApiServerCore:
         match event:
             case HttpArrived(requests):
                 for request in requests:
+                    if "yaml" in request.accept and wants_yaml(request.accept):
+                        self._ledger.wants_yaml(request.id)
                     start = partial(verb_of_http, self._registry, request)
                     self._begin(request.id, start, request.impersonate or request.user)
             case CallsArrived(calls):

@@ -198,11 +198,11 @@ def _same_kinds(before: JsonObject, after: JsonObject) -> bool:
     )
 
 
-def custom_form(kind: Kind, accept: str) -> Form:
+def custom_form(kind: Kind, accept: str, streamed: bool) -> Form:
     """The form of answers about custom resources. NotAcceptable."""
     assert kind.custom is not None
     try:
-        form = form_of(accept)
+        form = form_of(accept, streamed)
     except NotAcceptable:
         raise NotAcceptable(_ACCEPTABLE) from None
     return seen_as(kind, form)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from api.kinds import Kind
 from api.storage import StoreRequest
+from apiserver.in_yaml import in_yaml
 from apiserver.messages import Answer, Answers, Crashed, Effect
 from apiserver.metrics import NOTHING_ASKED, Asked, Metrics
 
@@ -14,13 +15,15 @@ _REFUSED = (NOTHING_ASKED, 0)
 class Ledger:
     """``clock``: the core's time, in ns."""
 
-    __slots__ = ("_answers", "_clock", "_crashes", "_ids", "_metrics", "_under_way")
+    __slots__ = ("_answers", "_clock", "_crashes", "_ids", "_in_yaml", "_metrics", "_under_way")
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
         self._metrics = Metrics()
         self._under_way: dict[int, tuple[Asked, int]] = {}
         """What each request that has no answer yet is about, and when it was taken up."""
+        self._in_yaml: set[int] = set()
+        """Requests whose answers are wanted as YAML."""
         self._ids: list[int] = []
         self._answers: list[Answer] = []
         self._crashes: list[Crashed] = []
@@ -28,13 +31,20 @@ class Ledger:
     def taken_up(self, request_id: int, asked: Asked) -> None:
         self._under_way[request_id] = asked, self._clock()
 
+    def wants_yaml(self, request_id: int) -> None:
+        self._in_yaml.add(request_id)
+
     def answer(self, request_id: int, answer: Answer) -> None:
+        if self._in_yaml and request_id in self._in_yaml:
+            answer = in_yaml(answer)
         self.count(request_id, answer.code)
         self._ids.append(request_id)
         self._answers.append(answer)
 
     def count(self, request_id: int, code: int) -> None:
         """Its answer begins, with that code."""
+        if self._in_yaml:
+            self._in_yaml.discard(request_id)
         asked, begun_ns = self._under_way.pop(request_id, _REFUSED)
         now_ns = self._clock()
         self._metrics.answered(asked, code, now_ns - (begun_ns or now_ns))
@@ -52,6 +62,7 @@ class Ledger:
     def forget(self, request_id: int) -> None:
         """Whoever asked has gone."""
         self._under_way.pop(request_id, None)
+        self._in_yaml.discard(request_id)
 
     def text(self, watchers: Mapping[Kind, int], objects: Mapping[Kind, int]) -> str:
         """/metrics; watchers and objects by their kind."""

@@ -10,15 +10,16 @@ from api.conversion import View
 from api.errors import BadRequest, NotAcceptable
 
 JSON = "application/json"
-_AVAILABLE = (
+YAML = "application/yaml"
+AVAILABLE = (
     "application/json",
     "application/yaml",
     "application/vnd.kubernetes.protobuf",
     "application/json;stream=watch",
     "application/vnd.kubernetes.protobuf;stream=watch",
 )
-"""As the real server words it. We write JSON only: the others are refused with this text."""
-_SERVED = frozenset((JSON, "*/*", "application/*"))
+"""As the real server words it. We write no protobuf: it is refused with this text."""
+_SERVED = frozenset((JSON, YAML, "*/*", "application/*"))
 
 
 class Form(NamedTuple):
@@ -41,13 +42,14 @@ FRAME = Form("frame")
 
 
 @lru_cache(maxsize=512)
-def form_of(accept: str) -> Form:
-    """The first alternative of an Accept header that can be served, or NotAcceptable."""
+def form_of(accept: str, streamed: bool = False) -> Form:
+    """The first alternative of an Accept header that can be served, or NotAcceptable.
+    ``streamed``: as a watch, of which YAML has no form."""
     if not accept:
         return OBJECT
     for alternative in accept.split(","):
         media, *parameters = (part.strip() for part in alternative.split(";"))
-        if media not in _SERVED:
+        if media not in _SERVED or (streamed and media == YAML):
             continue
         named = dict(part.split("=", 1) for part in parameters if "=" in part)
         wanted = named.get("as", "")
@@ -59,7 +61,17 @@ def form_of(accept: str) -> Form:
             return Form("table", named["v"])
         if wanted in ("PartialObjectMetadata", "PartialObjectMetadataList"):
             return Form("partial", named["v"])
-    raise NotAcceptable(_AVAILABLE)
+    raise NotAcceptable(AVAILABLE)
+
+
+@lru_cache(maxsize=512)
+def wants_yaml(accept: str) -> bool:
+    """Whether YAML is the first alternative of an Accept header that can be served."""
+    for alternative in accept.split(","):
+        media = alternative.partition(";")[0].strip()
+        if media in _SERVED:
+            return media == YAML
+    return False
 
 
 def parse_query(query: str) -> dict[str, str]:

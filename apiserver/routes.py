@@ -128,10 +128,10 @@ def verb_of_http(registry: Registry, http: HttpRequest) -> AnyVerb | Answer:
     if kind.custom is not None:
         if verb == "create" and registry.custom.is_ending(kind):
             raise MethodNotAllowed.while_terminating(kind.key, verb)
-        request.form = custom_form(kind, http.accept)
+        request.form = custom_form(kind, http.accept, verb == "watch")
         verb_of_kind = start(registry, request)
         return warned(verb_of_kind, (kind.custom.warning,)) if kind.custom.warning else verb_of_kind
-    request.form = form_of(http.accept)
+    request.form = form_of(http.accept, verb == "watch")
     if view is not None:
         if request.form is OBJECT:
             request.form = Form("view", view.kind.api_version, view)
