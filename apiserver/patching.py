@@ -8,7 +8,7 @@ import orjson
 
 from api.calls import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
 from api.core import JsonObject
-from api.errors import BadRequest, NotImplemented501, UnsupportedMediaType
+from api.errors import BadRequest, UnsupportedMediaType
 from api.kinds import Kind
 from api.patches import json_patch, merge_patch, strategic_merge_patch
 from api.strategic import go_text
@@ -59,8 +59,6 @@ def patch_of(kind: Kind, request: Request, type_name: str = "") -> Patch:
     if kind.custom is not None and media not in _CUSTOM:
         raise UnsupportedMediaType(_CUSTOM)
     struct = type_name or kind.type_name
-    if media == APPLY_PATCH:
-        raise NotImplemented501(f"server-side apply to {request.subresource}")
     if media not in (MERGE_PATCH, STRATEGIC_PATCH, JSON_PATCH):
         raise UnsupportedMediaType.of_patch()
     try:

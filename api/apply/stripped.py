@@ -71,4 +71,5 @@ def _reset_fields(kind: Kind, subresource: str) -> FieldSet:
 @cache
 def _has_status(key: str) -> bool:
     """By key: the hash of a Kind costs more than all the rest."""
-    return kind_of(key).subresource("status") is not None
+    # A Scale is a part of other kinds and has no resource of its own.
+    return not key.endswith("/") and kind_of(key).subresource("status") is not None

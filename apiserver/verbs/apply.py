@@ -8,7 +8,7 @@ import orjson
 from api.apply import apply_patch
 from api.calls import APPLY_PATCH
 from api.core import JsonObject
-from api.errors import AlreadyExists, BadRequest, Conflict, NotFound, NotImplemented501, PlainError
+from api.errors import AlreadyExists, BadRequest, Conflict, NotFound, PlainError
 from api.kinds import Kind
 from api.structure import check_kind, find_duplicates
 from apiserver.bodies import one_by_one
@@ -33,10 +33,9 @@ def patch_or_apply(registry: Registry, request: Request) -> Verb:
 def apply(registry: Registry, request: Request) -> Verb:
     """Server-side apply of an object or of its status: 201 when it makes the object, else 200."""
     kind = request.kind
-    if request.subresource not in ("", "status", *POD_PARTS):
-        raise NotImplemented501(f"server-side apply to {request.subresource}")
+    assert request.subresource in ("", "status", "approval", *POD_PARTS), request.subresource
     options = apply_options(request.options, request.over_frames)
-    wish, twice = _parsed(request)
+    wish, twice = parsed_wish(request)
     warnings = one_by_one(twice) if options.write.field_validation == "Warn" else []
     if not request.subresource and not (yield from _exists(registry, request)):
         try:
@@ -49,8 +48,8 @@ def apply(registry: Registry, request: Request) -> Verb:
     def make(record: Record, old: JsonObject) -> JsonObject:
         meta = {**old["metadata"], "resourceVersion": str(record.revision)}
         live = {**old, "metadata": meta}
-        new = apply_patch(kind, live, wish, writer_of(registry, request), options.force)
-        _refuse_twice(twice, options.write)
+        new = _applied(registry, request, live, wish, options.force)
+        refuse_twice(twice, options.write)
         _check(kind, request, new)
         if new["metadata"].get("resourceVersion") not in (None, "", str(record.revision)):
             raise Conflict(kind.key, request.name)
@@ -64,6 +63,15 @@ def apply(registry: Registry, request: Request) -> Verb:
     )
 
 
+def _applied(
+    registry: Registry, request: Request, live: JsonObject | None, wish: JsonObject, force: bool
+) -> JsonObject:
+    writer = writer_of(registry, request)
+    if request.apply is not None:
+        return request.apply(live, wish, writer, force)
+    return apply_patch(request.kind, live, wish, writer, force)
+
+
 def _create(
     registry: Registry,
     request: Request,
@@ -72,8 +80,8 @@ def _create(
     twice: Sequence[str],
 ) -> Verb:
     kind = request.kind
-    new = apply_patch(kind, None, wish, writer_of(registry, request), options.force)
-    _refuse_twice(twice, options.write)
+    new = _applied(registry, request, None, wish, options.force)
+    refuse_twice(twice, options.write)
     meta = new["metadata"]
     if meta.get("uid"):
         why = f"uid mismatch: the provided object specified uid {meta['uid']}, and no existing "
@@ -102,14 +110,14 @@ def _check(kind: Kind, request: Request, new: JsonObject) -> None:
     check_identity(request, new)
 
 
-def _refuse_twice(twice: Sequence[str], options: WriteOptions) -> None:
+def refuse_twice(twice: Sequence[str], options: WriteOptions) -> None:
     """BadRequest for keys that come twice, when strict. Told after conflicts, as there."""
     if twice and options.field_validation == "Strict":
         text = "".join(twice)
         raise BadRequest(f"error strict decoding YAML: error converting YAML to JSON: {text}")
 
 
-def _parsed(request: Request) -> tuple[JsonObject, list[str]]:
+def parsed_wish(request: Request) -> tuple[JsonObject, list[str]]:
     """The apply configuration, and what comes twice in it: YAML, of which JSON is the frequent
     form. BadRequest."""
     twice: list[str] = []

@@ -10,22 +10,20 @@ from api.apply import track_update
 from api.core import JsonObject
 from api.crd.paths import PathError, put_at, simple_path, value_at
 from api.errors import BadRequest, Cause, Conflict, InternalError, Invalid, NotFound, PlainError
-from api.kinds import Kind, kind_by_gvk
+from api.kinds import Kind
 from api.lifecycle import prepare_update
-from api.structure import check_structure
 from api.validation import validate_update
 from apiserver.answers import answer_of_object
 from apiserver.bodies import decode_object
 from apiserver.change import change
 from apiserver.options import write_options
 from apiserver.ownership import writer_of
-from apiserver.patching import patch_of
 from apiserver.records import Record
 from apiserver.registry import Registry, Request, Verb
 from apiserver.verbs.read import not_older, revision_of
+from apiserver.verbs.scalepatch import SCALE, ScalePatch, set_owners
 from apiserver.verbs.update import check_identity
 
-_SCALE = kind_by_gvk("autoscaling", "v1", "Scale")
 _META = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 _NEVER_SET = -(2**31)
 """In place of replicas that the object does not have."""
@@ -51,24 +49,25 @@ def get_custom_scale(registry: Registry, request: Request) -> Verb:
 def set_custom_scale(registry: Registry, request: Request) -> Verb:
     """PUT or PATCH of a Scale: a change of the object at the path of its replicas."""
     kind = request.kind
-    word = "PatchOptions" if request.verb == "patch" else "UpdateOptions"
-    options = write_options(word, request.options, request.over_frames)
-    apply = patch_of(kind, request, _SCALE.type_name) if request.verb == "patch" else None
+    patch = ScalePatch(registry, request) if request.verb == "patch" else None
     given: JsonObject = {}
-    if apply is None:
-        given, _ = decode_object(_SCALE, request, options.field_validation)
+    if patch is not None:
+        options = patch.options
+    else:
+        options = write_options("UpdateOptions", request.options, request.over_frames)
+        given, _ = decode_object(SCALE, request, options.field_validation)
         check_identity(request, given)
+    path = simple_path(_paths(kind)["specReplicasPath"])
 
     def make(record: Record, old: JsonObject) -> JsonObject:
         wanted = given
-        if apply is not None:
-            wanted = apply(_scale_of(kind, old, record.revision))
-            found = check_structure(_SCALE.type_name, wanted)
-            if found.error is not None:
-                raise Invalid("", "", [Cause.invalid("patch", "", found.error)])
-            check_identity(request, wanted)
+        if patch is not None:
+            wanted = patch.wanted(_scale_of(kind, old, record.revision), old, path)
         new = _scaled(kind, record, wanted)
-        track_update(kind, old, new, writer_of(registry, request))
+        if patch is not None and patch.applies:
+            set_owners(kind, new, old, wanted, path)
+        else:
+            track_update(kind, old, new, writer_of(registry, request))
         prepare_update(kind, new, old)
         causes = validate_update(kind, new, old)
         if causes:
@@ -122,7 +121,7 @@ def _scaled(kind: Kind, record: Record, scale: JsonObject) -> JsonObject:
     if replicas < 0:
         text = "must be greater than or equal to 0"
         causes = [Cause.invalid("spec.replicas", replicas, text)]
-        raise Invalid(_SCALE.qualified, record.name, causes)
+        raise Invalid(SCALE.qualified, record.name, causes)
     new = record.parsed(kind)
     put_at(new, simple_path(path), replicas)
     return new

@@ -10,7 +10,6 @@ from api.errors import BadRequest, Cause, Conflict, Invalid, NotFound, PlainErro
 from api.kinds import Kind, kind_by_gvk
 from api.lifecycle import prepare_update
 from api.selectors import label_selector_of
-from api.structure import check_structure
 from api.times import rfc3339
 from apiserver.answers import answer_of_object, success_status
 from apiserver.bodies import decode_object
@@ -18,15 +17,14 @@ from apiserver.change import change
 from apiserver.messages import Answer
 from apiserver.options import DeleteOptions, write_options
 from apiserver.ownership import writer_of
-from apiserver.patching import patch_of
 from apiserver.records import Record
 from apiserver.registry import Registry, Request, Verb
 from apiserver.verbs.budgets import spend_budget
 from apiserver.verbs.delete import delete_one
 from apiserver.verbs.read import not_older, revision_of
+from apiserver.verbs.scalepatch import SCALE, ScalePatch, set_owners
 from apiserver.verbs.update import check_identity, uid_precondition
 
-_SCALE = kind_by_gvk("autoscaling", "v1", "Scale")
 _BINDING = kind_by_gvk("", "v1", "Binding")
 _EVICTION = kind_by_gvk("policy", "v1", "Eviction")
 _SCALE_META = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
@@ -66,26 +64,24 @@ def get_scale(registry: Registry, request: Request) -> Verb:
 def set_scale(registry: Registry, request: Request) -> Verb:
     """PUT or PATCH of a Scale: a change of spec.replicas."""
     kind = request.kind
-    word = "PatchOptions" if request.verb == "patch" else "UpdateOptions"
-    options = write_options(word, request.options, request.over_frames)
-    apply = None
-    if request.verb == "patch":
-        apply = patch_of(kind, request, _SCALE.type_name)
+    patch = ScalePatch(registry, request) if request.verb == "patch" else None
+    given: JsonObject = {}
+    if patch is not None:
+        options = patch.options
     else:
-        scale, _ = decode_object(_SCALE, request, options.field_validation)
-        check_identity(request, scale)
+        options = write_options("UpdateOptions", request.options, request.over_frames)
+        given, _ = decode_object(SCALE, request, options.field_validation)
+        check_identity(request, given)
 
     def make(record: Record, old: JsonObject) -> JsonObject:
-        if apply is None:
-            wanted = scale
-        else:
-            wanted = apply(scale_of(old, record.revision))
-            found = check_structure(_SCALE.type_name, wanted)
-            if found.error is not None:
-                raise Invalid("", "", [Cause.invalid("patch", "", found.error)])
-            check_identity(request, wanted)
+        wanted = given
+        if patch is not None:
+            wanted = patch.wanted(scale_of(old, record.revision), old, _REPLICAS)
         new = _scaled(kind, record, old, wanted)
-        track_scale(kind, old, new, writer_of(registry, request))
+        if patch is not None and patch.applies:
+            set_owners(kind, new, old, wanted, _REPLICAS)
+        else:
+            track_scale(kind, old, new, writer_of(registry, request))
         return new
 
     changed = yield from change(
@@ -93,6 +89,9 @@ def set_scale(registry: Registry, request: Request) -> Verb:
     )
     obj: JsonObject = orjson.loads(changed.value)
     return answer_of_object(200, scale_of(obj, changed.revision), changed.revision)
+
+
+_REPLICAS = ("spec", "replicas")
 
 
 def _scaled(kind: Kind, record: Record, old: JsonObject, scale: JsonObject) -> JsonObject:
@@ -103,7 +102,7 @@ def _scaled(kind: Kind, record: Record, old: JsonObject, scale: JsonObject) -> J
     if replicas < 0:
         text = "must be greater than or equal to 0"
         causes = [Cause.invalid("spec.replicas", replicas, text)]
-        raise Invalid(_SCALE.qualified, record.name, causes)
+        raise Invalid(SCALE.qualified, record.name, causes)
     new: JsonObject = orjson.loads(record.value)
     new["spec"]["replicas"] = replicas
     prepare_update(kind, new, old)

@@ -91,7 +91,85 @@ def test_scale_and_status_have_managers_of_their_own(rig: Rig) -> None:
         ("hpa", "Update", "scale"),
     ]
     assert apply(rig, "fieldManager=dc", observed, f"{DEPLOYMENTS}/none/status")[0] == 404
-    assert apply(rig, "fieldManager=dc", scale, f"{path}/scale")[0] == 501
+
+
+def test_a_scale_is_applied_with_owners_of_its_own(rig: Rig) -> None:
+    template = {
+        "metadata": {"labels": {"app": "a"}},
+        "spec": {"containers": [{"name": "c", "image": "i"}]},
+    }
+    body: dict[str, Any] = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "d"},
+        "spec": {"selector": {"matchLabels": {"app": "a"}}, "template": template, "replicas": 1},
+    }
+    path = f"{DEPLOYMENTS}/d"
+    assert apply(rig, "fieldManager=m", body, path)[0] == 201
+    scale: dict[str, Any] = {
+        "apiVersion": "autoscaling/v1",
+        "kind": "Scale",
+        "metadata": {"name": "d"},
+        "spec": {"replicas": 3},
+    }
+    code, refused = apply(rig, "fieldManager=s", scale, f"{path}/scale")
+    assert (code, refused["message"]) == (
+        409,
+        'Apply failed with 1 conflict: conflict with "m": .spec.replicas',
+    )
+    code, got = apply(rig, "fieldManager=s&force=true", scale, f"{path}/scale")
+    assert (code, got["kind"], got["spec"]) == (200, "Scale", {"replicas": 3})
+    assert "managedFields" not in got["metadata"]
+    _, deployment = rig.call("GET", path)
+    mine, theirs = deployment["metadata"]["managedFields"]
+    assert (mine["manager"], "f:replicas" in mine["fieldsV1"]["f:spec"]) == ("m", False)
+    assert (theirs["manager"], theirs["subresource"], theirs["apiVersion"]) == (
+        "s",
+        "scale",
+        "apps/v1",
+    )
+    assert theirs["fieldsV1"] == {"f:spec": {"f:replicas": {}}}
+    # What he no longer wishes is nobody's, and a Scale without it is one of none.
+    assert apply(rig, "fieldManager=s", {**scale, "spec": {}}, f"{path}/scale")[0] == 200
+    _, deployment = rig.call("GET", path)
+    assert (deployment["spec"]["replicas"], managers(deployment)) == (0, [("m", "Apply", "")])
+    assert apply(rig, "fieldManager=s", {"spec": {}}, f"{path}/scale")[0] == 400
+    assert apply(rig, "fieldManager=s", scale, f"{DEPLOYMENTS}/none/scale")[0] == 404
+
+
+def test_another_version_is_applied_in_its_own_words(rig: Rig) -> None:
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}
+    body: dict[str, Any] = {
+        "apiVersion": "autoscaling/v1",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "h"},
+        "spec": {"maxReplicas": 3, "scaleTargetRef": target, "targetCPUUtilizationPercentage": 50},
+    }
+    path = "/apis/autoscaling/v1/namespaces/x/horizontalpodautoscalers/h"
+    code, made = apply(rig, "fieldManager=m", body, path)
+    assert (code, made["apiVersion"]) == (201, "autoscaling/v1")
+    assert made["spec"]["targetCPUUtilizationPercentage"] == 50
+    [entry] = made["metadata"]["managedFields"]
+    assert entry["apiVersion"] == "autoscaling/v1"
+    assert "f:targetCPUUtilizationPercentage" in entry["fieldsV1"]["f:spec"]
+    _, second = rig.call("GET", path.replace("/v1/", "/v2/", 1))
+    assert second["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"] == 50
+    body["spec"] = {"maxReplicas": 5, "scaleTargetRef": target}
+    assert apply(rig, "fieldManager=n", body, path)[0] == 409
+    code, taken = apply(rig, "fieldManager=n&force=true", body, path)
+    assert (code, taken["spec"]["maxReplicas"]) == (200, 5)
+    event = {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"name": "e"},
+        "regarding": {"kind": "Pod", "name": "p", "namespace": "x"},
+        "note": "first",
+    }
+    path = "/apis/events.k8s.io/v1/namespaces/x/events/e"
+    assert apply(rig, "fieldManager=m", event, path)[0] == 201
+    code, told = apply(rig, "fieldManager=m", {**event, "note": "second"}, path)
+    assert (code, told["note"]) == (200, "second")
+    assert rig.call("GET", "/api/v1/namespaces/x/events/e")[1]["message"] == "second"
 
 
 def test_a_dry_run_leaves_no_trace(rig: Rig) -> None:
