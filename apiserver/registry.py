@@ -8,7 +8,7 @@ in one place from top to bottom, and no IO happens in them.
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from api.apply import Writer
+from api.conversion import View
 from api.core import JsonObject
 from api.kinds import SERVED, Kind, kind_of
 from api.storage import GRANT, NOT_FOUND, OK, PUT, StoreReply, StoreRequest
@@ -66,15 +66,10 @@ def after_loads(groups: Sequence[int], verb: AnyVerb) -> AnyVerb:
     return (yield from verb)
 
 
-Apply = Callable[[JsonObject | None, JsonObject, Writer, bool], JsonObject]
-"""As ``api.apply.apply_patch`` for one kind: ``(live, wish, writer, force)``."""
-
-
 class Request:
     """One request, whatever port it came by."""
 
     __slots__ = (
-        "apply",
         "body",
         "content_type",
         "form",
@@ -92,6 +87,7 @@ class Request:
         "user",
         "user_agent",
         "verb",
+        "view",
     )
 
     def __init__(self, request_id: int, user: User, verb: str, kind: Kind) -> None:
@@ -107,8 +103,6 @@ class Request:
         """The options as they were sent, for those that may come several times."""
         self.content_type = ""
         self.form: Form = OBJECT
-        self.apply: Apply | None = None
-        """How a server-side apply changes the stored form, when it is not the form applied."""
         self.patch: Callable[[JsonObject], JsonObject] | None = None
         """How a PATCH changes the stored form, when its body does not say so by itself."""
         self.body = b""
@@ -116,6 +110,9 @@ class Request:
         self.over_frames = False
         self.upgrade: Upgrade | None = None
         self.quiet = False
+        self.view: View | None = None
+        """The form in which the client writes, when it is not the stored one: who owns what is
+        told in its words."""
 
 
 class Registry:

@@ -6,11 +6,9 @@ patch is applied to what the client sees; answers are converted by the request's
 
 import re
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import orjson
 
-from api.apply import Writer, apply_patch
 from api.calls import APPLY_PATCH
 from api.conversion import View
 from api.core import JsonObject
@@ -33,9 +31,9 @@ def through_view(view: View, start: Start, registry: Registry, request: Request)
         request.options = named
     if request.verb not in _OPTIONS:
         return start(registry, request)
+    request.view = view
     media = request.content_type.partition(";")[0].strip()
     if request.verb == "patch" and media == APPLY_PATCH:
-        request.apply = partial(_applied, view)
         return start(registry, request)
     validation = write_options(_OPTIONS[request.verb], request.options, False).field_validation
     if request.verb == "patch":
@@ -56,15 +54,6 @@ def _seen(view: View, patch: Patch, validation: str, findings: PatchFindings) ->
         return view.to_stored(new)
 
     return apply
-
-
-def _applied(
-    view: View, live: JsonObject | None, wish: JsonObject, writer: Writer, force: bool
-) -> JsonObject:
-    """As ``api.apply.apply_patch``, of the form that the client sees; stored forms go in and come
-    out. What others own in fields that are called otherwise in the two forms stays theirs."""
-    seen = None if live is None else view.from_stored(live)
-    return view.to_stored(apply_patch(view.kind, seen, wish, writer, force))
 
 
 def _stored_names(view: View, selector: str) -> str:

@@ -37,7 +37,13 @@ from api.validation.pod_parts import check_pod_part
 from api.validation.statuses import check_status
 from api.validation.structural import structural_checks
 
-__all__ = ["validate_create", "validate_pod_part", "validate_status_update", "validate_update"]
+__all__ = [
+    "in_words_of_new_events",
+    "validate_create",
+    "validate_pod_part",
+    "validate_status_update",
+    "validate_update",
+]
 
 Check = Callable[[list[Cause], JsonObject], None]
 UpdateCheck = Callable[[list[Cause], JsonObject, JsonObject], None]
@@ -158,6 +164,23 @@ def validate_update(kind: Kind, new: JsonObject, old: JsonObject) -> list[Cause]
         check_metadata(causes, kind.key, new, kind.namespaced)
     _CHECKS[kind.key][1](causes, new, old)
     return causes
+
+
+def in_words_of_new_events(
+    causes: list[Cause], new: JsonObject, old: JsonObject | None
+) -> list[Cause]:
+    """Causes against an Event, as stored, that is written through events.k8s.io/v1: ``causes`` of
+    any Event and more. ``old``: None for a new one."""
+    if old is None:
+        cluster.check_event_of_new_group(causes, new)
+    else:
+        cluster.check_event_of_new_group_update(causes, new, old)
+    return [
+        cause._replace(field="reportingController")
+        if cause.field == "reportingComponent"
+        else cause
+        for cause in causes
+    ]
 
 
 def validate_pod_part(part: str, new: JsonObject, old: JsonObject) -> list[Cause]:

@@ -48,18 +48,80 @@ def check_lease_update(causes: list[Cause], new: JsonObject, old: JsonObject) ->
 
 
 def check_event(causes: list[Cause], event: JsonObject) -> None:
-    """An Event lies in the namespace of the object that it is about."""
+    """An Event lies in the namespace of the object that it is about. One with an ``eventTime`` is
+    of the new kind, which says who reports what and does not say much."""
     about = event["involvedObject"].get("namespace", "")
     namespace = event["metadata"].get("namespace", "")
-    fits = namespace in ("", "default") if not about else namespace == about
+    new = event.get("eventTime") is not None
+    if new:
+        fits = bool(about) or namespace in ("default", "kube-system")
+    else:
+        fits = namespace in ("", "default") if not about else namespace == about
     if not fits:
         text = "does not match event.namespace"
         causes.append(Cause.invalid("involvedObject.namespace", about, text))
+    if new:
+        _check_report(causes, event)
+
+
+def _check_report(causes: list[Cause], event: JsonObject) -> None:
+    name = event.get("reportingComponent", "")
+    if not name:
+        causes.append(Cause.required("reportingComponent"))
+    for text in wrong_with_qualified_name(name):
+        causes.append(Cause.invalid("reportingComponent", name, text))
+    for field in ("reportingInstance", "action", "reason"):
+        value = event.get(field, "")
+        if not value:
+            causes.append(Cause.required(field))
+        if len(value.encode()) > _WORD_BYTES_MAX:
+            text = f"can have at most {_WORD_BYTES_MAX} characters"
+            causes.append(Cause.invalid(field, "", text))
+    if len(event.get("message", "").encode()) > _NOTE_BYTES_MAX:
+        text = f"can have at most {_NOTE_BYTES_MAX} characters"
+        causes.append(Cause.invalid("message", "", text))
+
+
+_WORD_BYTES_MAX = 128
+_NOTE_BYTES_MAX = 1024
+
+
+def check_event_of_new_group(causes: list[Cause], event: JsonObject) -> None:
+    """What events.k8s.io/v1 wants of a new Event besides: the new kind, and nothing of the old.
+    Source: ValidateEventCreate in pkg/apis/core/validation/events.go."""
+    series = event.get("series")
+    if series is not None and (series.get("count") or 0) < 2:
+        text = "should be at least 2"
+        causes.append(Cause.invalid("series.count", "", text))
+    if series is not None and not series.get("lastObservedTime"):
+        causes.append(Cause.required("series.lastObservedTime"))
+    if event.get("eventTime") is None:
+        causes.append(Cause.required("eventTime"))
+    kind = event.get("type", "")
+    if kind not in ("Normal", "Warning"):
+        causes.append(Cause.invalid("type", "", f"has invalid value: {kind}"))
+    for field in ("firstTimestamp", "lastTimestamp", "count", "source"):
+        if event.get(field):
+            causes.append(Cause.invalid(field, "", "needs to be unset"))
 
 
 def check_event_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
     """As a new one."""
     check_event(causes, new)
+
+
+def check_event_of_new_group_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
+    """Through events.k8s.io/v1 only the series of an Event and its metadata change."""
+    for field in _FIXED_OF_EVENTS:
+        after, before = new.get(field), old.get(field)
+        if (after or None) != (before or None):
+            causes.append(Cause.invalid(field, after, "field is immutable"))
+
+
+_FIXED_OF_EVENTS = (
+    *("involvedObject", "reason", "message", "firstTimestamp", "lastTimestamp", "count", "type"),
+    *("eventTime", "action", "related", "reportingComponent", "reportingInstance"),
+)
 
 
 def check_config_map(causes: list[Cause], config_map: JsonObject) -> None:

@@ -5,7 +5,6 @@ from typing import Any
 
 import orjson
 
-from api.apply import apply_patch
 from api.calls import APPLY_PATCH
 from api.core import JsonObject
 from api.errors import AlreadyExists, BadRequest, Conflict, NotFound, PlainError
@@ -15,7 +14,7 @@ from apiserver.bodies import one_by_one
 from apiserver.change import change, latest
 from apiserver.go_yaml import yaml_twice
 from apiserver.options import ApplyOptions, WriteOptions, apply_options
-from apiserver.ownership import writer_of
+from apiserver.ownership import applied, writer_of
 from apiserver.records import Record
 from apiserver.registry import Ask, Registry, Request, Verb
 from apiserver.untrusted import parse_json, parse_yaml
@@ -48,7 +47,7 @@ def apply(registry: Registry, request: Request) -> Verb:
     def make(record: Record, old: JsonObject) -> JsonObject:
         meta = {**old["metadata"], "resourceVersion": str(record.revision)}
         live = {**old, "metadata": meta}
-        new = _applied(registry, request, live, wish, options.force)
+        new = applied(request, live, wish, writer_of(registry, request), options.force)
         refuse_twice(twice, options.write)
         _check(kind, request, new)
         if new["metadata"].get("resourceVersion") not in (None, "", str(record.revision)):
@@ -63,15 +62,6 @@ def apply(registry: Registry, request: Request) -> Verb:
     )
 
 
-def _applied(
-    registry: Registry, request: Request, live: JsonObject | None, wish: JsonObject, force: bool
-) -> JsonObject:
-    writer = writer_of(registry, request)
-    if request.apply is not None:
-        return request.apply(live, wish, writer, force)
-    return apply_patch(request.kind, live, wish, writer, force)
-
-
 def _create(
     registry: Registry,
     request: Request,
@@ -80,7 +70,7 @@ def _create(
     twice: Sequence[str],
 ) -> Verb:
     kind = request.kind
-    new = _applied(registry, request, None, wish, options.force)
+    new = applied(request, None, wish, writer_of(registry, request), options.force)
     refuse_twice(twice, options.write)
     meta = new["metadata"]
     if meta.get("uid"):

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import orjson
 
 from api.admission import MIRROR_ANNOTATION, is_mirror, service_account_name, stamp_requester
-from api.apply import Writer, track_create
+from api.apply import Writer
 from api.canonical import canonicalize
+from api.conversion import View
 from api.core import JsonObject
 from api.defaulting import set_defaults
 from api.defaults.services import normalize_cluster_ips
@@ -18,13 +19,13 @@ from api.kinds import Kind, kind_of
 from api.lifecycle import prepare_create
 from api.storage import CONFLICT, GET, OK
 from api.times import rfc3339
-from api.validation import validate_create
+from api.validation import in_words_of_new_events, validate_create
 from api.validation.metadata import check_metadata, check_names
 from api.warnings import warnings_of_create, warnings_of_pod_name
 from apiserver.admit import ACCOUNT_WITHOUT_OPINIONS, account_of, admit, limit_ranges
 from apiserver.bodies import fit_object, parse_object
 from apiserver.options import write_options
-from apiserver.ownership import writer_of
+from apiserver.ownership import own_new, writer_of
 from apiserver.podspecs import head_key
 from apiserver.records import DELETING, Record, encode
 from apiserver.registry import Ask, Registry, Request, Verb
@@ -51,6 +52,8 @@ class Draft(NamedTuple):
     head_known: bool = False
     owned: bool = False
     """Its managedFields are those of an apply."""
+    view: View | None = None
+    """The form in which the client wrote it, when it is not the stored one."""
 
 
 Encoding = Callable[[], tuple[bytes, bytes, int]]
@@ -73,7 +76,7 @@ def create(registry: Registry, request: Request) -> Verb:
         warnings = fit_object(kind, obj, duplicates, validation)
         if head and head_key(obj) != head:
             head = b""  # It had fields that are no pod's.
-    draft = Draft(obj, options.dry_run, warnings, key, head, known_head)
+    draft = Draft(obj, options.dry_run, warnings, key, head, known_head, view=request.view)
     return (yield from create_object(registry, request, draft))
 
 
@@ -138,12 +141,14 @@ def _completed(
     spec_key = orjson.dumps(obj.get("spec")) if plain else b""
     set_defaults(kind, obj)
     if writer is not None:
-        track_create(kind, obj, writer)
+        own_new(kind, draft.view, obj, writer)
     yield from admit(registry, kind, obj, base)
     prepare_create(kind, obj, registry.now_ns)
     if kind.key == "services":
         normalize_cluster_ips(obj)
     causes = validate_create(kind, obj)
+    if draft.view is not None and kind.key == "events":
+        causes = in_words_of_new_events(causes, obj, None)
     if causes:
         raise Invalid(kind.qualified, obj["metadata"].get("name", ""), causes)
     if kind.key == "services":

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from functools import partial
 
-from api.apply import track_update
 from api.core import JsonObject
 from api.defaulting import set_defaults
 from api.errors import BadRequest, Cause, Conflict, Invalid, PlainError
@@ -15,13 +14,18 @@ from api.lifecycle import (
     prepare_update,
 )
 from api.storage import GET
-from api.validation import validate_pod_part, validate_status_update, validate_update
+from api.validation import (
+    in_words_of_new_events,
+    validate_pod_part,
+    validate_status_update,
+    validate_update,
+)
 from api.warnings import warnings_of_update
 from apiserver.admit import admit_update
 from apiserver.bodies import NO_FINDINGS, check_patched, decode_object
 from apiserver.change import change
 from apiserver.options import write_options
-from apiserver.ownership import keep_times, writer_of
+from apiserver.ownership import keep_times, own_changed, writer_of
 from apiserver.patching import findings_of, patch_of
 from apiserver.records import Record
 from apiserver.registry import Registry, Request, Verb
@@ -65,7 +69,7 @@ def update(registry: Registry, request: Request) -> Verb:
                 obj["metadata"].pop("resourceVersion", None)
                 return (
                     yield from create_object(
-                        registry, request, Draft(obj, options.dry_run, warnings)
+                        registry, request, Draft(obj, options.dry_run, warnings, view=request.view)
                     )
                 )
     given: list[JsonObject] = [obj]
@@ -169,7 +173,7 @@ def next_state(
         return new
     set_defaults(kind, new)
     if not owned:
-        track_update(kind, old, new, writer_of(registry, request))
+        own_changed(kind, request.view, old, new, writer_of(registry, request))
     if request.subresource == "status":
         prepare_status_update(kind, new, old)
     elif request.subresource == "approval":
@@ -186,6 +190,8 @@ def next_state(
         causes = validate_status_update(kind, new, old)
     else:
         causes = validate_update(kind, new, old)
+    if request.view is not None and kind.key == "events":
+        causes = in_words_of_new_events(causes, new, old)
     if causes:
         raise Invalid(kind.qualified, request.name, causes)
     if not request.subresource:

@@ -164,12 +164,67 @@ def test_another_version_is_applied_in_its_own_words(rig: Rig) -> None:
         "metadata": {"name": "e"},
         "regarding": {"kind": "Pod", "name": "p", "namespace": "x"},
         "note": "first",
+        "eventTime": "2026-01-02T03:04:05.000000Z",
+        "type": "Normal",
+        "reason": "Seen",
+        "action": "Look",
+        "reportingController": "example.com/eye",
+        "reportingInstance": "eye-0",
     }
     path = "/apis/events.k8s.io/v1/namespaces/x/events/e"
     assert apply(rig, "fieldManager=m", event, path)[0] == 201
-    code, told = apply(rig, "fieldManager=m", {**event, "note": "second"}, path)
-    assert (code, told["note"]) == (200, "second")
-    assert rig.call("GET", "/api/v1/namespaces/x/events/e")[1]["message"] == "second"
+    labelled = {**event, "metadata": {"name": "e", "labels": {"a": "b"}}}
+    code, told = apply(rig, "fieldManager=m", labelled, path)
+    assert (code, told["metadata"]["labels"]) == (200, {"a": "b"})
+    assert rig.call("GET", "/api/v1/namespaces/x/events/e")[1]["message"] == "first"
+
+
+def test_who_owns_what_is_told_in_the_words_of_the_version_written(rig: Rig) -> None:
+    """As recorded in ssa-crosstype-hpa, and the same on create."""
+    spec = {"maxReplicas": 5, "scaleTargetRef": {"kind": "Deployment", "name": "d"}}
+    spec["scaleTargetRef"]["apiVersion"] = "apps/v1"  # type: ignore[index]
+    first = "/apis/autoscaling/v1/namespaces/x/horizontalpodautoscalers"
+    second = first.replace("/v1/", "/v2/", 1)
+    body = {"metadata": {"name": "h"}, "spec": spec}
+    assert rig.call("POST", f"{second}?fieldManager=a", body)[0] == 201
+    patch = {"spec": {"maxReplicas": 9}}
+    _, made = rig.call("PATCH", f"{first}/h?fieldManager=b", patch, content_type=MERGE)
+    assert [
+        (entry["manager"], entry["apiVersion"], sorted(entry["fieldsV1"]["f:spec"]))
+        for entry in made["metadata"]["managedFields"]
+    ] == [
+        ("a", "autoscaling/v2", ["f:metrics", "f:minReplicas", "f:scaleTargetRef"]),
+        ("b", "autoscaling/v1", ["f:maxReplicas"]),
+    ]
+    spec["targetCPUUtilizationPercentage"] = 50
+    _, made = rig.call("POST", first, {"metadata": {"name": "g"}, "spec": spec})
+    [entry] = made["metadata"]["managedFields"]
+    assert entry["apiVersion"] == "autoscaling/v1"
+    assert sorted(entry["fieldsV1"]["f:spec"]) == [
+        "f:maxReplicas",
+        "f:minReplicas",
+        "f:scaleTargetRef",
+        "f:targetCPUUtilizationPercentage",
+    ]
+
+
+def test_new_events_say_who_reports_what(rig: Rig) -> None:
+    path = "/apis/events.k8s.io/v1/namespaces/x/events"
+    about = {"regarding": {"kind": "Pod", "name": "p", "namespace": "x"}}
+    code, told = rig.call("POST", path, {"metadata": {"name": "e"}, **about})
+    assert code == 422
+    assert [cause["field"] for cause in told["details"]["causes"]] == ["eventTime", "type"]
+    timed = {**about, "eventTime": "2026-01-02T03:04:05.000000Z", "type": "Normal"}
+    code, told = rig.call("POST", path, {"metadata": {"name": "e"}, **timed})
+    fields = [cause["field"] for cause in told["details"]["causes"]]
+    words = ["reportingController", "reportingInstance", "action", "reason"]
+    assert (code, list(dict.fromkeys(fields))) == (422, words)
+    full = {**timed, "reportingController": "a.b/c", "reportingInstance": "c-0"}
+    full |= {"action": "A", "reason": "R"}
+    assert rig.call("POST", path, {"metadata": {"name": "e"}, **full})[0] == 201
+    changed = {"note": "other"}
+    code, told = rig.call("PATCH", f"{path}/e", changed, content_type=MERGE)
+    assert (code, told["details"]["causes"][0]["field"]) == (422, "message")
 
 
 def test_a_dry_run_leaves_no_trace(rig: Rig) -> None:

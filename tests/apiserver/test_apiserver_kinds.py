@@ -52,6 +52,10 @@ def test_events_of_both_groups(rig: Rig) -> None:
         "regarding": {"kind": "Pod", "name": "p", "namespace": "x"},
         "note": "hello",
         "reportingController": "c",
+        "reportingInstance": "c-0",
+        "action": "Look",
+        "reason": "Seen",
+        "type": "Normal",
         "eventTime": "2026-01-01T00:00:00.000000Z",
     }
     assert rig.call("POST", EVENTS, event)[0] == 201
