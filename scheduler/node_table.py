@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from api.core import InvariantError
 from scheduler import image_counts
+from scheduler.cells import RowCells
 from scheduler.image_counts import ImageState
 from scheduler.node_columns import NodeColumns
 from scheduler.node_facts import NodeFacts, Taint
@@ -77,6 +78,7 @@ class NodeTable:
         """Some node has more than the vectors can divide exactly."""
         self.pods: IntArray = np.zeros(capacity, np.int64)
         self.pods_allowed: IntArray = np.zeros(capacity, np.int64)
+        self.cells = RowCells(self)
         self.unschedulable: Mask = np.zeros(capacity, np.bool_)
         self.taint_set: npt.NDArray[np.int32] = np.zeros(capacity, np.int32)
         self.taint_sets: list[tuple[Taint, ...]] = [()]
@@ -398,7 +400,6 @@ class NodeTable:
         self.nonzero_free[1, row] = facts.allocatable.get(MEMORY, 0)
         self._recount_floats(row)
         for shape in self.shapes_on(row):
-            self.pods[row] += 1
             self._count_requests(row, shape, 1)
         self.touch(row)
 
@@ -413,7 +414,6 @@ class NodeTable:
 
     def count_pod(self, row: int, shape: Shape, sign: int) -> None:
         """Count a pod there, or no longer; who it is, does not matter."""
-        self.pods[row] += sign
         self._count_requests(row, shape, sign)
         self._count_use(row, shape, sign)
         self.touch(row)
@@ -433,21 +433,14 @@ class NodeTable:
             self.volume_use.add(row, relations, sign)
 
     def _count_requests(self, row: int, shape: Shape, sign: int) -> None:
-        free = self.free
-        for name, amount in shape.key.requests:
-            column = self.resource_index.get(name)
-            if column is None:
-                column = self._resource_column(name)
-                free = self.free
-            free[column, row] -= sign * amount
-        cpu, memory = shape.key.counted
-        self.nonzero_free[0, row] -= sign * cpu
-        self.nonzero_free[1, row] -= sign * memory
-        self.nonzero_left[0, row] -= sign * cpu
-        self.nonzero_left[1, row] -= sign * memory
-        self.used[0, row] += sign * shape.cpu
-        self.used[1, row] += sign * shape.memory
-        self.amounts_wide |= cpu >= WIDE or memory >= WIDE
+        index, key = self.resource_index, shape.key
+        for name, amount in key.requests:
+            column = index[name] if name in index else self._resource_column(name)
+            self.cells.free[column][row] -= sign * amount
+        self.cells.count(row, shape, sign)
+        cpu, memory = key.counted
+        if cpu >= WIDE or memory >= WIDE:
+            self.amounts_wide = True
 
     def count_ports(self, row: int, ports: Sequence[Port], sign: int) -> None:
         for ip, protocol, port in ports:
@@ -468,6 +461,7 @@ class NodeTable:
                 more = ((0, column), (0, 0))
                 self.allocatable = np.pad(self.allocatable, more)
                 self.free = np.pad(self.free, more)
+                self.cells = RowCells(self)
         return column
 
     def _grow_rows(self) -> None:
@@ -481,6 +475,7 @@ class NodeTable:
             setattr(self, matrix, np.pad(getattr(self, matrix), ((0, 0), (0, more))))
         self.capacity = np.pad(self.capacity, ((0, 0), (0, more)), constant_values=1)
         self._columns.grow(more)
+        self.cells = RowCells(self)
 
     def _taint_id(self, taints: tuple[Taint, ...]) -> int:
         number = self._taint_ids.get(taints)

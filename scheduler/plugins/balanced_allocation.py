@@ -66,16 +66,23 @@ def _share(table: NodeTable, rows: Rows, column: int, more: float) -> FloatArray
 
 
 def balance_gain_row(shape: Shape, table: NodeTable, row: int) -> int:
-    allocatable, free = table.allocatable, table.free
-    cpu, memory = allocatable.item(0, row), allocatable.item(1, row)
+    cells = table.cells
+    allocatable, free = cells.allocatable, cells.free
+    cpu, memory = allocatable[CPU_COLUMN][row], allocatable[MEMORY_COLUMN][row]
     if not cpu or not memory:
         return HALF + HALF // 2
-    cpu_used = cpu - free.item(0, row)
-    memory_used = memory - free.item(1, row)
-    before = min(cpu_used / cpu, 1.0) - min(memory_used / memory, 1.0)
-    after = min((cpu_used + shape.cpu) / cpu, 1.0) - min((memory_used + shape.memory) / memory, 1.0)
+    cpu_used = cpu - free[CPU_COLUMN][row]
+    memory_used = memory - free[MEMORY_COLUMN][row]
+    before = _share_of(cpu_used, cpu) - _share_of(memory_used, memory)
+    cpu_used += shape.cpu
+    memory_used += shape.memory
+    after = _share_of(cpu_used, cpu) - _share_of(memory_used, memory)
     gain = int((1.0 - abs(after) / 2) * SCORE_MAX) - int((1.0 - abs(before) / 2) * SCORE_MAX)
     return HALF + (HALF + gain) // 2
+
+
+def _share_of(used: int, capacity: int) -> float:
+    return used / capacity if used < capacity else 1.0
 
 
 def score_over(resources: Sequence[str]) -> Score:

@@ -25,12 +25,13 @@ def passes(shape: Shape, table: NodeTable, rows: Rows) -> Mask:
 
 
 def passes_row(shape: Shape, table: NodeTable, row: int) -> bool:
-    if table.pods.item(row) >= table.pods_allowed.item(row):
+    cells, index = table.cells, table.resource_index
+    if cells.pods[row] >= cells.pods_allowed[row]:
         return False
-    free, index = table.free, table.resource_index
+    free = cells.free
     for name, amount in shape.key.requests:
         column = index.get(name)
-        if column is None or free.item(column, row) < amount:
+        if column is None or free[column][row] < amount:
             return False
     return True
 
@@ -96,20 +97,15 @@ def _free_percent_wide(capacity: IntArray, left: IntArray) -> IntArray:
 
 
 def least_allocated_row(shape: Shape, table: NodeTable, row: int) -> int:
+    cells, scored = table.cells, shape.key.scored
     total = kinds = 0
-    cpu, memory = shape.key.scored
-    capacity = table.allocatable.item(0, row)
-    if capacity:
-        kinds = 1
-        left = table.nonzero_free.item(0, row) - cpu
-        if left > 0:
-            total = left * SCORE_MAX // capacity
-    capacity = table.allocatable.item(1, row)
-    if capacity:
-        kinds += 1
-        left = table.nonzero_free.item(1, row) - memory
-        if left > 0:
-            total += left * SCORE_MAX // capacity
+    for column in (0, 1):
+        capacity = cells.allocatable[column][row]
+        if capacity:
+            kinds += 1
+            left = cells.nonzero_free[column][row] - scored[column]
+            if left > 0:
+                total += left * SCORE_MAX // capacity
     return total // kinds if kinds else 0
 
 
