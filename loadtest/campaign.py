@@ -21,7 +21,7 @@ from loadtest.overrides import apply_overrides
 from loadtest.trace_file import read_adapter
 
 API_VERSION = "hollowfleet.dev/v1alpha1"
-Arrivals = Literal["constant", "poisson", "trace"]
+Arrivals = Literal["constant", "poisson", "randomised", "stepped", "trace"]
 Transport = Literal["frames", "https"]
 Profile = Literal["kubernetes", "unlimited"]
 PHASE_NS_MAX = 400 * 24 * 3600 * SECOND_NS
@@ -93,6 +93,8 @@ class DeploymentLoad:
     scale_after_ns: int
     delete_after_ns: int
     """0: not deleted."""
+    burst: int = 1
+    """Of stepped arrivals: so many at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,9 @@ class PodLoad:
     bootstrap_ns: int = 0
     """See loadtest.trace.Replay."""
 
+    burst: int = 1
+    """Of stepped arrivals: so many at once."""
+
     @property
     def trace_key(self) -> tuple[str, tuple[tuple[str, str], ...]]:
         """Which trace it is: the file, and how it is read."""
@@ -130,6 +135,8 @@ class ReadLoad:
     list_share: int
     namespace_list_share: int
     limit: int
+    burst: int = 1
+    """Of stepped arrivals: so many at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,13 +376,21 @@ def _load(section: Section) -> Load:
     return load
 
 
-def _arrivals(section: Section, known: tuple[str, ...] = ("constant", "poisson")) -> Arrivals:
+def _arrivals(section: Section, more: tuple[str, ...] = ()) -> Arrivals:
+    known = ("constant", "poisson", "randomised", "stepped", *more)
     return cast(Arrivals, section.choice("arrivals", known, "poisson"))
 
 
+def _burst(section: Section, arrivals: Arrivals) -> int:
+    """Asked for where arrivals are stepped; an unknown key elsewhere."""
+    return section.integer("burst", 10, 1, 1_000_000) if arrivals == "stepped" else 1
+
+
 def _deployments(section: Section) -> Load:
+    arrivals = _arrivals(section)
     return DeploymentLoad(
-        arrivals=_arrivals(section),
+        arrivals=arrivals,
+        burst=_burst(section, arrivals),
         rate=section.rate("rate"),
         replicas=section.integer("replicas", 1, 0, 1_000_000),
         scale_to=section.integer("scaleTo", 0, 0, 1_000_000),
@@ -385,7 +400,7 @@ def _deployments(section: Section) -> Load:
 
 
 def _pods(section: Section) -> Load:
-    arrivals = _arrivals(section, ("constant", "poisson", "trace"))
+    arrivals = _arrivals(section, ("trace",))
     if arrivals == "trace":
         return PodLoad(
             arrivals=arrivals,
@@ -401,6 +416,7 @@ def _pods(section: Section) -> Load:
         )
     return PodLoad(
         arrivals=arrivals,
+        burst=_burst(section, arrivals),
         rate=section.rate("rate"),
         requests=_quantities(section, "requests", {"cpu": "100m", "memory": "128Mi"}),
         lifetime_ns=section.duration("lifetime", "0s"),
@@ -414,8 +430,10 @@ def _readers(section: Section) -> Load:
     mix = section.section("mix")
     given = any(mix.has(key) for key in ("get", "list", "namespaceList"))
     default = (0, 0, 0) if given else (80, 10, 10)
+    arrivals = _arrivals(section)
     load = ReadLoad(
-        arrivals=_arrivals(section),
+        arrivals=arrivals,
+        burst=_burst(section, arrivals),
         rate=section.rate("rate"),
         get_share=mix.integer("get", default[0], 0, 1000),
         list_share=mix.integer("list", default[1], 0, 1000),

@@ -96,14 +96,23 @@ def _order(arrival: Arrival) -> tuple[int, int, str, str]:
     return (arrival.at_ns, arrival.phase, arrival.scenario, arrival.name)
 
 
-def arrival_times(kind: str, rate: float, length_ns: int, stream: Stream) -> Iterator[int]:
-    """Moments in [0, length): evenly spaced, or with exponential gaps (Poisson)."""
+def arrival_times(
+    kind: str, rate: float, length_ns: int, stream: Stream, burst: int = 1
+) -> Iterator[int]:
+    """Moments in [0, length), ``rate`` of them a second: evenly spaced (constant), each anywhere
+    in its even slot (randomised), ``burst`` at once (stepped), or with exponential gaps (Poisson).
+    """
     gap_ns = SECOND_NS / rate
-    if kind == "constant":
+    if kind != "poisson":
         for i in range(int(length_ns / gap_ns) + 1):
             at_ns = round((i + 0.5) * gap_ns)
-            if at_ns < length_ns:
-                yield at_ns
+            if at_ns >= length_ns:
+                return
+            if kind == "randomised":
+                at_ns = min(length_ns - 1, int((i + stream.fraction()) * gap_ns))
+            elif kind == "stepped":
+                at_ns = int(i // burst * burst * gap_ns)
+            yield at_ns
         return
     at = 0.0
     while True:
@@ -150,7 +159,7 @@ def _deployments(
     campaign: Campaign, load: DeploymentLoad, span: _Span, stream: Stream
 ) -> list[Arrival]:
     out = []
-    times = arrival_times(load.arrivals, load.rate, span.phase.duration_ns, stream)
+    times = arrival_times(load.arrivals, load.rate, span.phase.duration_ns, stream, load.burst)
     for i, offset_ns in enumerate(times):
         at_ns = span.start_ns + offset_ns
         name = f"web-{span.label()}-{i}"
@@ -176,7 +185,7 @@ def _deployments(
 
 def _pods(campaign: Campaign, load: PodLoad, span: _Span, stream: Stream) -> list[Arrival]:
     out = []
-    times = arrival_times(load.arrivals, load.rate, span.phase.duration_ns, stream)
+    times = arrival_times(load.arrivals, load.rate, span.phase.duration_ns, stream, load.burst)
     for i, offset_ns in enumerate(times):
         at_ns = span.start_ns + offset_ns
         base = Arrival(
@@ -250,7 +259,7 @@ def _reads(
     shares = load.get_share + load.list_share + load.namespace_list_share
     alive = _Alive(writes)
     out = []
-    times = arrival_times(load.arrivals, load.rate, span.phase.duration_ns, stream)
+    times = arrival_times(load.arrivals, load.rate, span.phase.duration_ns, stream, load.burst)
     for i, offset_ns in enumerate(times):
         at_ns = span.start_ns + offset_ns
         alive.advance(at_ns)

@@ -2,6 +2,7 @@
 
 import itertools
 import statistics
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,25 @@ def test_poisson_gaps_are_exponential() -> None:
     assert statistics.mean(gaps) == pytest.approx(1.0, abs=0.03)
     assert statistics.stdev(gaps) == pytest.approx(1.0, abs=0.05)
     assert sum(gap > 2.302585 for gap in gaps) / len(gaps) == pytest.approx(0.1, abs=0.01)
+
+
+def test_randomised_arrivals_come_one_in_each_slot() -> None:
+    times = list(arrival_times("randomised", 10.0, 100 * SECOND_NS, Stream(1, "x")))
+    assert [at_ns * 10 // SECOND_NS for at_ns in times] == list(range(1000))
+    offsets = [at_ns % (SECOND_NS // 10) / (SECOND_NS / 10) for at_ns in times]
+    assert statistics.mean(offsets) == pytest.approx(0.5, abs=0.03)
+    assert statistics.stdev(offsets) == pytest.approx(12**-0.5, abs=0.02)
+
+
+def test_stepped_arrivals_come_many_at_once_at_the_same_rate() -> None:
+    times = list(arrival_times("stepped", 10.0, 10 * SECOND_NS, Stream(1, "x"), burst=30))
+    assert Counter(times) == {0: 30, 3 * SECOND_NS: 30, 6 * SECOND_NS: 30, 9 * SECOND_NS: 10}
+    load = {"scenario": "readers", "rate": "20/s", "arrivals": "stepped", "burst": 40}
+    assert {arrival.at_ns for arrival in schedule([load])} == {
+        place * SECOND_NS for place in range(0, 20, 2)
+    }
+    with pytest.raises(CampaignError, match="burst"):
+        schedule([load | {"arrivals": "constant"}])
 
 
 def test_an_object_is_created_before_it_is_deleted_within_the_run() -> None:
