@@ -44,10 +44,12 @@ soak: $(VENV)/test.stamp        ## longer searches with new schedules
 bench: $(VENV)/test.stamp       ## the whole cluster and each layer; prints tables
 	$(BIN)/python -m benchmarks
 
-bench-api: $(VENV)/test.stamp   ## an API server with two shards: CPU an operation, memory, open watches
+bench-api: $(VENV)/test.stamp   ## an API server with two shards: CPU an operation, memory, watches, start, growth
 	$(BIN)/python -m benchmarks.bench_apiserver
 	$(BIN)/python -m benchmarks.bench_apiserver --memory
 	$(BIN)/python -m benchmarks.bench_api_watches
+	$(BIN)/python -m benchmarks.bench_api_ready
+	$(BIN)/python -m benchmarks.bench_api_growth
 
 .PHONY: bench-scheduler
 bench-scheduler: $(VENV)/test.stamp ## decisions, a million nodes, scheduler_perf, end to end
