@@ -11,7 +11,7 @@ from typing import assert_never
 
 from api.calls import DELETED
 from api.errors import ApiError, BadRequest, InternalError, ServiceUnavailable, TooManyRequests
-from api.storage import StoreReply
+from api.storage import DELETE, OK, PUT, StoreReply
 from apiserver.answers import answer_of_error
 from apiserver.bootstrap import needs_care
 from apiserver.cache import CacheEvent, ResourceCache
@@ -50,6 +50,8 @@ from apiserver.tasks import TOO_MANY, Limits, Task, Tasks, counted_as
 from apiserver.timers import Timers
 from apiserver.untrusted import TOO_DEEP
 from apiserver.watch import OpenedWatch
+
+EVENTS = b"/registry/events/"
 
 
 class ApiServerCore:
@@ -119,8 +121,8 @@ class ApiServerCore:
 
     def next_wakeup_ns(self) -> int | None:
         due_ns = self._timers.next_wakeup_ns()
-        for source in (self._streams, self._sessions):
-            other_ns = source.next_wakeup_ns()
+        others = [self._streams.next_wakeup_ns(), self._sessions.next_wakeup_ns()]
+        for other_ns in (*others, *[feed.due_ns for feed in self._feeds]):
             if other_ns is not None and (due_ns is None or other_ns < due_ns):
                 due_ns = other_ns
         return due_ns
@@ -231,7 +233,7 @@ class ApiServerCore:
         match ask:
             case StoreAsk(shard, request):
                 task.sent, task.sent_ns = request, self._registry.now_ns
-                self._outbox.send(shard, request, partial(self._store_replied, task))
+                self._outbox.send(shard, request, partial(self._store_replied, task, shard))
             case FreshAsk(group):
                 self._feeds[group].fresh(partial(self._fresh, task))
             case RevisionAsk(group, revision, wait_ns):
@@ -260,10 +262,14 @@ class ApiServerCore:
         self._ledger.crashed(request_id, bug)
         self._refuse(request_id, InternalError(f"{type(bug).__name__}: {bug}"))
 
-    def _store_replied(self, task: Task, reply: StoreReply | None) -> None:
+    def _store_replied(self, task: Task, shard: int, reply: StoreReply | None) -> None:
         if reply is None:
             self._fail(task, "the store did not answer; the outcome of this request is unknown")
             return
+        operation, key = task.sent[:2]
+        # Nobody waits for an Event, and every third write is one.
+        if reply[0] == OK and operation in (PUT, DELETE) and not key.startswith(EVENTS):
+            self._feed_of(shard).wrote(reply[1])
         self._ledger.stored(task.id, task.sent, task.sent_ns)
         self._resume(task, reply)
 
@@ -376,7 +382,7 @@ class ApiServerCore:
         elif all(feed.ready for feed in self._feeds):
             self._chores.bootstrap()
         for feed in self._feeds:
-            feed.ask()
+            feed.ask(now_ns)
 
     def _end_changed_watches(self) -> None:
         """Those of kinds whose definition is another one now."""

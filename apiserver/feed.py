@@ -4,8 +4,10 @@ Start: RANGE everything on each shard, then follow its watch stream from there. 
 once the merged frontier has passed the newest of these revisions.
 
 A consistent read asks each shard for a PROMISE; once the frontier has passed the greatest promise,
-the cache holds whatever had been acknowledged before. A shard that lags behind an event held back
-is asked for a PROMISE at least that great. So nothing ticks while nobody writes or reads.
+the cache holds whatever had been acknowledged before. What is held back behind shards that lag
+needs a PROMISE of them at least that great, which they tell all who watch them. So one server asks,
+the one that has written it, and the others only when that has not come after a while. Nothing ticks
+while nobody writes or reads.
 """
 
 import heapq
@@ -24,6 +26,9 @@ START = b"/registry/"
 END = b"/registry0"
 CHUNK = 2000
 """Records of one RANGE while loading."""
+PATIENCE_NS = 10_000_000
+"""How long what others have written may be held back before this server asks for it: several round
+trips of theirs."""
 
 Fresh = Callable[[bool], None]
 """Told True when the cache is fresh, False when a shard did not answer."""
@@ -66,7 +71,12 @@ class Feed:
         self._promises_due = 0
         self._promised = 0
         self._goal = 0
-        """The greatest revision that a shard of this group has promised to a reader."""
+        """The greatest revision that the frontier has to pass at once: promised to a reader,
+        written by this server, or held back for long."""
+        self.due_ns: int | None = None
+        """When what is held back has been so for long; None: nothing is, or it is asked for."""
+        self._awaited = 0
+        """The newest of it when ``due_ns`` was set."""
         self._nudged: dict[int, int] = {}
         """Shard to what it was asked to pass; the answer says that the watermark is on its way, so
         it is not asked for the same again."""
@@ -88,6 +98,7 @@ class Feed:
         self._merger = None
         self._loaded = {}
         self._nudged = {}
+        self.due_ns = None
         self._watches = {}
         self.unsettled = True
         self._loads += 1
@@ -176,7 +187,13 @@ class Feed:
         self._sequence += 1
         heapq.heappush(self._waiters, (revision, self._sequence, then))
 
-    def ask(self) -> None:
+    def wrote(self, revision: int) -> None:
+        """This server has written something: it sees to it that nobody waits for it."""
+        if revision > self._goal:
+            self._goal = revision
+            self._moved = True
+
+    def ask(self, now_ns: int) -> None:
         """Send what this step as a whole needs. For readers one PROMISE a shard, one round at a
         time; then for what is held back, when the watermarks of all shards that came are known."""
         if self._asking and not self._asked:
@@ -185,10 +202,11 @@ class Feed:
             self._promised = 0
             for shard in self.shards:
                 self._outbox.send(shard, (PROMISE, 0), self._promise_came)
-        if self._moved:
+        if self._moved or (self.due_ns is not None and self.due_ns <= now_ns):
             self._moved = False
-            if len(self.shards) > 1:
-                self._nudge()
+            if self._merger is not None and len(self.shards) > 1:
+                self._wait_for_others(self._merger, now_ns)
+                self._nudge(self._merger)
 
     def _promise_came(self, reply: StoreReply | None) -> None:
         self._promises_due -= 1
@@ -214,16 +232,24 @@ class Feed:
                 heapq.heappop(self._waiters)[2](True)
         self._moved = True
 
-    def _nudge(self) -> None:
-        """Ask the shards that hold the frontier back to pass what is held back or was promised.
+    def _wait_for_others(self, merger: Merger, now_ns: int) -> None:
+        """Whoever wrote what is held back asks for it; when he does not, it is for this server."""
+        held = merger.newest_held()
+        if held <= self._goal:
+            self.due_ns = None
+        elif self.due_ns is None or self._awaited <= self.frontier:
+            self.due_ns, self._awaited = now_ns + PATIENCE_NS, held
+        elif self.due_ns <= now_ns:
+            self.due_ns, self._goal = None, held
+
+    def _nudge(self, merger: Merger) -> None:
+        """Ask the shards that hold the frontier back to pass the goal.
 
         Never a revision that a client named: that would push the store's clock."""
-        if self._merger is None:
-            return
-        target = max(self._goal, self.horizon, self._merger.newest_held())
+        target = max(self._goal, self.horizon)
         if target <= self.frontier:
             return
-        for shard in self._merger.wanted(target):
+        for shard in merger.wanted(target):
             if self._nudged.get(shard, 0) < target and shard not in self._nudging:
                 self._nudging[shard] = target
                 self._outbox.send(shard, (PROMISE, target), partial(self._nudge_came, shard))
