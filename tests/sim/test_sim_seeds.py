@@ -18,7 +18,7 @@ STRUCK_MIN = 20
 def test_two_hundred_seeds_keep_every_promise() -> None:
     context = get_context("forkserver")
     with ProcessPoolExecutor(os.cpu_count(), context, settle_gc) as pool:
-        outcomes: list[Outcome] = list(pool.map(run_seed, SEEDS, chunksize=5))
+        outcomes: list[Outcome] = list(pool.map(run_seed, SEEDS))
     failed = {one.options.seed: one.failure for one in outcomes if one.failure}
     assert not failed
     assert min(one.options.nodes for one in outcomes) >= NODES_MIN
