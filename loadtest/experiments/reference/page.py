@@ -29,11 +29,13 @@ CSS: Final = """
 .experiment h3{font-size:13px;margin:14px 0 4px;color:var(--muted)}
 .experiment table{margin-top:12px}.experiment td{overflow-wrap:anywhere}
 .result.error{background:var(--fail)}.result.not-run,.result.not-yet,.result.not-judged{background:#e5e7eb;color:#374151}
+.result{white-space:nowrap}
 .index td:first-child{white-space:nowrap;font-weight:600}
 .experiment td:nth-child(2){white-space:nowrap}.index td:nth-child(3){white-space:nowrap}
 .index td:nth-child(3) code{font-size:11px}.index a{color:#1d4ed8}
 @media print{.experiment{break-before:page;border:0;margin:0;padding:0}
-.experiment h2{font-size:15px}.experiment ul{font-size:9px}}
+.experiment h2{font-size:15px}.experiment ul{font-size:9px;margin:2px 0}
+.experiment h3{margin:6px 0 2px;font-size:10px}}
 """
 
 
@@ -51,6 +53,13 @@ def page_html(session: Session) -> str:
 def _top(session: Session) -> str:
     words = [one.word for one in session.outcomes]
     lines = [f"{words.count('PASS')} of {len(words)} experiments reproduce the published limit"]
+    unjudged = [
+        one.experiment.id
+        for one in session.outcomes
+        if one.finding is not None and any(a.held is None for a in one.finding.acceptances)
+    ]
+    if unjudged:
+        lines.append(f"Measured and not judged: one acceptance of {', '.join(unjudged)}")
     if session.word == "PARTIAL":
         why = "interrupted" if session.interrupted else "not all ran to their end"
         lines.append(f"Partial: {why}; what ran is below")
@@ -154,6 +163,9 @@ def _draw(axes: Any, figure: Figure) -> bool:
         _plain_ticks(axes.yaxis)
     else:
         axes.set_ylim(bottom=0)
+    places = sorted({x for curve in figure.curves for x, _ in curve.points})
+    if "x" not in figure.log and len(places) <= 6:
+        axes.set_xticks(places)
     axes.set_xlabel(figure.x)
     axes.set_ylabel(figure.y)
     axes.legend(loc="best", fontsize=7, handlelength=1.6)
