@@ -74,7 +74,7 @@ def _api() -> list[str]:
 
 
 def _served(case: dict[str, Any]) -> bool:
-    return Case(cast(Any, None), case, "ns", False).served()
+    return Case(cast(Any, None), case, "ns").served()
 
 
 def _reasons(cases: Sequence[dict[str, Any]]) -> dict[str, list[str]]:

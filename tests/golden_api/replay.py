@@ -50,13 +50,11 @@ class Watching(NamedTuple):
 class Case:
     """One recorded case in a namespace of its own."""
 
-    def __init__(self, server: Server, case: JsonObject, namespace: str, managed: bool) -> None:
+    def __init__(self, server: Server, case: JsonObject, namespace: str) -> None:
         self.server = server
         self.case = case
         self.id: str = case["id"]
         self.namespace = namespace
-        self.managed = managed
-        """Compare metadata.managedFields too, where they are recorded."""
         self.saved: Saved = {}
         self._open: list[Watching] = []
 
@@ -175,8 +173,7 @@ class Case:
         return None
 
     def _named(self, expected: Any) -> Any:
-        named = json.loads(json.dumps(expected).replace("{ns}", self.namespace))
-        return named if self.managed else without_managed_fields(named)
+        return json.loads(json.dumps(expected).replace("{ns}", self.namespace))
 
     def _cleaned(self, actual: Any) -> Any:
         """What recordings leave out, left out."""
@@ -184,7 +181,7 @@ class Case:
             for column in actual.get("columnDefinitions") or ():
                 column.pop("description", None)
             actual["rows"] = without_managed_fields(actual.get("rows"))
-        return actual if self.managed else without_managed_fields(actual)
+        return actual
 
     async def _stream(self, path: str, headers: JsonObject, result: JsonObject) -> str | None:
         response = await self._send("GET", path, None, headers)

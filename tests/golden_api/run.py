@@ -16,12 +16,10 @@ Outcomes = dict[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which cases, and how strictly."""
+    """Which cases."""
 
     served: bool = False
     """Only cases of resources that our server serves."""
-    managed_fields: bool = False
-    """Compare metadata.managedFields too."""
     only: str = ""
     """The case of this id."""
 
@@ -40,8 +38,7 @@ async def replay(directory: Path, choice: Choice) -> dict[str, Outcomes]:
 async def _replay_file(server: Server, path: Path, choice: Choice) -> Outcomes:
     lines = [line for line in path.read_text().splitlines() if line.strip()]
     cases = [
-        Case(server, json.loads(line), f"{path.stem}{number}", choice.managed_fields)
-        for number, line in enumerate(lines)
+        Case(server, json.loads(line), f"{path.stem}{number}") for number, line in enumerate(lines)
     ]
     cases = [
         case
