@@ -9,7 +9,6 @@ that follows does not work on an older picture than its predecessor wrote.
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 from zlib import crc32
 
 from api.calls import (
@@ -29,13 +28,13 @@ from api.leadership import NAMESPACE as LEASE_NAMESPACE
 from api.leadership import Leadership
 from controllers.customs import DEFINITIONS, CustomResources
 from controllers.deployment import DeploymentController
-from controllers.events import EventRecorder
 from controllers.garbage_collector import GarbageCollector
 from controllers.hollow_provisioner import HollowProvisioner
 from controllers.limits import ControllerLimits
 from controllers.namespace import NamespaceController
 from controllers.node_lifecycle import NodeLifecycleController
 from controllers.pod_collector import PodCollector
+from controllers.reconciler import Reconciler
 from controllers.records import (
     CLAIMS,
     CONFIG_MAPS,
@@ -88,37 +87,6 @@ def _watches_of(customs: Iterable[str]) -> tuple[WatchSpec, ...]:
     )
 
 
-class Controller(Protocol):
-    """One reconciler: which keys a change concerns, and how to sync a key."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def recorders(self) -> Sequence[EventRecorder]: ...
-
-    def notice(self, change: Change, now_ns: int) -> Sequence[str]: ...
-
-    def relisted(self, resource: str) -> None:
-        """The collection was listed anew."""
-
-    def all_keys(self) -> Sequence[str]:
-        """All keys, for a shard that has just been taken over."""
-        ...
-
-    def home(self, key: str) -> str:
-        """What decides the key's shard: its namespace, or its name if it has none."""
-        ...
-
-    def sync(self, key: str, now_ns: int) -> Sync: ...
-
-    def due(self, now_ns: int) -> Sequence[str]:
-        """Keys that time alone concerns."""
-        ...
-
-    def next_due_ns(self) -> int | None: ...
-
-
 @dataclass(slots=True)
 class _Flight:
     """A sync that waits for answers."""
@@ -135,7 +103,7 @@ class _Flight:
 class _Lane:
     """A controller with its queue and its client's limits."""
 
-    controller: Controller
+    controller: Reconciler
     queue: WorkQueue[str]
     workers: int
     bucket: TokenBucket
@@ -178,7 +146,7 @@ class ControllersCore:
         """The Leases are being listed: each one counts."""
         self._served = 0
 
-    def _controllers(self) -> list[tuple[Controller, int]]:
+    def _controllers(self) -> list[tuple[Reconciler, int]]:
         limits, view = self._limits, self._view
         return [
             (self._nodes, limits.node_workers),

@@ -26,6 +26,7 @@ from controllers.deployment_status import (
     with_condition,
 )
 from controllers.events import WARNING, EventRecorder, subject_of
+from controllers.reconciler import Reconciler
 from controllers.records import DEPLOYMENTS, PODS, REPLICA_SETS, Pod, Row, controller_of
 from controllers.replica_sets import Rollout
 from controllers.revisions import (
@@ -56,7 +57,7 @@ from controllers.view import Change, View
 Claiming = Generator[Sequence[ApiRequest], Sequence[ApiReply], list[JsonObject] | None]
 
 
-class DeploymentController:
+class DeploymentController(Reconciler):
     """Reconciles ``namespace/name`` keys of Deployments."""
 
     name = "deployment"
@@ -108,20 +109,8 @@ class DeploymentController:
             return []
         return [key]
 
-    def relisted(self, resource: str) -> None:
-        """Nothing is remembered between syncs."""
-
     def all_keys(self) -> list[str]:
         return [row.key for row in self._view.rows(DEPLOYMENTS)]
-
-    def home(self, key: str) -> str:
-        return key.partition("/")[0]
-
-    def due(self, now_ns: int) -> Sequence[str]:
-        return ()
-
-    def next_due_ns(self) -> int | None:
-        return None
 
     def sync(self, key: str, now_ns: int) -> Sync:
         item = self._view.whole(DEPLOYMENTS, key)

@@ -18,7 +18,7 @@ from api.calls import ApiReply, ApiRequest
 from api.core import JsonObject
 from api.kinds import UnknownKindError, kind_by_gvk, split_api_version
 from controllers.customs import CustomResources
-from controllers.events import EventRecorder
+from controllers.reconciler import Reconciler
 from controllers.records import FOREGROUND, LEASES, ORPHAN, Owner, Record
 from controllers.sync import (
     DONE,
@@ -45,11 +45,10 @@ class _Owners(NamedTuple):
     """Being deleted in the foreground: they wait for their dependents."""
 
 
-class GarbageCollector:
+class GarbageCollector(Reconciler):
     """Reconciles keys ``resource|namespace|name|uid``. ``reads_first``: GET before DELETE."""
 
     name = "garbage-collector"
-    recorders: tuple[EventRecorder, ...] = ()
 
     def __init__(self, view: View, customs: CustomResources, reads_first: bool) -> None:
         self._view = view
@@ -91,9 +90,6 @@ class GarbageCollector:
                 found.append(_key_of(known))
         return found
 
-    def relisted(self, resource: str) -> None:
-        """Nothing is remembered between syncs."""
-
     def all_keys(self) -> list[str]:
         return [
             _key_of(row)
@@ -105,12 +101,6 @@ class GarbageCollector:
     def home(self, key: str) -> str:
         _, namespace, name, _ = key.split("|")
         return namespace or name
-
-    def due(self, now_ns: int) -> Sequence[str]:
-        return ()
-
-    def next_due_ns(self) -> int | None:
-        return None
 
     def sync(self, key: str, now_ns: int) -> Sync:
         resource, namespace, name, uid = key.split("|")

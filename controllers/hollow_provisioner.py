@@ -22,6 +22,7 @@ from controllers.claims import (
     with_notes,
 )
 from controllers.events import NORMAL, EventRecorder, subject_of
+from controllers.reconciler import Reconciler
 from controllers.records import CLAIMS, NODES, STORAGE_CLASSES, VOLUMES
 from controllers.sync import DONE, FAILED, Sync, body_of, create, delete, get, ok, update
 from controllers.view import Change, View
@@ -30,7 +31,7 @@ PROVISIONER: Final = "volumes.hollowfleet.io"
 ZONE: Final = "topology.kubernetes.io/zone"
 
 
-class HollowProvisioner:
+class HollowProvisioner(Reconciler):
     """Reconciles ``claim NAMESPACE/NAME`` and ``volume NAME`` of its storage classes."""
 
     name = "hollow-provisioner"
@@ -48,9 +49,6 @@ class HollowProvisioner:
             return (claim_key(row.namespace, row.name),) if _asks_us(item) else ()
         return (volume_key(row.name),) if _is_done_with(item) else ()
 
-    def relisted(self, resource: str) -> None:
-        """Nothing is remembered between syncs."""
-
     def all_keys(self) -> list[str]:
         claims, volumes = self._view.rows(CLAIMS), self._view.rows(VOLUMES)
         return [
@@ -60,12 +58,6 @@ class HollowProvisioner:
 
     def home(self, key: str) -> str:
         return HOME
-
-    def due(self, now_ns: int) -> Sequence[str]:
-        return ()
-
-    def next_due_ns(self) -> int | None:
-        return None
 
     def sync(self, key: str, now_ns: int) -> Sync:
         kind, _, name = key.partition(" ")

@@ -16,7 +16,7 @@ from api.kinds import SERVED, kind_of
 from api.times import parse_time, rfc3339
 from api.validation.definitions import is_true
 from controllers.customs import DEFINITIONS
-from controllers.events import EventRecorder
+from controllers.reconciler import Reconciler
 from controllers.records import NAMESPACES, PODS
 from controllers.sync import DONE, FAILED, Sync, again, body_of, ok, update
 from controllers.view import Change, View
@@ -31,11 +31,10 @@ NAMESPACED = tuple(
 )
 
 
-class NamespaceController:
+class NamespaceController(Reconciler):
     """Reconciles names of namespaces. ``grace_ns``: wait between deletion and emptying."""
 
     name = "namespace"
-    recorders: tuple[EventRecorder, ...] = ()
 
     def __init__(self, view: View, grace_ns: int) -> None:
         self._view = view
@@ -52,20 +51,8 @@ class NamespaceController:
             return ()
         return () if self._view.namespace_count(namespace.name) else (namespace.name,)
 
-    def relisted(self, resource: str) -> None:
-        """Nothing is remembered between syncs."""
-
     def all_keys(self) -> list[str]:
         return [row.name for row in self._view.rows(NAMESPACES) if row.deleted_at]
-
-    def home(self, key: str) -> str:
-        return key
-
-    def due(self, now_ns: int) -> Sequence[str]:
-        return ()
-
-    def next_due_ns(self) -> int | None:
-        return None
 
     def sync(self, key: str, now_ns: int) -> Sync:
         item = self._view.whole(NAMESPACES, key)

@@ -18,6 +18,7 @@ from controllers.events import NORMAL, WARNING, EventRecorder, Subject
 from controllers.limits import NodeLimits
 from controllers.node_taints import NOT_READY, UNREACHABLE, execute_taint, schedule_taints
 from controllers.node_zones import Zones
+from controllers.reconciler import Reconciler
 from controllers.records import NODES, PODS, Node, Taint
 from controllers.sync import DONE, FAILED, Sync, again, ok, strategic_patch
 from controllers.taint_eviction import TaintEviction
@@ -26,7 +27,7 @@ from controllers.view import Change, View
 _SILENT: Final = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 
 
-class NodeLifecycleController:
+class NodeLifecycleController(Reconciler):
     """Reconciles names of nodes."""
 
     name = "node-lifecycle"
@@ -80,14 +81,8 @@ class NodeLifecycleController:
             return ()
         return (after.name,)
 
-    def relisted(self, resource: str) -> None:
-        """Nothing is expected of a list."""
-
     def all_keys(self) -> list[str]:
         return [row.name for row in self._view.rows(NODES)]
-
-    def home(self, key: str) -> str:
-        return key
 
     def due(self, now_ns: int) -> Sequence[str]:
         """Every period: the nodes that have fallen silent or wait for their taint."""

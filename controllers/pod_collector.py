@@ -11,7 +11,7 @@ from typing import Final
 
 from api.core import JsonObject
 from api.times import rfc3339
-from controllers.events import EventRecorder
+from controllers.reconciler import Reconciler
 from controllers.records import NODES, PODS, Pod
 from controllers.sync import DONE, FAILED, Sync, delete, get, ok, strategic_patch
 from controllers.view import Change, View
@@ -25,11 +25,10 @@ ENDED: Final = ("Succeeded", "Failed")
 NOW: Final[JsonObject] = {"gracePeriodSeconds": 0}
 
 
-class PodCollector:
+class PodCollector(Reconciler):
     """Reconciles NAMESPACE/NAME of pods; looks at all of them in rounds."""
 
     name = "pod-collector"
-    recorders: tuple[EventRecorder, ...] = ()
 
     def __init__(self, view: View, period_ns: int) -> None:
         self._view = view
@@ -41,14 +40,8 @@ class PodCollector:
     def notice(self, change: Change, now_ns: int) -> Sequence[str]:
         return ()
 
-    def relisted(self, resource: str) -> None:
-        """Each round looks at everything."""
-
     def all_keys(self) -> Sequence[str]:
         return ()
-
-    def home(self, key: str) -> str:
-        return key.partition("/")[0]
 
     def due(self, now_ns: int) -> Sequence[str]:
         """Every round: the pods to delete."""

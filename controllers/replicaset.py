@@ -17,6 +17,7 @@ from api.times import rfc3339
 from controllers.events import NORMAL, WARNING, EventRecorder, Subject, subject_of
 from controllers.expectations import Expectations
 from controllers.ranking import pods_to_delete
+from controllers.reconciler import Reconciler
 from controllers.records import PODS, REPLICA_SETS, Pod, controller_of
 from controllers.sync import (
     DONE,
@@ -46,7 +47,7 @@ class ReplicaSetLimits:
     """Size of the first batch of creations; it doubles. Source: SlowStartInitialBatchSize."""
 
 
-class ReplicaSetController:
+class ReplicaSetController(Reconciler):
     """Reconciles ``namespace/name`` keys of ReplicaSets."""
 
     name = "replicaset"
@@ -102,15 +103,6 @@ class ReplicaSetController:
             for item in self._view.wholes_in(REPLICA_SETS, pod.namespace)
             if label_selector_of(item["spec"].get("selector")).matches(pod.labels)
         ]
-
-    def home(self, key: str) -> str:
-        return key.partition("/")[0]
-
-    def due(self, now_ns: int) -> Sequence[str]:
-        return ()
-
-    def next_due_ns(self) -> int | None:
-        return None
 
     def sync(self, key: str, now_ns: int) -> Sync:
         item = self._view.whole(REPLICA_SETS, key)

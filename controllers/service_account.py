@@ -6,7 +6,7 @@ Source: pkg/controller/serviceaccount/serviceaccounts_controller.go (v1.36).
 from collections.abc import Sequence
 
 from api.core import JsonObject
-from controllers.events import EventRecorder
+from controllers.reconciler import Reconciler
 from controllers.records import NAMESPACES, SERVICE_ACCOUNTS
 from controllers.sync import DONE, FAILED, Sync, create, ok
 from controllers.view import Change, View
@@ -14,11 +14,10 @@ from controllers.view import Change, View
 ACCOUNT = "default"
 
 
-class ServiceAccountController:
+class ServiceAccountController(Reconciler):
     """Reconciles names of namespaces."""
 
     name = "service-account"
-    recorders: tuple[EventRecorder, ...] = ()
 
     def __init__(self, view: View) -> None:
         self._view = view
@@ -30,20 +29,8 @@ class ServiceAccountController:
             return (change.any.namespace,) if change.any.name == ACCOUNT else ()
         return ()
 
-    def relisted(self, resource: str) -> None:
-        """Nothing is remembered between syncs."""
-
     def all_keys(self) -> list[str]:
         return [row.name for row in self._view.rows(NAMESPACES)]
-
-    def home(self, key: str) -> str:
-        return key
-
-    def due(self, now_ns: int) -> Sequence[str]:
-        return ()
-
-    def next_due_ns(self) -> int | None:
-        return None
 
     def sync(self, key: str, now_ns: int) -> Sync:
         namespace = self._view.get(NAMESPACES, key)

@@ -31,6 +31,7 @@ from controllers.claims import (
     with_notes,
 )
 from controllers.events import NORMAL, WARNING, EventRecorder, subject_of
+from controllers.reconciler import Reconciler
 from controllers.records import CLAIMS, STORAGE_CLASSES, VOLUMES
 from controllers.sync import DONE, FAILED, Sync, Trying, Writing, body_of, delete, get, ok, update
 from controllers.view import Change, View
@@ -43,7 +44,7 @@ NO_CLASS: Final = "no persistent volumes available for this claim and no storage
 WAITS: Final = "waiting for first consumer to be created before binding"
 
 
-class VolumeBinder:
+class VolumeBinder(Reconciler):
     """Reconciles ``claim NAMESPACE/NAME`` and ``volume NAME``."""
 
     name = "persistent-volume-binder"
@@ -68,21 +69,12 @@ class VolumeBinder:
             if not claim["spec"].get("volumeName") and class_of(claim) == class_name:
                 yield claim_key(row.namespace, row.name)
 
-    def relisted(self, resource: str) -> None:
-        """Nothing is remembered between syncs."""
-
     def all_keys(self) -> list[str]:
         claims = [claim_key(row.namespace, row.name) for row in self._view.rows(CLAIMS)]
         return claims + [volume_key(row.name) for row in self._view.rows(VOLUMES)]
 
     def home(self, key: str) -> str:
         return HOME
-
-    def due(self, now_ns: int) -> Sequence[str]:
-        return ()
-
-    def next_due_ns(self) -> int | None:
-        return None
 
     def sync(self, key: str, now_ns: int) -> Sync:
         kind, _, name = key.partition(" ")

@@ -9,7 +9,7 @@ from typing import Final
 from api.calls import ApiRequest
 from api.core import JsonObject
 from controllers.claims import HOME, claim_key, volume_key, whole_of
-from controllers.events import EventRecorder
+from controllers.reconciler import Reconciler
 from controllers.records import CLAIMS, PODS, VOLUMES
 from controllers.sync import DONE, FAILED, Sync, body_of, ok, update
 from controllers.view import Change, View
@@ -18,11 +18,10 @@ CLAIM_FINALIZER: Final = "kubernetes.io/pvc-protection"
 VOLUME_FINALIZER: Final = "kubernetes.io/pv-protection"
 
 
-class VolumeProtection:
+class VolumeProtection(Reconciler):
     """Reconciles ``claim NAMESPACE/NAME`` and ``volume NAME`` of those on their way out."""
 
     name = "volume-protection"
-    recorders: tuple[EventRecorder, ...] = ()
 
     def __init__(self, view: View) -> None:
         self._view = view
@@ -47,9 +46,6 @@ class VolumeProtection:
             return tuple(self._leaving.get(row.namespace, ()))
         return ()
 
-    def relisted(self, resource: str) -> None:
-        """What went meanwhile was noticed."""
-
     def all_keys(self) -> list[str]:
         claims = [row for row in self._view.rows(CLAIMS) if row.deleted_at]
         volumes = [row for row in self._view.rows(VOLUMES) if row.deleted_at]
@@ -60,12 +56,6 @@ class VolumeProtection:
 
     def home(self, key: str) -> str:
         return HOME
-
-    def due(self, now_ns: int) -> Sequence[str]:
-        return ()
-
-    def next_due_ns(self) -> int | None:
-        return None
 
     def sync(self, key: str, now_ns: int) -> Sync:
         kind, _, name = key.partition(" ")
