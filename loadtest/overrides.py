@@ -52,10 +52,11 @@ def apply_overrides(doc: dict[str, object], overrides: Iterable[str]) -> None:
 def set_value(doc: dict[str, object], key: str, value: object, source: str) -> None:
     """Change one value in place. ``key``: a short name or a path; ``source`` names who asks, in
     errors. Errors: CampaignError."""
-    _assign(doc, _path(key, source), value, source)
+    _assign(doc, path_of(key, source), value, source)
 
 
-def _path(key: str, source: str) -> list[str]:
+def path_of(key: str, source: str) -> list[str]:
+    """Where a key lies in a campaign document. Errors: CampaignError."""
     if key in SHORT_NAMES:
         return SHORT_NAMES[key].split(".")
     if "." not in key:

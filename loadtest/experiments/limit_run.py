@@ -13,7 +13,7 @@ from loadtest.bundle import write_json
 from loadtest.experiments.limit import Answer, Axis, Limit, Search
 from loadtest.experiments.metrics import broken_slos
 from loadtest.experiments.runner import Runner
-from loadtest.experiments.trials import Base, Finished, Trial
+from loadtest.experiments.trials import Base, Finished, Knobs, Trial, knobs_text
 from loadtest.page import heading, page, section, table
 from loadtest.plots import BLUE, RED, svg_of
 from sim.campaign.costs import DEFAULT, CostProfile
@@ -29,9 +29,12 @@ class Question:
     """After the number, for knobs that are durations; may be empty."""
     axis: Axis
     costs: CostProfile = DEFAULT
+    fixed: Knobs = ()
+    """Other knobs, as they are in every run."""
 
     def trial(self, value: float, repetition: int) -> Trial:
-        return Trial(self.base, ((self.knob, self.setting(value)),), repetition, self.costs)
+        knobs = (*self.fixed, (self.knob, self.setting(value)))
+        return Trial(self.base, knobs, repetition, self.costs)
 
     def setting(self, value: float) -> object:
         """As the campaign file would have it."""
@@ -40,8 +43,15 @@ class Question:
 
     def key(self) -> str:
         axis = self.axis
-        facts = [self.base.document, self.base.shell, self.knob, self.unit, axis.begin, axis.end]
-        facts.append(asdict(self.costs))
+        facts: list[object] = [
+            self.base.document,
+            self.base.shell,
+            self.knob,
+            self.unit,
+            axis.begin,
+            axis.end,
+        ]
+        facts += [asdict(self.costs), self.fixed]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -49,7 +59,7 @@ class LimitError(Exception):
     """A run that says nothing about the cluster; the text is one sentence."""
 
 
-class _Prober:
+class Prober:
     """Runs the trials of a search."""
 
     def __init__(self, question: Question, runner: Runner, tell: Callable[[str], None]) -> None:
@@ -65,7 +75,7 @@ class _Prober:
         held = sum(not answer.broken for answer in answers)
         broken = sorted({slo for answer in answers for slo in answer.broken})
         self._tell(
-            f"  {question.knob}={question.setting(value)}: {held} of {len(answers)} held"
+            f"  {knobs_text(trials[0].knobs)}: {held} of {len(answers)} held"
             + (f"; broken: {', '.join(broken)}" if broken else "")
         )
         return answers
@@ -73,7 +83,7 @@ class _Prober:
 
 def _answer(finished: Finished) -> Answer:
     """A run whose load was not the load asked for counts only where an SLO broke all the same."""
-    knobs = ", ".join(f"{knob}={value}" for knob, value in finished.trial.knobs)
+    knobs = knobs_text(finished.trial.knobs)
     if finished.outcome != "complete":
         why = finished.error or f"the run was {finished.outcome}"
         raise LimitError(f"{knobs}: {why}")
@@ -87,7 +97,7 @@ def _answer(finished: Finished) -> Answer:
 def find_limit(question: Question, out: Path, jobs: int, tell: Callable[[str], None]) -> Path:
     """Search, write, and return the directory. Errors: CampaignError, LimitError."""
     runner = Runner(out, jobs)
-    found = Search(question.axis, _Prober(question, runner, tell)).find()
+    found = Search(question.axis, Prober(question, runner, tell)).find()
     if runner.kept:
         tell(f"{runner.kept} of {found.runs} runs were there already")
     name = question.trial(question.axis.begin, 0).campaign().name

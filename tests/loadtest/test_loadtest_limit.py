@@ -1,17 +1,24 @@
-"""The limit finder: planted limits in noise, ends that decide, and one in virtual time."""
+"""The limit finder: planted limits and envelopes in noise, ends that decide, virtual time."""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from experiment_files import RATE, small, write
+from experiment_files import RATE, small, virtual, write
 
+from api.core import JsonObject
 from api.streams import Stream
+from loadtest.bundle import read_rows
 from loadtest.cli import cli
+from loadtest.experiments.envelope import Envelope, survey, write_envelope
+from loadtest.experiments.envelope_page import cell_edges
 from loadtest.experiments.limit import Answer, Axis, Search
+from loadtest.experiments.limit_run import LimitError, Question
 
+NODES = ["--knob", "nodes", "--from", "1", "--to", "9"]
 FINE, SLOW = Answer(()), Answer(("Pod start",))
 
 
@@ -109,6 +116,82 @@ def test_a_limit_in_virtual_time(tmp_path: Path) -> None:
     assert f"{found['runs']} of {found['runs']} runs were there already" in again.output
 
 
+def envelope(tmp_path: Path, across: str, *values: object) -> Envelope:
+    question = Question(virtual(small(), tmp_path), "nodes", "", Axis(100, 5000, True, 0.02, 15))
+    return Envelope(question, across, values)
+
+
+def test_a_planted_envelope_is_found_within_five_percent_for_ten_seeds(tmp_path: Path) -> None:
+    asked = envelope(tmp_path, "shards", 1, 2, 4, 8)
+    for seed in range(10):
+        base = 200 + Stream(seed, "envelope").below(300)
+
+        def planted(question: Question, seed: int = seed, base: int = base) -> Planted:
+            return Planted(base * float(str(question.fixed[0][1])), 0.04, seed)
+
+        seen: list[JsonObject] = []
+        found = survey(asked, planted, seen.append)
+        assert [document["complete"] for document in seen] == [False, False, False, True]
+        assert seen[-1] == found
+        for shards, row in zip(asked.values, found["rows"], strict=True):
+            assert row["value"] == shards
+            assert row["holds"] / (base * float(str(shards))) == pytest.approx(1, abs=0.05)
+            assert row["first_broken"][0][0] == "Pod start"
+
+
+def test_rows_that_end_otherwise_stay_on_the_page(tmp_path: Path) -> None:
+    """One value never holds, one always, one has a run that says nothing: the rest goes on."""
+    asked = envelope(tmp_path, "durability", "none", "buffered", "fsync", "other")
+    limits = {"none": 9000.0, "buffered": 700.0, "fsync": 50.0}
+
+    def planted(question: Question) -> Planted:
+        word = str(question.fixed[0][1])
+        if word == "other":
+            raise LimitError("the run is <not> valid")
+        return Planted(limits[word], 0.0, 1)
+
+    documents: list[JsonObject] = []
+    found = survey(asked, planted, documents.append)
+    ends = [(row.get("holds"), row.get("breaks")) for row in found["rows"]]
+    assert (ends[0], ends[2], ends[3]) == ((5000, None), (None, 100), (None, None))
+    for document, word in ((documents[0], "PARTIAL"), (found, "ENVELOPE")):
+        write_envelope(document, tmp_path)
+        page = (tmp_path / "index.html").read_text()
+        assert f'class="badge">{word}<' in page
+    assert "the run is &lt;not&gt; valid" in page
+    assert page.count("<svg") == 2
+    rows = list(read_rows(tmp_path / "envelope.csv"))
+    assert [row["durability"] for row in rows] == list(asked.values)
+    assert [row["holds"] for row in rows] == ["5000", str(ends[1][0]), "", ""]
+    assert rows[2]["first_broken"] == "Pod start" and "not" in rows[3]["error"]
+    tried = [row for row in read_rows(tmp_path / "tried.csv") if row["durability"] == "fsync"]
+    assert tried == [{"durability": "fsync", "nodes": "100", "held": "0", "broke": "3"}]
+
+
+def test_cells_of_the_heat_map_meet_halfway() -> None:
+    values = np.array([100.0, 400.0, 900.0])
+    assert cell_edges(values, 100, 1000).tolist() == [100, 250, 650, 1000]
+    assert cell_edges(values, 1, 1000).tolist() == pytest.approx([1, 200, 600, 1000])
+
+
+def test_an_envelope_in_virtual_time(tmp_path: Path) -> None:
+    """The delay of pods that an objective carries is the objective, whatever it is."""
+    file = write(tmp_path / "small.yaml", small())
+    arguments = [str(file), "--knob", "pod_delay", "--from", "90", "--to", "160", "--unit", "ms"]
+    arguments += ["--across", "slos.podStartP99=100ms,150ms", "--virtual", "--tolerance", "0.5"]
+    arguments += ["--out", str(tmp_path / "out")]
+    result = invoke(*arguments)
+    assert result.exit_code == 0, result.output
+    (directory,) = (tmp_path / "out").glob("envelope-small-*")
+    found = json.loads((directory / "envelope.json").read_text())
+    for objective, row in zip((100, 150), found["rows"], strict=True):
+        assert row["holds"] <= objective <= row["breaks"]
+        assert f"podStartP99={objective}ms: limit pod_delay={row['holds']:g}ms" in result.output
+    assert "simulated" in (directory / "index.html").read_text()
+    runs = sum(row["runs"] for row in found["rows"])
+    assert f"{runs} of {runs} runs were there already" in invoke(*arguments).output
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -116,6 +199,13 @@ def test_a_limit_in_virtual_time(tmp_path: Path) -> None:
         (["--knob", "nodes", "--from", "9", "--to", "9"], "must differ"),
         (["--knob", "nodes", "--from", "1", "--to", "9000000"], "must be a whole number"),
         (["--knob", RATE, "--from", "x", "--to", "9"], "is not a number"),
+        ([*NODES, "--across", "shards=1"], "two values at least"),
+        ([*NODES, "--across", "shards=1,2,1"], "given twice"),
+        ([*NODES, "--across", "shards=[1],2"], "must be plain"),
+        ([*NODES, "--across", "shards=1,{"], "are not YAML values"),
+        ([*NODES, "--across", "sards=1,2"], "did you mean 'shards'?"),
+        ([*NODES, "--across", "shards=1,200"], "must be a whole number from 1 to 64"),
+        ([*NODES, "--across", "cluster.nodes=1,2"], "whose limit is sought"),
     ],
 )
 def test_what_cannot_be_searched(tmp_path: Path, arguments: list[str], message: str) -> None:
