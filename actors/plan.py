@@ -35,6 +35,8 @@ class StoreConfig:
     """History kept for watches and exact reads; older versions are compacted."""
     take_from: str = ""
     """Program that holds the shard and is to hand it over to the new ``directory``; empty: none."""
+    begun: bool = False
+    """The shard has served before, so its directory must have a log."""
 
 
 @dataclass(frozen=True, slots=True)

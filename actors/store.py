@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from actors.disk import DirectoryError, has_log
 from actors.handover import Sender, receive
 from actors.net import FrameServer, PeerError, ServerStream, send_to_all
 from actors.plan import StoreConfig
@@ -15,9 +16,11 @@ from store.core import StoreSettings
 
 
 async def start(config: StoreConfig, resolve: Resolve) -> "Store":
-    """Recover the shard's directory, or take it over first, and serve it. DirectoryError,
-    JournalError for a directory that cannot be used; ConnectionError when its owner was lost while
-    he handed it over; PortInUse. ``resolve`` is only asked for that owner."""
+    """Recover the shard's directory, or take it over first, and serve it.
+
+    DirectoryError, JournalError: the directory cannot be used, or nothing is left in that of a
+    shard which has served before. ConnectionError: its owner was lost while he handed it over.
+    PortInUse. ``resolve`` is only asked for that owner."""
     if config.take_from:
         await receive(config, resolve)
     settings = StoreSettings(
@@ -26,6 +29,11 @@ async def start(config: StoreConfig, resolve: Resolve) -> "Store":
         retain_ns=int(config.retain_revisions_s * 1e9),
         epoch_ns=config.security.created_ns,
     )
+    if config.begun and config.durability != "none" and not has_log(config.directory):
+        raise DirectoryError(
+            f"{config.directory} has no log: what shard {config.shard} acknowledged is gone with "
+            "its disk, and there is no other copy"
+        )
     shard = await open_shard(config.directory, settings, send_frames)
     store = Store(shard, Path(config.directory))
     try:

@@ -4,7 +4,7 @@
 from a thread of its own and reports what is persisted.
 """
 
-from actors.disk.directory import DirectoryError, DirectoryInUse, LogDirectory
+from actors.disk.directory import DirectoryError, DirectoryInUse, LogDirectory, has_log
 from actors.disk.journal_file import JournalFile
 
-__all__ = ["DirectoryError", "DirectoryInUse", "JournalFile", "LogDirectory"]
+__all__ = ["DirectoryError", "DirectoryInUse", "JournalFile", "LogDirectory", "has_log"]

@@ -38,6 +38,11 @@ class DirectoryInUse(DirectoryError):
     """Another process holds the lock."""
 
 
+def has_log(path: str) -> bool:
+    """A shard has begun to write there."""
+    return any(Path(path).glob("log-*"))
+
+
 @dataclass(slots=True)
 class Segment:
     """One log file."""

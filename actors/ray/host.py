@@ -12,6 +12,7 @@ import threading
 import traceback
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,8 @@ class ProgramHost:
         self._name = part.name
         self._pulse = Pulse(part.config.security.cluster_id, part.name)
         restarted = ray.get_runtime_context().was_current_actor_reconstructed
+        if restarted and isinstance(part.config, StoreConfig):
+            part = replace(part, config=replace(part.config, begun=True))
         self._thread = ProgramThread(part, Names(namespace), Path(log_path), restarted)
         self._thread.started.add_done_callback(self._started)
         import_module(MODULES[type(part.config)])

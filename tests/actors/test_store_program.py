@@ -346,3 +346,17 @@ def test_a_full_disk_refuses_writes_and_serves_reads(tmp_path: Path) -> None:
         await store.stop()
 
     run(scenario())
+
+
+def test_a_shard_that_has_served_does_not_begin_anew_on_an_empty_disk(tmp_path: Path) -> None:
+    async def main() -> None:
+        again = StoreConfig(1, str(tmp_path / "s"), SECURITY, begun=True)
+        with pytest.raises(DirectoryError, match="has no log: what shard 1 acknowledged is gone"):
+            await start(again, nobody)
+        assert not (tmp_path / "s").exists()
+        store = await started(tmp_path / "s")
+        await store.stop()
+        store = await start(again, nobody)
+        await store.stop()
+
+    run(main())
