@@ -1,9 +1,13 @@
 """What the lives of its processes say of a program: how long it was away, and who serves."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from actors.lives import Life
+
+RESTARTS_MAX = 3
+"""Of one program. One that dies once more is gone for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,13 @@ def outages_of(lives: Sequence[Life]) -> list[Outage]:
         elif number is not None:
             found[number] = replace(found[number], pids=(*found[number].pids, pid))
     return found
+
+
+def gone(lives: Sequence[Life]) -> list[str]:
+    """Programs that will not be started again, in order of their first death."""
+    ended = Counter(life.program for life in lives if life.ended_ns)
+    living = {life.program for life in lives if not life.ended_ns}
+    return [name for name, deaths in ended.items() if deaths > RESTARTS_MAX and name not in living]
 
 
 def serving(lives: Sequence[Life]) -> dict[str, int]:

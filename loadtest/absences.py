@@ -27,7 +27,8 @@ def absences(state: RunState) -> list[Absence]:
         found.append(
             Absence(
                 program=str(row["program"]),
-                died_s=round((died_ns - state.load_start_wall_ns) / SECOND_NS, 3),
+                # Before any load there is nothing to count from.
+                died_s=round((died_ns - (state.load_start_wall_ns or died_ns)) / SECOND_NS, 3),
                 away_s=round((back_ns - died_ns) / SECOND_NS, 3) if back_ns else None,
                 planned=bool(row["planned"]),
             )

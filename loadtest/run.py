@@ -14,7 +14,7 @@ from pathlib import Path
 from actors.cluster import ClusterHandle
 from actors.disk import DirectoryError
 from actors.hollow import all_shapes
-from actors.outages import outages_of
+from actors.outages import gone, outages_of
 from actors.plan import ClusterPlan
 from actors.ray.cluster import ClusterError
 from loadtest.allocation import write_nodes
@@ -206,7 +206,9 @@ class CampaignRun:
         return all(outage.back_ns for outage in outages_of(self._handle.lives()))
 
     def _tick(self, phase: str) -> None:
-        assert self._sampler
+        assert self._sampler and self._handle
+        if lost := [one for one in gone(self._handle.lives()) if one.startswith("store-")]:
+            raise RunError(f"{', '.join(lost)} is gone for good, and there is no other copy")
         began = time.monotonic()
         progress = self._sampler.tick(self._elapsed_s(), self._fleet, phase, self._goal())
         self._display.show(progress)

@@ -13,6 +13,7 @@ from typing import Any
 
 from actors.blueprint import API_SERVER, Part, parts_of
 from actors.lives import Life, Lives
+from actors.outages import RESTARTS_MAX
 from actors.plan import ClusterPlan, ProcessSample, Security, StoreConfig
 from actors.processes import (
     await_exit,
@@ -37,7 +38,6 @@ CALL_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 30.0
 EXIT_TIMEOUT_S = 60.0
 OBJECT_STORE_BYTES = 100 * 1024 * 1024
-RESTARTS_MAX = 3
 CALLS_AT_ONCE = 16
 """Of Ray, in one actor: peers that wait for an address must not keep out the rest."""
 BUNDLE_CPUS = 0.001

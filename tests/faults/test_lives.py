@@ -4,10 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from actors.lives import Life, Lives
-from actors.outages import Outage, outages_of, serving
+from actors.outages import RESTARTS_MAX, Outage, gone, outages_of, serving
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 120.0
@@ -63,3 +64,13 @@ def test_a_process_that_dies_before_it_serves_prolongs_the_outage() -> None:
     ]
     assert outages_of(lives) == [Outage("a", 30, 70, (1, 3)), Outage("a", 80, 0, (4,))]
     assert serving(lives) == {"b": 2}
+
+
+def test_a_program_is_gone_when_it_died_once_more_than_it_is_started_again() -> None:
+    lives = [Life("a", 1, 10, up_ns=20), Life("b", 2, 10, up_ns=20, ended_ns=30)]
+    for number in range(RESTARTS_MAX):
+        assert gone(lives) == []
+        lives.append(Life("b", 3 + number, 40 + number))
+        assert gone(lives) == []
+        lives[-1] = replace(lives[-1], ended_ns=50 + number)
+    assert gone(lives) == ["b"]
