@@ -228,6 +228,8 @@ def prepare_status_update(kind: Kind, new: JsonObject, old: JsonObject) -> None:
         _keep(new["metadata"], old["metadata"], name)
     if kind.key == "pods":
         _keep_observed(new["status"], old["status"])
+    elif kind is _CERTIFICATE_REQUEST:
+        _keep_verdicts(new, old)
 
 
 def _keep_observed(new: JsonObject, old: JsonObject) -> None:
@@ -291,10 +293,23 @@ def _resized(new: list[JsonObject], old: list[JsonObject]) -> list[JsonObject]:
 _RESIZABLE = ("resources", "resizePolicy")
 
 
+def _keep_verdicts(new: JsonObject, old: JsonObject) -> None:
+    """A verdict stays word for word; added and removed ones are for validation to find. In place.
+    Source: preserveConditionInstances, pkg/registry/certificates/certificates/strategy.go."""
+    after = (new.get("status") or {}).get("conditions") or []
+    before = (old.get("status") or {}).get("conditions") or []
+    for kind in ("Approved", "Denied"):
+        places = [index for index, found in enumerate(after) if found.get("type") == kind]
+        known = [found for found in before if found.get("type") == kind]
+        if len(places) == len(known):
+            for place, condition in zip(places, known, strict=True):
+                after[place] = condition
+
+
 def prepare_approval(new: JsonObject, old: JsonObject) -> None:
     """Of the approval of a CertificateSigningRequest only the conditions count, in place."""
+    conditions = list(new.get("status", {}).get("conditions") or ())
     prepare_status_update(_CERTIFICATE_REQUEST, new, old)
-    conditions = new.get("status", {}).get("conditions")
     new["status"] = {name: old["status"][name] for name in old["status"] if name != "conditions"}
     if conditions:
         new["status"]["conditions"] = conditions

@@ -63,6 +63,21 @@ class Expression:
 
 
 @lru_cache(maxsize=4096)
+def wrong_with_syntax(text: str) -> str:
+    """What the grammar has against a text; empty when it is an expression. Syntax that the library
+    does not serve, as optional values, counts as right: nothing evaluates it here."""
+    import cel
+
+    try:
+        cel.compile(text)
+    except ValueError as error:
+        found = str(error)
+        if "Syntax error: " in found:
+            return f"compilation failed: {found[found.index('ERROR: ') :]}"
+    return ""
+
+
+@lru_cache(maxsize=4096)
 def compiled_expression(text: str) -> Expression:
     """The same for the same text, made once. ExpressionError."""
     return Expression(text)

@@ -14,12 +14,15 @@ from api.errors import Cause
 from api.kinds import SERVED, Kind, kind_of
 from api.validation import (
     access,
+    admission_policies,
     autoscaling,
     batch,
+    certificates,
     claims,
     cluster,
     csi,
     definitions,
+    flowcontrol,
     ingresses,
     networking,
     nodes,
@@ -30,6 +33,7 @@ from api.validation import (
     services,
     sets,
     storage,
+    webhooks,
     workloads,
 )
 from api.validation.metadata import check_metadata, check_metadata_update
@@ -39,6 +43,7 @@ from api.validation.structural import structural_checks
 
 __all__ = [
     "in_words_of_new_events",
+    "validate_approval",
     "validate_create",
     "validate_pod_part",
     "validate_status_update",
@@ -91,6 +96,38 @@ _CHECKS: Mapping[str, tuple[Check, UpdateCheck]] = {
     "networking.k8s.io/servicecidrs": (
         networking.check_service_range,
         networking.check_service_range_update,
+    ),
+    "networking.k8s.io/ipaddresses": (networking.check_taken, networking.check_taken_update),
+    "certificates.k8s.io/certificatesigningrequests": (
+        certificates.check_request,
+        certificates.check_request_update,
+    ),
+    "flowcontrol.apiserver.k8s.io/flowschemas": (
+        flowcontrol.check_flow_schema,
+        flowcontrol.check_flow_schema_update,
+    ),
+    "flowcontrol.apiserver.k8s.io/prioritylevelconfigurations": (
+        flowcontrol.check_priority_level,
+        flowcontrol.check_priority_level_update,
+    ),
+    **{
+        f"admissionregistration.k8s.io/{name}webhookconfigurations": (
+            webhooks.check_webhooks,
+            webhooks.check_webhooks_update,
+        )
+        for name in ("mutating", "validating")
+    },
+    "admissionregistration.k8s.io/validatingadmissionpolicies": (
+        admission_policies.check_policy,
+        admission_policies.check_policy_update,
+    ),
+    "admissionregistration.k8s.io/validatingadmissionpolicybindings": (
+        admission_policies.check_policy_binding,
+        admission_policies.check_policy_binding_update,
+    ),
+    "admissionregistration.k8s.io/mutatingadmissionpolicybindings": (
+        admission_policies.check_mutating_binding,
+        admission_policies.check_mutating_binding_update,
     ),
     "autoscaling/horizontalpodautoscalers": (
         autoscaling.check_autoscaler,
@@ -199,6 +236,13 @@ def validate_status_update(kind: Kind, new: JsonObject, old: JsonObject) -> list
         return kind.custom.validate_status(kind, new, old)
     causes = _check_metadata(kind, new, old)
     check_status(causes, kind.key, new, old)
+    return causes
+
+
+def validate_approval(kind: Kind, new: JsonObject, old: JsonObject) -> list[Cause]:
+    """Causes against a verdict on a CertificateSigningRequest."""
+    causes = _check_metadata(kind, new, old)
+    certificates.check_request_approval(causes, new, old)
     return causes
 
 

@@ -5,6 +5,7 @@ Source: apimachinery/pkg/api/validation/objectmeta.go, apis/meta/v1/validation/v
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from ipaddress import IPv6Address, ip_address
 
 from api.core import JsonObject
 from api.errors import Cause
@@ -15,6 +16,7 @@ from api.names import (
     wrong_with_qualified_name,
     wrong_with_subdomain,
 )
+from api.validation.addresses import BAD_ADDRESS, is_address
 
 ANNOTATIONS_BYTES_MAX = 256 * 1024
 STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
@@ -30,6 +32,16 @@ def wrong_with_path_segment(name: str) -> tuple[str, ...]:
     return tuple(f"may not contain '{mark}'" for mark in "/%" if mark in name)
 
 
+def wrong_with_address(name: str) -> tuple[str, ...]:
+    """The name of an IPAddress: the address as it is usually written."""
+    if not is_address(name):
+        return (BAD_ADDRESS,)
+    address = ip_address(name)
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return ("must not be an IPv4-mapped IPv6 address",)
+    return () if str(address) == name else (f'must be in canonical form ("{address}")',)
+
+
 NAME_CHECKS: Mapping[str, NameCheck] = {
     "namespaces": wrong_with_label,
     "services": wrong_with_dns_1035,
@@ -38,7 +50,8 @@ NAME_CHECKS: Mapping[str, NameCheck] = {
     "rbac.authorization.k8s.io/rolebindings": wrong_with_path_segment,
     "rbac.authorization.k8s.io/clusterroles": wrong_with_path_segment,
     "rbac.authorization.k8s.io/clusterrolebindings": wrong_with_path_segment,
-    "networking.k8s.io/ipaddresses": wrong_with_path_segment,
+    "networking.k8s.io/ipaddresses": wrong_with_address,
+    "certificates.k8s.io/certificatesigningrequests": wrong_with_path_segment,
 }
 """Rules of names by kind; all others are DNS subdomains."""
 

@@ -11,7 +11,7 @@ from api.errors import Cause
 from api.names import wrong_with_label, wrong_with_qualified_name, wrong_with_subdomain
 from api.validation.addresses import BAD_ADDRESS, BAD_CIDR, check_reachable, is_address, is_cidr
 from api.validation.label_selectors import check_label_selector
-from api.validation.metadata import IMMUTABLE
+from api.validation.metadata import IMMUTABLE, wrong_with_path_segment
 from api.validation.ports import (
     PROTOCOLS,
     check_port_number,
@@ -260,3 +260,27 @@ def _check_block(causes: list[Cause], block: JsonObject, field: str) -> None:
 def check_network_policy_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
     """As a new one."""
     check_network_policy(causes, new)
+
+
+def check_taken(causes: list[Cause], taken: JsonObject) -> None:
+    """An IPAddress: whose it is."""
+    parent, field = taken["spec"].get("parentRef"), "spec.parentRef"
+    if parent is None:
+        causes.append(Cause.required(field))
+        return
+    group = parent.get("group", "")
+    for text in wrong_with_subdomain(group) if group else ():
+        causes.append(Cause.invalid(f"{field}.group", group, text))
+    for name in ("resource", "name", "namespace"):
+        value = parent.get(name, "")
+        if not value and name != "namespace":
+            causes.append(Cause.required(f"{field}.{name}"))
+        for text in wrong_with_path_segment(value):
+            causes.append(Cause.invalid(f"{field}.{name}", value, text))
+
+
+def check_taken_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
+    """It stays whose it is."""
+    parent = new["spec"].get("parentRef")
+    if parent != old["spec"].get("parentRef"):
+        causes.append(Cause.invalid("spec.parentRef", parent, IMMUTABLE))

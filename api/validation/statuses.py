@@ -11,6 +11,8 @@ from api.errors import Cause
 from api.names import wrong_with_subdomain
 from api.quantity import parse, whole_value
 from api.validation.addresses import BAD_ADDRESS, is_address
+from api.validation.certificates import check_request_status
+from api.validation.flowcontrol import check_flow_status
 from api.validation.metadata import nonnegative
 from api.validation.nodes import check_node_update
 from api.validation.resources import check_quantity
@@ -154,4 +156,7 @@ _OTHERS: Final[Mapping[str, Callable[[list[Cause], JsonObject, JsonObject], None
     "services": _check_service,
     "networking.k8s.io/ingresses": _check_ingress,
     "resourcequotas": _check_quota,
+    "certificates.k8s.io/certificatesigningrequests": check_request_status,
+    "flowcontrol.apiserver.k8s.io/flowschemas": check_flow_status,
+    "flowcontrol.apiserver.k8s.io/prioritylevelconfigurations": check_flow_status,
 }

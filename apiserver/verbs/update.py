@@ -16,6 +16,7 @@ from api.lifecycle import (
 from api.storage import GET
 from api.validation import (
     in_words_of_new_events,
+    validate_approval,
     validate_pod_part,
     validate_status_update,
     validate_update,
@@ -188,6 +189,8 @@ def next_state(
         causes = validate_pod_part(request.subresource, new, old)
     elif request.subresource == "status":
         causes = validate_status_update(kind, new, old)
+    elif request.subresource == "approval":
+        causes = validate_approval(kind, new, old)
     else:
         causes = validate_update(kind, new, old)
     if request.view is not None and kind.key == "events":

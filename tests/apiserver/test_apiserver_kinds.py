@@ -1,7 +1,13 @@
 """Kinds beyond the spine through the whole server: views, approval, deprecation, admission."""
 
+from base64 import b64encode
+
 import pytest
 from apiserver_rig import Rig
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from api.core import JsonObject
 
@@ -66,11 +72,18 @@ def test_events_of_both_groups(rig: Rig) -> None:
     assert rig.call("GET", f"{EVENTS}?fieldSelector=regarding.name%3Dq")[1]["items"] == []
 
 
+def signed_request() -> str:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "r")])
+    asked = x509.CertificateSigningRequestBuilder().subject_name(name)
+    signed = asked.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    return b64encode(signed.public_bytes(serialization.Encoding.PEM)).decode()
+
+
 def test_approval_changes_the_conditions_only(rig: Rig) -> None:
     body = {
         "metadata": {"name": "r"},
         "spec": {
-            "request": "YQ==",
+            "request": signed_request(),
             "signerName": "example.com/s",
             "usages": ["client auth"],
             "username": "forged",
