@@ -12,7 +12,9 @@ from api.names import wrong_with_subdomain
 from api.quantity import parse, whole_value
 from api.validation.addresses import BAD_ADDRESS, is_address
 from api.validation.certificates import check_request_status
+from api.validation.conditions import check_conditions
 from api.validation.flowcontrol import check_flow_status
+from api.validation.job_statuses import check_job_status
 from api.validation.metadata import nonnegative
 from api.validation.nodes import check_node_update
 from api.validation.resources import check_quantity
@@ -59,8 +61,18 @@ _READY: Final = {"apps/statefulsets": "cannot be greater than status.readyReplic
 _COLLISIONS: Final = ("apps/deployments", "apps/statefulsets", "apps/daemonsets")
 
 
+_CONDITIONS: Final = (
+    "policy/poddisruptionbudgets",
+    "admissionregistration.k8s.io/validatingadmissionpolicies",
+)
+"""Kinds with conditions of the common form."""
+
+
 def check_status(causes: list[Cause], key: str, new: JsonObject, old: JsonObject) -> None:
     """The status of an object of kind ``key``, of which ``old`` was the last version."""
+    if key in _CONDITIONS:
+        conditions = (new.get("status") or {}).get("conditions") or ()
+        check_conditions(causes, conditions, "status.conditions")
     if key in _COUNTS:
         _check_counts(causes, key, new.get("status") or {}, old.get("status") or {})
     check = _OTHERS.get(key)
@@ -156,6 +168,7 @@ _OTHERS: Final[Mapping[str, Callable[[list[Cause], JsonObject, JsonObject], None
     "services": _check_service,
     "networking.k8s.io/ingresses": _check_ingress,
     "resourcequotas": _check_quota,
+    "batch/jobs": check_job_status,
     "certificates.k8s.io/certificatesigningrequests": check_request_status,
     "flowcontrol.apiserver.k8s.io/flowschemas": check_flow_status,
     "flowcontrol.apiserver.k8s.io/prioritylevelconfigurations": check_flow_status,
