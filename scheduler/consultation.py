@@ -1,5 +1,6 @@
 """Asks extenders about pods: each that filters in turn about what the ones before left, then all
-that give points, at last the one that binds.
+that give points, at last the one that binds; and about a pod that fits nowhere, each that has a say
+in preemption.
 
 One pod is being talked about at a time, as in kube-scheduler, and others like it wait in line; pods
 that no extender cares for are scheduled meanwhile. When the last answer is in, plugins are asked
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from api.core import JsonObject
+from scheduler.bargain import Bargain, Subject, offers_of
 from scheduler.explain import Explanation, Pod, Rejected, choose, explain, score
 from scheduler.extender import (
     POINTS_FACTOR,
@@ -29,11 +31,14 @@ from scheduler.extender import (
     check_bound,
     filtered,
     points,
+    preemption_arguments,
+    victims_of,
 )
 from scheduler.follower import NODES, PODS
 from scheduler.framework import Reason
 from scheduler.node_table import NodeTable
-from scheduler.pod_book import PodRecord
+from scheduler.pod_book import PodRecord, PodRecords
+from scheduler.preemption import Judged, Trial
 
 LINE_MAX = 256
 """Pods that wait for the one that is talked about; more than that are tried again later."""
@@ -42,22 +47,15 @@ NOT_KEPT = "node(s) were left out by an extender"
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
-    """The pod in question."""
-
-    pod: str
-    uid: str
-    salt: int
-
-
-@dataclass(frozen=True, slots=True)
 class Verdict:
-    """How it ended. Row and refusals: none of both means that the cluster has changed too much."""
+    """How it ended. None of all: the cluster has changed too much."""
 
     subject: Subject
     row: int = -1
     refused: Explanation | None = None
     """With what the extenders refused."""
+    judged: Judged | None = None
+    """It fits nowhere, and this is left of the nodes where preemption helps."""
     trouble: str = ""
     """An extender that may not be ignored gave no answer, or a wrong one."""
     raised: Exception | None = None
@@ -87,14 +85,24 @@ class Talk:
 class Consultation:
     """Keeps the objects that extenders want to see: of nodes, and of pods that concern one."""
 
-    def __init__(self, extenders: Sequence[Extender], table: NodeTable) -> None:
+    def __init__(
+        self, extenders: Sequence[Extender], table: NodeTable, records: PodRecords
+    ) -> None:
         self._extenders = extenders
         self._table = table
+        self._records = records
         self._nodes: dict[str, JsonObject] = {}
         self._pods: dict[str, tuple[JsonObject, tuple[int, ...]]] = {}
         """Pods without a node, and the extenders that they concern."""
+        self._shows_victims = any(
+            "preempt" in one.verbs and not one.node_cache_capable for one in extenders
+        )
+        self._possible_victims: dict[str, JsonObject] = {}
+        """All pods, when an extender is shown whole ones."""
         self._line: deque[Subject] = deque()
         self._talk: Talk | None = None
+        self._bargain: Bargain | None = None
+        """Instead of a talk."""
         self._orders: list[AskExtender] = []
         self._last_ask = 0
         self._binding: dict[int, int] = {}
@@ -114,6 +122,10 @@ class Consultation:
             self._nodes[key] = item or {}
 
     def _see_pod(self, key: str, pod: JsonObject | None) -> None:
+        if pod is None:
+            self._possible_victims.pop(key, None)
+        elif self._shows_victims:
+            self._possible_victims[key] = pod
         concerns = (
             ()
             if pod is None or pod["spec"].get("nodeName")
@@ -134,6 +146,8 @@ class Consultation:
             del self._nodes[name]
         for key in [key for key in self._pods if key not in pods]:
             del self._pods[key]
+        for key in [key for key in self._possible_victims if key not in pods]:
+            del self._possible_victims[key]
 
     def concerns(self, pod: str) -> bool:
         """Whether an extender has a say in where this pod goes."""
@@ -141,6 +155,11 @@ class Consultation:
         return found is not None and bool(
             self._with("filter", found[1]) or self._with("prioritize", found[1])
         )
+
+    def judges(self, pod: str) -> bool:
+        """Whether an extender has a say in who leaves for this pod."""
+        found = self._pods.get(pod)
+        return found is not None and bool(self._with("preempt", found[1]))
 
     def bind(self, record: PodRecord) -> bool:
         """Have a pod bound by the extender that binds it, under the number of its open request;
@@ -186,8 +205,9 @@ class Consultation:
         return True
 
     def next_subject(self) -> Subject | None:
-        """Whose turn it is; None while another one's talk goes on."""
-        return self._line.popleft() if self._line and self._talk is None else None
+        """Whose turn it is; None while another one is talked about."""
+        idle = self._talk is None and self._bargain is None
+        return self._line.popleft() if self._line and idle else None
 
     def begin(self, subject: Subject, record: PodRecord) -> Verdict | None:
         """None: extenders are being asked."""
@@ -210,6 +230,9 @@ class Consultation:
 
     def answered(self, event: ExtenderAnswered) -> Verdict | None:
         """None: there is more to ask."""
+        bargain = self._bargain
+        if bargain is not None and event.ask == bargain.ask:
+            return self._haggle(bargain, event)
         talk = self._talk
         if talk is None or event.ask not in talk.open:
             return None
@@ -232,9 +255,62 @@ class Consultation:
             self.ignored += 1
         return None if talk.open else self._go_on(talk)
 
+    def bargain(self, subject: Subject, refused: Explanation, candidates: Sequence[Trial]) -> None:
+        """Extenders are asked which pods may leave for the one that is talked about no longer."""
+        assert self._talk is None and self._bargain is None and candidates
+        document, concerned = self._pods[subject.pod]
+        extenders = self._with("preempt", concerned)
+        offers = offers_of(candidates, self._table, self._records)
+        self._bargain = Bargain(subject, document, refused, extenders, offers)
+        self._offer(self._bargain)
+
     def take_orders(self) -> list[AskExtender]:
         orders, self._orders = self._orders, []
         return orders
+
+    # The bargain
+
+    def _offer(self, bargain: Bargain) -> None:
+        number = bargain.extenders.pop(0)
+        extender = self._extenders[number]
+        shown = {}
+        for node, offer in bargain.offers.items():
+            pods: list[JsonObject] = [{"UID": uid} for uid in offer.victims]
+            if not extender.node_cache_capable:
+                pods = [self._victim(pod, node) for pod in offer.victims.values()]
+            shown[node] = victims_of(pods, offer.violations)
+        self._last_ask -= 1
+        body = preemption_arguments(extender, bargain.document, shown)
+        self._orders.append(AskExtender(number, self._last_ask, "preempt", body))
+        bargain.asked, bargain.ask = number, self._last_ask
+
+    def _victim(self, pod: str, node: str) -> JsonObject:
+        """With its node, which a pod whose binding is under way does not have."""
+        found = self._possible_victims.get(pod, {})
+        return {**found, "spec": {**found.get("spec", {}), "nodeName": node}}
+
+    def _haggle(self, bargain: Bargain, event: ExtenderAnswered) -> Verdict | None:
+        """Take in an answer; None: the next extender is asked."""
+        extender = self._extenders[bargain.asked]
+        bargain.ask = 0
+        try:
+            if event.trouble:
+                raise WrongAnswer(event.trouble)
+            bargain.narrow(event.body, extender.ignorable, self._table, self._records)
+        except WrongAnswer as wrong:
+            if not extender.ignorable:
+                self._bargain = None
+                trouble = f"extender {extender.url}: {wrong}"
+                return Verdict(bargain.subject, judged=Judged(bargain.refused, trouble=trouble))
+            self.ignored += 1
+        if bargain.offers and bargain.extenders:
+            self._offer(bargain)
+            return None
+        self._bargain = None
+        left = bargain.left(self._table, self._records)
+        if bargain.offers and not left:
+            return Verdict(bargain.subject)
+        return Verdict(bargain.subject, judged=Judged(bargain.refused, left))
 
     # The talk
 

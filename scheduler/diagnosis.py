@@ -21,6 +21,7 @@ NOT_HELPFUL = "Preemption is not helpful for scheduling"
 NO_NODES = "no nodes available to schedule pods"
 TERMINATING = "preemption: not eligible due to a terminating pod on the nominated node."
 NOT_TRIED = "not tried"
+NO_CANDIDATE = "preemption: no candidate node for preemption"
 NEVER = "preemption: not eligible due to preemptionPolicy=Never."
 
 
@@ -40,6 +41,12 @@ def failure_message(explanation: Explanation, after: str) -> str:
     if after == NOT_TRIED:
         return f"{sentence} {NO_CLAIMS}"
     return f"{sentence} {NO_CLAIMS}, {after}" if after else sentence
+
+
+def broken_preemption_message(explanation: Explanation, trouble: str) -> str:
+    """An error ends PostFilter, so that no other plugin of it has a say.
+    Source: framework/runtime/framework.go, RunPostFilterPlugins, v1.36."""
+    return f"{failure_message(explanation, '')} preemption: {trouble}"
 
 
 def fruitless_preemption(explanation: Explanation, tried: Sequence[Trial]) -> str:

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from api.core import JsonObject
 
-Verb = Literal["filter", "prioritize", "bind"]
+Verb = Literal["filter", "prioritize", "preempt", "bind"]
 TIMEOUT_NS = 5_000_000_000
 """Source: DefaultExtenderTimeout."""
 POINTS_FACTOR = 10
@@ -110,6 +110,20 @@ def binding_arguments(namespace: str, name: str, uid: str, node: str) -> JsonObj
     return {"PodName": name, "PodNamespace": namespace, "PodUID": uid, "Node": node}
 
 
+def preemption_arguments(
+    extender: Extender, pod: JsonObject, victims: Mapping[str, JsonObject]
+) -> JsonObject:
+    """Body of preempt. ``victims``: by node, whole pods or uids as the extender wants them."""
+    whole = None if extender.node_cache_capable else victims
+    uids = victims if extender.node_cache_capable else None
+    return {"Pod": pod, "NodeNameToVictims": whole, "NodeNameToMetaVictims": uids}
+
+
+def victims_of(pods: Sequence[JsonObject], violations: int) -> JsonObject:
+    """Those of one node, and how many of them a budget would keep."""
+    return {"Pods": list(pods), "NumPDBViolations": violations}
+
+
 def filtered(body: object, extender: Extender, asked: Sequence[str]) -> Filtered:
     """The answer to filter. WrongAnswer."""
     found = _fields(body)
@@ -140,6 +154,29 @@ def points(body: object) -> dict[str, int]:
         if not isinstance(host, str) or not isinstance(score, int) or abs(score) > POINTS_MAX:
             raise WrongAnswer(f"gives points that are none: {one!r:.100}")
         result[host] = score
+    return result
+
+
+class Named(NamedTuple):
+    """Victims on one node."""
+
+    uids: tuple[str, ...]
+    violations: int
+
+
+def victims_named(body: object) -> dict[str, Named]:
+    """The answer to preempt, by node: uids, whatever was sent. WrongAnswer."""
+    result: dict[str, Named] = {}
+    for node, victims in _mapping(_fields(body).get("nodenametometavictims") or {}).items():
+        found = _fields(victims or {})
+        uids = [_fields(one).get("uid") for one in _list(found.get("pods"))]
+        violations = found.get("numpdbviolations") or 0
+        if not isinstance(violations, int) or abs(violations) > POINTS_MAX:
+            raise WrongAnswer(f"counts {violations!r:.100} violations of budgets")
+        for uid in uids:
+            if not isinstance(uid, str):
+                raise WrongAnswer(f"names a victim {uid!r:.100} that is no uid")
+        result[str(node)] = Named(tuple(str(uid) for uid in dict.fromkeys(uids)), violations)
     return result
 
 

@@ -16,6 +16,7 @@ WEIGHT_MAX = 1 << 20
 VERBS: tuple[tuple[str, Verb], ...] = (
     ("filterVerb", "filter"),
     ("prioritizeVerb", "prioritize"),
+    ("preemptVerb", "preempt"),
     ("bindVerb", "bind"),
 )
 
@@ -48,8 +49,6 @@ def _extender(section: Section, ignored: list[str]) -> Extender:
     for field, verb in VERBS:
         if section.raw(field):
             verbs[verb] = section.text(field)
-    if section.raw("preemptVerb"):
-        raise section.error("preemptVerb", "extenders have no say in preemption here")
     weight = section.integer("weight", 0, 0, WEIGHT_MAX)
     if "prioritize" in verbs and not weight:
         raise section.error("weight", "must be positive for an extender that prioritizes")

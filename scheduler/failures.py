@@ -1,14 +1,17 @@
 """Why a pod was not placed: worked out once for equal pods that fail in a row, told to its object
 and by an event, and acted upon when other pods can make room for it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
 from api.streams import Stream
-from scheduler.diagnosis import failure_message, unsupported_message
+from scheduler.diagnosis import broken_preemption_message, failure_message, unsupported_message
 from scheduler.engine import Engine
 from scheduler.explain import Explanation, Pod, explain
 from scheduler.outgoing import Outgoing
 from scheduler.pod_book import PodBook, PodRecord
+from scheduler.preemption import Judged, Trial
 from scheduler.preemptor import Plan, Preemptor
 from scheduler.supervision import raised
 from scheduler.surroundings import Surroundings
@@ -64,17 +67,34 @@ class Failures:
         self.preemptions = self.victims = 0
 
     def handle(
-        self, pod: str, record: PodRecord, now_ns: int, known: Explanation | None = None
+        self, pod: str, record: PodRecord, now_ns: int, known: Explanation | Judged | None = None
     ) -> Failure:
         """Find out why, tell it, and send victims away where that helps. ``known``: why."""
         try:
-            failure = self._why(pod, record) if known is None else self._plan(pod, record, known)
+            match known:
+                case None:
+                    failure = self._why(pod, record)
+                case Judged():
+                    failure = self._judged(pod, record, known)
+                case Explanation():
+                    failure = self._plan(pod, record, known)
+                case _:
+                    assert_never(known)
         except Exception as error:  # the supervisor of the plugins
             failure = self.plugin_raised(record, error)
         if failure.plan.node:
             self._preempt(record, failure.plan, now_ns)
         self.tell(record, failure, now_ns)
         return failure
+
+    def candidates(self, pod: str, record: PodRecord, known: Explanation) -> Sequence[Trial]:
+        """Nodes where preemption helps, for extenders to judge."""
+        who, start = Pod(pod, record.priority), self._starts.next_u64()
+        budgets = self._surroundings.budgets
+        try:
+            return self._preemptor.candidates(who, record, known, budgets, start)
+        except Exception:  # the supervisor of the plugins: it raises again when this is handled
+            return ()
 
     def plugin_raised(self, record: PodRecord, error: Exception) -> Failure:
         """A plugin raised when it was asked about this pod."""
@@ -134,6 +154,14 @@ class Failures:
     def _plan(self, pod: str, record: PodRecord, explanation: Explanation) -> Failure:
         who, start = Pod(pod, record.priority), self._starts.next_u64()
         plan = self._preemptor.plan(who, record, explanation, self._surroundings.budgets, start)
+        return Failure(failure_message(explanation, plan.after), plan, explanation.plugins())
+
+    def _judged(self, pod: str, record: PodRecord, judged: Judged) -> Failure:
+        explanation = judged.explanation
+        if judged.trouble:
+            message = broken_preemption_message(explanation, judged.trouble)
+            return Failure(message, plugins=explanation.plugins())
+        plan = self._preemptor.choose(Pod(pod, record.priority), record, judged)
         return Failure(failure_message(explanation, plan.after), plan, explanation.plugins())
 
     def refused(self, victim: str) -> None:

@@ -23,9 +23,10 @@ from api.calls import (
 )
 from api.core import JsonObject
 from api.streams import Stream
+from scheduler.bargain import Subject
 from scheduler.binding_cycle import BindingCycle
 from scheduler.configuration import DEFAULT, Configuration
-from scheduler.consultation import Consultation, Subject, Verdict
+from scheduler.consultation import Consultation, Verdict
 from scheduler.engine import Engine
 from scheduler.explain import Explanation, Pod, filters_for, refusal_beside_nominees
 from scheduler.extender import AskExtender, ExtenderAnswered
@@ -38,6 +39,7 @@ from scheduler.outgoing import Outgoing
 from scheduler.pod_book import PodBook, PodRecord, Stage
 from scheduler.pod_shape import Shape
 from scheduler.pool import ScoringPool
+from scheduler.preemption import Judged
 from scheduler.queue import SchedulingQueue
 from scheduler.requeue import Requeue
 from scheduler.surroundings import Surroundings
@@ -119,7 +121,9 @@ class SchedulerCore:
             self._engine, self._book, self._surroundings, self._outgoing, starts
         )
         self._consultation = (
-            Consultation(configuration.extenders, self.table) if configuration.extenders else None
+            Consultation(configuration.extenders, self.table, self._book.records)
+            if configuration.extenders
+            else None
         )
         self._binding = BindingCycle(
             self._book, self.queue, self._outgoing, self._failures, self._consultation
@@ -326,9 +330,7 @@ class SchedulerCore:
             ):
                 self._fail(decision.pod, record, now_ns)
             elif self._consultation is not None and self._consultation.concerns(decision.pod):
-                subject = Subject(decision.pod, decision.uid, decision.salt)
-                if not self._consultation.queue(subject):
-                    self.queue.retry(decision.pod, now_ns)
+                self._consult(self._consultation, decision, now_ns)
             else:
                 self._place(number, decision, record, now_ns)
 
@@ -339,10 +341,12 @@ class SchedulerCore:
             failure = self._failures.plugin_raised(record, error)
             self._in_trouble(decision.pod, record, failure, now_ns)
             return
-        if row == NOWHERE:
-            self._fail(decision.pod, record, now_ns)
-        else:
+        if row != NOWHERE:
             self._assume(decision.pod, row, now_ns)
+        elif self._consultation is not None and self._consultation.judges(decision.pod):
+            self._consult(self._consultation, decision, now_ns)
+        else:
+            self._fail(decision.pod, record, now_ns)
 
     def _assume(self, pod: str, row: int, now_ns: int) -> None:
         """It goes there, alone or when its gang is complete."""
@@ -375,6 +379,11 @@ class SchedulerCore:
 
     # Extenders
 
+    def _consult(self, consultation: Consultation, decision: Decision, now_ns: int) -> None:
+        """Its extenders have a say."""
+        if not consultation.queue(Subject(decision.pod, decision.uid, decision.salt)):
+            self.queue.retry(decision.pod, now_ns)
+
     def _consult_next(self, consultation: Consultation, now_ns: int) -> None:
         """Begin with the pods in line until one of them waits for answers."""
         while subject := consultation.next_subject():
@@ -393,17 +402,32 @@ class SchedulerCore:
         if verdict is None or record is None:
             return
         pod = verdict.subject.pod
-        if verdict.raised is not None:
+        if not self.leading:
+            self.queue.retry(pod, now_ns)
+        elif verdict.raised is not None:
             failure = self._failures.plugin_raised(record, verdict.raised)
             self._in_trouble(pod, record, failure, now_ns)
         elif verdict.trouble:
             self._in_trouble(pod, record, Failure(verdict.trouble, error=True), now_ns)
         elif verdict.refused is not None:
-            self._fail(pod, record, now_ns, verdict.refused)
-        elif verdict.row == NOWHERE or not self.leading:
+            if not self._bargains(verdict.subject, record, verdict.refused):
+                self._fail(pod, record, now_ns, verdict.refused)
+        elif verdict.judged is not None:
+            self._fail(pod, record, now_ns, verdict.judged)
+        elif verdict.row == NOWHERE:
             self.queue.retry(pod, now_ns)
         else:
             self._assume(pod, verdict.row, now_ns)
+
+    def _bargains(self, subject: Subject, record: PodRecord, refused: Explanation) -> bool:
+        """Whether extenders are now asked who may leave for it."""
+        consultation = self._consultation
+        if consultation is None or not consultation.judges(subject.pod):
+            return False
+        candidates = self._failures.candidates(subject.pod, record, refused)
+        if candidates:
+            consultation.bargain(subject, refused, candidates)
+        return bool(candidates)
 
     def _give_up(self, pod: str, why: str, now_ns: int) -> None:
         """The gang of a pod cannot be complete: those that wait give their nodes back."""
@@ -426,7 +450,7 @@ class SchedulerCore:
         return row
 
     def _fail(
-        self, pod: str, record: PodRecord, now_ns: int, known: Explanation | None = None
+        self, pod: str, record: PodRecord, now_ns: int, known: Explanation | Judged | None = None
     ) -> None:
         """``known``: why, when it is known."""
         self.failed += 1

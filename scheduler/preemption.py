@@ -68,7 +68,7 @@ class Trial:
 
     row: int
     victims: tuple[Victim, ...] = ()
-    """Most important first. Empty: nothing helps."""
+    """Most important first, or as an extender named them. Empty: nothing helps."""
     violations: int = 0
     """Victims that a budget would have kept."""
     refusal: Refusal | None = None
@@ -81,10 +81,21 @@ class Trial:
 
     def _badness(self) -> tuple[int, ...]:
         priorities = [victim.placed.priority for victim in self.victims]
-        top = priorities[0]
-        earliest = min(v.placed.started_ns for v in self.victims if v.placed.priority == top)
+        # The first two differ when an extender names victims in an order of its own.
+        top, most = priorities[0], max(priorities)
+        earliest = min(v.placed.started_ns for v in self.victims if v.placed.priority == most)
         shifted = sum(priority + PRIORITY_SHIFT for priority in priorities)
         return (self.violations, top, shifted, len(priorities), -earliest)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What extenders made of the nodes where preemption helps."""
+
+    explanation: Explanation
+    left: Sequence[Trial] = ()
+    trouble: str = ""
+    """An extender that may not be ignored gave no answer, or a wrong one."""
 
 
 class Enough(NamedTuple):

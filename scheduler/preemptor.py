@@ -7,12 +7,26 @@ Source: framework/preemption/preemption.go (PodEligibleToPreemptOthers) and exec
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scheduler.diagnosis import NEVER, NOT_TRIED, TERMINATING, fruitless_preemption
+from scheduler.diagnosis import (
+    NEVER,
+    NO_CANDIDATE,
+    NOT_TRIED,
+    TERMINATING,
+    fruitless_preemption,
+)
 from scheduler.explain import HOPELESS, Explanation, Pod
 from scheduler.node_table import NodeTable
 from scheduler.placed import Nominee
 from scheduler.pod_book import PodBook, PodRecord
-from scheduler.preemption import Budget, best_trials, cleared_by, enough_of, trials
+from scheduler.preemption import (
+    Budget,
+    Judged,
+    Trial,
+    best_trials,
+    cleared_by,
+    enough_of,
+    trials,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,28 +61,67 @@ class Preemptor:
         start: int,
     ) -> Plan:
         """Decide and take down the nomination. ``start``: where to begin looking."""
-        if explanation.stopped is not None or not explanation.nodes:
-            return Plan("")
-        if record.never_preempts:
-            return Plan(NEVER)
-        if self._waits_for_victims(pod, explanation):
-            return Plan(TERMINATING)
-        limits = record.shape.profile.preemption
-        if limits is None:
-            return Plan(NOT_TRIED)
-        enough = enough_of(explanation.nodes, start, limits)
-        tried = trials(record.shape, self._table, pod, explanation, budgets, enough)
+        excuse = self._excuse(pod, record, explanation)
+        if excuse is not None:
+            return Plan(excuse)
+        tried = self._tried(pod, record, explanation, budgets, start)
         best = best_trials(tried)
         if not best:
             gives_up = pod.name in self._table.nominations.node_of
             self._table.nominations.drop(pod.name)
             return Plan(fruitless_preemption(explanation, tried), gives_up=gives_up)
-        node = self._table.names[best[0].row]
+        return self._take(pod, record, best[0])
+
+    def candidates(
+        self,
+        pod: Pod,
+        record: PodRecord,
+        explanation: Explanation,
+        budgets: Sequence[Budget],
+        start: int,
+    ) -> list[Trial]:
+        """Nodes where preemption helps, for extenders to judge. Changes nothing."""
+        if self._excuse(pod, record, explanation) is not None:
+            return []
+        tried = self._tried(pod, record, explanation, budgets, start)
+        return [trial for trial in tried if trial.victims]
+
+    def choose(self, pod: Pod, record: PodRecord, judged: Judged) -> Plan:
+        """Decide among what extenders left. Without a choice a nomination stays, as in Kubernetes:
+        only a search that finds nothing takes it back."""
+        best = best_trials(judged.left)
+        return self._take(pod, record, best[0]) if best else Plan(NO_CANDIDATE)
+
+    def _excuse(self, pod: Pod, record: PodRecord, explanation: Explanation) -> str | None:
+        """Why no victims are looked for; None: they are."""
+        if explanation.stopped is not None or not explanation.nodes:
+            return ""
+        if record.never_preempts:
+            return NEVER
+        if self._waits_for_victims(pod, explanation):
+            return TERMINATING
+        return NOT_TRIED if record.shape.profile.preemption is None else None
+
+    def _tried(
+        self,
+        pod: Pod,
+        record: PodRecord,
+        explanation: Explanation,
+        budgets: Sequence[Budget],
+        start: int,
+    ) -> list[Trial]:
+        limits = record.shape.profile.preemption
+        assert limits is not None
+        enough = enough_of(explanation.nodes, start, limits)
+        return trials(record.shape, self._table, pod, explanation, budgets, enough)
+
+    def _take(self, pod: Pod, record: PodRecord, best: Trial) -> Plan:
+        node = self._table.names[best.row]
         cleared = cleared_by(self._table, pod, node)
         for other in cleared:
             self._table.nominations.drop(other)
         self._table.nominations.add(Nominee(pod.name, record.shape, pod.priority), node)
-        victims = [v.pod for v in best[0].victims if not self.is_leaving(v.pod)]
+        victims = [v.pod for v in best.victims if not self.is_leaving(v.pod)]
         for victim in victims:
             self._leaving[victim] = self._book.records[victim].reference.uid
         return Plan("", node, tuple(victims), tuple(cleared))

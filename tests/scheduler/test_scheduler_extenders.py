@@ -280,7 +280,7 @@ def test_where_it_may_be_ignored_the_scheduler_binds() -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"preemptVerb": "p"}, "extenders[0].preemptVerb: extenders have no say in preemption"),
+        ({"preemptVerb": 1}, "extenders[0].preemptVerb: must be a text"),
         ({"prioritizeVerb": "p"}, "extenders[0].weight: must be positive"),
         ({"managedResources": [{"name": "cpu"}]}, "must be an extended resource"),
         ({"tlsConfig": {"caData": "!"}}, "extenders[0].tlsConfig.caData: must be PEM text"),
