@@ -40,7 +40,7 @@ def set_cron_job_defaults(cron_job: JsonObject) -> None:
     """In place. The template of its Jobs gets only the defaults of pods."""
     spec = cron_job["spec"]
     put = spec.setdefault
-    put("concurrencyPolicy", "Allow")
+    spec["concurrencyPolicy"] = spec.get("concurrencyPolicy") or "Allow"
     put("suspend", False)
     put("successfulJobsHistoryLimit", 3)
     put("failedJobsHistoryLimit", 1)

@@ -36,6 +36,7 @@ _REPLACEMENTS = ("Failed", "TerminatingOrFailed")
 _CONCURRENCY = ("Allow", "Forbid", "Replace")
 _SCHEDULING = ("nodeSelector", "tolerations", "affinity", "schedulingGates")
 _EVERY = re.compile(r"@every (?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+")
+_ZONE_PART = re.compile(r"[A-Za-z._0-9+-]{1,14}")
 _LOCAL_TEXT = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"
 
 
@@ -125,46 +126,41 @@ def check_job_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> N
     if after == before:
         return
     _check_spec(causes, after, "spec")
-    elastic = after.get("completionMode") == "Indexed"
-    if after.get("completions") != before.get("completions") and not (
-        elastic and after.get("completions") == after.get("parallelism")
-    ):
-        causes.append(Cause.invalid("spec.completions", after.get("completions"), IMMUTABLE))
+    _check_same_completions(causes, after, before)
     waiting = before.get("suspend") and not old["status"].get("startTime")
-    template = _with_old_scheduling(after, before) if waiting else after["template"]
-    names = ("selector", "completionMode", "podFailurePolicy", "backoffLimitPerIndex")
-    for name in (*names, "managedBy", "successPolicy"):
-        if after.get(name) != before.get(name):
+    known, template = before["template"], after["template"]
+    if waiting:
+        known, template = _unscheduled(known["spec"]), _unscheduled(template["spec"])
+    names = ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy")
+    for name in ("selector", "template", *names, "successPolicy"):
+        same = known == template if name == "template" else after.get(name) == before.get(name)
+        if not same:
             causes.append(Cause.invalid(f"spec.{name}", after.get(name), IMMUTABLE))
-    if template != before["template"]:
-        causes.append(Cause.invalid("spec.template", after["template"], IMMUTABLE))
 
 
-def _with_old_scheduling(after: JsonObject, before: JsonObject) -> JsonObject:
-    """The template as if nothing of what a suspended Job may change had changed."""
-    template, known = after["template"], before["template"]
-    spec = {name: value for name, value in template["spec"].items() if name not in _SCHEDULING}
-    spec.update({name: known["spec"][name] for name in _SCHEDULING if name in known["spec"]})
-    return {"metadata": known["metadata"], "spec": spec}
+def _check_same_completions(causes: list[Cause], after: JsonObject, before: JsonObject) -> None:
+    """How often stays; but that an indexed Job may grow and shrink with its parallelism."""
+    count = after.get("completions")
+    if count == before.get("completions"):
+        return
+    if after.get("completionMode") != "Indexed":
+        causes.append(Cause.invalid("spec.completions", count, IMMUTABLE))
+    elif count is not None and count != after.get("parallelism"):
+        text = "can only be modified in tandem with spec.parallelism"
+        causes.append(Cause.invalid("spec.completions", count, text))
+
+
+def _unscheduled(spec: JsonObject) -> JsonObject:
+    """A pod's specification without what a suspended Job may change of it."""
+    rest = {name: value for name, value in spec.items() if name not in _SCHEDULING}
+    affinity = {name: value for name, value in (spec.get("affinity") or {}).items() if value}
+    affinity.pop("nodeAffinity", None)
+    return {**rest, "affinity": affinity}
 
 
 def check_cron_job(causes: list[Cause], cron_job: JsonObject) -> None:
     """A new CronJob, defaulted; metadata apart from the length of its name."""
-    spec = cron_job["spec"]
-    schedule, zone = spec["schedule"], spec.get("timeZone")
-    if not schedule:
-        causes.append(Cause.required("spec.schedule"))
-    else:
-        _check_schedule(causes, schedule, zone)
-    check_counts(causes, spec, "spec", "startingDeadlineSeconds")
-    if zone is not None:
-        _check_zone(causes, zone)
-    policy = spec["concurrencyPolicy"]
-    if policy not in _CONCURRENCY:
-        causes.append(Cause.not_supported("spec.concurrencyPolicy", policy, _CONCURRENCY))
-    _check_spec(causes, spec["jobTemplate"]["spec"], "spec.jobTemplate.spec")
-    names = ("successfulJobsHistoryLimit", "failedJobsHistoryLimit")
-    check_counts(causes, spec, "spec", *names)
+    _check_cron_spec(causes, cron_job["spec"], {})
     name = cron_job["metadata"].get("name", "")
     if len(name) > CRON_NAME_MAX:
         text = f"must be no more than {CRON_NAME_MAX} characters"
@@ -172,24 +168,55 @@ def check_cron_job(causes: list[Cause], cron_job: JsonObject) -> None:
 
 
 def check_cron_job_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
-    """As a new one."""
+    """As a new one, but for its name, a time zone that stays, and one that was in the schedule."""
     if new["spec"] != old["spec"]:
-        check_cron_job(causes, new)
+        _check_cron_spec(causes, new["spec"], old["spec"])
 
 
-def _check_schedule(causes: list[Cause], schedule: str, zone: str | None) -> None:
-    if "TZ" in schedule:
-        text = (
-            "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
-            if zone is None
-            else "cannot use both timeZone field and TZ or CRON_TZ in schedule"
-        )
-        causes.append(Cause.invalid("spec.schedule", schedule, text))
-        return
-    if _EVERY.fullmatch(schedule):
+def _check_cron_spec(causes: list[Cause], spec: JsonObject, old: JsonObject) -> None:
+    """``old``: the last specification; empty for a new one."""
+    schedule, zone = spec["schedule"], spec.get("timeZone")
+    if not schedule:
+        causes.append(Cause.required("spec.schedule"))
+    else:
+        _check_schedule(causes, schedule)
+        known = "TZ" in old.get("schedule", "")
+        text = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
+        if known:
+            text = "cannot use both timeZone field and TZ or CRON_TZ in schedule"
+        if "TZ" in schedule and (zone is not None or not known):
+            causes.append(Cause.invalid("spec.schedule", schedule, text))
+    check_counts(causes, spec, "spec", "startingDeadlineSeconds")
+    if zone is not None and zone != old.get("timeZone"):
+        _check_zone(causes, zone)
+    policy = spec["concurrencyPolicy"]
+    if policy not in _CONCURRENCY:
+        causes.append(Cause.not_supported("spec.concurrencyPolicy", policy, _CONCURRENCY))
+    template, field = spec["jobTemplate"]["spec"], "spec.jobTemplate.spec"
+    _check_spec(causes, template, field)
+    if template.get("selector") is not None:
+        text = "`selector` will be auto-generated"
+        causes.append(Cause.invalid(f"{field}.selector", template["selector"], text))
+    if template.get("manualSelector"):
+        causes.append(Cause.not_supported(f"{field}.manualSelector", True, ("nil", "false")))
+    names = ("successfulJobsHistoryLimit", "failedJobsHistoryLimit")
+    check_counts(causes, spec, "spec", *names)
+
+
+def _check_schedule(causes: list[Cause], schedule: str) -> None:
+    """What the parser says; a zone in front of the fields is one of its forms."""
+    fields = schedule
+    if schedule.startswith(("TZ=", "CRON_TZ=")):
+        place, _, fields = schedule.partition(" ")
+        zone = place.partition("=")[2]
+        if not _is_zone(zone or "UTC"):
+            text = f"provided bad location {zone}: unknown time zone {zone}"
+            causes.append(Cause.invalid("spec.schedule", schedule, text))
+            return
+    if _EVERY.fullmatch(fields):
         return
     try:
-        parse_schedule(schedule)
+        parse_schedule(fields.strip())
     except ScheduleError as error:
         causes.append(Cause.invalid("spec.schedule", schedule, str(error)))
 
@@ -198,9 +225,14 @@ def _check_zone(causes: list[Cause], zone: str) -> None:
     if not zone:
         text = "timeZone must be nil or non-empty string"
         causes.append(Cause.invalid("spec.timeZone", zone, text))
-    elif zone.lower() == "local":
+        return
+    unnamed = any(
+        part in (".", "..") or part.startswith("-") or not _ZONE_PART.fullmatch(part)
+        for part in zone.split("/")
+    )
+    if zone.lower() == "local" and not unnamed:
         causes.append(Cause.invalid("spec.timeZone", zone, _LOCAL_TEXT))
-    elif not _is_zone(zone):
+    if unnamed or (zone != "Local" and not _is_zone(zone)):
         causes.append(Cause.invalid("spec.timeZone", zone, f"unknown time zone {zone}"))
 
 

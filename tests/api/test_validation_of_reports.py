@@ -8,7 +8,7 @@ from api.core import JsonObject
 from api.defaulting import set_defaults
 from api.kinds import kind_of
 from api.lifecycle import prepare_create
-from api.validation import validate_status_update
+from api.validation import validate_create, validate_status_update, validate_update
 
 BEGUN, DONE = "2026-01-01T00:00:01Z", "2026-01-01T00:00:02Z"
 TEMPLATE = {"spec": {"containers": [{"name": "c", "image": "i"}], "restartPolicy": "Never"}}
@@ -149,3 +149,89 @@ def test_conditions_of_a_budget() -> None:
         "status.conditions[0].lastTransitionTime: Required value",
     ]
     assert "a condition reason must start" in texts({**right, "reason": "1"})[0]
+
+
+def cron(schedule: str, zone: str | None = None, **template: Any) -> JsonObject:
+    inner = {"template": TEMPLATE, **template}
+    spec: JsonObject = {"schedule": schedule, "jobTemplate": {"spec": inner}}
+    obj: JsonObject = {"metadata": {"name": "c", "namespace": "x", "uid": "u"}, "spec": spec}
+    if zone is not None:
+        spec["timeZone"] = zone
+    set_defaults(kind_of("batch/cronjobs"), obj)
+    return obj
+
+
+TIME = "spec.schedule: Invalid value:"
+
+
+@pytest.mark.parametrize(
+    ("made", "texts"),
+    [
+        (cron("@every 5m", "Europe/Berlin"), []),
+        (
+            cron("TZ=UTC 0 * * * *", "Etc/UTC"),
+            [f'{TIME} "TZ=UTC 0 * * * *": cannot use TZ or CRON_TZ in schedule, use timeZone '],
+        ),
+        (
+            cron("TZ=Nowhere 0 * * * *"),
+            [
+                f'{TIME} "TZ=Nowhere 0 * * * *": provided bad location Nowhere: unknown time zone',
+                f'{TIME} "TZ=Nowhere 0 * * * *": cannot use TZ or CRON_TZ in schedule, use ',
+            ],
+        ),
+        (
+            cron("0 * * * *", "local"),
+            [
+                'spec.timeZone: Invalid value: "local": timeZone must be an explicit time zone',
+                'spec.timeZone: Invalid value: "local": unknown time zone local',
+            ],
+        ),
+        (
+            cron("0 * * * *", "a/../b"),
+            ['spec.timeZone: Invalid value: "a/../b": unknown time zone a/../b'],
+        ),
+        (
+            cron("0 * * * *", manualSelector=True, selector={"matchLabels": {"a": "b"}}),
+            [
+                "spec.jobTemplate.spec.selector: Invalid value: ",
+                "spec.jobTemplate.spec.manualSelector: Unsupported value: true: supported values: "
+                '"nil", "false"',
+            ],
+        ),
+    ],
+)
+def test_schedules(made: JsonObject, texts: list[str]) -> None:
+    found = [cause.text for cause in validate_create(kind_of("batch/cronjobs"), made)]
+    assert len(found) == len(texts)
+    assert all(text.startswith(known) for text, known in zip(found, texts, strict=True))
+
+
+def test_a_zone_that_was_in_the_schedule_may_stay_there() -> None:
+    kind, old = kind_of("batch/cronjobs"), cron("TZ=UTC 0 * * * *")
+    assert validate_update(kind, cron("TZ=UTC 1 * * * *"), old) == []
+    found = validate_update(kind, cron("TZ=UTC 0 * * * *", "Etc/UTC"), old)
+    assert len(found) == 1 and "cannot use both timeZone field and TZ" in found[0].text
+
+
+def test_what_of_a_job_may_change() -> None:
+    kind = kind_of("batch/jobs")
+
+    def texts(new: JsonObject, old: JsonObject) -> list[str]:
+        return [cause.text for cause in validate_update(kind, job(new), job(old))]
+
+    assert texts({**INDEXED, "completions": 5, "parallelism": 5}, INDEXED) == []
+    assert texts({**INDEXED, "completions": 5}, INDEXED) == [
+        "spec.completions: Invalid value: 5: can only be modified in tandem with spec.parallelism"
+    ]
+
+    def waiting(**spec: Any) -> JsonObject:
+        return {"suspend": True, "template": {"spec": {**TEMPLATE["spec"], **spec}}}
+
+    preferred = {"weight": 1, "preference": {"matchFields": []}}
+    near = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [preferred]}}
+    term = {"topologyKey": "z", "labelSelector": {}}
+    apart = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    assert texts(waiting(affinity=near, nodeSelector={"a": "b"}), waiting()) == []
+    assert [text[:28] for text in texts(waiting(affinity=apart), waiting())] == [
+        "spec.template: Invalid value"
+    ]
