@@ -13,15 +13,21 @@ from pathlib import Path
 from typing import Literal, cast
 
 from actors.plan import Durability, ShardBy, StoreEngine
-from api.quantity import QuantityError, canonical
 from apiserver.keys import CacheIndex
 from loadtest.faults import NO_FAULTS, FaultKnobs, read_faults
 from loadtest.fields import SECOND_NS, CampaignError, Section, load_yaml, nearest
+from loadtest.loads import (
+    Load,
+    Pace,
+    WatchLoad,
+    read_load,
+    read_quantities,
+    read_shared,
+    with_shares,
+)
 from loadtest.overrides import apply_overrides
-from loadtest.trace_file import read_adapter
 
 API_VERSION = "hollowfleet.dev/v1alpha1"
-Arrivals = Literal["constant", "poisson", "randomised", "stepped", "trace"]
 Transport = Literal["frames", "https"]
 Profile = Literal["kubernetes", "unlimited"]
 PHASE_NS_MAX = 400 * 24 * 3600 * SECOND_NS
@@ -82,80 +88,12 @@ class GeneratorKnobs:
 
 
 @dataclass(frozen=True, slots=True)
-class DeploymentLoad:
-    """Deployments created, then scaled, then deleted."""
-
-    arrivals: Arrivals
-    rate: float
-    replicas: int
-    scale_to: int
-    """0: not scaled."""
-    scale_after_ns: int
-    delete_after_ns: int
-    """0: not deleted."""
-    burst: int = 1
-    """Of stepped arrivals: so many at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class PodLoad:
-    """Single pods created, then deleted after their life: drawn, or replayed from a trace."""
-
-    arrivals: Arrivals
-    rate: float
-    requests: tuple[tuple[str, str], ...]
-    lifetime_ns: int
-    """0: not deleted."""
-    trace: str
-    trace_start_ns: int
-    compression: float
-    """Seconds of the trace per second of the run."""
-    trace_columns: tuple[tuple[str, str], ...] = ()
-    """See loadtest.trace_file; none: as the file's own header says."""
-    amplify: float = 1.0
-    bootstrap_ns: int = 0
-    """See loadtest.trace.Replay."""
-
-    burst: int = 1
-    """Of stepped arrivals: so many at once."""
-
-    @property
-    def trace_key(self) -> tuple[str, tuple[tuple[str, str], ...]]:
-        """Which trace it is: the file, and how it is read."""
-        return self.trace, self.trace_columns
-
-
-@dataclass(frozen=True, slots=True)
-class ReadLoad:
-    """Single GETs, LISTs of all pods with a limit, LISTs of one namespace."""
-
-    arrivals: Arrivals
-    rate: float
-    get_share: int
-    list_share: int
-    namespace_list_share: int
-    limit: int
-    burst: int = 1
-    """Of stepped arrivals: so many at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class WatchLoad:
-    """Watches held from the start of the phase to its end."""
-
-    count: int
-    resource: str
-    scope: Literal["cluster", "namespace"]
-
-
-Load = DeploymentLoad | PodLoad | ReadLoad | WatchLoad
-
-
-@dataclass(frozen=True, slots=True)
 class Phase:
     name: str
     duration_ns: int
     load: tuple[Load, ...]
+    shared: Pace | None = None
+    """One rate for all loads whose arrivals are shared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,13 +181,15 @@ def _check_arrivals(source: str, phases: tuple[Phase, ...]) -> None:
         for position, load in enumerate(phase.load):
             if isinstance(load, WatchLoad):
                 continue
-            total += load.rate * phase.duration_ns / SECOND_NS
+            total += load.pace.expected(phase.duration_ns)
             if total > ARRIVALS_MAX:
+                place = f"spec.phases[{index}]"
+                item, word = f"{place}.load[{position}]", "count" if load.pace.users else "rate"
+                field = f"{place}.shared.rate" if load.pace.weight else f"{item}.{word}"
                 raise CampaignError(
-                    f"{source}: spec.phases[{index}].load[{position}].rate: over "
-                    f"{phase.duration_ns / SECOND_NS:g} s this makes {total:.0f} arrivals in the "
-                    f"campaign so far, of at most {ARRIVALS_MAX}; lower the rate or shorten "
-                    f"spec.phases[{index}].duration"
+                    f"{source}: {field}: over {phase.duration_ns / SECOND_NS:g} s this makes "
+                    f"{total:.0f} arrivals in the campaign so far, of at most {ARRIVALS_MAX}; "
+                    f"lower the {word} or shorten {place}.duration"
                 )
 
 
@@ -259,7 +199,7 @@ def _cluster(section: Section) -> ClusterKnobs:
     knobs = ClusterKnobs(
         nodes=section.integer("nodes", 0 if node_list else 100, 0 if node_list else 1, 2_000_000),
         node_list=node_list,
-        node_capacity=_quantities(section, "nodeCapacity", capacity),
+        node_capacity=read_quantities(section, "nodeCapacity", capacity),
         store_shards=section.integer("storeShards", 2, 1, 64),
         shard_by=cast(ShardBy, section.choice("shardBy", ("kind", "namespace", "hash"), "kind")),
         durability=cast(
@@ -351,123 +291,25 @@ def _slos(section: Section) -> Slos:
 
 
 def _phase(section: Section) -> Phase:
+    load = (
+        tuple(read_load(item) for item in section.sections("load")) if section.has("load") else ()
+    )
+    section.raw("load")
+    sharing = any(not isinstance(one, WatchLoad) and one.pace.weight for one in load)
+    if sharing != section.has("shared"):
+        lacks = "is required by arrivals: shared" if sharing else "no load has arrivals: shared"
+        raise section.error("shared", lacks)
+    shared = read_shared(section.section("shared")) if sharing else None
     phase = Phase(
         name=section.text("name"),
         duration_ns=section.duration("duration"),
-        load=tuple(_load(item) for item in section.sections("load")) if section.has("load") else (),
+        load=with_shares(load, shared.rate) if shared else load,
+        shared=shared,
     )
-    section.raw("load")
     if not 0 < phase.duration_ns <= PHASE_NS_MAX:
         raise section.error("duration", "must be above 0s and at most 9600h (400 days)")
     section.done()
     return phase
-
-
-def _load(section: Section) -> Load:
-    scenarios = {
-        "deployments": _deployments,
-        "pods": _pods,
-        "readers": _readers,
-        "watchers": _watchers,
-    }
-    scenario = section.choice("scenario", tuple(scenarios))
-    load = scenarios[scenario](section)
-    section.done()
-    return load
-
-
-def _arrivals(section: Section, more: tuple[str, ...] = ()) -> Arrivals:
-    known = ("constant", "poisson", "randomised", "stepped", *more)
-    return cast(Arrivals, section.choice("arrivals", known, "poisson"))
-
-
-def _burst(section: Section, arrivals: Arrivals) -> int:
-    """Asked for where arrivals are stepped; an unknown key elsewhere."""
-    return section.integer("burst", 10, 1, 1_000_000) if arrivals == "stepped" else 1
-
-
-def _deployments(section: Section) -> Load:
-    arrivals = _arrivals(section)
-    return DeploymentLoad(
-        arrivals=arrivals,
-        burst=_burst(section, arrivals),
-        rate=section.rate("rate"),
-        replicas=section.integer("replicas", 1, 0, 1_000_000),
-        scale_to=section.integer("scaleTo", 0, 0, 1_000_000),
-        scale_after_ns=section.duration("scaleAfter", "5s"),
-        delete_after_ns=section.duration("deleteAfter", "0s"),
-    )
-
-
-def _pods(section: Section) -> Load:
-    arrivals = _arrivals(section, ("trace",))
-    if arrivals == "trace":
-        return PodLoad(
-            arrivals=arrivals,
-            rate=0.0,
-            requests=(),
-            lifetime_ns=0,
-            trace=section.text("trace"),
-            trace_start_ns=section.duration("traceStart", "0s"),
-            compression=section.number("compression", 1.0, 0.001, 1e9),
-            trace_columns=read_adapter(section),
-            amplify=section.number("amplify", 1.0, 0.001, 1e6),
-            bootstrap_ns=section.duration("bootstrap", "0s"),
-        )
-    return PodLoad(
-        arrivals=arrivals,
-        burst=_burst(section, arrivals),
-        rate=section.rate("rate"),
-        requests=_quantities(section, "requests", {"cpu": "100m", "memory": "128Mi"}),
-        lifetime_ns=section.duration("lifetime", "0s"),
-        trace="",
-        trace_start_ns=0,
-        compression=1.0,
-    )
-
-
-def _readers(section: Section) -> Load:
-    mix = section.section("mix")
-    given = any(mix.has(key) for key in ("get", "list", "namespaceList"))
-    default = (0, 0, 0) if given else (80, 10, 10)
-    arrivals = _arrivals(section)
-    load = ReadLoad(
-        arrivals=arrivals,
-        burst=_burst(section, arrivals),
-        rate=section.rate("rate"),
-        get_share=mix.integer("get", default[0], 0, 1000),
-        list_share=mix.integer("list", default[1], 0, 1000),
-        namespace_list_share=mix.integer("namespaceList", default[2], 0, 1000),
-        limit=section.integer("limit", 500, 1, 100_000),
-    )
-    mix.done()
-    if load.get_share + load.list_share + load.namespace_list_share == 0:
-        raise section.error("mix", "must give at least one share above 0")
-    return load
-
-
-def _watchers(section: Section) -> Load:
-    scope = section.choice("scope", ("cluster", "namespace"), "cluster")
-    return WatchLoad(
-        count=section.integer("count", 1, 1, 100_000),
-        resource=section.choice("resource", ("pods", "nodes", "apps/deployments"), "pods"),
-        scope=cast(Literal["cluster", "namespace"], scope),
-    )
-
-
-def _quantities(section: Section, key: str, default: dict[str, str]) -> tuple[tuple[str, str], ...]:
-    value = section.raw(key)
-    if value is None:
-        value = default
-    if not isinstance(value, dict) or not value:
-        raise section.error(key, "must map resources to quantities such as 500m or 256Gi")
-    out = []
-    for resource, amount in value.items():
-        try:
-            out.append((str(resource), canonical(str(amount))))
-        except QuantityError as error:
-            raise section.error(f"{key}.{resource}", f"{amount!r}: {error}") from None
-    return tuple(out)
 
 
 __all__ = ["Campaign", "CampaignError", "nearest", "parse_campaign", "read_campaign"]

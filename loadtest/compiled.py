@@ -13,9 +13,10 @@ from typing import TypeVar
 from actors.blueprint import parts_of
 from actors.plan import ClusterPlan, NodeSpec, Security
 from actors.plugins import scheduler_configuration
-from loadtest.campaign import Campaign, PodLoad
+from loadtest.campaign import Campaign
 from loadtest.faults import Kill, compile_kills, describe_network
 from loadtest.fields import SECOND_NS, CampaignError, load_yaml
+from loadtest.loads import PodLoad
 from loadtest.schedule import Arrival, compile_schedule, namespace_of
 from loadtest.target import Target
 from loadtest.trace import TracePod
@@ -144,8 +145,25 @@ def parse_schedule(data: bytes) -> list[Arrival]:
 
 
 def peak_per_second(arrivals: tuple[Arrival, ...]) -> int:
-    counts = Counter(arrival.at_ns // SECOND_NS for arrival in arrivals)
+    """Of open arrivals: a closed loop is as fast as its answers."""
+    counts = Counter(a.at_ns // SECOND_NS for a in arrivals if not a.until_ns)
     return max(counts.values(), default=0)
+
+
+def closed_loops(arrivals: tuple[Arrival, ...]) -> list[str]:
+    """A line for each scenario of each phase that has closed loops."""
+    users: dict[tuple[int, str], set[int]] = {}
+    counts: Counter[tuple[int, str]] = Counter()
+    for arrival in arrivals:
+        if arrival.until_ns:
+            place = arrival.phase, arrival.scenario
+            users.setdefault(place, set()).add(arrival.group)
+            counts[place] += 1
+    return [
+        f"{scenario} of phase {phase + 1}: {len(users[phase, scenario])} users, at most {count} "
+        "requests"
+        for (phase, scenario), count in sorted(counts.items())
+    ]
 
 
 def document(compiled: Compiled) -> dict[str, object]:
@@ -172,6 +190,7 @@ def document(compiled: Compiled) -> dict[str, object]:
         "phases": phases,
         "kills": [asdict(kill) for kill in compiled.kills],
         "duration_s": compiled.duration_ns / SECOND_NS,
+        "closed": closed_loops(compiled.arrivals),
         "arrivals_total": len(compiled.arrivals),
         "target": asdict(compiled.target) if compiled.target else None,
         "schedule_sha256": hashlib.sha256(schedule_bytes(compiled.arrivals)).hexdigest(),
@@ -196,6 +215,7 @@ def describe(compiled: Compiled) -> str:
         f"peak {peak_per_second(compiled.arrivals)}/s, "
         f"schedule sha256 {str(doc['schedule_sha256'])[:16]}"
     )
+    lines += [f"Closed   {line}" for line in closed_loops(compiled.arrivals)]
     lines += [
         f"Kill     {kill.program} at {kill.at_ns / SECOND_NS:.3f} s" for kill in compiled.kills
     ]

@@ -1,9 +1,10 @@
 """The process that sends the load: ``python -m loadtest.generator CONFIG.json``.
 
 Open loop: the main greenlet follows the schedule and starts one greenlet per arrival, whether or
-not earlier ones have been answered. It talks to its parent by lines: "ready" on stdout, then the
-parent writes the start as wall clock ns, then a JSON status line each second, last "done". SIGTERM
-ends it early with what it has. Imports Locust, which patches the process.
+not earlier ones have been answered; and one for each user of a closed loop, who waits for them.
+It talks to its parent by lines: "ready" on stdout, then the parent writes the start as wall clock
+ns, then a JSON status line each second, last "done". SIGTERM ends it early with what it has.
+Imports Locust, which patches the process.
 """
 
 # Locust patches sockets and ssl on import, so it comes first.
@@ -16,16 +17,17 @@ import os
 import signal
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
 import gevent
-from gevent.pool import Pool
+from gevent.pool import Group, Pool
 
 from loadtest.compiled import parse_schedule
 from loadtest.generator_config import GeneratorConfig, read_config
 from loadtest.recorder import NO_ANSWER, Recorder
-from loadtest.schedule import Arrival
+from loadtest.schedule import Arrival, open_and_closed
 from loadtest.users.deployments import DeploymentUser
 from loadtest.users.http import Outcome, Target
 from loadtest.users.pods import PodUser
@@ -48,6 +50,7 @@ class Generator:
         self._window = LatencyWindow()
         environment = Environment(host=config.server)
         token = Path(config.token_file).read_text().strip()
+        self._timed, self._lanes = open_and_closed(mine)
         watches = sum(1 for a in mine if a.verb == "watch")
 
         def target(connections: int, timeout_s: float) -> Target:
@@ -61,7 +64,7 @@ class Generator:
                 image=config.image,
             )
 
-        one_shot = target(config.in_flight_max, config.request_timeout_s)
+        one_shot = target(config.in_flight_max + len(self._lanes), config.request_timeout_s)
         self._perform: dict[str, Callable[[Arrival], Outcome]] = {
             "deployments": DeploymentUser(environment, one_shot).perform,
             "pods": PodUser(environment, one_shot).perform,
@@ -70,6 +73,7 @@ class Generator:
         self._watcher = WatchUser(environment, target(max(1, watches), 3600.0))
         self._requests = Pool(config.in_flight_max)
         self._watches = Pool(max(1, watches))
+        self._users = Group()
         self._start_ns = 0
         """Wall clock of the start; intervals are read from the monotonic clock."""
         self._start_mono_ns = 0
@@ -89,8 +93,14 @@ class Generator:
         self._main = gevent.spawn(self._dispatch)
         self._main.join()
         if not self._interrupted:
-            self._requests.join(timeout=self._config.request_timeout_s + 5)
+            patience_s = self._config.request_timeout_s + 5
+            self._requests.join(timeout=patience_s)
+            # The schedule's last time may lie before the end of a closed loop.
+            until_us = max((a.until_ns for a in self.arrivals), default=0) // 1000
+            rest_s = max(0, until_us - self._since_start_us()) / 1e6
+            self._users.join(timeout=rest_s + patience_s)
         self._requests.kill(timeout=5)
+        self._users.kill(timeout=5)
         self._watches.kill(timeout=5)
         status.kill()
         self._status_line()
@@ -106,13 +116,16 @@ class Generator:
         return (time.monotonic_ns() - self._start_mono_ns) // 1000
 
     def _dispatch(self) -> None:
-        for arrival in self.arrivals:
+        for place in self._timed:
+            arrival = self.arrivals[place]
             wait_us = arrival.at_ns // 1000 - self._since_start_us()
             if wait_us > 0:
                 gevent.sleep(wait_us / 1e6)
             else:
                 gevent.sleep(0)
-            if arrival.verb == "watch":
+            if arrival.until_ns:
+                self._users.spawn(self._loop, self._lanes[arrival.lane])
+            elif arrival.verb == "watch":
                 self.recorder.counts["sent"] += 1
                 self._watches.spawn(self._watch, arrival)
             elif self._requests.full():
@@ -121,18 +134,35 @@ class Generator:
                 self.recorder.counts["sent"] += 1
                 self._requests.spawn(self._request, arrival)
 
-    def _request(self, arrival: Arrival) -> None:
+    def _loop(self, mine: deque[int]) -> None:
+        """A user of a closed loop. A request is intended for when it is sent: nobody is late."""
+        while mine:
+            now_us = self._since_start_us()
+            arrival = self.arrivals[mine[0]]
+            if now_us >= arrival.until_ns // 1000:
+                self.recorder.counts["unreached"] += len(mine)
+                return
+            mine.popleft()
+            self.recorder.counts["sent"] += 1
+            if not self._request(arrival._replace(at_ns=now_us * 1000)):
+                return
+
+    def _request(self, arrival: Arrival) -> bool:
+        """Whether the run goes on."""
+        goes_on = True
         intended_us = arrival.at_ns // 1000
-        began_us = self._since_start_us()
+        began_us = intended_us if arrival.until_ns else self._since_start_us()
         try:
             outcome = self._perform[arrival.scenario](arrival)
         except gevent.GreenletExit:
-            outcome = Outcome(NO_ANSWER, 0)
+            outcome, goes_on = Outcome(NO_ANSWER, 0), False
         ended_us = self._since_start_us()
         rest = (ended_us - intended_us, ended_us - began_us, outcome.size, time.time_ns())
         late_us = max(0, began_us - intended_us)
-        self.recorder.record(self.recorder.sample(arrival, outcome.code, late_us, rest))
+        sample = self.recorder.sample(arrival, outcome.code, late_us, rest)
+        self.recorder.record(sample, closed=bool(arrival.until_ns))
         self._window.add(arrival.verb, outcome.code, ended_us - intended_us)
+        return goes_on
 
     def _watch(self, arrival: Arrival) -> None:
         began_us = self._since_start_us()
@@ -162,7 +192,7 @@ class Generator:
             "cpu_s": round(time.process_time() - self._cpu_at_start_s, 4),
             "sent": counts["sent"],
             "done": counts["done"],
-            "in_flight": len(self._requests),
+            "in_flight": len(self._requests) + len(self._users),
             "watches": len(self._watches),
             "overflow": counts["overflow"],
             "watch_events": counts["watch_events"],

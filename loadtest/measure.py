@@ -6,17 +6,16 @@ Everything here is computed from the run directory alone, so a report can be mad
 import gzip
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from hdrh.histogram import HdrHistogram
 from numpy.typing import NDArray
 
 from loadtest.bundle import numbered, read_rows
-from loadtest.compiled import SCHEDULE_FILE
+from loadtest.compiled import SCHEDULE_FILE, parse_schedule
 from loadtest.recorder import NOT_SENT, new_histogram
 from loadtest.slo import CPU_WINDOW_S, GeneratorFacts, Quantiles
 
@@ -138,6 +137,7 @@ def read_generators(
                 cpu_cores_max=busiest_window(result["series"]),
                 scheduled=result["scheduled"],
                 sent=result["counts"].get("sent", 0),
+                unreached=result["counts"].get("unreached", 0),
             )
         )
         codes.update(result["codes"])
@@ -230,8 +230,8 @@ def read_usage(directory: Path) -> dict[str, RoleUsage]:
 
 
 def offered_per_second(directory: Path, length_s: float) -> Floats:
-    """Scheduled arrivals per second."""
+    """Scheduled arrivals per second; a closed loop has none, it sends when it is answered."""
     path = directory / SCHEDULE_FILE
-    lines: Iterable[bytes] = gzip.decompress(path.read_bytes()).splitlines()
-    times = [cast(int, json.loads(line)[0]) / 1e9 for line in lines]
+    arrivals = parse_schedule(gzip.decompress(path.read_bytes()))
+    times = [arrival.at_ns / 1e9 for arrival in arrivals if not arrival.until_ns]
     return per_second(np.array(times, np.float64), length_s)

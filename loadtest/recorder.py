@@ -1,8 +1,9 @@
 """What a generator writes down: a sample per arrival, histograms, its own lateness and CPU.
 
 Latency runs from the intended start, so a server that stalls is charged for the arrivals that
-waited (no coordinated omission). A sample's code is the HTTP status; 0: no answer; -1: not sent,
-because the bound on requests in flight was reached.
+waited (no coordinated omission); a user of a closed loop intends nothing while it waits, so its
+latencies are service times and say nothing of lateness. A sample's code is the HTTP status; 0: no
+answer; -1: not sent, because the bound on requests in flight was reached.
 """
 
 import gzip
@@ -83,15 +84,16 @@ class Recorder:
         self.lateness = new_histogram()
         self.codes: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
-        """sent, done, overflow, watch_events, watch_reconnects, watches_lost."""
+        """sent, done, overflow, unreached, watch_events, watch_reconnects, watches_lost."""
 
-    def record(self, sample: Sample) -> None:
+    def record(self, sample: Sample, closed: bool = False) -> None:
         key = f"{sample.verb} {sample.resource} {sample.scope}"
         histogram = self.latency.get(key)
         if histogram is None:
             histogram = self.latency[key] = new_histogram()
         histogram.record_value(max(1, min(sample.latency_us, LATENCY_US_MAX)))
-        self.lateness.record_value(max(1, min(sample.lateness_us, LATENCY_US_MAX)))
+        if not closed:
+            self.lateness.record_value(max(1, min(sample.lateness_us, LATENCY_US_MAX)))
         self.codes[f"{sample.verb} {sample.resource} {sample.code}"] += 1
         self.counts["done"] += 1
         self._write(sample)

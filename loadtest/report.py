@@ -143,7 +143,7 @@ def _slo_table(summary: Summary) -> str:
         "over the run; the official indicators are measured in the API server, over a day. The "
         "slowest pair of verb and resource decides. Pod start counts from the answered create, or "
         "from the first sight of the pod if that was earlier, to its Running phase as a watch "
-        "shows it.</p>"
+        "shows it.</p>" + _closed_note(summary)
     )
 
 
@@ -231,19 +231,43 @@ def _validity(summary: Summary) -> str:
             f"generator {index}",
             f"{facts.sent:,} of {facts.scheduled:,}",
             f"{facts.overflow:,}",
+            f"{facts.unreached:,}",
             f"{facts.lateness_p99_s * 1e3:.1f} ms",
             f"{facts.lateness_max_s * 1e3:.1f} ms",
             f"{facts.cpu_cores_max:.2f}",
         ]
         for index, facts in enumerate(summary.generators)
     ]
-    head = ["Process", "Sent", "Not sent", "Lateness p99", "Lateness max", "Cores, busiest 5 s"]
+    head = [
+        "Process",
+        "Sent",
+        "Not sent",
+        "Not reached",
+        "Lateness p99",
+        "Lateness max",
+        "Cores, busiest 5 s",
+    ]
     text = (
-        "<p class=note>The load is an open loop: requests leave when the schedule says so, however "
-        "slow the answers are. A run is INVALID when a generator was late, had to leave requests "
-        "out, or used its whole core.</p>"
+        "<p class=note>The load is an open loop"
+        + (", but for the closed ones named above" if summary.campaign.get("closed") else "")
+        + ": requests leave when the schedule says so, however slow the answers are. A run is "
+        "INVALID when a generator was late, had to leave requests out, or used its whole core.</p>"
     )
     return (table(head, rows) if rows else "<p>No generator reported.</p>") + text
+
+
+def _closed_note(summary: Summary) -> str:
+    """Said where latencies are: what those of a closed loop are worth."""
+    loops = cast("list[str]", summary.campaign.get("closed", []))
+    if not loops:
+        return ""
+    return (
+        f"<p class=note><b>Closed loop:</b> {escape('; '.join(loops))}. Each user sends when its "
+        "last request has been answered, so a slow server is asked less, and the requests that "
+        "were not sent meanwhile are in no percentile (coordinated omission). These latencies "
+        "count from when a request was sent, and are not to be compared with those of an open "
+        "loop. What users had not come to when the phase ended is not reached, and no failure.</p>"
+    )
 
 
 def _conditions(summary: Summary) -> str:

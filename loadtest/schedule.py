@@ -1,24 +1,19 @@
 """When which request is to be sent: computed before the run, from the campaign and its seed.
 
-The schedule is the open loop: it does not know how the server fares. Times are ns since the
-start of the load. Arrivals of one object carry one ``group``, so that one generator sends them
-all and in order.
+The schedule is the open loop: it does not know how the server fares; of a closed loop it has what
+each user sends, one after the other. Times are ns since the start of the load. Arrivals of one
+object carry one ``group``, so that one generator sends them all and in order.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import NamedTuple
 
 from api.streams import Stream
-from loadtest.campaign import (
-    Campaign,
-    DeploymentLoad,
-    Load,
-    Phase,
-    PodLoad,
-    ReadLoad,
-    WatchLoad,
-)
+from loadtest.campaign import Campaign, Phase
 from loadtest.fields import SECOND_NS
+from loadtest.loads import USERS_MAX, DeploymentLoad, Load, Pace, PodLoad, ReadLoad, WatchLoad
 from loadtest.trace import Replay, TracePod, replayed
 
 READ_AFTER_CREATE_NS = SECOND_NS
@@ -42,6 +37,32 @@ class Arrival(NamedTuple):
     value: tuple[tuple[str, int | str], ...]
     """What the verb needs: replicas, requests of a pod, limit, seconds."""
     group: int
+    """One generator sends a group, in order. In a closed loop: the user."""
+    until_ns: int = 0
+    """Above 0: of a closed loop. Its user sends this one when the one before it has been answered,
+    unless this moment has come; ``at_ns`` is then when the user begins."""
+
+    @property
+    def lane(self) -> tuple[int, int]:
+        """Of a closed loop: all that one user sends."""
+        return self.phase, self.group
+
+
+def open_and_closed(
+    arrivals: Sequence[Arrival],
+) -> tuple[list[int], dict[tuple[int, int], deque[int]]]:
+    """Places in a schedule: of what has its time, with the first arrival of each user of a closed
+    loop, in order; and of what each of these users sends, by lane."""
+    timed: list[int] = []
+    lanes: dict[tuple[int, int], deque[int]] = {}
+    for place, arrival in enumerate(arrivals):
+        if not arrival.until_ns:
+            timed.append(place)
+            continue
+        if arrival.lane not in lanes:
+            timed.append(place)
+        lanes.setdefault(arrival.lane, deque()).append(place)
+    return timed, lanes
 
 
 Traces = Mapping[tuple[str, tuple[tuple[str, str], ...]], Sequence[TracePod]]
@@ -56,12 +77,13 @@ def compile_schedule(campaign: Campaign, traces: Traces) -> list[Arrival]:
     """All arrivals of a campaign in order of time. Same campaign and traces: same list. Errors:
     CampaignError for amplified traces of too many pods."""
     end_ns = sum(phase.duration_ns for phase in campaign.phases)
+    dealt = [_dealt(campaign.seed, phase) for phase in campaign.phases]
     writes: list[Arrival] = []
     start_ns = 0
     for index, phase in enumerate(campaign.phases):
         for position, load in enumerate(phase.load):
             stream = Stream(campaign.seed, f"loadtest/{phase.name}/{position}")
-            span = _Span(index, position, start_ns, phase, end_ns)
+            span = _Span(index, position, start_ns, phase, end_ns, dealt[index])
             writes.extend(_writes(campaign, load, span, stream, traces))
         start_ns += phase.duration_ns
     writes.sort(key=_order)
@@ -70,7 +92,7 @@ def compile_schedule(campaign: Campaign, traces: Traces) -> list[Arrival]:
     for index, phase in enumerate(campaign.phases):
         for position, load in enumerate(phase.load):
             stream = Stream(campaign.seed, f"loadtest/{phase.name}/{position}/reads")
-            span = _Span(index, position, start_ns, phase, end_ns)
+            span = _Span(index, position, start_ns, phase, end_ns, dealt[index])
             if isinstance(load, ReadLoad):
                 reads.extend(_reads(campaign, load, span, stream, writes))
             elif isinstance(load, WatchLoad):
@@ -87,9 +109,46 @@ class _Span(NamedTuple):
     start_ns: int
     phase: Phase
     run_end_ns: int
+    dealt: Mapping[int, Sequence[int]]
+    """Times of shared arrivals by the position of the load that got them."""
 
     def label(self) -> str:
         return f"{self.phase_index}-{self.position}"
+
+    def times(self, pace: Pace, stream: Stream) -> Iterable[int]:
+        """Since the start of the phase."""
+        match pace.arrivals:
+            case "shared":
+                return self.dealt.get(self.position, ())
+            case "closed":
+                return repeat(0, pace.count)
+            case kind:
+                return arrival_times(kind, pace.rate, self.phase.duration_ns, stream, pace.burst)
+
+    def placed(self, arrival: Arrival, pace: Pace, number: int) -> Arrival:
+        """The load's arrival of this number, in its group."""
+        if not pace.users:
+            return arrival._replace(group=number)
+        user = self.position * USERS_MAX + number % pace.users
+        return arrival._replace(group=user, until_ns=self.start_ns + self.phase.duration_ns)
+
+
+def _dealt(seed: int, phase: Phase) -> dict[int, list[int]]:
+    """Each moment of the rate that loads share goes to one of them, drawn by weight."""
+    shared, out = phase.shared, dict[int, list[int]]()
+    if shared is None:
+        return out
+    owners = [
+        position
+        for position, load in enumerate(phase.load)
+        if not isinstance(load, WatchLoad)
+        for _ in range(load.pace.weight)
+    ]
+    times, deal = (Stream(seed, f"loadtest/{phase.name}/shared{part}") for part in ("", "/deal"))
+    length_ns = phase.duration_ns
+    for at_ns in arrival_times(shared.arrivals, shared.rate, length_ns, times, shared.burst):
+        out.setdefault(owners[deal.below(len(owners))], []).append(at_ns)
+    return out
 
 
 def _order(arrival: Arrival) -> tuple[int, int, str, str]:
@@ -149,7 +208,7 @@ def _writes(
     if isinstance(load, DeploymentLoad):
         return _deployments(campaign, load, span, stream)
     if isinstance(load, PodLoad):
-        if load.arrivals == "trace":
+        if load.pace.arrivals == "trace":
             return _trace_pods(campaign, load, span, (traces[load.trace_key], stream))
         return _pods(campaign, load, span, stream)
     return []
@@ -159,8 +218,7 @@ def _deployments(
     campaign: Campaign, load: DeploymentLoad, span: _Span, stream: Stream
 ) -> list[Arrival]:
     out = []
-    times = arrival_times(load.arrivals, load.rate, span.phase.duration_ns, stream, load.burst)
-    for i, offset_ns in enumerate(times):
+    for i, offset_ns in enumerate(span.times(load.pace, stream)):
         at_ns = span.start_ns + offset_ns
         name = f"web-{span.label()}-{i}"
         base = Arrival(
@@ -185,8 +243,7 @@ def _deployments(
 
 def _pods(campaign: Campaign, load: PodLoad, span: _Span, stream: Stream) -> list[Arrival]:
     out = []
-    times = arrival_times(load.arrivals, load.rate, span.phase.duration_ns, stream, load.burst)
-    for i, offset_ns in enumerate(times):
+    for i, offset_ns in enumerate(span.times(load.pace, stream)):
         at_ns = span.start_ns + offset_ns
         base = Arrival(
             at_ns=at_ns,
@@ -199,6 +256,7 @@ def _pods(campaign: Campaign, load: PodLoad, span: _Span, stream: Stream) -> lis
             value=load.requests,
             group=i,
         )
+        base = span.placed(base, load.pace, i)
         out.append(base)
         if load.lifetime_ns and at_ns + load.lifetime_ns < span.run_end_ns:
             out.append(base._replace(at_ns=at_ns + load.lifetime_ns, verb="delete", value=()))
@@ -259,8 +317,7 @@ def _reads(
     shares = load.get_share + load.list_share + load.namespace_list_share
     alive = _Alive(writes)
     out = []
-    times = arrival_times(load.arrivals, load.rate, span.phase.duration_ns, stream, load.burst)
-    for i, offset_ns in enumerate(times):
+    for i, offset_ns in enumerate(span.times(load.pace, stream)):
         at_ns = span.start_ns + offset_ns
         alive.advance(at_ns)
         base = Arrival(
@@ -274,6 +331,7 @@ def _reads(
             value=(("limit", load.limit),),
             group=i,
         )
+        base = span.placed(base, load.pace, i)
         draw = stream.below(shares)
         if draw < load.get_share:
             namespace, name = alive.pick(stream)
@@ -296,7 +354,8 @@ class _Alive:
     def __init__(self, writes: list[Arrival]) -> None:
         moves = []
         for write in writes:
-            if write.resource == "pods":
+            # Nobody knows beforehand when a closed loop makes its pods.
+            if write.resource == "pods" and not write.until_ns:
                 created = write.verb == "create"
                 at_ns = write.at_ns + (READ_AFTER_CREATE_NS if created else 0)
                 moves.append((at_ns, created, write.namespace, write.name))

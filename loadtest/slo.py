@@ -74,6 +74,8 @@ class GeneratorFacts:
     """Highest use of one generator over any window of CPU_WINDOW_S."""
     scheduled: int
     sent: int
+    unreached: int = 0
+    """Of closed loops: what their users had not come to when the phase ended."""
 
 
 def judge(slos: Slos, data: Measurements) -> list[Verdict]:
@@ -174,8 +176,9 @@ def stamp(
             reasons.append(
                 f"{who}: used {facts.cpu_cores_max:.2f} cores over {CPU_WINDOW_S:g} s, and has one"
             )
-        if outcome == "complete" and facts.sent + facts.overflow < facts.scheduled:
-            missing = facts.scheduled - facts.sent - facts.overflow
+        if outcome == "complete" and (
+            missing := facts.scheduled - facts.sent - facts.overflow - facts.unreached
+        ):
             reasons.append(f"{who}: {missing} scheduled requests were never attempted")
     if outcome != "complete":
         return "PARTIAL", [ENDINGS[outcome], *reasons]

@@ -196,6 +196,7 @@ def summary_document(summary: Summary) -> JsonObject:
         "stamp": summary.stamp,
         "reasons": summary.reasons,
         "slos": [asdict(verdict) for verdict in summary.verdicts],
+        "closed": summary.campaign.get("closed", []),
         "latency_s": {" ".join(k): asdict(q) for k, q in sorted(summary.latency.items())},
         "pod_start_s": plain(summary.pod_start),
         "scheduling_s": plain(summary.scheduling),

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import TextIO
 
@@ -36,7 +37,7 @@ from loadtest.fields import SECOND_NS, CampaignError
 from loadtest.host import host_facts, versions
 from loadtest.progress import Display
 from loadtest.recorder import Recorder
-from loadtest.schedule import Arrival
+from loadtest.schedule import Arrival, open_and_closed
 from loadtest.timeline import POD_COLUMNS, NodeTimeline, PodTimeline
 from loadtest.virtual_progress import VirtualProgress
 from sim.campaign.clients import Scheduled
@@ -128,6 +129,15 @@ def scheduled(arrival: Arrival) -> Scheduled:
     return Scheduled(arrival.at_ns, words)
 
 
+def scheduled_all(arrivals: Sequence[Arrival]) -> list[Scheduled]:
+    """The requests of a schedule; those of a user of a closed loop lead from one to the next."""
+    out = [scheduled(arrival) for arrival in arrivals]
+    for places in open_and_closed(arrivals)[1].values():
+        for place, then in zip_longest(places, islice(places, 1, None), fillvalue=-1):
+            out[place] = out[place]._replace(then=then, until_ns=arrivals[place].until_ns)
+    return out
+
+
 class Witness:
     """Keeps what a run is remembered by: see sim.campaign.run.Witness."""
 
@@ -160,12 +170,19 @@ class Witness:
         assert self.run is not None
         arrival, latency_us = self._arrivals[number], latency_ns // 1000
         row = (latency_us, latency_us, size, self.run.now_ns)
+        closed = bool(arrival.until_ns)
+        if closed:
+            sent_ns = self.run.now_ns - latency_ns - self.run.load_start_ns
+            arrival = arrival._replace(at_ns=sent_ns)
         self.recorder.counts["sent"] += 1
-        self.recorder.record(self.recorder.sample(arrival, code, 0, row))
+        self.recorder.record(self.recorder.sample(arrival, code, 0, row), closed)
 
     def left_out(self, number: int) -> None:
         arrival = self._arrivals[number]
         self.recorder.overflow(arrival, arrival.at_ns // 1000)
+
+    def unreached(self, number: int) -> None:
+        self.recorder.counts["unreached"] += 1
 
     def watched(self, events: int) -> None:
         self.recorder.counts["watch_events"] += events
@@ -256,7 +273,7 @@ class VirtualCampaign:
 
     def _simulate(self) -> None:
         campaign, witness, state = self._compiled.campaign, self._witness, self.state
-        schedule = [scheduled(arrival) for arrival in self._compiled.arrivals]
+        schedule = scheduled_all(self._compiled.arrivals)
         run = VirtualRun(virtual_plan(self._compiled, self._costs), schedule, witness)
         self._run = witness.run = run
         run.generator.in_flight_max = campaign.generator.in_flight_max

@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from loadtest.campaign import Campaign, DeploymentLoad, PodLoad
+from loadtest.campaign import Campaign
 from loadtest.compiled import Compiled, compile_campaign
 from loadtest.faults import NO_FAULTS
 from loadtest.fields import CampaignError
 from loadtest.foreign.surroundings import Right, Surroundings
+from loadtest.loads import DeploymentLoad, PodLoad
 from loadtest.schedule import Arrival
 from loadtest.target import Target
 

@@ -161,6 +161,11 @@ class Scheduled(NamedTuple):
     """Of a call, or of a watch."""
     hold_ns: int = 0
     """Above 0: a watch, held for so long."""
+    then: int = -1
+    """Of a closed loop: the place in the schedule of what its user sends once this is answered;
+    -1: nothing. Such a place has no time of its own."""
+    until_ns: int = 0
+    """Of a closed loop: from then on its user sends no more."""
 
 
 class Recording(Protocol):
@@ -171,11 +176,14 @@ class Recording(Protocol):
     def left_out(self, number: int) -> None:
         """The bound on requests in flight was reached."""
 
+    def unreached(self, number: int) -> None:
+        """The user of a closed loop had not come to it when its time was over."""
+
     def watched(self, events: int) -> None: ...
 
 
 class Generator:
-    """Sends the load at its times, however slow the answers are."""
+    """Sends the load at its times, however slow the answers are; users of closed loops wait."""
 
     def __init__(
         self,
@@ -191,13 +199,17 @@ class Generator:
         self._wires = wires
         self._api = api
         self._schedule = schedule
+        waiting = {request.then for request in schedule}
+        self._timed = [place for place in range(len(schedule)) if place not in waiting]
         self._recording = recording
         self._next = 0
+        self._closed = 0
+        """Users of closed loops that wait for an answer; the bound is not theirs."""
         self._start_ns = 0
 
     @property
     def done(self) -> bool:
-        return self._next == len(self._schedule) and not self.in_flight
+        return self._next == len(self._timed) and not self.in_flight
 
     def start(self, start_ns: int) -> None:
         """Begin at ``start_ns``, which is to come."""
@@ -205,31 +217,49 @@ class Generator:
         self._wait()
 
     def _wait(self) -> None:
-        if self._next < len(self._schedule):
-            at_ns = self._start_ns + self._schedule[self._next].at_ns
+        if self._next < len(self._timed):
+            at_ns = self._start_ns + self._schedule[self._timed[self._next]].at_ns
             self._agenda.at(at_ns, ARRIVAL, self._send_due)
 
     def _send_due(self) -> None:
-        now_ns, schedule = self._agenda.now_ns, self._schedule
-        while self._next < len(schedule):
-            number, request = self._next, schedule[self._next]
+        now_ns, timed = self._agenda.now_ns, self._timed
+        while self._next < len(timed):
+            number = timed[self._next]
+            request = self._schedule[number]
             if self._start_ns + request.at_ns > now_ns:
                 break
             self._next += 1
             if request.hold_ns:
                 self._open(number, request)
-            elif self.in_flight >= self.in_flight_max:
-                self._recording.left_out(number)
+            elif request.until_ns or self.in_flight - self._closed < self.in_flight_max:
+                self._closed += bool(request.until_ns)
+                self._send(number, request)
             else:
-                self.in_flight += 1
-                done = partial(self._done, number, now_ns)
-                self._wires.send_now(self._api.call, (request.words,), done)
+                self._recording.left_out(number)
         self._wait()
+
+    def _send(self, number: int, request: Scheduled) -> None:
+        self.in_flight += 1
+        done = partial(self._done, number, self._agenda.now_ns)
+        self._wires.send_now(self._api.call, (request.words,), done)
 
     def _done(self, number: int, sent_ns: int, answers: Sequence[tuple[int, int, bytes]]) -> None:
         self.in_flight -= 1
         ((code, _, body),) = answers
         self._recording.answered(number, self._agenda.now_ns - sent_ns, code, len(body))
+        if self._schedule[number].until_ns:
+            self._go_on(self._schedule[number])
+
+    def _go_on(self, answered: Scheduled) -> None:
+        """What the user of a closed loop does after an answer."""
+        number = answered.then
+        if number >= 0 and self._agenda.now_ns < self._start_ns + answered.until_ns:
+            self._send(number, self._schedule[number])
+            return
+        self._closed -= 1
+        while number >= 0:
+            self._recording.unreached(number)
+            number = self._schedule[number].then
 
     def _open(self, number: int, request: Scheduled) -> None:
         """The watch's first body is its answer; after its time it is closed."""

@@ -8,10 +8,11 @@ import pytest
 
 from actors.blueprint import parts_of
 from actors.plan import ApiServerConfig, EtcdStoreConfig, SchedulerConfig, Security
-from loadtest.campaign import Campaign, PodLoad, parse_campaign, read_campaign
+from loadtest.campaign import Campaign, parse_campaign, read_campaign
 from loadtest.compiled import compile_campaign, describe
 from loadtest.experiments.profile import read_profile
 from loadtest.fields import CampaignError, load_yaml, parse_duration, parse_rate
+from loadtest.loads import PodLoad
 from loadtest.overrides import apply_overrides
 from loadtest.virtual import virtual_plan
 from sim.campaign.costs import DEFAULT
@@ -49,7 +50,7 @@ def test_defaults_are_filled_in() -> None:
     assert campaign.phases[0].duration_ns == 90_000_000_000
     load = campaign.phases[0].load[0]
     assert isinstance(load, PodLoad)
-    assert load.rate == 1.5
+    assert load.pace.rate == 1.5
     assert load.requests == (("cpu", "1500m"),)
     assert campaign.cluster.nodes == 100
     assert campaign.cluster.durability == "fsync"
@@ -162,7 +163,7 @@ def test_overrides_by_short_name_and_path() -> None:
     campaign = parse_campaign(doc, "mini.yaml")
     assert campaign.cluster.nodes == 3000
     load = campaign.phases[0].load[0]
-    assert isinstance(load, PodLoad) and load.rate == 7.0
+    assert isinstance(load, PodLoad) and load.pace.rate == 7.0
     assert campaign.slos.get_ns == 2_000_000_000
 
 

@@ -126,6 +126,26 @@ def test_several_processes_share_a_schedule(
     assert len(list(read_rows(tmp_path / "bundle" / "samples-1.csv.gz"))) > 50
 
 
+def test_a_user_of_a_closed_loop_waits_for_its_answer(
+    fake_cluster: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Whatever the machine's speed: no two requests of a user overlap, and nobody is late."""
+    load = {"scenario": "pods", "arrivals": "closed", "users": 3, "count": 60}
+    plan = compiled(load, "10m", {"inFlightMax": 1})
+    rows = run_fleet(plan, endpoint_of(fake_cluster()), tmp_path)
+    assert [row["code"] for row in rows] == ["201"] * 60
+    user_of = {arrival.name: arrival.group for arrival in plan.arrivals}
+    free_us: dict[int, int] = {}
+    for row in rows:
+        user, sent_us = user_of[row["name"]], int(row["intended_us"])
+        assert sent_us >= free_us.get(user, 0)
+        free_us[user] = sent_us + int(row["latency_us"])
+        assert row["lateness_us"] == "0"
+    assert len(free_us) == 3
+    (facts,), _, _ = read_generators(tmp_path / "bundle")
+    assert (facts.sent, facts.lateness_max_s, facts.overflow, facts.unreached) == (60, 0, 0, 0)
+
+
 def test_a_wrong_token_is_401_and_an_unknown_authority_no_answer(
     fake_cluster: Callable[..., Any], tmp_path: Path
 ) -> None:

@@ -17,6 +17,7 @@ from loadtest.schedule import (
     Arrival,
     arrival_times,
     compile_schedule,
+    open_and_closed,
     trace_requests,
 )
 from loadtest.trace import TracePod, window
@@ -98,6 +99,79 @@ def test_stepped_arrivals_come_many_at_once_at_the_same_rate() -> None:
     }
     with pytest.raises(CampaignError, match="burst"):
         schedule([load | {"arrivals": "constant"}])
+
+
+def phased(phase: dict[str, Any]) -> list[Arrival]:
+    doc = {
+        "apiVersion": "hollowfleet.dev/v1alpha1",
+        "kind": "Campaign",
+        "metadata": {"name": "x"},
+        "spec": {"phases": [{"name": "a", "duration": "20s"} | phase]},
+    }
+    return compile_schedule(parse_campaign(doc, "x"), {})
+
+
+SHARED = [
+    {"scenario": "pods", "arrivals": "shared", "weight": 3},
+    {"scenario": "readers", "arrivals": "shared"},
+    {"scenario": "deployments", "rate": 1, "arrivals": "constant"},
+]
+
+
+def test_loads_share_one_rate_by_weight() -> None:
+    arrivals = phased({"load": SHARED, "shared": {"rate": "100/s", "arrivals": "constant"}})
+    sharing = [a for a in arrivals if a.scenario != "deployments"]
+    assert [a.at_ns for a in sharing] == [5_000_000 + i * 10_000_000 for i in range(2000)]
+    counts = Counter(a.scenario for a in arrivals)
+    # 2,000 draws of which 3/4 are expected: standard deviation 19.
+    assert counts["pods"] == pytest.approx(1500, abs=80) and counts["deployments"] == 20
+    poisson = phased({"load": SHARED, "shared": {"rate": "100/s"}})
+    assert len(poisson) == pytest.approx(2020, abs=200)
+    assert len({a.at_ns for a in poisson}) > 1900
+
+
+CLOSED = {"scenario": "readers", "arrivals": "closed", "users": 3, "count": 10}
+
+
+def test_a_closed_loop_is_what_each_user_sends_in_turn() -> None:
+    pods = {"scenario": "pods", "arrivals": "closed", "users": 2, "count": 5}
+    open_pods = {"scenario": "pods", "rate": 1, "arrivals": "constant"}
+    arrivals = phased({"load": [pods, CLOSED, CLOSED, open_pods]})
+    timed, lanes = open_and_closed(arrivals)
+    assert sorted(len(lane) for lane in lanes.values()) == [2, 3, 3, 3, 3, 3, 4, 4]
+    assert len(timed) == 20 + len(lanes)
+    assert {arrivals[lane[0]].group for lane in lanes.values()} == {
+        0, 1, 10_000, 10_001, 10_002, 20_000, 20_001, 20_002,
+    }  # fmt: skip
+    closed = [a for a in arrivals if a.until_ns]
+    assert {(a.at_ns, a.until_ns) for a in closed} == {(0, 20 * SECOND_NS)}
+    assert len({a.name for a in closed if a.verb == "create"}) == 5
+    # Nobody knows when they are made, so nobody is sent to read them.
+    made = {a.name for a in closed if a.verb == "create"}
+    reading = phased({"load": [pods, {"scenario": "readers", "rate": 50}]})
+    assert not made & {a.name for a in reading if a.verb == "get"}
+    assert parse_schedule(schedule_bytes(tuple(arrivals))) == arrivals
+
+
+@pytest.mark.parametrize(
+    ("phase", "message"),
+    [
+        ({"load": SHARED}, "shared: is required by arrivals: shared"),
+        ({"load": SHARED[2:], "shared": {"rate": 5}}, "no load has arrivals: shared"),
+        ({"load": SHARED, "shared": {"rate": 5, "burst": 2}}, "unknown key"),
+        ({"load": SHARED, "shared": {"rate": 1e6}}, "arrivals in the campaign so far"),
+        ({"load": [SHARED[0] | {"rate": 5}], "shared": {"rate": 5}}, "rate: unknown key"),
+        ({"load": [SHARED[0] | {"weight": 0}], "shared": {"rate": 5}}, "from 1 to 1000"),
+        ({"load": [CLOSED | {"rate": 5}]}, "rate: unknown key"),
+        ({"load": [CLOSED | {"users": 0}]}, "from 1 to 10000"),
+        ({"load": [{"scenario": "pods", "arrivals": "closed"}]}, "count: is required"),
+        ({"load": [CLOSED | {"scenario": "pods", "lifetime": "1s"}]}, "lifetime: unknown key"),
+        ({"load": [CLOSED | {"scenario": "deployments"}]}, "unknown value 'closed'"),
+    ],
+)
+def test_what_cannot_be_shared_or_closed(phase: dict[str, Any], message: str) -> None:
+    with pytest.raises(CampaignError, match=message):
+        phased(phase)
 
 
 def test_an_object_is_created_before_it_is_deleted_within_the_run() -> None:

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from api.streams import Stream
-from loadtest.campaign import Campaign, PodLoad, parse_campaign
+from loadtest.campaign import Campaign, parse_campaign
 from loadtest.compiled import compile_campaign
 from loadtest.fields import SECOND_NS, CampaignError
+from loadtest.loads import PodLoad
 from loadtest.trace import Replay, TracePod, replayed
 from loadtest.trace_file import parse_trace
 

@@ -38,6 +38,37 @@ def test_a_campaign_runs_and_leaves_the_bundle_of_a_run(tmp_path: Path) -> None:
     assert counts["watch_events"] > 4 * len(summary.pods.created_s)
 
 
+def test_a_closed_loop_sends_as_fast_as_it_is_answered_and_the_report_says_so(
+    tmp_path: Path,
+) -> None:
+    load = [
+        {"scenario": "readers", "arrivals": "closed", "users": 2, "count": 2000},
+        {"scenario": "pods", "rate": 20},
+    ]
+    doc = document(SMALL, load)
+    doc["spec"]["phases"][0]["duration"] = "200ms"
+    doc["spec"]["generator"] = {"inFlightMax": 1}
+    bundle, _, summary = simulated(doc, tmp_path)
+    assert (summary.stamp, summary.reasons) == ("VALID", [])
+    (facts,) = summary.generators
+    opened = len(summary.pods.created_s)
+    assert facts.unreached > 0 and facts.sent + facts.unreached == 2000 + opened
+    reads = sorted(
+        (int(row["intended_us"]), int(row["latency_us"]))
+        for row in read_rows(bundle / "samples-0.csv.gz")
+        if row["scenario"] == "readers"
+    )
+    # Two users: the third request of any three waits for the first or the second.
+    for (first, took), (second, also), (third, _) in zip(reads, reads[1:], reads[2:], strict=False):
+        assert third + 1 >= min(first + took, second + also)
+    assert reads[0][0] >= 0 and reads[-1][0] < 200_000
+    assert float(summary.offered.sum()) == opened
+    found = json.loads((bundle / "summary.json").read_text())
+    assert found["closed"] == ["readers of phase 1: 2 users, at most 2000 requests"]
+    page = (bundle / "report.html").read_text()
+    assert found["closed"][0] in page and "coordinated omission" in page
+
+
 def test_every_figure_is_marked_simulated(tmp_path: Path) -> None:
     bundle, _, _ = simulated(document(SMALL, seconds=10), tmp_path)
     page = (bundle / "report.html").read_text()

@@ -113,6 +113,9 @@ class Answered:
     def left_out(self, number: int) -> None:
         raise VirtualError(f"request {number} was not sent: too many are under way")
 
+    def unreached(self, number: int) -> None:
+        raise VirtualError(f"request {number} was not reached: experiments have no closed loops")
+
     def watched(self, events: int) -> None:
         """Schedules of experiments hold no watches."""
 
