@@ -105,6 +105,12 @@ class Gangs:
             return []
         return list(self._waiting.pop(gang))
 
+    def waiting_since(self, pod: str) -> dict[str, int]:
+        """Members of its gang that wait to be bound, and since when."""
+        gang = self._gang_of.get(pod)
+        waiting = self._waiting.get(gang, {}) if gang else {}
+        return {member: due_ns - WAIT_NS for member, due_ns in waiting.items()}
+
     def missing(self, pod: str) -> list[str]:
         """When the pod waits: members for which it waits, who may be tried at once."""
         gang = self._gang_of.get(pod)

@@ -355,7 +355,10 @@ class SchedulerCore:
         self._book.assume(pod, self.table.names[row])
         self._binding.volumes.reserve(pod, self._book.records[pod])
         gangs = self._book.gangs
+        waiting = gangs.waiting_since(pod)
         for member in gangs.admit(pod, now_ns):
+            if member in waiting:
+                self.measures.permit_awaited("Success", waiting[member], now_ns)
             self._binding.begin(member, now_ns)
         for member in gangs.missing(pod):
             self.queue.wake(member, now_ns)
@@ -431,8 +434,10 @@ class SchedulerCore:
 
     def _give_up(self, pod: str, why: str, now_ns: int) -> None:
         """The gang of a pod cannot be complete: those that wait give their nodes back."""
+        since = self._book.gangs.waiting_since(pod)
         waiting = self._book.gangs.give_up(pod, now_ns)
         for other in waiting:
+            self.measures.permit_awaited("Unschedulable", since[other], now_ns)
             self._binding.volumes.drop(other)
             self._book.roll_back(other)
             self._requeue.failed(other, (), now_ns)

@@ -80,6 +80,7 @@ class Measures:
         )
         self.tries = Histogram("scheduler_pod_scheduling_attempts", (), exponential(1, 2, 5))
         self.victims = Histogram("scheduler_preemption_victims", (), exponential(1, 2, 7))
+        self.permit = Histogram("scheduler_permit_wait_duration_seconds", ("result",), seconds)
         self.extension_point = Histogram(
             "scheduler_framework_extension_point_duration_seconds",
             ("extension_point", "status", "profile"),
@@ -103,6 +104,7 @@ class Measures:
             self.pod,
             self.tries,
             self.victims,
+            self.permit,
             self.extension_point,
             self.plugin,
         )
@@ -133,6 +135,12 @@ class Measures:
             named = str(attempt.number) if attempt.number < ATTEMPTS_NAMED_MAX else "15+"
             self.pod.observe(_seconds(now_ns - attempt.queued_ns), (named,))
             self.tries.observe(attempt.number)
+
+    def permit_awaited(
+        self, result: Literal["Success", "Unschedulable"], since_ns: int, now_ns: int
+    ) -> None:
+        """A placed pod of a gang goes on to its binding, or gives its node back."""
+        self.permit.observe(_seconds(now_ns - since_ns), (result,))
 
     def volumes_awaited(self, attempt: Attempt, bound: bool, since_ns: int, now_ns: int) -> None:
         """The claims of a placed pod were bound, or its attempt ends here."""

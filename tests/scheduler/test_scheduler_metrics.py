@@ -1,5 +1,6 @@
 """What a Prometheus server reads of the scheduler: kube-scheduler's names, labels and buckets."""
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 from scheduler_fake_api import MS, FakeApi
@@ -7,6 +8,7 @@ from scheduler_objects import node, pod
 
 from api.calls import DELETED, ApiReply, CallsDone, ObjectsSeen
 from scheduler.election import ElectedScheduler
+from scheduler.gangs import LEAST_LABEL, NAME_LABEL, WAIT_NS
 from scheduler.leader import SchedulerCore
 from scheduler.metrics import metrics_text
 
@@ -18,6 +20,7 @@ BUCKETS = {
     "scheduler_pod_scheduling_sli_duration_seconds": (20, "0.01", "5242.88"),
     "scheduler_pod_scheduling_attempts": (5, "1", "16"),
     "scheduler_preemption_victims": (7, "1", "64"),
+    "scheduler_permit_wait_duration_seconds": (15, "0.001", "16.384"),
     "scheduler_framework_extension_point_duration_seconds": (12, "0.0001", "0.2048"),
     "scheduler_plugin_execution_duration_seconds": (20, "1e-05", "0.02216837820053101"),
 }
@@ -150,6 +153,33 @@ def test_every_histogram_has_kube_schedulers_buckets() -> None:
         bounds = [s.labels["le"] for s in found[name] if s.name == f"{name}_bucket"]
         assert (len(bounds), bounds[0], bounds[-2], bounds[-1]) == (count + 1, first, last, "+Inf")
     assert len(core.measures.histograms) == len(BUCKETS)
+    # So many does docs/fidelity.md promise.
+    assert len(found) == 15
+
+
+@pytest.mark.parametrize(
+    ("nodes", "result", "waited"), [(2, "Success", 4), (1, "Unschedulable", 60)]
+)
+def test_how_long_a_pod_of_a_gang_waits_for_the_others(
+    nodes: int, result: str, waited: int
+) -> None:
+    api = cluster(1)
+    for name in ("a", "b"):
+        one = pod(name, cpu="1500m", schedulingGates=[{"name": "x/y"}] if name == "b" else [])
+        one["metadata"]["labels"] = {NAME_LABEL: "g", LEAST_LABEL: "2"}
+        api.put_pod(one)
+    api.run()
+    began_ns = api.now_ns
+    api.now_ns += 4 * SECOND
+    if nodes == 2:
+        api.put_node(node("late", cpu="2"))
+        api.put_pod({**api.pods["b"], "spec": {**api.pods["b"]["spec"], "schedulingGates": []}})
+    else:
+        api.now_ns = began_ns + WAIT_NS
+    api.run()
+    waits = families(api.core)["scheduler_permit_wait_duration_seconds"]
+    assert value(waits, "_count", result=result) == 1
+    assert waited - 0.1 < value(waits, "_sum", result=result) < waited + 0.1
 
 
 def test_words_of_a_profile_are_escaped() -> None:
