@@ -21,6 +21,7 @@ from loadtest.experiments.sweep_page import page_html
 from loadtest.experiments.sweep_run import read_sweep
 from loadtest.experiments.trials import Trial, alone_in
 from loadtest.fields import CampaignError
+from loadtest.loads import PodLoad
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 GRID = {"knobs": {"nodes": [2, 4], "durability": ["fsync", "none"]}, "repetitions": 2}
@@ -185,4 +186,4 @@ def test_ctrl_c_keeps_what_there_is_and_the_same_command_goes_on(tmp_path: Path)
 def test_the_rate_of_a_load_is_a_knob(tmp_path: Path) -> None:
     trial = Trial(virtual(small(), tmp_path), ((RATE, "20/s"),), 0)
     (load,) = trial.campaign().phases[0].load
-    assert getattr(load, "rate", 0) == 20.0
+    assert isinstance(load, PodLoad) and load.pace.rate == 20.0
