@@ -37,9 +37,23 @@ def check_lease(causes: list[Cause], lease: JsonObject) -> None:
     transitions = spec.get("leaseTransitions", 0)
     if transitions < 0:
         causes.append(nonnegative("spec.leaseTransitions", transitions))
+    strategy = spec.get("strategy")
+    if strategy is not None:
+        _check_strategy(causes, strategy)
     if spec.get("preferredHolder") and not spec.get("strategy"):
         text = "may only be specified if `strategy` is defined"
         causes.append(Cause.forbidden("spec.preferredHolder", text))
+
+
+def _check_strategy(causes: list[Cause], strategy: str) -> None:
+    """How a coordinated election picks its holder. The field is named twice over there, too."""
+    field = "spec.strategy.strategy"
+    if "/" not in strategy:
+        if strategy != "OldestEmulationVersion":
+            causes.append(Cause.not_supported(field, strategy, ("OldestEmulationVersion",)))
+        return
+    for text in wrong_with_qualified_name(strategy):
+        causes.append(Cause.invalid(field, strategy, text))
 
 
 def check_lease_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:

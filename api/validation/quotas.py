@@ -47,7 +47,10 @@ _SCOPES: Final = {
 }
 """Scope -> standard resources that it can narrow."""
 _PAIRS: Final = (("BestEffort", "NotBestEffort"), ("Terminating", "NotTerminating"))
-_BARE_SCOPES: Final = ("BestEffort", "NotBestEffort", "Terminating", "NotTerminating")
+_BARE_SCOPES: Final = (
+    *("BestEffort", "NotBestEffort", "Terminating", "NotTerminating"),
+    "CrossNamespacePodAffinity",
+)
 _OPERATORS: Final = ("In", "NotIn", "Exists", "DoesNotExist")
 
 
@@ -59,9 +62,7 @@ def check_quota(causes: list[Cause], quota: JsonObject) -> None:
         _check_name(causes, name, field)
         check_quantity(causes, name, text, field)
     _check_scopes(causes, spec)
-    selector = spec.get("scopeSelector") or {}
-    for requirement in selector.get("matchExpressions") or ():
-        _check_requirement(causes, requirement)
+    _check_selector(causes, spec)
 
 
 def check_quota_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
@@ -90,21 +91,43 @@ def _check_scopes(causes: list[Cause], spec: JsonObject) -> None:
     for scope in scopes:
         if scope not in _SCOPES:
             causes.append(Cause.invalid(field, scopes, "unsupported scope"))
-        for name in sorted(spec.get("hard", {})):
-            if name in _STANDARD and name not in _SCOPES.get(scope, _STANDARD):
-                text = "unsupported scope applied to resource"
-                causes.append(Cause.invalid(field, scopes, text))
+        _check_reach(causes, spec, scope, Cause.invalid(field, scopes, _UNREACHED))
     for pair in _PAIRS:
         if all(scope in scopes for scope in pair):
             causes.append(Cause.invalid(field, scopes, "conflicting scopes"))
 
 
-def _check_requirement(causes: list[Cause], requirement: JsonObject) -> None:
-    field = "spec.scopeSelector.matchExpressions"
+def _check_reach(causes: list[Cause], spec: JsonObject, scope: str, cause: Cause) -> None:
+    """``cause`` for each limited resource that the scope cannot narrow."""
+    for name in sorted(spec.get("hard", {})):
+        if name in _STANDARD and name not in _SCOPES.get(scope, _STANDARD):
+            causes.append(cause)
+
+
+_UNREACHED: Final = "unsupported scope applied to resource"
+_SELECTOR: Final = "spec.scopeSelector.matchExpressions"
+
+
+def _check_selector(causes: list[Cause], spec: JsonObject) -> None:
+    selector = spec.get("scopeSelector") or {}
+    requirements = selector.get("matchExpressions") or ()
+    for requirement in requirements:
+        _check_requirement(causes, requirement, spec, selector)
+    scopes = [requirement["scopeName"] for requirement in requirements]
+    for pair in _PAIRS:
+        if all(scope in scopes for scope in pair):
+            causes.append(Cause.invalid(_SELECTOR, spec.get("scopes"), "conflicting scopes"))
+
+
+def _check_requirement(
+    causes: list[Cause], requirement: JsonObject, spec: JsonObject, selector: JsonObject
+) -> None:
+    field = _SELECTOR
     scope, operator = requirement["scopeName"], requirement["operator"]
     values = requirement.get("values") or ()
     if scope not in _SCOPES:
         causes.append(Cause.invalid(f"{field}.scopeName", scope, "unsupported scope"))
+    _check_reach(causes, spec, scope, Cause.invalid(field, selector, _UNREACHED))
     if scope in _BARE_SCOPES and operator != "Exists":
         text = "must be 'Exist' when scope is any of ResourceQuotaScopeTerminating, "
         text += "ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, "

@@ -235,3 +235,34 @@ def test_what_of_a_job_may_change() -> None:
     assert [text[:28] for text in texts(waiting(affinity=apart), waiting())] == [
         "spec.template: Invalid value"
     ]
+
+
+def test_scopes_that_a_quota_selects() -> None:
+    def texts(hard: JsonObject, *scopes: str) -> list[str]:
+        chosen = [{"scopeName": scope, "operator": "Exists"} for scope in scopes]
+        spec = {"hard": hard, "scopeSelector": {"matchExpressions": chosen}}
+        quota: JsonObject = {"metadata": {"name": "q", "namespace": "x"}, "spec": spec}
+        return [cause.text for cause in validate_create(kind_of("resourcequotas"), quota)]
+
+    field = "spec.scopeSelector.matchExpressions: Invalid value:"
+    assert texts({"pods": "1"}, "BestEffort") == []
+    assert texts({"pods": "1"}, "Terminating", "NotTerminating") == [
+        f"{field} null: conflicting scopes"
+    ]
+    (found,) = texts({"cpu": "1"}, "BestEffort")
+    assert found.startswith(field) and found.endswith("unsupported scope applied to resource")
+
+
+def test_strategies_of_leases() -> None:
+    def texts(strategy: str) -> list[str]:
+        spec = {"strategy": strategy}
+        lease: JsonObject = {"metadata": {"name": "l", "namespace": "x"}, "spec": spec}
+        return [
+            cause.text for cause in validate_create(kind_of("coordination.k8s.io/leases"), lease)
+        ]
+
+    assert texts("OldestEmulationVersion") == texts("example.com/mine") == []
+    assert texts("Mine") == [
+        'spec.strategy.strategy: Unsupported value: "Mine": supported values: '
+        '"OldestEmulationVersion"'
+    ]
