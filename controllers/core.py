@@ -357,6 +357,8 @@ class ControllersCore:
             for key in lane.controller.due(now_ns):
                 if self._mine(lane, key):
                     lane.queue.add(key)
+            # Also with no worker free: a key that is due and not in line asks for a step at once.
+            lane.queue.ripen(now_ns)
             while len(lane.flights) < lane.workers:
                 if budget <= 0:
                     self._more = self._more or len(lane.queue) > 0

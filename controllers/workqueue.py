@@ -128,13 +128,17 @@ class WorkQueue(Generic[K]):
         """The key succeeded: its back-off starts anew."""
         self._failures.pop(key, None)
 
-    def take(self, now_ns: int) -> K | None:
-        """The next key, now being processed; None when nothing is due."""
+    def ripen(self, now_ns: int) -> None:
+        """Delayed keys that are due wait in line, whether anyone is free to take them or not."""
         while self._delayed and self._delayed[0][0] <= now_ns:
             due_ns, _, key = heapq.heappop(self._delayed)
             if self._due.get(key) == due_ns:
                 del self._due[key]
                 self.add(key)
+
+    def take(self, now_ns: int) -> K | None:
+        """The next key, now being processed; None when nothing is due."""
+        self.ripen(now_ns)
         if not self._ready:
             return None
         key = self._ready.popleft()

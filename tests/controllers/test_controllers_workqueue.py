@@ -1,8 +1,13 @@
 """The guarantees of the work queue, each as a test."""
 
+from dataclasses import replace
+
 import pytest
 
+from api.calls import ApiRequest
+from controllers.limits import limits_of
 from controllers.workqueue import MS, SECOND, RetryLimits, TokenBucket, WorkQueue
+from tests.controllers.world import Program, World
 
 
 def drain(queue: WorkQueue[str], now_ns: int = 0) -> list[str]:
@@ -80,3 +85,28 @@ def test_a_bucket_grants_burst_and_then_its_rate(qps: float, burst: int) -> None
     assert not bucket.try_take(period - 1)
     assert bucket.try_take(period)
     assert sum(bucket.try_take(10**15) for _ in range(burst + 5)) == burst
+
+
+def test_a_key_that_is_due_asks_for_no_step_while_nobody_is_free() -> None:
+    limits = limits_of("kubernetes")
+    world = World()
+    for name in ("kube-system", "first", "second"):
+        body = {"metadata": {"name": name}}
+        assert world.call(ApiRequest(0, "create", "namespaces", body=body)).code == 201
+    program = Program(
+        world, "controllers-0", 1, replace(limits, namespace_workers=1), ["namespace"]
+    )
+    world.run(world.now_ns + SECOND)
+    for name in ("first", "second"):
+        world.call(ApiRequest(0, "delete", "namespaces", "", name))
+        world.run(world.now_ns + SECOND)
+    # Both wait for their grace to end, one a second after the other; no call is answered any more.
+    program.kill()
+    first_ns = world.now_ns - 2 * SECOND + limits.namespace_grace_ns
+    assert program.core.step([], first_ns), "the first is being emptied"
+    assert program.core.gauges()["namespace_queue"] == 0
+    program.core.step([], first_ns + SECOND)
+    assert program.core.gauges()["namespace_syncs_open"] == 1
+    assert program.core.gauges()["namespace_queue"] == 1
+    wakeup_ns = program.core.next_wakeup_ns()
+    assert wakeup_ns is not None and wakeup_ns > first_ns + SECOND
