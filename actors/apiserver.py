@@ -21,16 +21,15 @@ from actors.security import read_tokens, server_ssl_context, service_account_key
 from actors.turns import Turns
 from apiserver.caching import Caching
 from apiserver.core import ApiServerCore
+from apiserver.frame_calls import FrameCalls, Replies, end_of_watch
 from apiserver.identity import Identities
 from apiserver.messages import (
     Answer,
     Answers,
-    CallsArrived,
     Crashed,
     Effect,
     EndStreams,
     Event,
-    FrameCall,
     FrameWatch,
     HttpArrived,
     HttpRequest,
@@ -94,37 +93,12 @@ def _log_crash(request: int, trace: str) -> None:
     structlog.get_logger("apiserver").error("request_crashed", request=request, trace=trace)
 
 
-def end_of_watch(answer: Answer) -> str:
-    """The reason with which a watch ends that could not be opened. Only what the asker did wrong
-    is "invalid", which he takes as final; anything else he may ask again."""
-    if answer.code == 410:
-        return "expired"
-    if answer.code == 429 or answer.code >= 500:
-        return "unavailable"
-    return f"invalid: {answer.body.decode()}"
-
-
-class Batch:
-    """A call of a component: several requests that are answered together."""
-
-    __slots__ = ("due", "replies", "reply", "size")
-
-    def __init__(self, reply: Callable[[object], None], size: int) -> None:
-        self.reply = reply
-        self.due = size
-        self.size = 0
-        self.replies: list[tuple[int, int, bytes] | None] = [None] * size
-
-    def answered(self, place: int, answer: Answer) -> None:
-        self.replies[place] = (answer.code, answer.revision, answer.body)
-        self.due -= 1
-        self.size += len(answer.body)
-        if self.due:
-            return
-        if self.size > ANSWER_BYTES_MAX:
-            self.reply(PeerError(f"answers of {self.size} bytes are too large: list in pages"))
-        else:
-            self.reply(self.replies)
+def _reply_if_it_fits(reply: Callable[[object], None], replies: Replies) -> None:
+    size = sum(len(body) for _, _, body in replies)
+    if size > ANSWER_BYTES_MAX:
+        reply(PeerError(f"answers of {size} bytes are too large: list in pages"))
+    else:
+        reply(replies)
 
 
 class ApiServer:
@@ -144,7 +118,7 @@ class ApiServer:
         self._https: HttpsServer | None = None
         self._front: HttpFront | None = None
         self._last_id = 0
-        self._batches: dict[int, tuple[Batch, int]] = {}
+        self._calls = FrameCalls()
         self._asked: dict[int, Exchange] = {}
         self._http_watches: dict[int, Exchange] = {}
         """Bodies that stay open, and the exchanges of the sessions."""
@@ -152,7 +126,6 @@ class ApiServer:
         self._frame_watches: dict[int, ServerStream] = {}
         self._ids: dict[ServerStream, int] = {}
         self._http: list[HttpRequest] = []
-        self._calls: list[FrameCall] = []
         self._events: list[Event] = []
         self._turns = Turns(self._step, self._now_ns)
         self._ready = asyncio.Event()
@@ -250,11 +223,8 @@ class ApiServer:
         if not calls:
             reply([])
             return
-        batch = Batch(reply, len(calls))
-        for place, words in enumerate(calls):
-            self._last_id += 1
-            self._batches[self._last_id] = (batch, place)
-            self._calls.append(FrameCall(self._last_id, *(*words, peer)))
+        bounded = partial(_reply_if_it_fits, reply)
+        self._last_id = self._calls.take(self._last_id, calls, bounded, peer)
         self._turns.wake()
 
     def on_open(self, stream: ServerStream, body: Any) -> None:
@@ -285,9 +255,7 @@ class ApiServer:
         if self._http:
             events.append(HttpArrived(self._http))
             self._http = []
-        if self._calls:
-            events.append(CallsArrived(self._calls))
-            self._calls = []
+        self._calls.tell(events)
         for effect in self._core.step(events, now_ns):
             self._carry_out(effect)
         if self._core.ready and not self._ready.is_set():
@@ -331,9 +299,7 @@ class ApiServer:
                 assert_never(effect)
 
     def _answer(self, request_id: int, answer: Answer) -> None:
-        entry = self._batches.pop(request_id, None)
-        if entry is not None:
-            entry[0].answered(entry[1], answer)
+        if self._calls.answered(request_id, answer):
             return
         exchange = self._asked.pop(request_id, None)
         if exchange is not None:

@@ -13,14 +13,13 @@ import msgpack
 
 from apiserver.authorize import ADMINS
 from apiserver.core import ApiServerCore
+from apiserver.frame_calls import FrameCalls
 from apiserver.messages import (
     Answer,
     Answers,
-    CallsArrived,
     Crashed,
     Effect,
     EndStreams,
-    FrameCall,
     FrameWatch,
     HttpArrived,
     HttpRequest,
@@ -42,7 +41,6 @@ from apiserver.messages import (
 from sim.cost import API_SERVER, STORE
 from sim.heap import ARRIVAL
 from sim.kernel import Kernel
-from sim.shells.apiserver import Batch
 from sim.topics import Violation
 from sim.turns import Turns
 from store.core import StoreCore
@@ -190,8 +188,7 @@ class ApiServerProgram:
         self._wires = wires
         self._stores = stores
         self._last = 0
-        self._calls: list[FrameCall] = []
-        self._batches: dict[int, tuple[Batch, int]] = {}
+        self._calls = FrameCalls()
         self._readers: dict[int, Body] = {}
         self._watches: dict[Body, int] = {}
         self.asked: Counter[tuple[str, str, str]] = Counter()
@@ -200,12 +197,8 @@ class ApiServerProgram:
     def call(self, requests: Sequence[Words], reply: Body) -> None:
         """``requests``: the words of ``api.calls.ApiRequest`` after its id. ``reply`` is told
         [(code, revision, body), ...] when all are done."""
-        batch = Batch(partial(self._wires.send, reply), len(requests))
         self.asked.update([(words[0], words[1], words[4]) for words in requests])
-        for place, words in enumerate(requests):
-            self._last += 1
-            self._batches[self._last] = (batch, place)
-            self._calls.append(FrameCall(self._last, *words))
+        self._last = self._calls.take(self._last, requests, partial(self._wires.send, reply))
         self.turns.items += len(requests)
         self.turns.wake()
 
@@ -238,9 +231,7 @@ class ApiServerProgram:
         self.turns.take(StreamsClosed((watch,)), 1)
 
     def _gather(self) -> None:
-        if self._calls:
-            self.turns.events.append(CallsArrived(self._calls))
-            self._calls = []
+        self._calls.tell(self.turns.events)
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
@@ -278,11 +269,9 @@ class ApiServerProgram:
                 assert_never(effect)
 
     def _answer(self, request_id: int, answer: Answer) -> None:
-        entry = self._batches.pop(request_id, None)
-        if entry is None:
+        if not self._calls.answered(request_id, answer):
             text = answer.body.decode()
             raise Violation("watches", f"{self.name} refused a watch: {answer.code} {text}")
-        entry[0].answered(entry[1], answer)
 
     def _store_replied(self, shard: int, ids: Sequence[int], replies: Sequence[Any]) -> None:
         self.turns.take(StoreReplied(shard, ids, replies), len(ids))

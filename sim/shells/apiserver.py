@@ -6,14 +6,13 @@ from typing import Any, Final
 
 from api.storage import OK, RANGE
 from apiserver.core import ApiServerCore
+from apiserver.frame_calls import FrameCalls, end_of_watch
 from apiserver.messages import (
     Answer,
     Answers,
-    CallsArrived,
     Crashed,
     Effect,
     EndStreams,
-    FrameCall,
     FrameWatch,
     OpenStoreWatch,
     StoreCall,
@@ -37,23 +36,6 @@ from sim.turns import Turns
 REGISTRY: Final = b"/registry/"
 
 
-class Batch:
-    """Requests of one frame, answered together."""
-
-    __slots__ = ("due", "replies", "reply")
-
-    def __init__(self, reply: Reply, size: int) -> None:
-        self.reply = reply
-        self.due = size
-        self.replies: list[tuple[int, int, bytes] | None] = [None] * size
-
-    def answered(self, place: int, answer: Answer) -> None:
-        self.replies[place] = (answer.code, answer.revision, answer.body)
-        self.due -= 1
-        if not self.due:
-            self.reply(self.replies)
-
-
 class ApiServerShell:
     """A process of an API server."""
 
@@ -69,8 +51,7 @@ class ApiServerShell:
         self.clients = [Client(network, name, store) for store in stores]
         self._kernel = kernel
         self._name = name
-        self._calls: list[FrameCall] = []
-        self._batches: dict[int, tuple[Batch, int]] = {}
+        self._calls = FrameCalls()
         self._streams: dict[int, ServerStream] = {}
         self._ids: dict[ServerStream, int] = {}
         self._store_watches: dict[int, int] = {}
@@ -88,11 +69,7 @@ class ApiServerShell:
     # Frames.
 
     def on_call(self, reply: Reply, body: Any) -> None:
-        batch = Batch(reply, len(body))
-        for place, words in enumerate(body):
-            self._last += 1
-            self._batches[self._last] = (batch, place)
-            self._calls.append(FrameCall(self._last, *words))
+        self._last = self._calls.take(self._last, body, reply)
         self.turns.items += len(body)
         self.turns.wake()
 
@@ -109,9 +86,7 @@ class ApiServerShell:
             self.turns.take(StreamsClosed((watch,)), 1)
 
     def _gather(self) -> None:
-        if self._calls:
-            self.turns.events.append(CallsArrived(self._calls))
-            self._calls = []
+        self._calls.tell(self.turns.events)
 
     def _stepped(self) -> None:
         if self.core.ready and self._listen is not None:
@@ -152,15 +127,13 @@ class ApiServerShell:
                 raise AssertionError(f"nobody speaks HTTP here, so what is {effect!r:.100}")
 
     def _answer(self, request_id: int, answer: Answer) -> None:
-        entry = self._batches.pop(request_id, None)
-        if entry is not None:
-            entry[0].answered(entry[1], answer)
+        if self._calls.answered(request_id, answer):
             return
         stream = self._streams.pop(request_id, None)
         if stream is not None:
             # A watch that could not be opened.
             del self._ids[stream]
-            stream.end(_end_of_watch(answer))
+            stream.end(end_of_watch(answer))
 
     def _send_body(self, stream: int, body: tuple[object, ...]) -> None:
         to = self._streams.get(stream)
@@ -222,12 +195,3 @@ class ApiServerShell:
         client = self.clients[shard]
         client.forget(self._store_watches.get(shard, 0))
         self._store_watches[shard] = client.open((REGISTRY, revision, False), on_body, on_end)
-
-
-def _end_of_watch(answer: Answer) -> str:
-    """As the real shell has it."""
-    if answer.code == 410:
-        return "expired"
-    if answer.code == 429 or answer.code >= 500:
-        return "unavailable"
-    return f"invalid: {answer.body.decode()}"
