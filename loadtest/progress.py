@@ -86,10 +86,12 @@ class PlainDisplay:
         self._last_s = progress.elapsed_s
         self._phase = progress.phase
         eta = f", ETA {progress.eta_s:.0f} s" if progress.total_s else ""
+        # A cluster of somebody else's is not asked for its nodes.
+        expected = progress.nodes_expected
+        nodes = f"nodes Ready {progress.nodes_ready}/{expected}, " if expected else ""
         self.message(
-            f"[{progress.elapsed_s:5.1f} s] {progress.phase}: nodes Ready "
-            f"{progress.nodes_ready}/{progress.nodes_expected}, pods created {progress.created} "
-            f"({progress.created_per_s:.0f}/s), bound {progress.bound} "
+            f"[{progress.elapsed_s:5.1f} s] {progress.phase}: {nodes}pods created "
+            f"{progress.created} ({progress.created_per_s:.0f}/s), bound {progress.bound} "
             f"({progress.bound_per_s:.0f}/s), Running {progress.running} "
             f"({progress.running_per_s:.0f}/s), requests {progress.requests_done}, "
             f"in flight {progress.in_flight}, not sent {progress.overflow}{eta}"

@@ -99,7 +99,14 @@ def exactly(claim: str, measured: Sequence[object], wanted: Sequence[object]) ->
 
 
 def _listed(values: Sequence[object]) -> str:
-    return ", ".join(f"{value:,}" if isinstance(value, int) else str(value) for value in values)
+    return ", ".join(map(_said, values))
+
+
+def _said(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    return f"{value:,.0f}" if whole else str(value)
 
 
 def within(kind: Kind, claim: str, measured: float, low: float, high: float) -> Acceptance:

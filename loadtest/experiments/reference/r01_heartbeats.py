@@ -271,10 +271,7 @@ def _judged_cliff(
             "shape", "the quota divided by S H / T is the number of nodes that fit (15 kB)",
             cliffs[-2] / fitting, 0.9, 1.1,
         ),
-        Acceptance(
-            "count", "beyond the cliff all writes are refused, with Leases none",
-            str(list(stopped)), "[True, False]", list(stopped) == [True, False],
-        ),
+        exactly("writes are refused beyond the cliff, with Leases none", stopped, [True, False]),
         within(
             "ratio", "most bytes held, by status against by Lease (published 1.7)",
             tops[0] / tops[1], 1.7, float("inf"),
