@@ -178,15 +178,8 @@ class ApiServerCore:
             return
         try:
             verb = start()
-        except ApiError as error:
-            self._refuse(request_id, error)
-            return
-        except RecursionError:
-            self._refuse(request_id, BadRequest(TOO_DEEP))
-            return
-        except Exception as bug:
-            # The supervisor of requests, as in ``_resume``: routing and the first look at a body.
-            self._crashed(request_id, bug)
+        except Exception as fault:  # the supervisor of requests: routing, the first look at a body
+            self._broke_off(request_id, fault)
             return
         self._ledger.taken_up(request_id, registry.asked)
         if isinstance(verb, Answer):
@@ -198,6 +191,18 @@ class ApiServerCore:
             self._ledger.answer(request_id, TOO_MANY)
             return
         self._start(Task(request_id, verb, counted))
+
+    def _broke_off(self, request_id: int, fault: Exception) -> None:
+        """A request raised. A bug that one of them meets must not take the answers of its
+        neighbours with it; kube-apiserver does the same (WithPanicRecovery)."""
+        match fault:
+            case ApiError():
+                self._refuse(request_id, fault)
+            case RecursionError():
+                # What a client nests deeper than we follow is his fault.
+                self._refuse(request_id, BadRequest(TOO_DEEP))
+            case _:
+                self._crashed(request_id, fault)
 
     def _start(self, task: Task) -> None:
         loading = [group for group, feed in enumerate(self._feeds) if feed.unsettled]
@@ -215,20 +220,9 @@ class ApiServerCore:
         except StopIteration as end:
             self._done(task, end.value)
             return
-        except ApiError as error:
+        except Exception as fault:  # the supervisor of requests
             self._tasks.pop(task.id)
-            self._refuse(task.id, error)
-            return
-        except RecursionError:
-            # What a client nests deeper than we follow is his fault.
-            self._tasks.pop(task.id)
-            self._refuse(task.id, BadRequest(TOO_DEEP))
-            return
-        except Exception as bug:
-            # The supervisor of requests: a bug that one of them meets must not take the answers
-            # of its neighbours with it. kube-apiserver does the same (WithPanicRecovery).
-            self._tasks.pop(task.id)
-            self._crashed(task.id, bug)
+            self._broke_off(task.id, fault)
             return
         match ask:
             case StoreAsk(shard, request):

@@ -39,6 +39,7 @@ from scheduler.framework import Reason
 from scheduler.node_table import NodeTable
 from scheduler.pod_book import PodRecord, PodRecords
 from scheduler.preemption import Judged, Trial
+from scheduler.supervision import Raised, asked
 
 LINE_MAX = 256
 """Pods that wait for the one that is talked about; more than that are tried again later."""
@@ -211,10 +212,9 @@ class Consultation:
 
     def begin(self, subject: Subject, record: PodRecord) -> Verdict | None:
         """None: extenders are being asked."""
-        try:
-            found = explain(record.shape, self._table, Pod(subject.pod, record.priority))
-        except Exception as error:  # the supervisor of the plugins
-            return Verdict(subject, raised=error)
+        found = asked(explain, record.shape, self._table, Pod(subject.pod, record.priority))
+        if isinstance(found, Raised):
+            return Verdict(subject, raised=found.error)
         if not len(found.feasible):
             return Verdict(subject, refused=found)
         document, concerned = self._pods[subject.pod]
@@ -327,10 +327,10 @@ class Consultation:
                 self._put(talk, number, "prioritize")
             return None
         self._talk = None
-        try:
-            return self._conclude(talk)
-        except Exception as error:  # the supervisor of the plugins
-            return Verdict(talk.subject, raised=error)
+        verdict = asked(self._conclude, talk)
+        return (
+            Verdict(talk.subject, raised=verdict.error) if isinstance(verdict, Raised) else verdict
+        )
 
     def _put(self, talk: Talk, number: int, verb: Verb) -> None:
         extender = self._extenders[number]

@@ -13,7 +13,7 @@ from scheduler.outgoing import Outgoing
 from scheduler.pod_book import PodBook, PodRecord
 from scheduler.preemption import Judged, Trial
 from scheduler.preemptor import Plan, Preemptor
-from scheduler.supervision import raised
+from scheduler.supervision import Raised, asked, raised
 from scheduler.surroundings import Surroundings
 from scheduler.writes import (
     SCHEDULER_ERROR,
@@ -70,31 +70,31 @@ class Failures:
         self, pod: str, record: PodRecord, now_ns: int, known: Explanation | Judged | None = None
     ) -> Failure:
         """Find out why, tell it, and send victims away where that helps. ``known``: why."""
-        try:
-            match known:
-                case None:
-                    failure = self._why(pod, record)
-                case Judged():
-                    failure = self._judged(pod, record, known)
-                case Explanation():
-                    failure = self._plan(pod, record, known)
-                case _:
-                    assert_never(known)
-        except Exception as error:  # the supervisor of the plugins
-            failure = self.plugin_raised(record, error)
+        found = asked(self._found, pod, record, known)
+        failure = self.plugin_raised(record, found.error) if isinstance(found, Raised) else found
         if failure.plan.node:
             self._preempt(record, failure.plan, now_ns)
         self.tell(record, failure, now_ns)
         return failure
 
+    def _found(self, pod: str, record: PodRecord, known: Explanation | Judged | None) -> Failure:
+        match known:
+            case None:
+                return self._why(pod, record)
+            case Judged():
+                return self._judged(pod, record, known)
+            case Explanation():
+                return self._plan(pod, record, known)
+            case _:
+                assert_never(known)
+
     def candidates(self, pod: str, record: PodRecord, known: Explanation) -> Sequence[Trial]:
         """Nodes where preemption helps, for extenders to judge."""
         who, start = Pod(pod, record.priority), self._starts.next_u64()
         budgets = self._surroundings.budgets
-        try:
-            return self._preemptor.candidates(who, record, known, budgets, start)
-        except Exception:  # the supervisor of the plugins: it raises again when this is handled
-            return ()
+        found = asked(self._preemptor.candidates, who, record, known, budgets, start)
+        # What raised raises again when the failure is handled.
+        return () if isinstance(found, Raised) else found
 
     def plugin_raised(self, record: PodRecord, error: Exception) -> Failure:
         """A plugin raised when it was asked about this pod."""

@@ -42,6 +42,7 @@ from scheduler.pool import ScoringPool
 from scheduler.preemption import Judged
 from scheduler.queue import SchedulingQueue
 from scheduler.requeue import Requeue
+from scheduler.supervision import Raised, asked
 from scheduler.surroundings import Surroundings
 from scheduler.views import NOWHERE
 
@@ -308,10 +309,9 @@ class SchedulerCore:
     def _is_for_pool(self, pod: str, record: PodRecord) -> bool:
         if self._engine.has_view(record.shape):
             return False
-        try:
-            return not self._engine.is_coupled(record.shape, Pod(pod, record.priority))
-        except Exception:  # the supervisor of the plugins: it raises again when the pod is placed
-            return False
+        coupled = asked(self._engine.is_coupled, record.shape, Pod(pod, record.priority))
+        # What raised raises again when the pod is placed.
+        return coupled is False
 
     def _decide(self, now_ns: int) -> None:
         batch, self._batch = self._batch, []
@@ -335,10 +335,9 @@ class SchedulerCore:
                 self._place(number, decision, record, now_ns)
 
     def _place(self, number: int, decision: Decision, record: PodRecord, now_ns: int) -> None:
-        try:
-            row = self._best_row(number, decision, record)
-        except Exception as error:  # the supervisor of the plugins
-            failure = self._failures.plugin_raised(record, error)
+        row = asked(self._best_row, number, decision, record)
+        if isinstance(row, Raised):
+            failure = self._failures.plugin_raised(record, row.error)
             self._in_trouble(decision.pod, record, failure, now_ns)
             return
         if row != NOWHERE:

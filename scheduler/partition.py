@@ -19,6 +19,7 @@ from scheduler.pod_shape import Port, Shape, ShapeKey, key_from_wire
 from scheduler.profile import DEFAULTS, Profiles
 from scheduler.rating import Levels, groups_of_view
 from scheduler.shapes import Shapes
+from scheduler.supervision import Raised, asked
 from scheduler.tie import FIRST, tie_places
 
 STALE = "stale"
@@ -170,11 +171,12 @@ class PartitionCore:
 
     def _groups(self, shape: Shape) -> list[tuple[Levels, IntArray, IntArray]] | None:
         """None: a plugin raised."""
-        try:
-            return list(groups_of_view(self._engine.view(shape)))
-        except Exception:  # the supervisor of the plugins: the leader asks them again, and tells
+        groups = asked(lambda: list(groups_of_view(self._engine.view(shape))))
+        if isinstance(groups, Raised):
+            # The leader asks them again, and tells.
             self._engine.forget(shape)
             return None
+        return groups
 
     def _best_of(
         self, group: tuple[Levels, IntArray, IntArray], salt: int, request: ScoreRequested

@@ -1,17 +1,35 @@
 """Plugins are code of others and may have bugs: what one raises costs the pod it was asked about,
-not the scheduler. Who asks them catches everything, and this module says whose fault it was.
+not the scheduler. Who asks them asks through ``asked``, which alone catches everything, and this
+module says whose fault it was.
 
 kube-scheduler has no such thing: a plugin that panics ends it. The wording follows its errors of
 plugins (framework/runtime/framework.go, v1.36: `running "NAME" filter plugin: ERROR`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import CodeType, TracebackType
+from typing import NamedTuple, ParamSpec, TypeVar
 
 from scheduler.framework import Filter, Profile, Score
 
 WORDS_MAX = 200
 """Characters of an error that are told."""
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Raised(NamedTuple):
+    """Instead of an answer."""
+
+    error: Exception
+
+
+def asked(question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Raised:
+    """The answer of plugins to a question about a pod, or what one of them raised."""
+    try:
+        return question(*args, **kwargs)
+    except Exception as error:
+        return Raised(error)
 
 
 def raised(profile: Profile, error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from actors.lives import Life
@@ -29,17 +30,18 @@ class ForeignCluster:
 
     def enter(self, plan: ClusterPlan, progress: Callable[[str], None]) -> "ForeignCluster":
         """As start_cluster does, make what the run needs. Errors: ClusterError."""
-        try:
-            if self._namespace:
-                progress(f"making namespace {self._namespace}")
-                if not make_namespace(self._client, self._namespace, self._run):
-                    progress("it has no default service account; pods may be refused")
-        except (ForeignError, ServerUnreachable) as error:
-            self.stop()
-            raise ClusterError(str(error)) from None
-        except BaseException:
-            self.stop()
-            raise
+        if not self._namespace:
+            return self
+        with ExitStack() as unless_entered:
+            unless_entered.callback(self.stop)
+            progress(f"making namespace {self._namespace}")
+            try:
+                has_account = make_namespace(self._client, self._namespace, self._run)
+            except (ForeignError, ServerUnreachable) as error:
+                raise ClusterError(str(error)) from None
+            if not has_account:
+                progress("it has no default service account; pods may be refused")
+            unless_entered.pop_all()
         return self
 
     def samples(self) -> list[ProcessSample]:
