@@ -12,10 +12,11 @@ from apiserver.registry import Registry
 from apiserver.tasks import Task, Tasks
 from apiserver.timers import Timers
 
-_BOOTSTRAP: Final = -1
-_DEFINITIONS: Final = -2
-_CARE: Final = -3
-"""Ids of the server's own tasks; those of requests are not negative."""
+_DEFINITIONS: Final = -1
+_CARE: Final = -2
+_BOOTSTRAP: Final = -3
+"""Ids of the server's own tasks; those of requests are not negative. Those of bootstrapping are
+this one and the ones below it."""
 RETRY_NS: Final = 100_000_000
 """Pause before something that the store did not answer is tried again."""
 
@@ -35,16 +36,23 @@ class Chores:
         self._timers = timers
         self._start = start
         self._care_due = False
-        self._bootstrapping = False
+        self._bootstrapping: int | None = None
+        """Its tasks that have not ended yet; None when it is to be begun."""
+        self._bootstrap_failed = False
         self._definitions_wait = False
         """The store did not answer: they are looked at again after a while."""
         self.ready = False
 
     def bootstrap(self) -> None:
         """Once all caches are loaded."""
-        if not self._bootstrapping:
-            self._bootstrapping = True
-            self._start(Task(_BOOTSTRAP, bootstrap(self._registry)))
+        if self._bootstrapping is not None:
+            return
+        tasks = [
+            Task(_BOOTSTRAP - number, verb) for number, verb in enumerate(bootstrap(self._registry))
+        ]
+        self._bootstrapping = len(tasks)
+        for task in tasks:
+            self._start(task)
 
     def keep_definitions(self) -> None:
         """See to definitions that have changed."""
@@ -60,10 +68,8 @@ class Chores:
             self._timers.at(now_ns + ROUND_NS - now_ns % ROUND_NS, self._care)
 
     def done(self, task_id: int) -> None:
-        if task_id == _BOOTSTRAP:
-            self.ready = True
-            for cache in self._registry.caches.values():
-                cache.forget(self._registry.frontier(cache.kind))
+        if task_id <= _BOOTSTRAP:
+            self._bootstrap_ended()
 
     def failed(self, task_id: int) -> None:
         """Only a store that does not answer fails one: try again."""
@@ -74,10 +80,24 @@ class Chores:
         elif task_id == _CARE:
             self.care_in_next_round()
         else:
-            self._timers.at(retry_ns, self._forget_bootstrap)
+            self._bootstrap_failed = True
+            self._bootstrap_ended()
+
+    def _bootstrap_ended(self) -> None:
+        """One of its tasks did. When all have: ready, or once more from the start."""
+        assert self._bootstrapping, "only what was begun ends"
+        self._bootstrapping -= 1
+        if self._bootstrapping:
+            return
+        if self._bootstrap_failed:
+            self._timers.at(self._registry.now_ns + RETRY_NS, self._forget_bootstrap)
+            return
+        self.ready = True
+        for cache in self._registry.caches.values():
+            cache.forget(self._registry.frontier(cache.kind))
 
     def _forget_bootstrap(self) -> None:
-        self._bootstrapping = False
+        self._bootstrapping, self._bootstrap_failed = None, False
 
     def _retry_definitions(self) -> None:
         self._definitions_wait = False

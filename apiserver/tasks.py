@@ -28,8 +28,11 @@ TOO_MANY: Final = Answer(
 MUTATING: Final = "mutating"
 READ_ONLY: Final = "readOnly"
 """As the label request_kind names them."""
-OWN_MAX: Final = 2
-"""Tasks of the server itself at one time."""
+BOOTSTRAP_LANES: Final = 16
+"""Tasks that write the objects of a fresh cluster side by side."""
+OWN_MAX: Final = 3 + BOOTSTRAP_LANES
+"""Tasks of the server itself at one time: those, one for what is looked after, one for
+definitions."""
 _LASTING: Final = frozenset(("attach", "exec", "proxy", "log", "portforward"))
 
 

@@ -20,7 +20,7 @@ from actors.net import FrameClient, PeerError, PeerRefused, PortInUse
 from actors.plan import ApiServerConfig, Security, StoreConfig
 from actors.security import admin_token, create_security
 from tests.actors.following import Followed, Heard
-from tests.golden_api.run import Choice, replay
+from tests.golden_api.run import replay
 
 PATIENCE_S = 180.0
 GOLDEN = Path(__file__).parents[1] / "golden" / "api"
@@ -247,9 +247,10 @@ def test_a_large_state_reaches_a_reader_of_each_port(tmp_path: Path) -> None:
             replies = await frames.call(("api", calls))
             assert {code for code, _, _ in replies} == {201}
         heard = Heard()
-        frames.open(("watch", "configmaps", "", "", "", 0), heard, heard)
+        frames.open(("watch", "configmaps", "default", "", "", 0), heard, heard)
         seen = 0
-        async with it.http.stream("GET", "/api/v1/configmaps?watch=1&timeoutSeconds=180") as reply:
+        path = "/api/v1/namespaces/default/configmaps?watch=1&timeoutSeconds=180"
+        async with it.http.stream("GET", path) as reply:
             async for _ in reply.aiter_lines():
                 seen += 1
                 if seen == count:
@@ -290,8 +291,8 @@ UNLIKE: dict[str, str] = {}
 """Case to the reason why our answer differs."""
 
 
-def test_recorded_answers_of_served_kinds() -> None:
-    files = asyncio.run(replay(GOLDEN, Choice(served=True)))
+def test_recorded_answers() -> None:
+    files = asyncio.run(replay(GOLDEN))
     unlike = {
         case: difference
         for outcomes in files.values()
@@ -300,7 +301,7 @@ def test_recorded_answers_of_served_kinds() -> None:
     }
     assert {case: why for case, why in unlike.items() if case not in UNLIKE} == {}
     assert set(unlike) == set(UNLIKE), "a case that passes now does not belong here"
-    assert sum(len(outcomes) for outcomes in files.values()) >= 237
+    assert sum(len(outcomes) for outcomes in files.values()) == 258
 
 
 def test_the_token_of_an_account_opens_the_door_until_the_account_is_gone(tmp_path: Path) -> None:

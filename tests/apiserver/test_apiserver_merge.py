@@ -142,11 +142,11 @@ def test_keys_of_one_resource_lie_on_both_shards() -> None:
         sharding.shard_of("configmaps", f"/registry/configmaps/x/{n}".encode()) for n in NAMES
     }
     assert shards == {0, 1}
-    _, listed = run.rig.call("GET", "/api/v1/configmaps?limit=4")
+    _, listed = run.rig.call("GET", "/api/v1/namespaces/x/configmaps?limit=4")
     assert [one["metadata"]["name"] for one in listed["items"]] == NAMES[:4]
     token = listed["metadata"]["continue"]
     run.write("n4", 2)
-    _, rest = run.rig.call("GET", f"/api/v1/configmaps?limit=4&continue={token}")
+    _, rest = run.rig.call("GET", f"/api/v1/namespaces/x/configmaps?limit=4&continue={token}")
     assert [(one["metadata"]["name"], one["data"]["v"]) for one in rest["items"]] == [
         ("n4", "1"),
         ("n5", "1"),

@@ -22,6 +22,7 @@ def samples(rig: Rig) -> dict[str, float]:
 def test_requests_watches_and_store_calls_are_counted() -> None:
     rig = Rig(2)
     rig.namespace("x")
+    before = samples(rig)
     rig.call("POST", CM, {"metadata": {"name": "a"}})
     rig.call("POST", CM, {"metadata": {"name": "a"}})
     rig.call("GET", f"{CM}/none")
@@ -41,7 +42,8 @@ def test_requests_watches_and_store_calls_are_counted() -> None:
     assert found['apiserver_registered_watchers{group="",kind="ConfigMap",version="v1"}'] == 1
     store = 'group="",resource="configmaps",operation="create"'
     assert found[f"etcd_request_duration_seconds_count{{{store}}}"] == 2
-    assert found['apiserver_resource_objects{group="",resource="configmaps"}'] == 1
+    held = 'apiserver_resource_objects{group="",resource="configmaps"}'
+    assert found[held] == before[held] + 1
     assert found['apiserver_current_inflight_requests{request_kind="readOnly"}'] == 0
     rig.close(stream)
     assert not any(name.startswith("apiserver_registered_watchers") for name in samples(rig))

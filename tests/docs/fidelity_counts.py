@@ -10,13 +10,12 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from api.kinds import SERVED
 from tests.actors.test_apiserver_program import UNLIKE
 from tests.controllers.replay import scenarios
 from tests.controllers.test_controllers_golden import FILES, KINDS, KNOWN
-from tests.golden_api.replay import Case
 from tests.golden_api.run import FILES as API_FILES
 from tests.golden_scheduler.replay import replay_case
 
@@ -54,39 +53,18 @@ def _read(path: Path) -> list[dict[str, Any]]:
 
 
 def _api() -> list[str]:
-    rows: list[Sequence[object]] = [("file", "cases", "of served kinds", "pass", "differ")]
-    left: list[str] = []
+    rows: list[Sequence[object]] = [("file", "cases", "pass", "differ")]
     for name in API_FILES:
-        cases = _read(GOLDEN / "api" / f"{name}.jsonl")
-        served = [case["id"] for case in cases if _served(case)]
-        differ = [case for case in served if case in UNLIKE]
-        good = len(served) - len(differ)
-        rows.append((f"{name}.jsonl", len(cases), len(served), good, ", ".join(differ) or "-"))
-        why = _reasons([case for case in cases if case["id"] not in served])
-        left += [f"- {name}.jsonl, {reason}: {', '.join(ids)}" for reason, ids in why.items()]
+        cases = [case["id"] for case in _read(GOLDEN / "api" / f"{name}.jsonl")]
+        differ = [case for case in cases if case in UNLIKE]
+        rows.append(
+            (f"{name}.jsonl", len(cases), len(cases) - len(differ), ", ".join(differ) or "-")
+        )
     lines = ["### API server", "", f"Served: {', '.join(sorted(SERVED))}.", "", *_table(*rows)]
     if UNLIKE:
         lines += ["", "Why they differ:", ""]
         lines += [f"- {case}: {reason}" for case, reason in UNLIKE.items()]
-    if left:
-        lines += ["", "Not played, because they need what is absent:", "", *left]
     return lines
-
-
-def _served(case: dict[str, Any]) -> bool:
-    return Case(cast(Any, None), case, "ns").served()
-
-
-def _reasons(cases: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
-    reasons: dict[str, list[str]] = {
-        "server-side apply": [],
-        "kinds or paths that are not served": [],
-    }
-    for case in cases:
-        merged = json.loads(json.dumps(case).replace("apply-patch", "merge-patch"))
-        reason = "server-side apply" if _served(merged) else "kinds or paths that are not served"
-        reasons[reason].append(case["id"])
-    return {reason: ids for reason, ids in reasons.items() if ids}
 
 
 def _scheduler() -> list[str]:

@@ -1,4 +1,4 @@
-"""``python -m tests.golden_api DIR [--served] [--only ID]``.
+"""``python -m tests.golden_api DIR [--only ID]``.
 
 Prints for each file how many cases pass and the first difference of each that does not; the last
 line is ``N of M pass``. Exit code 1 when one does not.
@@ -9,19 +9,17 @@ import asyncio
 import sys
 from pathlib import Path
 
-from tests.golden_api.run import Choice, replay
+from tests.golden_api.run import replay
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="golden-api")
     parser.add_argument("directory", type=Path)
-    parser.add_argument("--served", action="store_true", help="only cases of served kinds")
     parser.add_argument("--only", default="", help="the case of this id")
     arguments = parser.parse_args()
     if not arguments.directory.is_dir():
         parser.error(f"{arguments.directory} is no directory")
-    choice = Choice(arguments.served, arguments.only)
-    files = asyncio.run(replay(arguments.directory, choice))
+    files = asyncio.run(replay(arguments.directory, arguments.only))
     passed = total = 0
     for name, outcomes in files.items():
         good = sum(difference is None for difference in outcomes.values())

@@ -10,8 +10,6 @@ from typing import Any, NamedTuple
 import httpx
 
 from api.core import JsonObject
-from api.kinds import SERVED
-from apiserver.routes import parse_path
 from tests.golden_api.compare import Versions, first_difference, without_managed_fields
 from tests.golden_api.server import Server
 
@@ -57,16 +55,6 @@ class Case:
         self.namespace = namespace
         self.saved: Saved = {}
         self._open: list[Watching] = []
-
-    def served(self) -> bool:
-        """It touches only resources that our server serves, and no server-side apply."""
-        wanted = [*self.case.get("steps", ()), *self.case.get("setup", ())]
-        requests = [step["req"] for step in wanted if "req" in step]
-        paths = [request["path"] for request in requests]
-        paths += [w["path"] for key in ("writes", "watches") for w in self.case.get(key, ())]
-        if any("apply-patch" in str(request.get("headers")) for request in requests):
-            return False
-        return all(_is_served(path) for path in paths)
 
     async def run(self) -> str | None:
         """The first difference, or None when everything was as recorded."""
@@ -310,15 +298,6 @@ def _told(events: Iterable[JsonObject]) -> list[JsonObject]:
 
 def _plain_bookmark(event: JsonObject) -> bool:
     return event["type"] == "BOOKMARK" and "initial-events-end" not in json.dumps(event)
-
-
-def _is_served(path: str) -> bool:
-    target = parse_path(path.partition("?")[0].replace("{ns}", "ns"))
-    if target is None or target.resource == "bindings":
-        return True
-    key = f"{target.group}/{target.resource}" if target.group else target.resource
-    # A group named after the case is that of its own custom resources.
-    return key in SERVED or target.group.startswith("ns.")
 
 
 def _dumped(body: Any) -> bytes:

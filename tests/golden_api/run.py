@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 from tests.golden_api.replay import Case
@@ -14,37 +13,23 @@ Outcomes = dict[str, str | None]
 """Id of a case to the first difference, or None."""
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Which cases."""
-
-    served: bool = False
-    """Only cases of resources that our server serves."""
-    only: str = ""
-    """The case of this id."""
-
-
-async def replay(directory: Path, choice: Choice) -> dict[str, Outcomes]:
-    """File name to the outcomes of its cases."""
+async def replay(directory: Path, only: str = "") -> dict[str, Outcomes]:
+    """File name to the outcomes of its cases. ``only``: the id of the one that is played."""
     found: dict[str, Outcomes] = {}
     async with running_server() as server:
         for name in FILES:
             path = directory / f"{name}.jsonl"
             if path.exists():
-                found[path.name] = await _replay_file(server, path, choice)
+                found[path.name] = await _replay_file(server, path, only)
     return found
 
 
-async def _replay_file(server: Server, path: Path, choice: Choice) -> Outcomes:
+async def _replay_file(server: Server, path: Path, only: str) -> Outcomes:
     lines = [line for line in path.read_text().splitlines() if line.strip()]
     cases = [
         Case(server, json.loads(line), f"{path.stem}{number}") for number, line in enumerate(lines)
     ]
-    cases = [
-        case
-        for case in cases
-        if choice.only in ("", case.id) and (not choice.served or case.served())
-    ]
+    cases = [case for case in cases if only in ("", case.id)]
     # Watches are open for seconds each, so scenarios run at once; but the end of an initial state
     # names the last write of anybody, so nobody writes while one of them opens its watches.
     outcomes: Outcomes = {}
