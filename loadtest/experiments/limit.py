@@ -95,6 +95,10 @@ class Search:
                 high = middle
         return self._settle(low, high)
 
+    def so_far(self) -> Limit:
+        """What is known of a search that was broken off: the runs, and no verdict."""
+        return self._limit(None, None)
+
     def _settle(self, low: float, high: float) -> Limit:
         """Decide both ends; move outwards what turns out wrong, inwards what can be."""
         width = high - low
@@ -157,6 +161,7 @@ class Search:
         history = tuple(
             (value, sum(not one.broken for one in some), sum(bool(one.broken) for one in some))
             for value, some in sorted(self._answers.items())
+            if some
         )
         both = holds is not None and breaks is not None
         return Limit(

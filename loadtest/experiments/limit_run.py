@@ -95,24 +95,36 @@ def _answer(finished: Finished) -> Answer:
 
 
 def find_limit(question: Question, out: Path, jobs: int, tell: Callable[[str], None]) -> Path:
-    """Search, write, and return the directory. Errors: CampaignError, LimitError."""
+    """Search, write, and return the directory. A search that is broken off writes what it has,
+    stamped PARTIAL. Errors: CampaignError, LimitError."""
     runner = Runner(out, jobs)
-    found = Search(question.axis, Prober(question, runner, tell)).find()
-    if runner.kept:
-        tell(f"{runner.kept} of {found.runs} runs were there already")
+    search = Search(question.axis, Prober(question, runner, tell))
     name = question.trial(question.axis.begin, 0).campaign().name
     directory = out / f"limit-{name}-{question.key()}"
-    directory.mkdir(parents=True, exist_ok=True)
-    document = limit_document(question, found)
-    write_json(directory, "limit.json", document)
-    (directory / "index.html").write_text(page_html(document))
+    try:
+        found = search.find()
+    except KeyboardInterrupt:
+        if search.so_far().runs:
+            _write(directory, limit_document(question, search.so_far(), complete=False))
+            tell(f"Page {directory / 'index.html'} (partial: the same command goes on)")
+        raise
+    if runner.kept:
+        tell(f"{runner.kept} of {found.runs} runs were there already")
+    _write(directory, limit_document(question, found))
     return directory
 
 
-def limit_document(question: Question, found: Limit) -> JsonObject:
+def _write(directory: Path, document: JsonObject) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    write_json(directory, "limit.json", document)
+    (directory / "index.html").write_text(page_html(document))
+
+
+def limit_document(question: Question, found: Limit, complete: bool = True) -> JsonObject:
     axis = question.axis
     return {
         "version": 1,
+        "complete": complete,
         "knob": question.knob,
         "unit": question.unit,
         "simulated": question.base.shell == "virtual",
@@ -125,8 +137,12 @@ def limit_document(question: Question, found: Limit) -> JsonObject:
         "first_broken": [list(pair) for pair in found.first_broken],
         "runs": found.runs,
         "history": [list(row) for row in found.history],
-        "verdict": limit_text(question, found),
+        "verdict": limit_text(question, found) if complete else _broken_off(found),
     }
+
+
+def _broken_off(found: Limit) -> str:
+    return f"broken off after {found.runs} runs: nothing is decided"
 
 
 def limit_text(question: Question, found: Limit) -> str:
@@ -147,13 +163,14 @@ def limit_text(question: Question, found: Limit) -> str:
 
 def page_html(document: JsonObject) -> str:
     mark = " (simulated)" if document["simulated"] else ""
+    word = "LIMIT" if document["complete"] else "PARTIAL"
     rows = [
         [f"{value:g}{escape(document['unit'])}", str(held), str(broke)]
         for value, held, broke in document["history"]
     ]
     broken = [[escape(slo), str(count)] for slo, count in document["first_broken"]]
     sections = [
-        heading("LIMIT", f"{document['knob']}{mark}", [document["verdict"]], _meta(document)),
+        heading(word, f"{document['knob']}{mark}", [document["verdict"]], _meta(document)),
         section(
             f"Share of runs that held{mark}",
             f'<div class="figures"><figure>{_figure(document)}</figure></div>',

@@ -19,7 +19,7 @@ import yaml
 from loadtest.bundle import BundleError, RunState, write_state
 from loadtest.experiments.trials import Finished, Trial, is_kept, knobs_text, read_finished
 
-PRELOAD = ["loadtest.virtual", "loadtest.junit"]
+PRELOAD = ["loadtest.experiments.beginnings", "loadtest.virtual", "loadtest.junit"]
 
 
 class Runner:
@@ -104,17 +104,19 @@ def _ignore_signals() -> None:
 def run_trial(trial: Trial, key: str, directory: Path) -> None:
     """In the child: the bundle of ``trial``, with summary.json. ``hollowfleet report`` makes its
     page."""
-    signal.signal(signal.SIGINT, _interrupted)
-    signal.signal(signal.SIGTERM, _interrupted)
     started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     state = RunState(run_id=key, started=started)
     try:
+        signal.signal(signal.SIGINT, _interrupted)
+        signal.signal(signal.SIGTERM, _interrupted)
         _execute(trial, directory, state)
+        # Within: a signal that comes before the last line of this block has somebody to catch it.
+        _ignore_signals()
     except KeyboardInterrupt:
         # Before or after the campaign itself, which stamps its own ending.
-        state.outcome = "interrupted"
-        write_state(directory, state)
-    _ignore_signals()
+        if state.outcome != "complete":
+            state.outcome = "interrupted"
+            write_state(directory, state)
     _summarise(directory)
 
 

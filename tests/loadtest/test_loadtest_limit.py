@@ -1,6 +1,9 @@
 """The limit finder: planted limits and envelopes in noise, ends that decide, virtual time."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,13 +14,14 @@ from experiment_files import RATE, small, virtual, write
 
 from api.core import JsonObject
 from api.streams import Stream
-from loadtest.bundle import read_rows
+from loadtest.bundle import read_rows, read_state
 from loadtest.cli import cli
 from loadtest.experiments.envelope import Envelope, survey, write_envelope
 from loadtest.experiments.envelope_page import cell_edges
 from loadtest.experiments.limit import Answer, Axis, Search
 from loadtest.experiments.limit_run import LimitError, Question
 
+ROOT = Path(__file__).parents[2]
 NODES = ["--knob", "nodes", "--from", "1", "--to", "9"]
 FINE, SLOW = Answer(()), Answer(("Pod start",))
 
@@ -166,6 +170,40 @@ def test_rows_that_end_otherwise_stay_on_the_page(tmp_path: Path) -> None:
     assert rows[2]["first_broken"] == "Pod start" and "not" in rows[3]["error"]
     tried = [row for row in read_rows(tmp_path / "tried.csv") if row["durability"] == "fsync"]
     assert tried == [{"durability": "fsync", "nodes": "100", "held": "0", "broke": "3"}]
+
+
+def test_a_search_that_is_told_to_stop_says_one_sentence_and_keeps_what_it_has(
+    tmp_path: Path,
+) -> None:
+    """The second value takes minutes: whether its run has begun, or is only being made, when the
+    signal comes is left open."""
+    file = write(tmp_path / "small.yaml", small())
+    command = [sys.executable, "-m", "loadtest", "limit", str(file), "--virtual", "--unit", "h"]
+    command += ["--knob", "phases.0.duration", "--from", "0.0003", "--to", "9"]
+    with subprocess.Popen(
+        [*command, "--out", str(tmp_path / "out")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    ) as process:
+        assert process.stdout and process.stderr
+        lines = iter(process.stdout.readline, "")
+        assert any("1 of 1 held" in line for line in lines)
+        process.send_signal(signal.SIGTERM)
+        said = process.stderr.read()
+        assert process.wait() == 130
+    assert said == "Interrupted.\n"
+    (directory,) = (tmp_path / "out").glob("limit-small-*")
+    found = json.loads((directory / "limit.json").read_text())
+    assert not found["complete"] and len(found["history"]) == 1
+    assert "broken off after 1 runs" in found["verdict"]
+    assert ">PARTIAL<" in (directory / "index.html").read_text()
+    trials = [
+        path for path in (tmp_path / "out" / "trials").iterdir() if (path / "state.json").exists()
+    ]
+    outcomes = sorted(read_state(path).outcome for path in trials)
+    assert outcomes in (["complete"], ["complete", "interrupted"])
 
 
 def test_cells_of_the_heat_map_meet_halfway() -> None:
