@@ -18,6 +18,8 @@ from actors.net.websocket import WebSocket
 from actors.plan import ApiServerConfig
 from actors.program import Resolve
 from actors.security import read_tokens, server_ssl_context, service_account_key
+from actors.span_points import RequestSpans
+from actors.spans import span_log
 from actors.turns import Turns
 from apiserver.caching import Caching
 from apiserver.core import ApiServerCore
@@ -131,6 +133,8 @@ class ApiServer:
         self._ready = asyncio.Event()
         self._busy: set[int] = set()
         self._crashes = 0
+        log = span_log(config.spans, self._now_ns)
+        self._spans = RequestSpans(log) if log else None
         self._stopped = False
 
     async def run(self) -> None:
@@ -171,6 +175,7 @@ class ApiServer:
         }
         for client in self._stores:
             gauges |= client.gauges()
+        gauges |= self._spans.log.gauges() if self._spans is not None else {}
         if self._frames is not None:
             gauges |= self._frames.gauges()
         if self._https is not None:
@@ -186,6 +191,8 @@ class ApiServer:
             await self._frames.stop()
         self._stopped = True
         self._turns.stop()
+        if self._spans is not None:
+            self._spans.log.flush()
         for client in self._stores:
             await client.close()
 
@@ -200,11 +207,15 @@ class ApiServer:
 
     def ask(self, request: HttpRequest, exchange: Exchange) -> None:
         self._asked[request.id] = exchange
+        if self._spans is not None:
+            self._spans.arrived(request.id, exchange)
         self._http.append(request)
         self._turns.wake()
 
     def gone(self, request_id: int) -> None:
         self._asked.pop(request_id, None)
+        if self._spans is not None:
+            self._spans.gone(request_id)
         self._http_watches.pop(request_id, None)
         self._sessions.pop(request_id, None)
         self._take(StreamsClosed((request_id,)))
@@ -258,6 +269,8 @@ class ApiServer:
         self._calls.tell(events)
         for effect in self._core.step(events, now_ns):
             self._carry_out(effect)
+        if self._spans is not None:
+            self._spans.stepped()
         if self._core.ready and not self._ready.is_set():
             self._ready.set()
         return self._core.next_wakeup_ns()
@@ -302,6 +315,8 @@ class ApiServer:
         if self._calls.answered(request_id, answer):
             return
         exchange = self._asked.pop(request_id, None)
+        if self._spans is not None:
+            self._spans.answered(request_id, answer.code)
         if exchange is not None:
             send_answer(exchange, answer)
             return
@@ -389,6 +404,8 @@ class ApiServer:
         shard, watch = order.shard, order.watch
 
         def on_body(body: Any) -> None:
+            if self._spans is not None:
+                self._spans.heard(body[0])
             self._take(StoreEvents(shard, watch, body[0], body[1]))
 
         def on_end(reason: str) -> None:

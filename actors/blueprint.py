@@ -7,6 +7,7 @@ from typing import Any
 
 from actors.plan import (
     SOUND_NETWORK,
+    SPANS,
     ApiServerConfig,
     ClusterPlan,
     ControllersConfig,
@@ -41,6 +42,7 @@ MODULES: dict[type[Any], str] = {
 }
 """Where the ``start`` of each program is. Imported only where it runs."""
 
+TRACED = (StoreConfig, ApiServerConfig, SchedulerConfig, HollowNodesConfig)
 API_SERVER = "apiserver-0"
 SCHEDULER = "scheduler"
 """The first; those that stand by have a number."""
@@ -111,7 +113,17 @@ def parts_of(plan: ClusterPlan, security: Security) -> list[Part]:
         parts.append(Part(name, scheduler, 2))
     if plan.nodes or plan.node_list_csv:
         parts += [_hollow_part(plan, security, index) for index in range(plan.hollow_actors)]
+    if plan.traced:
+        parts = [_traced(part, directory / SPANS) for part in parts]
     return [replace(part, network=plan.network, seed=plan.seed) for part in parts]
+
+
+def _traced(part: Part, spans: Path) -> Part:
+    """Controllers, partitions and etcd meet no sampled request of their own and write none."""
+    if not isinstance(part.config, TRACED):
+        return part
+    config = replace(part.config, spans=str(spans / f"{part.name}.jsonl"))
+    return replace(part, config=config)
 
 
 def _store_config(

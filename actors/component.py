@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from actors.net.outbox import Outbox, OutboxBounds, RateLimit
 from actors.net.transport import EXPIRED, INVALID, LOST, FrameTransport, OpenWatch, Transport
+from actors.span_points import PodSpans
 from actors.turns import Turns, raise_in_loop
 from api.calls import (
     ApiReply,
@@ -49,6 +50,8 @@ class RunnerOptions:
     check_every_steps: int = 10_000
     """How often the core checks its invariants; 0: never."""
     on_failure: Callable[[BaseException], None] | None = None
+    spans: PodSpans | None = None
+    """What is written down of sampled pods, if anything is."""
 
 
 async def run_component(
@@ -109,6 +112,7 @@ class ComponentRunner:
             "watch_reopenings_total": sum(watch.reopenings for watch in self._watches.values()),
             **self._outbox.gauges(),
             **self.transport.gauges(),
+            **(self.options.spans.log.gauges() if self.options.spans else {}),
         }
 
     def report(self, event: ComponentEvent) -> None:
@@ -139,10 +143,14 @@ class ComponentRunner:
             watch.close()
         self._outbox.close()
         self._turns.stop()
+        if self.options.spans is not None:
+            self.options.spans.log.flush()
         self._events.clear()
         self._replies.clear()
 
     def _on_replies(self, replies: Sequence[ApiReply]) -> None:
+        if self.options.spans is not None:
+            self.options.spans.answered(replies)
         if self._running:
             self._replies += replies
             self.wake()
@@ -162,6 +170,9 @@ class ComponentRunner:
             every = self.options.check_every_steps
             if every and self._turns.steps % every == 0:
                 self.core.check()
+            if self.options.spans is not None:
+                for calls in effects:
+                    self.options.spans.asks(calls.requests, now_ns)
             self._outbox.put(effects)
             self._follow(self.core.watches)
             return self.core.next_wakeup_ns()
@@ -218,6 +229,9 @@ class _Watch:
         self, types: Sequence[int], revisions: Sequence[int], objects: Sequence[JsonObject]
     ) -> None:
         self._hear()
+        spans = self._runner.options.spans
+        if spans is not None and self._spec.resource == "pods":
+            spans.saw(types, objects)
         waiting = self._runner.last_seen(self._spec.name)
         if waiting is None:
             seen = ObjectsSeen(self._spec.name, list(types), list(objects), list(revisions))

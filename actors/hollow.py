@@ -6,10 +6,12 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from actors.component import ComponentRunner, FrameTransport, run_component
+from actors.component import ComponentRunner, FrameTransport, RunnerOptions, run_component
 from actors.net import FrameClient
 from actors.plan import ClusterPlan, HollowNodesConfig
 from actors.program import Resolve
+from actors.span_points import PodSpans
+from actors.spans import span_log
 from hollow_node.core import HollowNodes
 from hollow_node.fleet import Heartbeats
 from hollow_node.node_list import NodeShape, numbered, read_node_list
@@ -44,12 +46,16 @@ async def start(config: HollowNodesConfig, resolve: Resolve) -> RunningHollowNod
     stages = general_stages(round(config.pod_delay_s * 1000))
     beats = Heartbeats(round(config.lease_period_s * 1e9))
     core = HollowNodes(node_shapes(config), stages, config.seed, beats)
+    log = span_log(config.spans, time.time_ns)
+    options = RunnerOptions(spans=PodSpans(log, "syncPod") if log else None)
     if config.kubeconfig:
         https = _https_transport(config.kubeconfig)
-        return RunningHollowNodes(core, await run_component(core, https, time.time_ns), https)
+        return RunningHollowNodes(
+            core, await run_component(core, https, time.time_ns, options), https
+        )
     agent = f"kubelet/{config.name}"
     client = FrameClient(config.api_server, config.security, resolve, agent)
-    runner = await run_component(core, FrameTransport(client), time.time_ns)
+    runner = await run_component(core, FrameTransport(client), time.time_ns, options)
     return RunningHollowNodes(core, runner, client)
 
 

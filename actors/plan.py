@@ -8,6 +8,8 @@ from apiserver.keys import CacheIndex
 Durability = Literal["fsync", "buffered", "none"]
 ShardBy = Literal["kind", "namespace", "hash"]
 StoreEngine = Literal["own", "etcd"]
+SPANS = "spans"
+"""Directory of the programs' spans, in the run directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class StoreConfig:
     """Program that holds the shard and is to hand it over to the new ``directory``; empty: none."""
     begun: bool = False
     """The shard has served before, so its directory must have a log."""
+    spans: str = ""
+    """File for spans of what clients sample; empty: nothing is traced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,8 @@ class ApiServerConfig:
     max_mutating_requests_inflight: int = 200
     """For who is not in system:masters, by kube-apiserver's names and defaults."""
     watch_cache_index: CacheIndex = "btree"
+    spans: str = ""
+    """File for spans of what clients sample; empty: nothing is traced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +101,8 @@ class SchedulerConfig:
     """SchedulerQueueingHints."""
     gather_quorum_percent: int = 100
     """So many of the partitions have to answer before a batch is decided."""
+    spans: str = ""
+    """File for spans of what clients sample; empty: nothing is traced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +145,8 @@ class HollowNodesConfig:
     """Delay of each pod stage; 0 means as fast as the control plane goes."""
     kubeconfig: str = ""
     """Join the cluster of this file by HTTPS; empty: join ``api_server`` by frames."""
+    spans: str = ""
+    """File for spans of what clients sample; empty: nothing is traced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +210,8 @@ class ClusterPlan:
     """The first to get the Lease schedules, the others stand by. 0: somebody from outside does."""
     network: NetworkFaults = SOUND_NETWORK
     """Of frames; HTTPS is not touched."""
+    traced: bool = False
+    """Programs write spans of what clients sample, below SPANS of the run directory."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,15 @@ import orjson
 
 from actors.blueprint import SCHEDULER
 from actors.clock import WallClock
-from actors.component import ComponentRunner, FrameTransport, run_component
+from actors.component import ComponentRunner, FrameTransport, RunnerOptions, run_component
 from actors.net import FrameClient, NetError
 from actors.net.transport import Transport
 from actors.plan import SchedulerConfig
 from actors.plugin_times import PluginTimes
 from actors.plugins import scheduler_configuration
 from actors.program import Resolve
+from actors.span_points import PodSpans
+from actors.spans import span_log
 from api.calls import Calls, ComponentEvent, WatchSpec
 from scheduler.election import ElectedScheduler
 from scheduler.extender import AskExtender, Extender
@@ -55,7 +57,10 @@ async def start(config: SchedulerConfig, resolve: Resolve) -> "Scheduler":
     for number in range(len(clients)):
         pooled.connect(number)
     client = FrameClient(config.api_server, config.security, resolve, NAME)
-    runner = await run_component(pooled, FrameTransport(client), WallClock())
+    clock = WallClock()
+    log = span_log(config.spans, clock)
+    options = RunnerOptions(spans=PodSpans(log, "") if log else None)
+    runner = await run_component(pooled, FrameTransport(client), clock, options)
     pooled.runner = runner
     return Scheduler(pooled, runner, [client, *clients])
 
@@ -92,6 +97,9 @@ class PooledCore:
         effects = self.core.step([*events, *answers], now_ns)
         spent_ns = {} if self._times is None else self._times.take()
         self.core.core.measures.end_step(time.perf_counter_ns() - began_ns, spent_ns)
+        spans = self.runner.options.spans if self.runner is not None else None
+        if spans is not None:
+            spans.taken(self.core.core.open_batch, now_ns)
         for effect in effects:
             if isinstance(effect, AskPartition):
                 self._ask(effect)

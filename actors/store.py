@@ -6,12 +6,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from actors.clock import WallClock
 from actors.disk import DirectoryError, has_log
 from actors.handover import Sender, receive
 from actors.net import FrameServer, PeerError, ServerStream, send_to_all
 from actors.plan import StoreConfig
 from actors.program import Resolve
 from actors.shard import Shard, open_shard
+from actors.span_points import WriteSpans
+from actors.spans import span_log
 from store.core import StoreSettings
 
 
@@ -83,8 +86,11 @@ class Store:
         self._sending: asyncio.Task[None] | None = None
         self._server: FrameServer | None = None
         self._watchers: dict[ServerStream, int] = {}
+        self._spans: WriteSpans | None = None
 
     async def listen(self, config: StoreConfig) -> None:
+        log = span_log(config.spans, WallClock())
+        self._spans = WriteSpans(log) if log else None
         self._server = await FrameServer.start(config.host, config.port, config.security, self)
 
     @property
@@ -94,6 +100,7 @@ class Store:
 
     def gauges(self) -> Mapping[str, float]:
         gauges = dict(self._shard.gauges())
+        gauges |= self._spans.log.gauges() if self._spans is not None else {}
         return gauges | (self._server.gauges() if self._server is not None else {})
 
     async def stop(self) -> None:
@@ -102,6 +109,8 @@ class Store:
         if self._server is not None:
             await self._server.stop()
         await self._shard.stop()
+        if self._spans is not None:
+            self._spans.log.flush()
 
     # The frame server's handler.
 
@@ -116,6 +125,8 @@ class Store:
         if type(body[1]) is not list:
             reply(PeerError("the requests are not an array"))
             return
+        if self._spans is not None:
+            reply = self._spans.noted(body[1], reply)
         self._shard.call(body[1], reply)
 
     def on_open(self, stream: ServerStream, body: Any) -> None:

@@ -1,10 +1,13 @@
 """The Kubernetes objects and URLs of the load, as black-box clients send them."""
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from loadtest.schedule import Arrival
 
 IMAGE = "registry.example/app:v1"
+NOTHING: Mapping[str, str] = MappingProxyType({})
 OWNER_LABEL = "hollowfleet.dev/load"
 """On every object of the load; its value is the scenario."""
 REPLICA_REQUESTS = {"cpu": "10m", "memory": "32Mi"}
@@ -23,7 +26,7 @@ def object_path(resource: str, namespace: str, name: str) -> str:
     return f"{collection_path(resource, namespace)}/{name}"
 
 
-def pod_body(arrival: Arrival, image: str = IMAGE) -> str:
+def pod_body(arrival: Arrival, image: str = IMAGE, annotations: Mapping[str, str] = NOTHING) -> str:
     """A pod with one container and the requests of the arrival.
 
     Extended resources are also limits, as the API demands.
@@ -37,14 +40,24 @@ def pod_body(arrival: Arrival, image: str = IMAGE) -> str:
         {
             "apiVersion": "v1",
             "kind": "Pod",
-            "metadata": {"name": arrival.name, "labels": {OWNER_LABEL: arrival.scenario}},
+            "metadata": {
+                "name": arrival.name,
+                "labels": {OWNER_LABEL: arrival.scenario},
+                **_annotated(annotations),
+            },
             "spec": {"containers": [{"name": "c0", "image": image, "resources": resources}]},
         }
     )
 
 
-def deployment_body(arrival: Arrival, image: str = IMAGE) -> str:
-    """A Deployment of small pods."""
+def _annotated(annotations: Mapping[str, str]) -> dict[str, object]:
+    return {"annotations": dict(annotations)} if annotations else {}
+
+
+def deployment_body(
+    arrival: Arrival, image: str = IMAGE, annotations: Mapping[str, str] = NOTHING
+) -> str:
+    """A Deployment of small pods, which have the annotations."""
     labels = {"app": arrival.name, OWNER_LABEL: arrival.scenario}
     return json.dumps(
         {
@@ -55,7 +68,7 @@ def deployment_body(arrival: Arrival, image: str = IMAGE) -> str:
                 "replicas": dict(arrival.value)["replicas"],
                 "selector": {"matchLabels": {"app": arrival.name}},
                 "template": {
-                    "metadata": {"labels": labels},
+                    "metadata": {"labels": labels, **_annotated(annotations)},
                     "spec": {
                         "containers": [
                             {

@@ -9,6 +9,7 @@
     nodes.csv          what each node has       allocation.csv     how full they were
     summary.json       SLIs and verdicts        junit.xml, report.html
     costs.json         service times, of a run in virtual time
+    traces.jsonl       spans of sampled pods, OTLP JSON
 
 summary.json, junit.xml, report.html and allocation.csv are made from the rest, and can be made
 again.

@@ -3,7 +3,7 @@
     apiVersion: hollowfleet.dev/v1alpha1
     kind: Campaign
     metadata: {name: quickstart}
-    spec: {seed, namespaces, settle, cluster, generator, phases, slos, faults, sweep}
+    spec: {seed, namespaces, settle, cluster, generator, phases, slos, faults, tracing, sweep}
 
 Durations are int nanoseconds, rates are per second. Errors: CampaignError naming file and key.
 """
@@ -125,6 +125,8 @@ class Campaign:
     phases: tuple[Phase, ...]
     slos: Slos
     faults: FaultKnobs = NO_FAULTS
+    trace_share: float = 0.0
+    """Of the creates of the load: whose way through the cluster is written down."""
 
 
 def read_campaign(path: Path, overrides: tuple[str, ...] = (), seed: int | None = None) -> Campaign:
@@ -168,6 +170,7 @@ def parse_campaign(doc: dict[str, object], source: str) -> Campaign:
         phases=phases,
         slos=_slos(spec.section("slos")),
         faults=read_faults(spec.section("faults")),
+        trace_share=_trace_share(spec.section("tracing")),
     )
     spec.raw("sweep")  # read by loadtest.experiments.sweep
     spec.done()
@@ -239,6 +242,12 @@ def _cluster(section: Section) -> ClusterKnobs:
         raise section.error("leasePeriod", "must be at least 100ms")
     section.done()
     return knobs
+
+
+def _trace_share(section: Section) -> float:
+    share = section.number("sample", 0.0, 0.0, 1.0)
+    section.done()
+    return share
 
 
 def _heartbeats(section: Section) -> bool:

@@ -119,6 +119,7 @@ def _cluster_plan(campaign: Campaign, directory: Path) -> tuple[ClusterPlan, int
         gather_quorum_percent=knobs.gather_quorum_percent,
         scheduler_configuration=_scheduler_configuration(directory, knobs.scheduler_config),
         network=campaign.faults.network,
+        traced=bool(campaign.trace_share),
     )
     return plan, nodes
 
@@ -219,6 +220,8 @@ def describe(compiled: Compiled) -> str:
     lines += [
         f"Kill     {kill.program} at {kill.at_ns / SECOND_NS:.3f} s" for kill in compiled.kills
     ]
+    if campaign.trace_share:
+        lines.append(f"Traces   {campaign.trace_share:.4g} of the creates")
     network = describe_network(campaign.faults.network)
     lines += [f"Network  {network}"] if network else []
     lines.append(f"SLOs     {_slo_line(campaign)}")

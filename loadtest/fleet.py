@@ -93,6 +93,9 @@ class GeneratorFleet:
                 in_flight_max=knobs.in_flight_max,
                 request_timeout_s=knobs.request_timeout_ns / SECOND_NS,
                 image=compiled.target.image if compiled.target else IMAGE,
+                seed=compiled.campaign.seed,
+                trace_share=compiled.campaign.trace_share,
+                spans=str(bundle / f"spans-{index}.jsonl"),
                 samples=str(bundle / f"samples-{index}.csv.gz"),
                 result=str(bundle / f"generator-{index}.json"),
             )

@@ -27,6 +27,7 @@ from gevent.pool import Group, Pool
 from loadtest.compiled import parse_schedule
 from loadtest.generator_config import GeneratorConfig, read_config
 from loadtest.recorder import NO_ANSWER, Recorder
+from loadtest.sampled import RequestLog, Sampling
 from loadtest.schedule import Arrival, open_and_closed
 from loadtest.users.deployments import DeploymentUser
 from loadtest.users.http import Outcome, Target
@@ -48,6 +49,8 @@ class Generator:
         self._config = config
         self.recorder = Recorder(Path(config.samples))
         self._window = LatencyWindow()
+        self._sampling = Sampling(config.seed, config.trace_share)
+        self._spans = RequestLog(Path(config.spans))
         environment = Environment(host=config.server)
         token = Path(config.token_file).read_text().strip()
         self._timed, self._lanes = open_and_closed(mine)
@@ -62,6 +65,7 @@ class Generator:
                 connections_max=connections,
                 timeout_s=timeout_s,
                 image=config.image,
+                sampling=self._sampling,
             )
 
         one_shot = target(config.in_flight_max + len(self._lanes), config.request_timeout_s)
@@ -105,6 +109,7 @@ class Generator:
         status.kill()
         self._status_line()
         self.recorder.close()
+        self._spans.close()
         self._write_result()
 
     def interrupt(self) -> None:
@@ -161,6 +166,12 @@ class Generator:
         late_us = max(0, began_us - intended_us)
         sample = self.recorder.sample(arrival, outcome.code, late_us, rest)
         self.recorder.record(sample, closed=bool(arrival.until_ns))
+        context = self._sampling.context(arrival)
+        if context is not None:
+            due_ns, sent_ns, answered_ns = (
+                self._start_ns + us * 1000 for us in (intended_us, began_us, ended_us)
+            )
+            self._spans.sent(context, arrival, (due_ns, sent_ns, answered_ns), outcome.code)
         self._window.add(arrival.verb, outcome.code, ended_us - intended_us)
         return goes_on
 

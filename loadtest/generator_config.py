@@ -24,6 +24,11 @@ class GeneratorConfig:
     request_timeout_s: float
     image: str
     """Of the pods of the load."""
+    seed: int
+    trace_share: float
+    """See loadtest.sampled.Sampling."""
+    spans: str
+    """Of the requests that are sampled."""
     samples: str
     result: str
 

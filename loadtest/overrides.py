@@ -32,6 +32,7 @@ SHORT_NAMES = {
     "generators": "spec.generator.processes",
     "seed": "spec.seed",
     "settle": "spec.settle",
+    "trace_sample": "spec.tracing.sample",
     "namespaces": "spec.namespaces",
 }
 

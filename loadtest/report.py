@@ -1,5 +1,6 @@
 """report.html: one file that opens offline and prints well. Verdict first."""
 
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import cast
@@ -22,6 +23,7 @@ from loadtest.simulated import (
     waits_table,
 )
 from loadtest.summary import Summary, summarise, write_summary
+from loadtest.traces import traces_section
 
 MEANING = {
     "PASS": "Every SLO that was judged holds.",
@@ -34,15 +36,18 @@ MEANING = {
 def render(directory: Path) -> Summary:
     """Make summary.json, junit.xml and report.html of a run again. Errors: BundleError."""
     summary = summarise(directory)
-    prediction = prediction_section(directory)
+    beside = {
+        "Sampled pods": traces_section(directory),
+        "Prediction beside measurement": prediction_section(directory),
+    }
     write_summary(directory, summary)
     (directory / "junit.xml").write_text(junit_xml(summary))
-    (directory / "report.html").write_text(report_html(summary, prediction))
+    (directory / "report.html").write_text(report_html(summary, beside))
     return summary
 
 
-def report_html(summary: Summary, prediction: str = "") -> str:
-    """The whole page. ``prediction``: HTML of what was predicted of the run, if anything."""
+def report_html(summary: Summary, beside: Mapping[str, str]) -> str:
+    """The whole page. ``beside``: more sections by title, as HTML; empty ones are left out."""
     campaign = cast(JsonObject, summary.campaign["campaign"])
     mark = " (simulated)" if summary.state.simulated else ""
     target = cast("JsonObject | None", summary.campaign.get("target"))
@@ -56,7 +61,7 @@ def report_html(summary: Summary, prediction: str = "") -> str:
         section(f"From created to bound{mark}", waits_table(summary)),
         section(f"Over the run{mark}", _plots(summary)),
         *([] if target else [section(f"Where it is full{mark}", fullness(summary))]),
-        *([section("Prediction beside measurement", prediction)] if prediction else []),
+        *(section(name, html) for name, html in beside.items() if html),
         section(f"Requests{mark}", _request_table(summary)),
         section(f"Components{mark}", _component_table(summary)),
         *([] if mark or target else [section("Deaths and returns", _outages(summary))]),

@@ -15,7 +15,7 @@ from actors.cluster import ClusterHandle
 from actors.disk import DirectoryError
 from actors.hollow import all_shapes
 from actors.outages import gone, outages_of
-from actors.plan import ClusterPlan
+from actors.plan import SPANS, ClusterPlan
 from actors.ray.cluster import ClusterError
 from loadtest.allocation import write_nodes
 from loadtest.audit import audit
@@ -28,7 +28,9 @@ from loadtest.fleet import GeneratorError, GeneratorFleet
 from loadtest.host import host_facts, versions
 from loadtest.killer import Killer
 from loadtest.observer import Observer
+from loadtest.otlp import read_spans, write_traces
 from loadtest.progress import Display, Progress
+from loadtest.sampled import SPANS_GLOB
 from loadtest.sampling import Sampler
 from loadtest.timeline import POD_COLUMNS
 from store.journal import JournalError
@@ -239,6 +241,7 @@ class CampaignRun:
             steps.callback(shutil.rmtree, self._cluster, ignore_errors=True)
             steps.callback(self._audit)
             steps.callback(self._keep_log)
+            steps.callback(self._keep_traces)
             steps.callback(self._stop_cluster)
             steps.callback(self._keep_failures)
             steps.callback(self._keep_outages)
@@ -297,6 +300,17 @@ class CampaignRun:
             self.state.failures.append(f"the log of a store shard cannot be read: {error}")
         else:
             self.state.audit = asdict(found)
+
+    def _keep_traces(self) -> None:
+        """After the programs have ended and written what they had."""
+        found = sorted((self._cluster / SPANS).glob("*.jsonl"))
+        spans = {path.stem: read_spans(path) for path in found}
+        if self._observer is not None:
+            spans["driver"] = self._observer.pods.spans()
+        for path in sorted(self._directory.glob(SPANS_GLOB)):
+            spans[f"generator-{path.stem.partition('-')[2]}"] = read_spans(path)
+            path.unlink()
+        write_traces(self._directory, spans)
 
     def _keep_log(self) -> None:
         log = self._cluster / PROGRAM_LOG

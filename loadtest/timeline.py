@@ -5,9 +5,13 @@ creationTimestamp has whole seconds only. 0 means: not seen.
 """
 
 from dataclasses import dataclass
+from hashlib import blake2b
 
 from api.core import JsonObject
+from api.tracing import INTERNAL, Context, Span, context_on
 
+SEEN = "seen to Running"
+"""The span of a pod's life in the eyes of whoever watches."""
 POD_COLUMNS = (
     "namespace",
     "name",
@@ -31,6 +35,8 @@ class PodTimes:
     bound_ns: int = 0
     running_ns: int = 0
     deleted_ns: int = 0
+    context: Context | None = None
+    """Its trace, if it is sampled."""
 
     def row(self) -> tuple[str | int, ...]:
         return (
@@ -63,6 +69,7 @@ class PodTimeline:
             owners = metadata.get("ownerReferences") or ()
             owner = owners[0].get("kind", "") if owners else ""
             times = PodTimes(metadata["namespace"], metadata["name"], owner, added_ns=now_ns)
+            times.context = context_on(pod)
             self.pods[metadata["uid"]] = times
             self.created += 1
         if not times.bound_ns and (node := pod.get("spec", {}).get("nodeName")):
@@ -85,6 +92,17 @@ class PodTimeline:
             if uid not in present and not times.deleted_ns:
                 times.deleted_ns = now_ns
                 self.deleted += 1
+
+    def spans(self) -> list[Span]:
+        """Of sampled pods: from the first sight of them to that of their Running."""
+        out = []
+        for uid, times in self.pods.items():
+            if times.context is not None and times.running_ns:
+                facts = {"k8s.namespace.name": times.namespace, "k8s.pod.name": times.name}
+                own = blake2b(uid.encode(), digest_size=8).hexdigest()
+                ends = (times.added_ns, times.running_ns)
+                out.append(Span(times.context, own, SEEN, INTERNAL, *ends, facts))
+        return out
 
     @property
     def at_rest(self) -> bool:

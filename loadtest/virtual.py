@@ -61,6 +61,7 @@ def check_virtual_time(campaign: Campaign, source: str) -> None:
         ("cluster.storeEngine: etcd", cluster.store_engine != "own"),
         ("cluster.watchCacheIndex: hash", cluster.watch_cache_index != "btree"),
         ("cluster.schedulers above 1", cluster.schedulers > 1),
+        ("tracing.sample above 0", bool(campaign.trace_share)),
         ("faults.kills", bool(faults.kills)),
         ("faults.network", faults.network != SOUND_NETWORK),
     ):

@@ -162,6 +162,11 @@ class SchedulerCore:
     def measures(self) -> Measures:
         return self._binding.measures
 
+    @property
+    def open_batch(self) -> Sequence[str]:
+        """Pods whose partitions have been asked and not all answered."""
+        return [decision.pod for decision in self._batch]
+
     def refusals(self) -> Mapping[tuple[str, str], int]:
         """Unschedulable pods by plugin that refused them and profile."""
         return self._requeue.refusals()

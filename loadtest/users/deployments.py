@@ -2,7 +2,7 @@
 
 import json
 
-from loadtest.bodies import collection_path, deployment_body, object_path
+from loadtest.bodies import deployment_body, object_path
 from loadtest.schedule import Arrival
 from loadtest.users.http import ApiUser, Outcome
 
@@ -13,11 +13,12 @@ class DeploymentUser(ApiUser):
     def perform(self, arrival: Arrival) -> Outcome:
         path = object_path(arrival.resource, arrival.namespace, arrival.name)
         if arrival.verb == "create":
-            collection = collection_path(arrival.resource, arrival.namespace)
-            return self.send("POST", collection, deployment_body(arrival, self.image))
+            return self.create(arrival, deployment_body)
         if arrival.verb == "scale":
             replicas = dict(arrival.value)["replicas"]
             patch = json.dumps({"spec": {"replicas": replicas}})
-            return self.send("PATCH", f"{path}/scale", patch, "application/merge-patch+json")
+            return self.send(
+                "PATCH", f"{path}/scale", patch, content_type="application/merge-patch+json"
+            )
         assert arrival.verb == "delete", arrival
         return self.send("DELETE", f"{path}?propagationPolicy=Background")

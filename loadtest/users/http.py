@@ -1,13 +1,19 @@
 """A Locust user of an API server: TLS with the cluster's CA, bearer token, keep-alive."""
 
 import ssl
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from locust.contrib.fasthttp import FastHttpUser
 from locust.env import Environment
 
+from loadtest.bodies import collection_path
+from loadtest.sampled import Sampling, annotations
+from loadtest.schedule import Arrival
 from loadtest.tls import client_context
+
+Body = Callable[[Arrival, str, Mapping[str, str]], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +30,7 @@ class Target:
     timeout_s: float
     image: str
     """Of the pods that are made."""
+    sampling: Sampling
 
 
 class Outcome(NamedTuple):
@@ -48,6 +55,7 @@ class ApiUser(FastHttpUser):
 
         self.host = target.server
         self.image = target.image
+        self.sampling = target.sampling
         self.ssl_context_factory = context
         self.concurrency = target.connections_max
         self.network_timeout = target.timeout_s
@@ -57,11 +65,25 @@ class ApiUser(FastHttpUser):
             self.default_headers["Authorization"] = f"Bearer {target.token}"
         super().__init__(environment)
 
+    def create(self, arrival: Arrival, body: Body) -> Outcome:
+        """POST what ``body`` makes of the arrival, with its trace if it is sampled."""
+        context = self.sampling.context(arrival)
+        path = collection_path(arrival.resource, arrival.namespace)
+        words = context.traceparent() if context else ""
+        return self.send("POST", path, body(arrival, self.image, annotations(context)), words)
+
     def send(
-        self, method: str, path: str, body: str = "", content_type: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        body: str = "",
+        traceparent: str = "",
+        content_type: str = "application/json",
     ) -> Outcome:
         """One request, its whole answer read. Never raises for what the server does."""
         headers = {"Accept-Encoding": "identity"}
+        if traceparent:
+            headers["traceparent"] = traceparent
         if body:
             headers["Content-Type"] = content_type
         response: Any = self.client.request(

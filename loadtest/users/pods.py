@@ -1,6 +1,6 @@
 """Single pods created and deleted, from a trace or drawn."""
 
-from loadtest.bodies import collection_path, object_path, pod_body
+from loadtest.bodies import object_path, pod_body
 from loadtest.schedule import Arrival
 from loadtest.users.http import ApiUser, Outcome
 
@@ -10,7 +10,6 @@ class PodUser(ApiUser):
 
     def perform(self, arrival: Arrival) -> Outcome:
         if arrival.verb == "create":
-            path = collection_path(arrival.resource, arrival.namespace)
-            return self.send("POST", path, pod_body(arrival, self.image))
+            return self.create(arrival, pod_body)
         assert arrival.verb == "delete", arrival
         return self.send("DELETE", object_path(arrival.resource, arrival.namespace, arrival.name))

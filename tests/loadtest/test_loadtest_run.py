@@ -1,5 +1,6 @@
 """A whole run against the fake server: real generators, real TLS, real bundle."""
 
+import gzip
 import json
 import os
 import signal
@@ -19,11 +20,13 @@ from loadtest.bundle import RunState, new_bundle, read_rows
 from loadtest.campaign import parse_campaign
 from loadtest.cli.verdict import exit_code
 from loadtest.client import ApiClient, Endpoint, ServerUnreachable, create
-from loadtest.compiled import compile_campaign
+from loadtest.compiled import SCHEDULE_FILE, compile_campaign, parse_schedule
 from loadtest.measure import failed_requests
+from loadtest.otlp import read_traces
 from loadtest.progress import Progress
 from loadtest.report import render
 from loadtest.run import CampaignRun
+from loadtest.sampled import Sampling
 from tests.loadtest.fake_api import UNSURE
 
 PATIENCE_S = 120.0
@@ -51,6 +54,7 @@ def campaign_document(nodes: int, duration: str = "3s") -> dict[str, object]:
         "metadata": {"name": "tiny"},
         "spec": {
             "settle": "60s",
+            "tracing": {"sample": 0.5},
             "generator": {"latenessMax": "300s", "inFlightMax": 10_000},
             "namespaces": 2,
             "cluster": {"nodes": nodes},
@@ -131,9 +135,31 @@ def test_a_run_is_complete_and_valid(tmp_path: Path, fake_cluster: Callable) -> 
     assert generator["counts"]["watch_events"] > 100
     assert "apiserver" in (directory / "report.html").read_text()
     assert any(progress.phase == "mix" for progress in display.shown)
+    _check_traces(directory)
     assert not (directory / "cluster").exists()
     for path in directory.iterdir():
         assert handle.token.encode() not in path.read_bytes(), path
+
+
+def _check_traces(directory: Path) -> None:
+    """Half of the creates: their own span, which the pod's annotation names as the parent of what
+    was seen of it later."""
+    found = list(read_traces(directory))
+    sent = {span.id: span for _, span in found if span.name.startswith("create ")}
+    creates = [
+        a
+        for a in parse_schedule(gzip.decompress((directory / SCHEDULE_FILE).read_bytes()))
+        if a.verb == "create"
+    ]
+    sampling = Sampling(1, 0.5)
+    assert len(sent) == sum(sampling.context(arrival) is not None for arrival in creates)
+    assert 0 < len(sent) < len(creates)
+    seen = [span for program, span in found if program == "driver"]
+    assert seen and all(sent[span.parent].context.trace == span.context.trace for span in seen)
+    for span in seen:
+        assert sent[span.parent].attributes["k8s.pod.name"] == span.attributes["k8s.pod.name"]
+    assert "The way of" in (directory / "report.html").read_text()
+    assert not list(directory.glob("spans-*"))
 
 
 @pytest.fixture

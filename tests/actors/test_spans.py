@@ -1,0 +1,121 @@
+"""A sampled pod on a whole small cluster: each program writes what it did, one not sampled none."""
+
+import asyncio
+import json
+import ssl
+from pathlib import Path
+
+import orjson
+from loopback import PATIENCE_S, run
+
+from actors.local import LocalCluster
+from actors.net.client import FrameClient
+from actors.plan import SPANS, ClusterPlan, NodeSpec
+from actors.security import admin_token
+from api.core import JsonObject
+from api.tracing import ANNOTATION, CLIENT, INTERNAL, SERVER, Context, Span, span_of
+from tests.actors.following import Followed
+
+CONTEXT = Context("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
+WAY = [
+    ("apiserver-0", "POST /api/v1/namespaces/default/pods", SERVER),
+    ("store-0", "persist", SERVER),
+    ("apiserver-0", "dispatch", INTERNAL),
+    ("scheduler", "queue", INTERNAL),
+    ("scheduler", "score", INTERNAL),
+    ("scheduler", "create pods/binding", CLIENT),
+    ("store-0", "persist", SERVER),
+    ("apiserver-0", "dispatch", INTERNAL),
+    ("hollow-0", "syncPod", INTERNAL),
+    ("hollow-0", "patch pods/status", CLIENT),
+    ("store-0", "persist", SERVER),
+    ("apiserver-0", "dispatch", INTERNAL),
+]
+"""Of a pod, in order of the begin of each."""
+
+
+def pod(name: str, sampled: bool) -> bytes:
+    notes = {"annotations": {ANNOTATION: CONTEXT.traceparent()}} if sampled else {}
+    spec = {"containers": [{"name": "c", "image": "registry.example/app:v1"}]}
+    return orjson.dumps({"metadata": {"name": name, **notes}, "spec": spec})
+
+
+async def post(cluster: LocalCluster, body: bytes, traceparent: str) -> None:
+    """By HTTPS, as a generator does."""
+    host, _, port = cluster.server.removeprefix("https://").partition(":")
+    trust = ssl.create_default_context(cafile=f"{cluster.security.directory}/ca.crt")
+    reader, writer = await asyncio.open_connection(host, int(port), ssl=trust)
+    head = [
+        "POST /api/v1/namespaces/default/pods HTTP/1.1",
+        f"host: {host}",
+        f"authorization: Bearer {admin_token(cluster.security)}",
+        "content-type: application/json",
+        f"content-length: {len(body)}",
+        *([f"traceparent: {traceparent}"] if traceparent else []),
+    ]
+    writer.write("\r\n".join(head).encode() + b"\r\n\r\n" + body)
+    assert b" 201 " in await reader.readline()
+    writer.close()
+
+
+async def live(directory: Path, traced: bool) -> None:
+    plan = ClusterPlan(
+        str(directory), nodes=(NodeSpec(1),), store_shards=1, durability="none", traced=traced
+    )
+    async with LocalCluster(plan) as cluster:
+        client = FrameClient("apiserver-0", cluster.security, cluster.resolve, "test")
+        accounts = Followed(client, "serviceaccounts", "default")
+        await accounts.until(lambda objects: "default" in objects, PATIENCE_S)
+        nodes = Followed(client, "nodes")
+        await nodes.until(ready, PATIENCE_S)
+        await post(cluster, pod("sampled", True), CONTEXT.traceparent())
+        await post(cluster, pod("other", False), "")
+
+        def run_all(objects: dict[str, JsonObject]) -> bool:
+            return len(objects) == 2 and all(
+                (one.get("status") or {}).get("phase") == "Running" for one in objects.values()
+            )
+
+        pods = Followed(client, "pods", "default")
+        await pods.until(run_all, PATIENCE_S)
+        for watch in (pods, nodes):
+            watch.close()
+        accounts.close()
+        await client.close()
+
+
+def ready(nodes: dict[str, JsonObject]) -> bool:
+    """There is a node, and a pod may go there at once."""
+    conditions = [one for node in nodes.values() for one in node["status"].get("conditions") or ()]
+    taints = [taint for node in nodes.values() for taint in node["spec"].get("taints") or ()]
+    return ("Ready", "True") in [(one["type"], one["status"]) for one in conditions] and not taints
+
+
+def spans_of(directory: Path) -> list[tuple[str, Span]]:
+    found = []
+    for path in sorted((directory / SPANS).glob("*.jsonl")):
+        found += [(path.stem, span_of(line)) for line in path.read_text().splitlines()]
+    return sorted(found, key=lambda one: (one[1].start_ns, one[1].end_ns))
+
+
+def test_a_sampled_pod_leaves_its_way_in_every_program_and_another_none(tmp_path: Path) -> None:
+    run(live(tmp_path, traced=True))
+    found = spans_of(tmp_path)
+    assert "other" not in json.dumps([span for _, span in found])
+    assert {span.context for _, span in found} == {CONTEXT}
+    assert len({span.id for _, span in found}) == len(found)
+    assert all(span.start_ns <= span.end_ns and span.parent == CONTEXT.span for _, span in found)
+    steps = [(program, span.name, span.kind) for program, span in found]
+    # A kubelet may report more than once, and watches and answers overtake each other.
+    assert sorted(dict.fromkeys(steps)) == sorted(set(WAY))
+    persisted = [span for _, span in found if span.name == "persist"]
+    assert len(persisted) >= 3
+    for earlier, later in (("queue", "score"), ("score", "create pods/binding")):
+        ends = [one.end_ns for _, one in found if one.name == earlier]
+        begins = [one.start_ns for _, one in found if one.name == later]
+        assert ends == begins, (earlier, later)
+
+
+def test_a_cluster_that_is_not_traced_writes_nothing(tmp_path: Path) -> None:
+    run(live(tmp_path, traced=False))
+    assert not (tmp_path / SPANS).exists()
