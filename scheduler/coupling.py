@@ -2,7 +2,7 @@
 kept for other pods."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from scheduler.explain import Pod, filters_for, refusal_beside_nominees
 from scheduler.framework import Filter, Score
@@ -10,8 +10,7 @@ from scheduler.node_table import NodeTable
 from scheduler.pod_shape import Shape
 
 
-@dataclass(frozen=True, slots=True)
-class Coupling:
+class Coupling(NamedTuple):
     """For one decision."""
 
     shape: Shape

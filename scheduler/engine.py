@@ -10,11 +10,13 @@ from collections import OrderedDict
 import numpy as np
 
 from scheduler.coupling import Coupling, coupling_of
+from scheduler.divisions import DivisionBook
 from scheduler.explain import NOBODY, Pod
 from scheduler.node_classes import ClassBook, NodeClasses, best_by_classes, stand_for_nodes
 from scheduler.node_table import IntArray, NodeTable
 from scheduler.pod_shape import Shape
 from scheduler.sampling import ALL, NodeSampler
+from scheduler.tie import FIRST
 from scheduler.views import NOWHERE, ShapeView, StaticView
 
 NO_ROWS: IntArray = np.zeros(0, np.int64)
@@ -42,6 +44,7 @@ class Engine:
         self._views: OrderedDict[int, ShapeView] = OrderedDict()
         self._static: OrderedDict[int, StaticView] = OrderedDict()
         self._book = ClassBook()
+        self._divisions = DivisionBook()
         self._asked: OrderedDict[int, int] = OrderedDict()
         """Shape to how often classes answered for it."""
 
@@ -66,12 +69,16 @@ class Engine:
         view, table = self.view(shape), self.table
         if coupling.stopped():
             return NOWHERE
+        percentage = shape.profile.percentage_of_nodes_to_score
+        if percentage == ALL and salt != FIRST:
+            row = self._divisions.choose(table, coupling, view, salt)
+            if row is not None:
+                return row
         feasible = view.base != NOWHERE
         for plugin in coupling.filters:
             feasible &= plugin.passes(shape, table, slice(0, table.rows))
         for row in coupling.reserved:
             feasible[row] = coupling.admits(row)
-        percentage = shape.profile.percentage_of_nodes_to_score
         if percentage != ALL:
             feasible = self.sampler.take(feasible, percentage)
         scores = tuple(coupling.scores())

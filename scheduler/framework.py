@@ -8,15 +8,17 @@ scored without touching the other rows.
 Source: pkg/scheduler/framework/interface.go; the vector form is our own.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from scheduler.node_table import FloatArray, IntArray, Mask, NodeTable, Rows
 from scheduler.pod_shape import Shape
 from scheduler.relations import SYSTEM_DEFAULTS, SpreadDefaults
+from scheduler.tallies import Admission
 
 SCORE_MAX = 100
 """Source: framework.MaxNodeScore."""
@@ -33,6 +35,21 @@ class Reason(NamedTuple):
     """Where not even preemption helps: UnschedulableAndUnresolvable."""
 
 
+Column = IntArray | npt.NDArray[np.int32]
+"""[row]."""
+Numbers = tuple[int, ...]
+
+
+class Divided(NamedTuple):
+    """A coupled score that follows from a few columns: rows equal in these score alike."""
+
+    columns: Callable[[Shape, NodeTable], Sequence[Column] | None]
+    """As of now, and kept up to date in place as long as they are the same arrays: only rows on
+    which a pod came or went change. None: it takes more at present."""
+    points: Callable[[Shape, NodeTable, Mapping[Numbers, int]], Mapping[Numbers, int]]
+    """Its normalised scores, by the values of the columns. Given: feasible rows with each."""
+
+
 class Filter(NamedTuple):
     name: str
     static: bool
@@ -47,6 +64,9 @@ class Filter(NamedTuple):
     """Dynamic ones only: of a node it reads amounts and the number of pods, nothing else."""
     coupled: bool = False
     """A pod on one node may change the answer for others: looked at anew for every pod."""
+    domains: Callable[[Shape, NodeTable], Sequence[tuple[Admission, Mask]]] | None = None
+    """Coupled ones only, where ``passes`` is no more than this: a row passes when it lies, for each
+    of these, in a domain of which the mask, [number of the domain], holds."""
     stops: Callable[[Shape, NodeTable], str] | None = None
     """PreFilter: why the pod can go nowhere whatever the node; empty when it may."""
 
@@ -69,6 +89,8 @@ class Score(NamedTuple):
     """Coupled ones only: its own normalisation of the raw scores of these rows."""
     at_once: Callable[[Shape, NodeTable, IntArray], IntArray] | None = None
     """Coupled ones only: ``shares`` of ``raw`` in one go, where that is cheaper."""
+    divided: Divided | None = None
+    """Coupled ones only: the same without looking at every row."""
 
 
 class PreemptionLimits(NamedTuple):

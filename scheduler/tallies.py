@@ -13,6 +13,8 @@ from scheduler.pod_counts import Counter, IntArray, Mask
 if TYPE_CHECKING:
     from scheduler.node_table import NodeTable, Rows
 
+NO_ROWS: IntArray = np.zeros(0, np.int64)
+
 
 class Tally:
     """A counter's pods by value of a node label, over the rows that count. Valid as long as no
@@ -73,10 +75,11 @@ class Admission:
     """Which rows lie in a domain of which something holds. Only domains for which it begins or
     ceases to hold are touched."""
 
-    __slots__ = ("_column", "_holds", "_rows", "_starts", "rows")
+    __slots__ = ("_holds", "_rows", "_starts", "column", "rows")
 
     def __init__(self, column: npt.NDArray[np.int32], values: int) -> None:
-        self._column = column
+        self.column = column
+        """[row]: number of its domain."""
         self._holds: Mask = np.zeros(values, np.bool_)
         self.rows: Mask = np.zeros(len(column), np.bool_)
         """[row]."""
@@ -85,20 +88,29 @@ class Admission:
 
     def follow(self, holds: Mask) -> Mask:
         """``holds``: [number of the value]. The rows, not to be changed by the caller."""
-        changed = (holds != self._holds).nonzero()[0]
-        if len(changed):
-            self._holds = holds
-            if len(changed) > 8:
-                self.rows = holds[self._column]
-            else:
-                for number in changed.tolist():
-                    self.rows[self._rows_of(number)] = holds[number]
+        self.flipped(holds)
         return self.rows
+
+    def flipped(self, holds: Mask) -> IntArray:
+        """The same; which rows changed."""
+        changed = (holds != self._holds).nonzero()[0]
+        if not len(changed):
+            return NO_ROWS
+        self._holds = holds
+        if len(changed) > 8:
+            before, self.rows = self.rows, holds[self.column]
+            return np.flatnonzero(before != self.rows)
+        parts = []
+        for number in changed.tolist():
+            rows = self._rows_of(number)
+            self.rows[rows] = holds[number]
+            parts.append(rows)
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
     def _rows_of(self, number: int) -> IntArray:
         if self._rows is None or self._starts is None:
-            self._rows = np.argsort(self._column, kind="stable").astype(np.int64)
-            ordered = self._column[self._rows]
+            self._rows = np.argsort(self.column, kind="stable").astype(np.int64)
+            ordered = self.column[self._rows]
             numbers = np.arange(len(self._holds) + 1)
             self._starts = np.searchsorted(ordered, numbers).astype(np.int64)
         begin, end = self._starts.item(number), self._starts.item(number + 1)

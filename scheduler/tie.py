@@ -9,7 +9,7 @@ row at a place: few tied rows are compared by their places, many are found by wa
 from the first. Source of the lottery: pkg/scheduler/schedule_one.go, selectHost (a uniform draw).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -83,9 +83,11 @@ def walk(rows: int, salt: int, tied: Callable[[IntArray], npt.NDArray[np.bool_]]
     raise AssertionError("no row is tied")
 
 
-def walk_few(rows: int, salt: int, column: npt.NDArray[np.int32], value: int) -> int:
-    """The first row in the shuffle where the column has this value, if it is among the first few
-    dozen; -1 when it is not. For values that many rows have."""
+def walk_few(
+    rows: int, salt: int, column: npt.NDArray[np.int32] | IntArray, values: Sequence[int]
+) -> int:
+    """The first row in the shuffle where the column has one of these values, if it is among the
+    first few dozen; -1 when it is not. For values that many rows have."""
     bits = tie_bits(rows)
     mask, half = (1 << bits) - 1, (bits + 1) >> 1
     second, third, fourth = (salt >> cut for cut in _CUTS[1:])
@@ -95,6 +97,6 @@ def walk_few(rows: int, salt: int, column: npt.NDArray[np.int32], value: int) ->
         row = ((row ^ row >> half) * back_third ^ third) & mask
         row = ((row ^ row >> half) * back_second ^ second) & mask
         row = ((row ^ row >> half) * back_first ^ salt) & mask
-        if row < rows and column.item(row) == value:
+        if row < rows and column.item(row) in values:
             return row
     return -1

@@ -11,7 +11,7 @@ import numpy as np
 from scheduler.framework import Score, normalised, share
 from scheduler.node_table import SINGLE_ROWS_MAX, IntArray, Mask, NodeTable
 from scheduler.pod_shape import Shape
-from scheduler.standings import Scores, Standings
+from scheduler.standings import Scores, Standings, counts_of
 from scheduler.tie import FIRST
 
 NOWHERE = -1
@@ -170,7 +170,7 @@ class ShapeView:
         if best == NOWHERE or (salt == FIRST and table.in_order):
             return row if best != NOWHERE else NOWHERE
         if self._asked and salt != FIRST:
-            self._standings = Standings(total)
+            self._standings = Standings(total, counts_of(total))
             return self._standings.best(salt)
         self._asked = True
         tied = total == best

@@ -102,9 +102,13 @@ def concerned(shape: Shape, table: NodeTable) -> bool:
 
 
 def passes(shape: Shape, table: NodeTable, rows: Rows) -> Mask:
+    return admitted(domains(shape, table), table, rows)
+
+
+def domains(shape: Shape, table: NodeTable) -> list[tuple[Admission, Mask]]:
     state = state_of(shape, table)
     answers = (*_near(state), *(_free(tally) for tally in (*state.anti, *state.anti_of_others)))
-    return admitted(zip(state.admissions, answers, strict=True), table, rows)
+    return list(zip(state.admissions, answers, strict=True))
 
 
 def _near(state: State) -> list[Mask]:
@@ -200,6 +204,7 @@ FILTER = Filter(
     coupled=True,
     applies=concerned,
     passes=passes,
+    domains=domains,
     reasons=reasons,
 )
 SCORE = score_with(Weights())

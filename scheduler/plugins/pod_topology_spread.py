@@ -3,13 +3,13 @@ be.
 Source: plugins/podtopologyspread/filtering.go, scoring.go and common.go, v1.36."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from api.selectors import LabelSelector
-from scheduler.framework import SCORE_MAX, Filter, Reason, Score
+from scheduler.framework import SCORE_MAX, Column, Divided, Filter, Numbers, Reason, Score
 from scheduler.node_table import IntArray, Mask, NodeTable, Rows
 from scheduler.plugins import node_affinity, taint_toleration
 from scheduler.pod_counts import Selected
@@ -20,13 +20,20 @@ from scheduler.tallies import Admission, RowCounts, Tally, admitted
 NAME = "PodTopologySpread"
 MISSING = "node(s) didn't match pod topology spread constraints (missing required label)"
 SKEWED = "node(s) didn't match pod topology spread constraints"
+DOMAINS_FEW = 16
+"""Looking at so many one by one is faster than a vector."""
+POINTS_MAX = 256
+NONE = -1
+"""No domain, because the node lacks the label."""
 FEWEST_UNKNOWN = (1 << 31) - 1
 
 
 class Part:
     """One constraint of one shape."""
 
-    __slots__ = ("admission", "complete", "constraint", "domains", "itself", "on_host", "tally")
+    __slots__ = (
+        "_numbers", "admission", "complete", "constraint", "domains", "itself", "on_host", "tally",
+    )  # fmt: skip
 
     def __init__(
         self, shape: Shape, table: NodeTable, constraint: SpreadConstraint, eligible: Mask | None
@@ -40,17 +47,22 @@ class Part:
         self.on_host = RowCounts(counter, table)
         """Pods of the kind on the node itself, eligible or not."""
         self.domains = int(np.count_nonzero(self.tally.present))
+        self._numbers = np.flatnonzero(self.tally.present)[:DOMAINS_FEW].tolist()
         self.complete = not (self.tally.column[table.alive] == 0).any()
         """Every node has the label."""
 
     def allowed(self) -> Mask:
         """[value]: where one more pod keeps the skew. Not where the label is missing."""
         self.tally.catch_up()
-        values, present = self.tally.values, self.tally.present
-        fewest = int(values.min(initial=FEWEST_UNKNOWN, where=present))
+        values = self.tally.values
         if self.domains < self.constraint.min_domains:
             fewest = 0
-        result: Mask = values + (self.itself - fewest) <= self.constraint.max_skew
+        elif self.domains > DOMAINS_FEW:
+            fewest = int(values.min(initial=FEWEST_UNKNOWN, where=self.tally.present))
+        else:
+            counts = values.tolist()
+            fewest = min([counts[number] for number in self._numbers], default=FEWEST_UNKNOWN)
+        result: Mask = values <= self.constraint.max_skew + fewest - self.itself
         result[0] = False
         return result
 
@@ -58,7 +70,7 @@ class Part:
 class State:
     """What is worked out once for a shape, as long as no Node and no workload changes."""
 
-    __slots__ = ("everywhere", "hard", "soft", "version")
+    __slots__ = ("everywhere", "hard", "points", "soft", "version")
 
     def __init__(self, shape: Shape, table: NodeTable) -> None:
         self.version = _version(table)
@@ -69,6 +81,10 @@ class State:
         hard, soft = ([c for c in constraints if c.hard is kind] for kind in (True, False))
         self.hard = _parts(shape, table, hard, True)
         self.soft = _parts(shape, table, soft, self.everywhere)
+        self.points: dict[
+            tuple[tuple[Numbers, ...], Numbers, tuple[Numbers, ...]], dict[Numbers, int]
+        ] = {}
+        """Worked out lately."""
 
 
 def _version(table: NodeTable) -> tuple[int, int, int]:
@@ -128,8 +144,11 @@ def has_hard(shape: Shape, table: NodeTable) -> bool:
 
 
 def passes(shape: Shape, table: NodeTable, rows: Rows) -> Mask:
-    hard = state_of(shape, table).hard
-    return admitted(((part.admission, part.allowed()) for part in hard), table, rows)
+    return admitted(domains(shape, table), table, rows)
+
+
+def domains(shape: Shape, table: NodeTable) -> list[tuple[Admission, Mask]]:
+    return [(part.admission, part.allowed()) for part in state_of(shape, table).hard]
 
 
 def reasons(shape: Shape, table: NodeTable, rows: IntArray) -> Sequence[Reason]:
@@ -215,6 +234,60 @@ def at_once(shape: Shape, table: NodeTable, rows: IntArray) -> IntArray:
     return points.take(pods - fewest) if fewest else points.take(pods)
 
 
+def columns(shape: Shape, table: NodeTable) -> list[Column] | None:
+    """Pods of the kind on the node, or the number of its domain. Not where labels are missing and
+    that would matter."""
+    state = state_of(shape, table)
+    found: list[Column] = []
+    for part in state.soft:
+        on_host = part.constraint.topology_key == HOSTNAME
+        if not part.complete and (on_host or state.everywhere):
+            return None
+        found.append(part.on_host.now() if on_host else part.tally.column)
+    return found
+
+
+def points(shape: Shape, table: NodeTable, rows: Mapping[Numbers, int]) -> dict[Numbers, int]:
+    """The same as ``shares`` of ``raw``, by the values of ``columns``."""
+    state = state_of(shape, table)
+    weights, pods = [], []
+    for part, values in zip(state.soft, zip(*rows, strict=True), strict=True):
+        if part.constraint.topology_key == HOSTNAME:
+            weights.append(sum(rows.values()))
+            pods.append(values)
+        else:
+            part.tally.catch_up()
+            of_domain = part.tally.values
+            weights.append(len(set(values)))
+            pods.append(
+                tuple(
+                    [of_domain.item(value) if value or part.complete else NONE for value in values]
+                )
+            )
+    key = (tuple(rows), tuple(weights), tuple(pods))
+    known = state.points.get(key)
+    if known is None:
+        if len(state.points) >= POINTS_MAX:
+            state.points.clear()
+        found = _points(state, weights, pods)
+        known = state.points[key] = dict(zip(rows, found, strict=True))
+    return known
+
+
+def _points(state: State, domains: Sequence[int], pods: Sequence[Sequence[int]]) -> list[int]:
+    """``domains``: for each soft constraint; ``pods``: the same of each kind of rows."""
+    gains = [0.0] * len(pods[0])
+    for part, count, of_kind in zip(state.soft, domains, pods, strict=True):
+        weight, offset = math.log(count + 2), part.constraint.max_skew - 1
+        for at, one in enumerate(of_kind):
+            gains[at] += 0.0 if one == NONE else one * weight + offset
+    raw = [_rounded_one(gain) for gain in gains]
+    lowest, highest = min(raw), max(raw)
+    if highest == 0:
+        return [SCORE_MAX] * len(raw)
+    return [(highest + lowest - one) * SCORE_MAX // highest for one in raw]
+
+
 def _pods_and_weight(part: Part, rows: IntArray, counted: IntArray) -> tuple[IntArray, float]:
     """Pods of the kind in each row's domain, and what one of them weighs."""
     part.tally.catch_up()
@@ -248,12 +321,18 @@ def _rounded(numbers: npt.NDArray[np.float64]) -> IntArray:
     return whole.astype(np.int64)
 
 
+def _rounded_one(number: float) -> int:
+    whole = math.floor(number)
+    return whole + (number - whole >= 0.5)
+
+
 FILTER = Filter(
     name=NAME,
     static=False,
     coupled=True,
     applies=has_hard,
     passes=passes,
+    domains=domains,
     reasons=reasons,
 )
 SCORE = Score(
@@ -266,4 +345,5 @@ SCORE = Score(
     raw=raw,
     shares=shares,
     at_once=at_once,
+    divided=Divided(columns, points),
 )

@@ -35,6 +35,7 @@ SWAPPED = (
 )  # fmt: skip
 BATCHES = 10
 BATCH_MAX = 8
+HERD = 16
 ROWS_LOOKED_AT = 4
 Question = tuple[JsonObject, Shape, int, Pod]
 
@@ -77,9 +78,11 @@ class Remix:
 
     def run(self) -> None:
         for batch in range(BATCHES):
-            kinds = [self.mixed_pod() for _ in range(1 + self.below(3))]
+            # Now and then a herd of equal pods, with less going on between them.
+            herd = not self.below(4)
+            kinds = [self.mixed_pod() for _ in range(1 if herd else 1 + self.below(3))]
             questions = []
-            for number in range(1 + self.below(BATCH_MAX)):
+            for number in range(HERD if herd else 1 + self.below(BATCH_MAX)):
                 spec = kinds[self.below(len(kinds))]
                 meta = {**spec["metadata"], "name": f"remix-{batch}-{number}"}
                 pod = {**spec, "metadata": meta}
@@ -89,7 +92,7 @@ class Remix:
             self.ask(questions)
             for number, question in enumerate(questions):
                 self.decide(number, question)
-                if not self.below(4):
+                if not self.below(2 * HERD if herd else 4):
                     self.disturb()
             self.table.check()
 
