@@ -11,6 +11,7 @@ from api.core import JsonObject
 from api.errors import ApiError, BadRequest, Conflict, NotFound
 from api.kinds import Kind
 from api.storage import CONFLICT, DELETE, GET
+from apiserver.quotas import METERED, charge, has_quotas
 from apiserver.records import Record, encode
 from apiserver.registry import Ask, Registry
 from apiserver.storefail import raise_if_failed
@@ -49,7 +50,7 @@ def change(
     cache = registry.cache(kind)
     key = cache.key(namespace, name)
     record = cache.records.get(key)
-    certain = False
+    certain, charged = False, False
     for _ in range(2 * TRIES):
         if record is None:
             record = yield from latest(registry, kind, key)
@@ -73,6 +74,9 @@ def change(
         header, value, offset = encode(kind, new)
         if len(value) > VALUE_BYTES_MAX:
             raise BadRequest("etcdserver: request is too large")
+        if not charged and kind.key in METERED and has_quotas(registry, namespace):
+            charged = True
+            yield from charge(registry, kind, new, old, dry_run)
         if dry_run:
             return Changed(value, offset, record.revision, record)
         if goes_away(kind, new):

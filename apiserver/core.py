@@ -41,7 +41,15 @@ from apiserver.messages import (
 from apiserver.metrics import NOTHING_ASKED
 from apiserver.negotiate import wants_yaml
 from apiserver.outbox import Outbox
-from apiserver.registry import AnyVerb, FreshAsk, Registry, RevisionAsk, StoreAsk, after_loads
+from apiserver.registry import (
+    AnyVerb,
+    FreshAsk,
+    Registry,
+    RevisionAsk,
+    StoreAsk,
+    TurnAsk,
+    after_loads,
+)
 from apiserver.routes import verb_of_call, verb_of_http, verb_of_watch
 from apiserver.sessions import OpenedLog, OpenedSession, Sessions
 from apiserver.shards import Sharding
@@ -232,8 +240,17 @@ class ApiServerCore:
                 self._feeds[group].fresh(partial(self._fresh, task))
             case RevisionAsk(group, revision, wait_ns):
                 self._wait_for_revision(task, group, revision, wait_ns)
+            case TurnAsk(key):
+                self._registry.turns.take(key, partial(self._turn, task))
             case _:
                 assert_never(ask)
+
+    def _turn(self, task: Task) -> bool:
+        """It is a request's turn. False when nobody waits for it any more."""
+        if task.closed:
+            return False
+        self._resume(task, None)
+        return True
 
     def _done(self, task: Task, result: Answer | OpenedWatch | OpenedSession) -> None:
         self._tasks.pop(task.id)
@@ -366,6 +383,7 @@ class ApiServerCore:
 
     def _settle(self, now_ns: int) -> None:
         """What follows from the events of this step as a whole."""
+        self._registry.turns.run()
         for feed in self._feeds:
             if feed.to_load:
                 feed.to_load.clear()

@@ -23,10 +23,12 @@ from apiserver.messages import Answer, Upgrade, User
 from apiserver.metrics import NOTHING_ASKED
 from apiserver.negotiate import OBJECT, Form
 from apiserver.podspecs import PodSpecs
+from apiserver.records import Record
 from apiserver.renewals import Renewal
 from apiserver.services import Addresses
 from apiserver.sessions import OpenedSession
 from apiserver.shards import Sharding
+from apiserver.turns import Turns
 from apiserver.watch import OpenedWatch
 
 
@@ -53,7 +55,14 @@ class RevisionAsk(NamedTuple):
     wait_ns: int
 
 
-Ask = StoreAsk | FreshAsk | RevisionAsk
+class TurnAsk(NamedTuple):
+    """Resumed when no other request of this server has the turn at ``key``. Whoever was resumed
+    gives it back: ``registry.turns.release``."""
+
+    key: bytes
+
+
+Ask = StoreAsk | FreshAsk | RevisionAsk | TurnAsk
 Verb = Generator[Ask, Any, Answer]
 AnyVerb = Generator[Ask, Any, Answer | OpenedWatch | OpenedSession]
 
@@ -124,6 +133,7 @@ class Registry:
         "addresses",
         "asked",
         "caches",
+        "charged",
         "custom",
         "decoded",
         "documents",
@@ -137,6 +147,7 @@ class Registry:
         "renewals",
         "report",
         "sharding",
+        "turns",
         "uids",
     )
 
@@ -151,6 +162,9 @@ class Registry:
         self.pod_specs = PodSpecs()
         self.renewals: dict[bytes, Renewal] = {}
         """By the key of the Lease."""
+        self.turns = Turns()
+        self.charged: dict[bytes, Record] = {}
+        """ResourceQuotas by key as this server wrote them last, while its cache is behind."""
         self.identities = Identities({}, b"")
         self.report: Callable[[], str] = str
         """Makes the text of /metrics: set by the core, which counts."""

@@ -27,6 +27,7 @@ from apiserver.bodies import fit_object, parse_object
 from apiserver.options import write_options
 from apiserver.ownership import own_new, writer_of
 from apiserver.podspecs import head_key
+from apiserver.quotas import charge, has_quotas
 from apiserver.records import DELETING, Record, encode
 from apiserver.registry import Ask, Registry, Request, Verb
 from apiserver.storefail import raise_if_failed
@@ -64,7 +65,9 @@ def create(registry: Registry, request: Request) -> Verb:
     options = write_options("CreateOptions", request.options, request.over_frames)
     validation, kind = options.field_validation, request.kind
     obj, duplicates = parse_object(kind, request, validation)
-    known = kind.key == "pods" and not duplicates and not limit_ranges(registry, request.namespace)
+    namespace = request.namespace
+    limited = limit_ranges(registry, namespace) or has_quotas(registry, namespace)
+    known = kind.key == "pods" and not duplicates and not limited
     key = _known_spec(registry, obj) if known else b""
     head, known_head = b"", False
     if key:
@@ -87,6 +90,7 @@ def create_object(registry: Registry, request: Request, draft: Draft) -> Verb:
     base = meta.get("generateName", "") if not meta.get("name") else ""
     encoding: Encoding | None = None
     warnings: Sequence[str] = ()
+    charged = False
     for _ in range(NAME_TRIES):
         if base:
             obj["metadata"]["name"] = base[:GENERATED_BASE_MAX] + registry.names.suffix()
@@ -111,9 +115,13 @@ def create_object(registry: Registry, request: Request, draft: Draft) -> Verb:
         if len(value) > VALUE_BYTES_MAX:
             raise BadRequest("etcdserver: request is too large")
         key = registry.cache(kind).key(request.namespace, name)
+        taken = key in registry.cache(kind).records
+        if kind.namespaced and not (charged or taken or draft.spec_key):
+            charged = True
+            yield from charge(registry, kind, obj, None, draft.dry_run)
         now_ns = registry.now_ns
         if draft.dry_run:
-            if key in registry.cache(kind).records:
+            if taken:
                 raise AlreadyExists(kind.key, name)
             return answer_of_write(request, 201, value, offset, 0, now_ns, warnings)
         reply = yield from registry.put(kind, key, (header, value), 0)
