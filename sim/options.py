@@ -51,6 +51,8 @@ class Options:
     """Nodes that take no pods for a while."""
     spare_nodes: int
     """Nodes without a kubelet that come and go."""
+    zones: int
+    """Parts of the cluster to which pods are tied in turn; 1: all may run anywhere."""
     pod_delay_ms: int
     retain_s: int
     """History that a shard keeps. Short: watches expire and have to list anew."""
@@ -123,4 +125,5 @@ def options_of(seed: int) -> Options:
         readers=between(1, 2),
         cordons=between(0, 2),
         spare_nodes=(0, 0, 1, 2)[chance.below(4)],
+        zones=between(1, 2),
     )

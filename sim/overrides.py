@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from sim.options import FAULTS, Options
+from sim.workload import PODS_PER_NODE, crowds
 
 NUMBERS: Final = {
     "store_shards": (1, 64),
@@ -19,6 +20,7 @@ NUMBERS: Final = {
     "bare_pods": (0, 1000),
     "cordons": (0, 100),
     "spare_nodes": (0, 100),
+    "zones": (1, 2),
     "fault_seconds": (1, 600),
     "faults_count": (0, 1000),
     "probes": (0, 16),
@@ -33,8 +35,6 @@ NUMBERS: Final = {
 }
 """Least and greatest value of each."""
 WORDS: Final = {"durability": ("fsync", "buffered"), "shard_by": ("kind", "hash")}
-PODS_PER_NODE: Final = 9
-"""Of which there is always room for on a node, whatever they request: see sim.workload."""
 FAULTS_COUNT: Final = 8
 """How many strike, when kinds are named and the seed wants no faults."""
 
@@ -91,9 +91,9 @@ def _check(options: Options) -> None:
     if options.hollow_actors > options.nodes:
         message = f"{options.hollow_actors} hollow_actors cannot share {options.nodes} nodes"
         raise OptionError(message)
-    pods = options.deployments * options.replicas_max + options.bare_pods
-    if pods > options.nodes * PODS_PER_NODE:
-        raise OptionError(f"{pods} pods may find no room on {options.nodes} nodes: raise nodes")
+    for pods, nodes in crowds(options):
+        if pods > nodes * PODS_PER_NODE:
+            raise OptionError(f"{pods} pods may find no room on {nodes} nodes: raise nodes")
     if options.faults_count and not options.faults:
         raise OptionError("faults_count wants faults, and there is none to choose from")
     if "power loss" in options.faults and options.durability == "buffered":

@@ -2,6 +2,13 @@
 
 A step of a script is asked again until it is known to have happened, as a user with a shell loop
 would do. So every script ends, and what it leaves is what the cluster has to become.
+
+There is room for that, whatever happened before. Say a pod waits. Each node that it may run on then
+has too little of something, and as no pod asks for more than the largest of CPUS, each such node
+holds PODS_PER_NODE pods at least. All of them are of the same crowd as the one that waits, so the
+crowd has more than PODS_PER_NODE pods for each of its nodes, and ``crowds`` says that it never
+wants so many. Nor does a rollout stay stuck with more pods than wanted: one whose new pods wait has
+given up a quarter of its old ones first, so fewer than are wanted hold room.
 """
 
 import heapq
@@ -20,6 +27,8 @@ DEPLOYMENTS, PODS, NODES = "apps/deployments", "pods", "nodes"
 CPUS: Final = ("100m", "250m", "500m")
 NODE_CAPACITY: Final = (("cpu", "5"), ("memory", "16Gi"), ("pods", "14"))
 """Small enough that nodes fill up: 10 nodes hold 140 pods at most, and 50 cores."""
+PODS_PER_NODE: Final = 10
+"""So many find room on an empty node, whatever each of them requests."""
 ZONES: Final = ("a", "b")
 STEADY: Final = 4
 """Deployments that are not made smaller or deleted. With 9 replicas each, and 14 bare pods, no run
@@ -54,10 +63,10 @@ class Users:
         chance = Stream(options.seed, "sim/users")
         self.scripts = [
             *(
-                _deployment(f"web-{n}", n < STEADY, (options, chance, start_ns))
+                _deployment(n, n < STEADY, (options, chance, start_ns))
                 for n in range(options.deployments)
             ),
-            *(_pod(f"bare-{n}", options, chance, start_ns) for n in range(options.bare_pods)),
+            *(_pod(n, options, chance, start_ns) for n in range(options.bare_pods)),
             *(_cordon(f"hollow-{n}", options, chance, start_ns) for n in range(options.cordons)),
         ]
         for number in range(options.spare_nodes):
@@ -150,19 +159,32 @@ class Users:
             heapq.heappush(self._timers, (max(script.due_ns[script.done], now_ns), number))
 
 
+def crowds(options: Options) -> list[tuple[int, int]]:
+    """(pods at most, nodes) of each part of the cluster whose pods run nowhere else."""
+    parts = options.zones
+    return [
+        (
+            len(range(part, options.deployments, parts)) * options.replicas_max
+            + len(range(part, options.bare_pods, parts)),
+            len(range(part, options.nodes, parts)),
+        )
+        for part in range(parts)
+    ]
+
+
 def _moments(count: int, options: Options, chance: Stream, start_ns: int) -> list[int]:
     """Times within the first nine tenths of the safety phase, in order."""
     span_ns = options.fault_seconds * SECOND * 9 // 10
     return sorted(start_ns + chance.below(span_ns) for _ in range(count))
 
 
-def _deployment(name: str, steady: bool, what: tuple[Options, Stream, int]) -> Script:
+def _deployment(number: int, steady: bool, what: tuple[Options, Stream, int]) -> Script:
     """``what``: options, chance, time of the start."""
     options, chance, start_ns = what
-    cpu = CPUS[chance.below(len(CPUS))]
+    name, pod = f"web-{number}", _pod_spec(number, options, chance)
     replicas = options.replicas_max - chance.below(2)
     script = Script(DEPLOYMENTS, name, replicas=replicas)
-    script.steps.append(("create", _deployment_object(name, replicas, cpu, chance)))
+    script.steps.append(("create", _deployment_object(name, replicas, pod)))
     for _ in range(chance.below(3)):
         if chance.below(2) and not steady:
             script.replicas = chance.below(options.replicas_max + 1)
@@ -179,11 +201,8 @@ def _deployment(name: str, steady: bool, what: tuple[Options, Stream, int]) -> S
     return script
 
 
-def _deployment_object(name: str, replicas: int, cpu: str, chance: Stream) -> JsonObject:
-    spec = _pod_spec(cpu)
-    spec["tolerations"] = [{"key": SPARE, "operator": "Exists"}]
-    if chance.below(4) == 0:
-        spec["nodeSelector"] = {"zone": ZONES[chance.below(len(ZONES))]}
+def _deployment_object(name: str, replicas: int, pod: JsonObject) -> JsonObject:
+    spec = {**pod, "tolerations": [{"key": SPARE, "operator": "Exists"}]}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -196,13 +215,14 @@ def _deployment_object(name: str, replicas: int, cpu: str, chance: Stream) -> Js
     }
 
 
-def _pod(name: str, options: Options, chance: Stream, start_ns: int) -> Script:
+def _pod(number: int, options: Options, chance: Stream, start_ns: int) -> Script:
+    name = f"bare-{number}"
     script = Script(PODS, name, replicas=1)
     body: JsonObject = {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": name, "namespace": NAMESPACE},
-        "spec": _pod_spec(CPUS[chance.below(len(CPUS))]),
+        "spec": _pod_spec(number, options, chance),
     }
     script.steps.append(("create", body))
     if chance.below(3) == 0:
@@ -245,6 +265,10 @@ def _spare_node(name: str, options: Options, chance: Stream, start_ns: int) -> l
     return [node, drain]
 
 
-def _pod_spec(cpu: str) -> JsonObject:
-    requests = {"cpu": cpu, "memory": "64Mi"}
-    return {"containers": [{"name": "c", "image": "img", "resources": {"requests": requests}}]}
+def _pod_spec(number: int, options: Options, chance: Stream) -> JsonObject:
+    """What all pods of the ``number``-th Deployment, or the ``number``-th bare pod, ask for."""
+    requests = {"cpu": CPUS[chance.below(len(CPUS))], "memory": "64Mi"}
+    containers = [{"name": "c", "image": "img", "resources": {"requests": requests}}]
+    if options.zones == 1:
+        return {"containers": containers}
+    return {"containers": containers, "nodeSelector": {"zone": ZONES[number % options.zones]}}

@@ -15,8 +15,10 @@ from controllers.core import ControllersCore
 from controllers.expectations import Expectations
 from controllers.limits import ControllerLimits
 from hollow_node.core import HollowNodes
+from scheduler.explain import Explanation
 from scheduler.leader import SchedulerCore
 from scheduler.pod_book import PodRecord
+from scheduler.preemption import Judged
 
 
 class _OfStreams(ApiServerCore):
@@ -128,8 +130,10 @@ class ChangesNodes(SchedulerCore):
 class LosesRequeue(SchedulerCore):
     """Gives up a pod that found no node."""
 
-    def _fail(self, pod: str, record: PodRecord, now_ns: int) -> None:
-        super()._fail(pod, record, now_ns)
+    def _fail(
+        self, pod: str, record: PodRecord, now_ns: int, known: Explanation | Judged | None = None
+    ) -> None:
+        super()._fail(pod, record, now_ns, known)
         self.queue.remove(pod)
 
 
