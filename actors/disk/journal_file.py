@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from actors.disk.directory import LogDirectory, Segment
 from actors.disk.room import Room
-from actors.disk.snapshot_file import SnapshotFile, write_all
+from actors.disk.snapshot_file import Piece, SnapshotFile, write_all
 from actors.plan import Durability
 from store.journal import HEADER_BYTES, LOG_MAGIC, encoded_header, encoded_log
 from store.messages import (
@@ -104,7 +104,7 @@ class JournalFile:
         self._room = Room(0)
         self._snapshot = SnapshotFile(directory)
         self._queue: SimpleQueue[_Group | None] = SimpleQueue()
-        self._snapshots: SimpleQueue[WriteSnapshot | None] = SimpleQueue()
+        self._snapshots: SimpleQueue[Piece | None] = SimpleQueue()
         if durability != "none":
             self._continue()
         self._threads = [
@@ -132,7 +132,8 @@ class JournalFile:
         return None
 
     def write_snapshot(self, order: WriteSnapshot) -> None:
-        self._snapshots.put(order)
+        """Encode and queue. Cost: about 1 µs a row of 1 KB."""
+        self._snapshots.put(self._snapshot.encoded(order))
 
     def _swift(self, size: int) -> bool:
         """Whether writing so much keeps the caller for less than a hand-over."""
@@ -190,8 +191,8 @@ class JournalFile:
                 order = self._queue.get()
 
     def _write_snapshots(self) -> None:
-        while (order := self._snapshots.get()) is not None:
-            self._report(self._write_snapshot(order))
+        while (piece := self._snapshots.get()) is not None:
+            self._report(self._write_snapshot(piece))
 
     def delivered(self, event: DiskEvent) -> None:
         """To be called with each report where the orders come from: only then is it sure that a
@@ -304,9 +305,9 @@ class JournalFile:
         self._room = Room(HEADER_BYTES)
         directory.segments.append(Segment(path, first_index, HEADER_BYTES))
 
-    def _write_snapshot(self, order: WriteSnapshot) -> DiskEvent:
+    def _write_snapshot(self, piece: Piece) -> DiskEvent:
         try:
-            self._snapshot.write(order)
+            self._snapshot.write(piece)
         except OSError:
-            return SnapshotFailed(order.revision)
-        return SnapshotWritten(order.revision, self._directory.log_bytes)
+            return SnapshotFailed(piece.revision)
+        return SnapshotWritten(piece.revision, self._directory.log_bytes)

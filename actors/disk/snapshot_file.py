@@ -1,5 +1,9 @@
 """Writing a snapshot: chunk by chunk into a temporary file, valid when renamed.
 
+Chunks are encoded on the thread that has them, half a millisecond each, and written on another,
+which needs the interpreter for moments only: a thread that holds it longer can be put aside by a
+busy machine while it does, and then nobody is answered.
+
 What a new snapshot makes superfluous is renamed, too, and then removed in pieces: a file system
 that frees a gigabyte at once lets every sync beside it wait.
 """
@@ -8,12 +12,10 @@ import os
 from pathlib import Path
 from threading import Event
 from time import perf_counter
-from typing import Final
-
-import msgpack
+from typing import Final, NamedTuple
 
 from actors.disk.directory import SNAPSHOT_TMP, LogDirectory
-from store.journal import SNAPSHOT_MAGIC, encoded_header, encoded_record
+from store.journal import SNAPSHOT_MAGIC, encoded_chunk, encoded_header
 from store.messages import WriteSnapshot
 
 GONE: Final = "gone-"
@@ -21,32 +23,59 @@ GONE: Final = "gone-"
 PIECE_BYTES: Final = 4 << 20
 
 
+class Piece(NamedTuple):
+    """A chunk of a snapshot as it is written."""
+
+    revision: int
+    first: bool
+    last: bool
+    data: bytes
+
+
 class SnapshotFile:
-    """The snapshot under way, in the format of store/journal.py."""
+    """The snapshot under way, in the format of store/journal.py. ``encoded`` is for one thread,
+    everything else for one that may be another."""
 
     def __init__(self, directory: LogDirectory) -> None:
         self._directory = directory
         self._path = directory.path / SNAPSHOT_TMP
         self._file = -1
-        self._chunks = 0
+        self._records = 0
+        """Encoded of it so far."""
         self.hurry = Event()
         """Somebody waits for the end of what is under way."""
         for left in directory.path.glob(f"{GONE}*"):
             left.unlink()
 
-    def write(self, chunk: WriteSnapshot) -> None:
-        """Add a chunk, durably; with the last one the snapshot replaces the one before. OSError:
+    def encoded(self, chunk: WriteSnapshot) -> Piece:
+        """To be written next."""
+        parts: list[bytes] = []
+        contents: list[object] = []
+        if chunk.first:
+            self._records = 0
+            parts.append(encoded_header(SNAPSHOT_MAGIC, self._directory.shard, chunk.revision))
+            contents.append((chunk.leases, chunk.alarm))
+        if chunk.rows:
+            contents.append(chunk.rows)
+        if chunk.last:
+            contents.append(())
+        for content in contents:
+            self._records += 1
+            parts.append(encoded_chunk(self._records, chunk.revision, content))
+        return Piece(chunk.revision, chunk.first, chunk.last, b"".join(parts))
+
+    def write(self, piece: Piece) -> None:
+        """Add a piece, durably; with the last one the snapshot replaces the one before. OSError:
         nothing is left of it."""
         try:
-            if chunk.first:
-                self._begin(chunk)
-            if chunk.rows:
-                self._add(chunk, chunk.rows)
-            if chunk.last:
-                self._add(chunk, ())
-            os.fdatasync(self._file)
-            if chunk.last:
-                self._publish(chunk.revision)
+            if piece.first:
+                # Each write is on the disk when it returns: one call, not one to write and another
+                # to sync, between which this thread would have to wait for the interpreter.
+                flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_DSYNC | os.O_CLOEXEC
+                self._file = os.open(self._path, flags, 0o600)
+            write_all(self._file, piece.data)
+            if piece.last:
+                self._publish(piece.revision)
         except OSError:
             self.abandon()
             raise
@@ -57,18 +86,6 @@ class SnapshotFile:
             os.close(self._file)
             self._file = -1
             self._path.unlink(missing_ok=True)
-
-    def _begin(self, chunk: WriteSnapshot) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        self._file = os.open(self._path, flags, 0o600)
-        self._chunks = 0
-        write_all(self._file, encoded_header(SNAPSHOT_MAGIC, self._directory.shard, chunk.revision))
-        self._add(chunk, (chunk.leases, chunk.alarm))
-
-    def _add(self, chunk: WriteSnapshot, content: object) -> None:
-        self._chunks += 1
-        payload: bytes = msgpack.packb(content)
-        write_all(self._file, encoded_record(self._chunks, chunk.revision, payload))
 
     def _publish(self, revision: int) -> None:
         os.close(self._file)

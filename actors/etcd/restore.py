@@ -107,7 +107,8 @@ class _Part:
         alarm: bool = False,
     ) -> None:
         if rows or first or last:
-            self._file.write(WriteSnapshot(self._revision, rows, leases, first, last, alarm))
+            chunk = WriteSnapshot(self._revision, rows, leases, first, last, alarm)
+            self._file.write(self._file.encoded(chunk))
 
     def close(self) -> None:
         self._file.abandon()

@@ -25,6 +25,7 @@ from store.messages import (
     WatchFellBehind,
     WriteSnapshot,
 )
+from store.snapshots import CHUNK_BYTES, CHUNK_KEYS
 
 A, B, C = b"/registry/pods/default/a", b"/registry/pods/default/b", b"/registry/pods/other/c"
 
@@ -390,11 +391,30 @@ def test_compaction_keeps_what_a_snapshot_still_reads() -> None:
     rows = list(order.rows)
     shard.do(*[put(b"/k/%04d" % number, b"new") for number in range(1500)])
     assert shard.one("compact", shard.core.ledger.watermark)[0] == OK
-    (last,) = shard.step(SnapshotWritten(old, 0))
-    assert isinstance(last, WriteSnapshot) and last.last
-    rows += last.rows
+    while not order.last:
+        (effect,) = shard.step(SnapshotWritten(old, 0))
+        assert isinstance(effect, WriteSnapshot) and not effect.first
+        order = effect
+        rows += order.rows
     assert [row[5] for row in rows] == [b"old"] * 1500
     shard.step(SnapshotWritten(old, 0))
     shard.settle()
     # The change at the compacted revision itself may still be watched.
     assert [key for key, _ in shard.core.keyspace.older.items()] == [b"/k/1499"]
+
+
+def test_a_chunk_of_a_snapshot_ends_by_keys_or_by_bytes() -> None:
+    shard = ShardInMemory()
+    sizes = [10] * 3 + [CHUNK_BYTES] + [CHUNK_BYTES // 4] * 6 + [10] * (CHUNK_KEYS + 1)
+    shard.do(*[put(b"/k/%04d" % number, bytes(size)) for number, size in enumerate(sizes)])
+    assert shard.one("del", b"/k/0001", -1)[0] == OK
+    shard.one("compact", shard.core.ledger.watermark)
+    chunks = [shard.core.snapshots.begin()]
+    while not chunks[-1].last:
+        following = shard.core.snapshots.written(chunks[-1].revision, 0)
+        assert following is not None
+        chunks.append(following)
+    # Those that end by bytes end with the row that reaches them.
+    assert [len(chunk.rows) for chunk in chunks] == [3, 4, CHUNK_KEYS, 3]
+    keys = [row[0] for chunk in chunks for row in chunk.rows]
+    assert keys == [b"/k/%04d" % n for n in range(len(sizes)) if n != 1]
