@@ -23,6 +23,9 @@ class Security:
     """Holds ca.crt, apiserver.crt, apiserver.key, tokens.csv (mode 0600) and kubeconfig."""
     created_ns: int = 0
     """When the cluster was made, wall clock: the epoch of its revisions."""
+    encrypted: bool = False
+    """Frames go by TLS, and both sides show the certificate of the cluster's programs, which lies
+    in ``directory``: some of them leave their machine."""
 
 
 @dataclass(frozen=True, slots=True)

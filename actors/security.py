@@ -6,6 +6,7 @@ A security directory (mode 0700) holds, each with mode 0600:
     apiserver.crt, apiserver.key   what its servers show, ECDSA P-256
     tokens.csv                     token,user,uid,"group,group": the format of kube-apiserver's
                                    --token-auth-file
+    frames.crt, frames.key         what programs show each other, where frames leave their machine
     service-account.key            signs the tokens of service accounts, 32 bytes
     cluster.json                   cluster_id, frame_token and created_ns
     kubeconfig                     once ``write_kubeconfig`` was called for this path
@@ -24,6 +25,7 @@ import tempfile
 import time
 from base64 import b64encode
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -34,6 +36,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from actors.net.tls import FRAMES_NAME
 from actors.plan import Security
 
 ADMIN: Final = "admin"
@@ -44,6 +47,9 @@ USERS: Final = (
     ("hollowfleet:nodes", ("system:nodes",)),
 )
 """Users of tokens.csv with their groups; the components are named as Kubernetes names them."""
+LOOPBACK: Final = ("127.0.0.1", "localhost")
+SERVER: Final = ExtendedKeyUsageOID.SERVER_AUTH
+CLIENT: Final = ExtendedKeyUsageOID.CLIENT_AUTH
 SERVICE_NAMES: Final = (
     "kubernetes",
     "kubernetes.default",
@@ -70,7 +76,7 @@ class TokenUser(NamedTuple):
 def create_security(
     directory: str,
     cluster_id: str | None = None,
-    hosts: Sequence[str] = ("127.0.0.1", "localhost"),
+    hosts: Sequence[str] = LOOPBACK,
 ) -> Security:
     """Make a new cluster's secrets in ``directory`` (created, mode 0700). About 5 ms.
 
@@ -84,17 +90,35 @@ def create_security(
     }
     created_ns = time.time_ns()
     authority, authority_key = _authority(identity["cluster_id"])
-    certificate, key = _server_certificate(hosts, authority, authority_key)
     _write_private(home / "ca.crt", _pem(authority))
     _write_private(home / "ca.key", _pem_key(authority_key))
-    _write_private(home / "apiserver.crt", _pem(certificate) + _pem(authority))
-    _write_private(home / "apiserver.key", _pem_key(key))
+    certify_servers(str(home), hosts)
     _write_private(home / "tokens.csv", _tokens_csv())
     _write_private(home / SERVICE_ACCOUNT_KEY, secrets.token_bytes(32))
     _write_private(
         home / "cluster.json", json.dumps({**identity, "created_ns": created_ns}).encode()
     )
-    return Security(**identity, directory=str(home), created_ns=created_ns)
+    return Security(
+        identity["cluster_id"], identity["frame_token"], str(home), created_ns=created_ns
+    )
+
+
+def certify_servers(directory: str, hosts: Sequence[str]) -> None:
+    """Make the certificate of the API servers anew, for these names and addresses."""
+    home = Path(directory)
+    authority, signer = _signer(home)
+    identity = _Identity("kube-apiserver", (*hosts, *SERVICE_NAMES), (SERVER,))
+    _certify(home, "apiserver", identity, (authority, signer))
+
+
+def spread(security: Security, hosts: Sequence[str]) -> Security:
+    """The same cluster over machines with these addresses: its API servers are known by them, and
+    its programs speak TLS to each other."""
+    home = Path(security.directory)
+    certify_servers(security.directory, (*LOOPBACK, *hosts))
+    identity = _Identity("hollowfleet-program", (FRAMES_NAME,), (SERVER, CLIENT))
+    _certify(home, "frames", identity, _signer(home))
+    return replace(security, encrypted=True)
 
 
 def load_security(directory: str) -> Security:
@@ -176,13 +200,7 @@ def client_certificate(
     security: Security, user: str, groups: Sequence[str] = (), valid_for: timedelta = VALID_FOR
 ) -> tuple[bytes, bytes]:
     """A certificate that stands for a user of the cluster, and its key, in PEM."""
-    home = Path(security.directory)
-    try:
-        authority = x509.load_pem_x509_certificate((home / "ca.crt").read_bytes())
-        signer = serialization.load_pem_private_key((home / "ca.key").read_bytes(), None)
-    except FileNotFoundError as missing:
-        raise SecurityError(f"{missing.filename} is missing") from None
-    assert isinstance(signer, ec.EllipticCurvePrivateKey)
+    authority, signer = _signer(Path(security.directory))
     key = ec.generate_private_key(ec.SECP256R1())
     organizations = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, one) for one in groups]
     name = x509.Name([*organizations, x509.NameAttribute(NameOID.COMMON_NAME, user)])
@@ -190,7 +208,7 @@ def client_certificate(
         _certificate(name, authority.subject, key.public_key(), valid_for)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([CLIENT]), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
         )
@@ -248,23 +266,49 @@ def _authority(cluster_id: str) -> tuple[x509.Certificate, ec.EllipticCurvePriva
     return builder.sign(key, hashes.SHA256()), key
 
 
-def _server_certificate(
-    hosts: Sequence[str], authority: x509.Certificate, authority_key: ec.EllipticCurvePrivateKey
-) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+def _signer(home: Path) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    """The authority and its key."""
+    try:
+        authority = x509.load_pem_x509_certificate((home / "ca.crt").read_bytes())
+        key = serialization.load_pem_private_key((home / "ca.key").read_bytes(), None)
+    except FileNotFoundError as missing:
+        raise SecurityError(f"{missing.filename} is missing") from None
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    return authority, key
+
+
+class _Identity(NamedTuple):
+    """What a certificate says of its holder."""
+
+    common_name: str
+    hosts: tuple[str, ...]
+    uses: tuple[x509.ObjectIdentifier, ...]
+
+
+def _certify(
+    home: Path,
+    name: str,
+    identity: _Identity,
+    signer: tuple[x509.Certificate, ec.EllipticCurvePrivateKey],
+) -> None:
+    """NAME.crt, with the authority behind it, and NAME.key."""
+    authority, authority_key = signer
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kube-apiserver")])
-    names = dict.fromkeys((*hosts, *SERVICE_NAMES))
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, identity.common_name)])
+    names = dict.fromkeys(identity.hosts)
     issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
     builder = (
-        _certificate(name, authority.subject, key.public_key())
+        _certificate(subject, authority.subject, key.public_key())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(identity.uses), critical=False)
         .add_extension(x509.SubjectAlternativeName([_san(n) for n in names]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(issuer_key, critical=False)
     )
-    return builder.sign(authority_key, hashes.SHA256()), key
+    certificate = builder.sign(authority_key, hashes.SHA256())
+    _write_private(home / f"{name}.crt", _pem(certificate) + _pem(authority))
+    _write_private(home / f"{name}.key", _pem_key(key))
 
 
 def _certificate(

@@ -22,6 +22,7 @@ from actors.net.errors import (
     TooManyCalls,
 )
 from actors.net.link import MAGIC, FrameOptions, Link, require_safe, split_address
+from actors.net.tls import FRAMES_NAME, frames_ssl_context
 from actors.plan import Security
 from actors.program import Resolve
 from api.frames import (
@@ -100,7 +101,9 @@ class FrameClient:
         self._security = security
         self._resolve = resolve
         self._identity = identity
-        self._options = options or FrameOptions()
+        self._options = options or FrameOptions(
+            ssl_context=frames_ssl_context(security, server=False)
+        )
         self._loop = asyncio.get_running_loop()
         self._link: Link | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -292,7 +295,11 @@ class FrameClient:
         async with asyncio.timeout(options.handshake_s):
             try:
                 await self._loop.create_connection(
-                    lambda: link, host, port, ssl=options.ssl_context
+                    lambda: link,
+                    host,
+                    port,
+                    ssl=options.ssl_context,
+                    server_hostname=FRAMES_NAME if options.ssl_context else None,
                 )
                 link.write(Frame(HELLO, 0, self._hello()))
                 await asyncio.wait((answer, ended), return_when=asyncio.FIRST_COMPLETED)

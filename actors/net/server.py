@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from actors.net.errors import NetError, PeerError, PortInUse
 from actors.net.link import MAGIC, FrameOptions, Link, require_safe
+from actors.net.tls import frames_ssl_context
 from actors.plan import Security
 from api.frames import (
     CALL,
@@ -127,7 +128,9 @@ class FrameServer:
         options: FrameOptions | None = None,
     ) -> "FrameServer":
         """Listen; port 0 takes a free one. PortInUse, InsecureAddress."""
-        self = cls(security, handler, options or FrameOptions())
+        if options is None:
+            options = FrameOptions(ssl_context=frames_ssl_context(security, server=True))
+        self = cls(security, handler, options)
         context = self.options.ssl_context
         require_safe(host, context)
         loop = asyncio.get_running_loop()
