@@ -16,6 +16,8 @@ class ClusterHandle(Protocol):
     kubeconfig: str
     identity_file: str
     """A client certificate and its key, PEM; empty where the token is all that is shown."""
+    placement: list[str]
+    """What is to be said of the machines of a cluster that has several, in sentences."""
 
     @property
     def token(self) -> str:
@@ -28,6 +30,10 @@ class ClusterHandle(Protocol):
 
     def gauges(self) -> dict[str, dict[str, float]]:
         """Program name to its counters and queue lengths."""
+        ...
+
+    def kill(self, program: str) -> int:
+        """SIGKILL to the process in which a program serves; its pid, 0 when there is none."""
         ...
 
     def lives(self) -> list[Life]:

@@ -11,8 +11,9 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 NAME_BYTES_MAX = 200
 BACKLOG = 1024
@@ -32,6 +33,10 @@ class Life:
     up_ns: int = 0
     """It recovered what it keeps and serves."""
     ended_ns: int = 0
+    machine: str = ""
+    """Address of its machine; empty: that of the supervisor, or of who tells."""
+    lost: bool = False
+    """It ended with its machine, and so did what it kept there."""
 
 
 @dataclass(slots=True)
@@ -49,6 +54,8 @@ class Lives:
     def __init__(self, cluster_id: str) -> None:
         """OSError: another supervisor has this cluster."""
         self._lives: list[Life] = []
+        self._elsewhere: dict[str, list[Life]] = {}
+        """By who told of them."""
         self._changed = threading.Condition()
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(_address(cluster_id))
@@ -60,12 +67,35 @@ class Lives:
     def all(self) -> list[Life]:
         """Every life so far, in order of their beginnings."""
         with self._changed:
+            return self._all()
+
+    def _all(self) -> list[Life]:
+        if not self._elsewhere:
             return list(self._lives)
+        lives = [*self._lives, *chain.from_iterable(self._elsewhere.values())]
+        return sorted(lives, key=lambda life: (life.began_ns, life.machine, life.pid))
+
+    def told(self, by: str, machine: str, lives: Sequence[Life]) -> None:
+        """What another has heard on a machine, all of it so far. Its clock is not ours: what is
+        new happened now. None at all: it is lost, and what lived there is dead."""
+        now_ns = time.time_ns()
+        with self._changed:
+            known = self._elsewhere.get(by, [])
+            if not lives:
+                lives = [
+                    life if life.ended_ns else replace(life, ended_ns=now_ns, lost=True)
+                    for life in known
+                ]
+            self._elsewhere[by] = [
+                _by_our_clock(replace(life, machine=machine), known[i : i + 1], now_ns)
+                for i, life in enumerate(lives)
+            ]
+            self._changed.notify_all()
 
     def wait(self, holds: Callable[[list[Life]], bool], timeout_s: float) -> bool:
         """Until the lives are so; False when the time was up before."""
         with self._changed:
-            return self._changed.wait_for(lambda: holds(self._lives), timeout_s)
+            return self._changed.wait_for(lambda: holds(self._all()), timeout_s)
 
     def close(self) -> None:
         """Idempotent."""
@@ -139,6 +169,17 @@ class Pulse:
             self._socket.sendall(UP)
         except (BrokenPipeError, ConnectionResetError):
             pass
+
+
+def _by_our_clock(life: Life, known: Sequence[Life], now_ns: int) -> Life:
+    """A life of another machine, of which we may have known before."""
+    before = known[0] if known else Life(life.program, life.pid, now_ns)
+    return replace(
+        life,
+        began_ns=before.began_ns,
+        up_ns=before.up_ns or (now_ns if life.up_ns else 0),
+        ended_ns=before.ended_ns or (now_ns if life.ended_ns else 0),
+    )
 
 
 def _address(cluster_id: str) -> str:

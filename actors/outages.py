@@ -48,6 +48,13 @@ def gone(lives: Sequence[Life]) -> list[str]:
     return [name for name, deaths in ended.items() if deaths > RESTARTS_MAX and name not in living]
 
 
+def stranded(lives: Sequence[Life]) -> list[str]:
+    """Programs whose last process ended with its machine, with the machine: "store-0 (10.0.0.2)".
+    One that keeps its data there does not come back; others may."""
+    last = {life.program: life for life in lives}
+    return [f"{name} ({life.machine})" for name, life in last.items() if life.lost]
+
+
 def serving(lives: Sequence[Life]) -> dict[str, int]:
     """Pid of each program that serves now, by name."""
     return {life.program: life.pid for life in lives if life.up_ns and not life.ended_ns}

@@ -200,6 +200,8 @@ class ClusterPlan:
     """A KubeSchedulerConfiguration as JSON; empty: the default."""
     controller_shards: int = 2
     hollow_actors: int = 1
+    machines: int = 1
+    """The Ray cluster is to have so many at least, with the driver's; its start waits for them."""
     https_port: int = 0
     lease_period_s: float = 10.0
     pod_delay_s: float = 0.0

@@ -70,6 +70,8 @@ class RunState:
     """What programs of the cluster and generators reported as failures."""
     outages: list[dict[str, object]] = field(default_factory=list)
     """Each: program, died_ns and back_ns (wall clock; 0: did not come back), planned."""
+    placement: list[str] = field(default_factory=list)
+    """Of a cluster over several machines: what is where, and what became of them, in sentences."""
     audit: dict[str, object] = field(default_factory=dict)
     """Of acknowledged creates, after the cluster stopped; empty: not made. See loadtest.audit."""
     simulated: bool = False

@@ -64,6 +64,8 @@ class ClusterKnobs:
     scheduler_partitions: int
     controller_shards: int
     hollow_actors: int
+    machines: int
+    """The Ray cluster is to have so many at least; the run waits for them."""
     lease_period_ns: int
     pod_delay_ns: int
     node_transport: Transport
@@ -219,6 +221,7 @@ def _cluster(section: Section) -> ClusterKnobs:
         scheduler_partitions=section.integer("schedulerPartitions", 2, 0, 64),
         controller_shards=section.integer("controllerShards", 2, 1, 64),
         hollow_actors=section.integer("hollowActors", 1, 1, 1000),
+        machines=section.integer("machines", 1, 1, 1000),
         lease_period_ns=section.duration("leasePeriod", "10s"),
         pod_delay_ns=section.duration("podDelay", "0s"),
         node_transport=cast(

@@ -109,6 +109,7 @@ def _cluster_plan(campaign: Campaign, directory: Path) -> tuple[ClusterPlan, int
         scheduler_partitions=knobs.scheduler_partitions,
         controller_shards=knobs.controller_shards,
         hollow_actors=knobs.hollow_actors,
+        machines=knobs.machines,
         https_port=knobs.https_port,
         lease_period_s=knobs.lease_period_ns / SECOND_NS,
         pod_delay_s=knobs.pod_delay_ns / SECOND_NS,
@@ -238,6 +239,7 @@ def _cluster_lines(compiled: Compiled) -> list[str]:
         + f"durability {knobs.durability}, {knobs.scheduler_partitions} scoring partitions, "
         f"{knobs.controller_shards} controller shards ({knobs.controller_profile}), "
         f"{knobs.hollow_actors} hollow-node actors"
+        + (f" over {knobs.machines} machines or more" if knobs.machines > 1 else "")
         + ("" if knobs.heartbeats else ", heartbeats off"),
     ]
 

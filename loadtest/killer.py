@@ -1,11 +1,8 @@
 """Carries out a campaign's kills, each at its moment, and says which processes it killed."""
 
-import os
-import signal
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 
 from actors.cluster import ClusterHandle
 from actors.outages import serving
@@ -48,9 +45,5 @@ class Killer:
 
     def _strike(self, program: str) -> None:
         self._handle.await_lives(lambda lives: program in serving(lives), SERVES_S)
-        pid = serving(self._handle.lives()).get(program)
-        if pid is not None and not self._stopping.is_set():
-            # It may have died this moment, of something else.
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-                self.killed.append(pid)
+        if not self._stopping.is_set() and (pid := self._handle.kill(program)):
+            self.killed.append(pid)

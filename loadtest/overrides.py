@@ -23,6 +23,7 @@ SHORT_NAMES = {
     "schedulers": "spec.cluster.schedulers",
     "queueing_hints": "spec.cluster.queueingHints",
     "gather_quorum": "spec.cluster.gatherQuorum",
+    "machines": "spec.cluster.machines",
     "kills": "spec.faults.kills",
     "partitions": "spec.cluster.schedulerPartitions",
     "controllers": "spec.cluster.controllerShards",

@@ -65,6 +65,7 @@ def report_html(summary: Summary, beside: Mapping[str, str]) -> str:
         section(f"Requests{mark}", _request_table(summary)),
         section(f"Components{mark}", _component_table(summary)),
         *([] if mark or target else [section("Deaths and returns", _outages(summary))]),
+        *([section("Machines", machines)] if (machines := _machines(summary)) else []),
         section("Validity", _validity(summary)),
         section("Conditions", _conditions(summary)),
         section("Configuration", _configuration(summary, campaign)),
@@ -228,6 +229,12 @@ def _outages(summary: Summary) -> str:
     audit = escape(audit_text(summary.state))
     head = ["Program", "Death", "Died at", "Back at", "Away"]
     return table(head, rows, left=2) + (f"<p>{audit}</p>" if audit else "") + note
+
+
+def _machines(summary: Summary) -> str:
+    """Empty when there was one."""
+    said = "".join(f"<li>{escape(text)}</li>" for text in summary.state.placement)
+    return f"<ul>{said}</ul>" if said else ""
 
 
 def _validity(summary: Summary) -> str:

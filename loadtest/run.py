@@ -14,7 +14,7 @@ from pathlib import Path
 from actors.cluster import ClusterHandle
 from actors.disk import DirectoryError
 from actors.hollow import all_shapes
-from actors.outages import gone, outages_of
+from actors.outages import gone, outages_of, stranded
 from actors.plan import SPANS, ClusterPlan
 from actors.ray.cluster import ClusterError
 from loadtest.allocation import write_nodes
@@ -211,6 +211,10 @@ class CampaignRun:
         assert self._sampler and self._handle
         if lost := [one for one in gone(self._handle.lives()) if one.startswith("store-")]:
             raise RunError(f"{', '.join(lost)} is gone for good, and there is no other copy")
+        if lost := [one for one in stranded(self._handle.lives()) if one.startswith("store-")]:
+            raise RunError(
+                f"a machine with a shard was lost, and there is no other copy: {lost[0]}"
+            )
         began = time.monotonic()
         progress = self._sampler.tick(self._elapsed_s(), self._fleet, phase, self._goal())
         self._display.show(progress)
@@ -272,6 +276,7 @@ class CampaignRun:
             self._handle.stop()
         except ClusterError as error:
             self.state.failures.append(str(error))
+        self.state.placement = list(self._handle.placement)
 
     def _keep_failures(self) -> None:
         if self._handle:
@@ -292,6 +297,8 @@ class CampaignRun:
     def _audit(self) -> None:
         """Only after a death: reading a long log takes its time."""
         plan = self._compiled.cluster
+        if self.state.placement:
+            return  # The logs lay on other machines, and went with the cluster.
         if not self.state.outages or plan.durability == "none" or plan.store_engine != "own":
             return
         try:

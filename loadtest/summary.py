@@ -218,6 +218,7 @@ def summary_document(summary: Summary) -> JsonObject:
         "under_way": under_way(summary),
         "outages": [asdict(absence) for absence in summary.outages],
         "audit": summary.state.audit or None,
+        "placement": summary.state.placement,
         "simulated": summary.state.simulated,
         "simulation": {
             "digest": summary.state.digest,

@@ -62,6 +62,7 @@ def check_virtual_time(campaign: Campaign, source: str) -> None:
         ("cluster.watchCacheIndex: hash", cluster.watch_cache_index != "btree"),
         ("cluster.schedulers above 1", cluster.schedulers > 1),
         ("tracing.sample above 0", bool(campaign.trace_share)),
+        ("cluster.machines above 1", cluster.machines > 1),
         ("faults.kills", bool(faults.kills)),
         ("faults.network", faults.network != SOUND_NETWORK),
     ):

@@ -13,8 +13,9 @@ from typing import Any
 
 from actors.blueprint import API_SERVER, Part, parts_of
 from actors.lives import Life, Lives
-from actors.outages import RESTARTS_MAX
-from actors.plan import ClusterPlan, ProcessSample, Security, StoreConfig
+from actors.outages import RESTARTS_MAX, serving
+from actors.placement import layout
+from actors.plan import ApiServerConfig, ClusterPlan, ProcessSample, Security, StoreConfig
 from actors.processes import (
     await_exit,
     belongs_to,
@@ -29,19 +30,21 @@ from actors.ray.environment import (
     prepare_private_ray,
     without_dashboard,
 )
+from actors.ray.machine import Papers
+from actors.ray.machines import Machines, Unreachable
+from actors.ray.places import BUNDLE_CPUS, NoPlace, Places
 from actors.ray.port import lasting_port
 from actors.ray.reaper import Reaper
-from actors.security import create_security, write_kubeconfig
+from actors.security import create_security, spread, write_kubeconfig
 
 START_TIMEOUT_S = 180.0
 CALL_TIMEOUT_S = 10.0
+SAMPLE_TIMEOUT_S = 5.0
 STOP_TIMEOUT_S = 30.0
 EXIT_TIMEOUT_S = 60.0
 OBJECT_STORE_BYTES = 100 * 1024 * 1024
 CALLS_AT_ONCE = 16
 """Of Ray, in one actor: peers that wait for an address must not keep out the rest."""
-BUNDLE_CPUS = 0.001
-"""CPU share that an actor asks of Ray: placement is by bundles, not by cores."""
 
 
 class ClusterError(RuntimeError):
@@ -60,10 +63,13 @@ class RayCluster:
         self._address = address
         self._private = private
         self._hosts: dict[str, Any] = {}
-        self._placed: dict[str, tuple[Part, int, str]] = {}
-        """Program name to (part, its bundle, name of its actor)."""
+        self._placed: dict[str, tuple[Part, str]] = {}
+        """Program name to (part, name of its actor)."""
         self._moves = 0
-        self._group: Any = None
+        self._places = Places(ray)
+        self._machines: Machines | None = None
+        """None: all programs are on this machine."""
+        self.placement: list[str] = []
         self._reaper: Reaper | None = None
         self._last: dict[str, list[ProcessSample]] = {}
         self._lives = Lives(security.cluster_id)
@@ -101,7 +107,11 @@ class RayCluster:
         try:
             progress(f"joining Ray at {address}" if address else "starting Ray")
             cluster._init_ray()
+            cluster._find_machines(progress)
             cluster._start_programs(progress)
+        except (NoPlace, Unreachable) as error:
+            cluster.stop()
+            raise ClusterError(str(error)) from error
         except BaseException:
             cluster.stop()
             raise
@@ -127,17 +137,60 @@ class RayCluster:
                 **local,
             )
 
+    def _find_machines(self, progress: Callable[[str], None]) -> None:
+        """If Ray has other machines than ours, the programs will be there. Unreachable."""
+        if self._private is not None:
+            if self.plan.machines > 1:
+                raise ClusterError(
+                    f"{self.plan.machines} machines are asked for and there is no Ray cluster: "
+                    "bring one up by `ray up cluster.yaml` and submit the run to it"
+                )
+            return
+        machines = Machines(self._ray, self.namespace, self._lives, self.log_path, progress)
+        addresses = machines.wait_for(self.plan.machines)
+        if not addresses:
+            return
+        progress(f"making {len(addresses)} machines ready: {', '.join(addresses)}")
+        self.security = spread(self.security, addresses)
+        directory = Path(self.security.directory)
+        run = Path(self.plan.run_directory)
+        papers = Papers.of(self.security.cluster_id, run, directory, self.log_path)
+        self._machines = machines
+        machines.equip(papers)
+
+    def _settle(self, parts: list[Part]) -> list[Part]:
+        """Find a place for each program. NoPlace."""
+        if self._machines is None:
+            self._places.here(parts)
+            return parts
+        addresses = set(self._machines.nodes().values())
+        plan = layout(parts, len(addresses))
+        excluded = self._machines.own_nodes()
+        for group in plan.groups:
+            self._places.apart(group, excluded)
+        self.placement = list(plan.said)
+        # A restarted API server must be where kubeconfigs say.
+        port = self._machines.ask(self._address_of(API_SERVER), "port")
+        return [
+            replace(part, config=replace(part.config, https_port=port))
+            if isinstance(part.config, ApiServerConfig)
+            else part
+            for part in parts
+        ]
+
+    def _address_of(self, program: str) -> str:
+        """Of the machine on which a program was placed."""
+        if self._machines is None:
+            return "127.0.0.1"
+        return self._machines.nodes()[self._places.node_of(program)]
+
     def _start_programs(self, progress: Callable[[str], None]) -> None:
-        parts = parts_of(self.plan, self.security)
-        # Frames have no TLS yet and stay on loopback: all programs go to this machine, over the Ray
-        # nodes that it has.
-        here = f"node:{self._ray.util.get_node_ip_address()}"  # type: ignore[no-untyped-call]
-        self._group = self._ray.util.placement_group(
-            [{"CPU": BUNDLE_CPUS, here: BUNDLE_CPUS}] * len(parts), strategy="SPREAD"
-        )
-        for index, part in enumerate(parts):
-            self._hosts[part.name] = self._host(part, index, part.name)
-            self._placed[part.name] = (part, index, part.name)
+        parts = self._settle(parts_of(self.plan, self.security))
+        for said in self.placement:
+            progress(said)
+        for part in parts:
+            self._hosts[part.name] = self._host(part, part.name)
+            self._placed[part.name] = (part, part.name)
         for stage in sorted({part.stage for part in parts}):
             names = [part.name for part in parts if part.stage == stage]
             progress(f"starting {', '.join(names)}")
@@ -147,8 +200,10 @@ class RayCluster:
                 self._await_address(name)
             if API_SERVER in names:
                 port = self._ask(API_SERVER, "https_port", START_TIMEOUT_S)
-                self.server = f"https://127.0.0.1:{port}"
+                self.server = f"https://{self._address_of(API_SERVER)}:{port}"
                 write_kubeconfig(self.security, self.server, self.kubeconfig)
+                if self._machines is not None:
+                    self._machines.put(self.kubeconfig)
         self._below = self._private_processes()
 
     def move_store(self, name: str) -> None:
@@ -156,13 +211,13 @@ class RayCluster:
         it, which then ends. Blocks. ClusterError: the shard stays where it is."""
         from actors.ray.host import MOVED
 
-        part, index, present = self._placed[name]
+        part, present = self._placed[name]
         assert isinstance(part.config, StoreConfig), f"{name} is no shard of our own store"
         self._moves += 1
         actor = f"{name}{MOVED}{self._moves}"
         directory = str(Path(self.plan.run_directory) / actor)
         moved = replace(part, config=replace(part.config, directory=directory, take_from=present))
-        old, self._hosts[name] = self._hosts[name], self._host(moved, index, actor, cpus=0)
+        old, self._hosts[name] = self._hosts[name], self._host(moved, actor, cpus=0)
         self._hosts[name].begin.remote()
         try:
             self._await_address(name)
@@ -170,24 +225,19 @@ class RayCluster:
             self._ray.kill(self._hosts[name], no_restart=True)
             self._hosts[name] = old
             raise
-        self._placed[name] = (moved, index, actor)
+        self._placed[name] = (moved, actor)
         self._ray.kill(old, no_restart=True)
 
-    def _host(self, part: Part, index: int, actor: str, cpus: float = BUNDLE_CPUS) -> Any:
-        from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
-
+    def _host(self, part: Part, actor: str, cpus: float = BUNDLE_CPUS) -> Any:
         from actors.ray.host import ProgramHost
 
-        strategy = PlacementGroupSchedulingStrategy(
-            placement_group=self._group, placement_group_bundle_index=index
-        )
         remote = self._ray.remote(ProgramHost).options(
             name=actor,
             namespace=self.namespace,
             num_cpus=cpus,
             max_restarts=RESTARTS_MAX,
             max_concurrency=CALLS_AT_ONCE,
-            scheduling_strategy=strategy,
+            scheduling_strategy=self._places.strategy_of(part.name),
         )
         return remote.remote(part, self.namespace, str(self.log_path))
 
@@ -210,11 +260,8 @@ class RayCluster:
 
     def samples(self) -> list[ProcessSample]:
         """Cumulative CPU and memory of each program, and of a private Ray as ``ray``."""
-        found: list[ProcessSample] = []
-        for name in self._hosts:
-            with contextlib.suppress(self._ray.exceptions.RayError):
-                self._last[name] = self._ask(name, "samples")
-            found += self._last.get(name, [])
+        self._last.update(self._ask_all("samples"))
+        found = [sample for name in self._hosts for sample in self._last.get(name, [])]
         ours = {sample.pid for sample in found}
         for pid in self._below:
             if pid not in ours:
@@ -224,11 +271,39 @@ class RayCluster:
 
     def gauges(self) -> dict[str, dict[str, float]]:
         """Counters and queue lengths of each program that answers."""
+        return self._ask_all("gauges")
+
+    def _ask_all(self, method: str) -> dict[str, Any]:
+        """Of each program that serves and answers, by name."""
+        serve = serving(self._lives.all())
+        asked = {
+            name: getattr(host, method).remote()
+            for name, host in self._hosts.items()
+            if name in serve
+        }
+        if asked:
+            # Who is on a machine that is cut off does not answer, and may not hold up the others.
+            self._ray.wait([*asked.values()], num_returns=len(asked), timeout=SAMPLE_TIMEOUT_S)
         found = {}
-        for name in self._hosts:
+        for name, answer in asked.items():
             with contextlib.suppress(self._ray.exceptions.RayError):
-                found[name] = self._ask(name, "gauges")
+                found[name] = self._ray.get(answer, timeout=0)
         return found
+
+    def kill(self, program: str) -> int:
+        """See actors.cluster.ClusterHandle."""
+        serve = [one for one in self._lives.all() if one.up_ns and not one.ended_ns]
+        for life in serve:
+            if life.program == program:
+                if self._machines is not None and life.machine:
+                    with contextlib.suppress(self._ray.exceptions.RayError):
+                        self._machines.ask(life.machine, "kill", life.pid)
+                else:
+                    # It may have died this moment, of something else.
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(life.pid, signal.SIGKILL)
+                return life.pid
+        return 0
 
     def lives(self) -> list[Life]:
         """See actors.lives.Lives.all."""
@@ -254,17 +329,23 @@ class RayCluster:
         for life in self._lives.all():
             # Also of those that will not answer below.
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                if not life.ended_ns:
+                if not life.ended_ns and not life.machine:
                     ours[life.pid] = start_ticks(life.pid)
+        left: list[str] = []
         if self._ray.is_initialized():
             for name in reversed(self._hosts):
+                if self._machines is not None and name not in serving(self._lives.all()):
+                    continue  # It may wait for a machine, and would not answer.
                 with contextlib.suppress(self._ray.exceptions.RayError):
                     pid = self._ask(name, "stop", STOP_TIMEOUT_S)
-                    ours[pid] = start_ticks(pid)
+                    if self._machines is None:
+                        ours[pid] = start_ticks(pid)
             for host in self._hosts.values():
                 self._ray.kill(host, no_restart=True)
-            if self._group is not None:
-                self._ray.util.remove_placement_group(self._group)
+            if self._machines is not None:
+                left = self._machines.end()
+                self.placement += self._machines.said
+            self._places.remove()
             self._ray.shutdown()
         else:
             # Interrupted amid its start: Ray itself does not know yet what it has started.
@@ -280,6 +361,8 @@ class RayCluster:
             shutil.rmtree(self._private, ignore_errors=True)
         if self._reaper is not None:
             self._reaper.dismiss()
+        if left:
+            raise ClusterError(f"programs had to be killed: {', '.join(left)}")
 
     def _private_processes(self) -> dict[int, int]:
         """Processes of a private Ray with their start; the caller's other children are not ours."""

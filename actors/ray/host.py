@@ -9,6 +9,7 @@ callback of its loop raises (a turn that was left half-way), or when it cannot s
 import asyncio
 import os
 import threading
+import time
 import traceback
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -27,9 +28,12 @@ from actors.net.fault_proxy import FaultyNames
 from actors.plan import ProcessSample, StoreConfig
 from actors.processes import cpu_seconds, pss_bytes
 from actors.program import Resolve, Running
+from actors.ray.machine import actor_name
 
 RESOLVE_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
+MACHINE_TRIES = 120
+MACHINE_PAUSE_S = 0.5
 MOVED = "~"
 """Between the name of a program and the number of its move, in the name of an actor."""
 FAILED = 70
@@ -44,6 +48,8 @@ class ProgramHost:
 
     def __init__(self, part: Part, namespace: str, log_path: str) -> None:
         self._name = part.name
+        if part.config.security.encrypted:
+            part = _settled(part, namespace)
         self._pulse = Pulse(part.config.security.cluster_id, part.name)
         restarted = ray.get_runtime_context().was_current_actor_reconstructed
         if restarted and isinstance(part.config, StoreConfig):
@@ -95,6 +101,24 @@ class ProgramHost:
         """Stop the program in good order; the process stays for Ray to end. Its pid."""
         self._thread.stop()
         return os.getpid()
+
+
+def _settled(part: Part, namespace: str) -> Part:
+    """A part of a cluster over several machines, as it is on this one: its ports are where the
+    others can reach them. Waits until the machine has been made ready for the cluster."""
+    address: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
+    for _ in range(MACHINE_TRIES):
+        try:
+            machine: Any = ray.get_actor(actor_name(address), namespace=namespace)
+            ray.get(machine.ready.remote())
+            break
+        except ValueError:
+            # It has only just joined.
+            time.sleep(MACHINE_PAUSE_S)
+    else:
+        raise ConnectionError(f"machine {address} was not made ready for {part.name}")
+    config: Any = part.config
+    return replace(part, config=replace(config, host=address)) if hasattr(config, "host") else part
 
 
 class Names:

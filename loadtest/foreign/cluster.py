@@ -27,6 +27,7 @@ class ForeignCluster:
         self._client = ApiClient(endpoint, REMOVAL_S)
         self._guard = Guard(endpoint, Path(endpoint.ca_file).parent, namespace, run)
         self._stopped = False
+        self.placement: list[str] = []
 
     def enter(self, plan: ClusterPlan, progress: Callable[[str], None]) -> "ForeignCluster":
         """As start_cluster does, make what the run needs. Errors: ClusterError."""
@@ -49,6 +50,9 @@ class ForeignCluster:
 
     def gauges(self) -> dict[str, dict[str, float]]:
         return {}
+
+    def kill(self, program: str) -> int:
+        return 0
 
     def lives(self) -> list[Life]:
         return []

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from actors.lives import Life, Lives
-from actors.outages import RESTARTS_MAX, Outage, gone, outages_of, serving
+from actors.outages import RESTARTS_MAX, Outage, gone, outages_of, serving, stranded
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 120.0
@@ -74,3 +74,40 @@ def test_a_program_is_gone_when_it_died_once_more_than_it_is_started_again() -> 
         assert gone(lives) == []
         lives[-1] = replace(lives[-1], ended_ns=50 + number)
     assert gone(lives) == ["b"]
+
+
+def test_what_another_machine_tells_is_heard_by_our_clock() -> None:
+    lives = Lives(f"test-{os.getpid()}-told")
+    try:
+        # Its clock is far behind; what it says of the order holds, what it says of the time not.
+        lives.told("node-1", "10.0.0.2", [Life("hollow-0", 7, 1)])
+        (seen,) = lives.all()
+        assert (seen.machine, seen.up_ns, seen.ended_ns) == ("10.0.0.2", 0, 0)
+        lives.told("node-1", "10.0.0.2", [Life("hollow-0", 7, 1, 2)])
+        (up,) = lives.all()
+        assert up.began_ns == seen.began_ns > 1_000_000_000
+        assert up.up_ns >= up.began_ns
+        assert serving(lives.all()) == {"hollow-0": 7}
+        lives.told("node-1", "10.0.0.2", [Life("hollow-0", 7, 1, 2, 3), Life("hollow-0", 8, 4, 5)])
+        first, second = lives.all()
+        assert (first.up_ns, second.ended_ns) == (up.up_ns, 0)
+        assert not first.lost
+        assert stranded(lives.all()) == []
+    finally:
+        lives.close()
+
+
+def test_a_lost_machine_takes_its_lives_with_it_and_another_may_have_its_address() -> None:
+    lives = Lives(f"test-{os.getpid()}-lost")
+    try:
+        lives.told("node-1", "10.0.0.2", [Life("store-0", 7, 1, 2), Life("hollow-0", 8, 1, 2)])
+        lives.told("node-2", "10.0.0.3", [Life("scheduler", 7, 1, 2)])
+        lives.told("node-1", "10.0.0.2", [])
+        assert serving(lives.all()) == {"scheduler": 7}
+        assert sorted(stranded(lives.all())) == ["hollow-0 (10.0.0.2)", "store-0 (10.0.0.2)"]
+        lives.told("node-3", "10.0.0.2", [Life("hollow-0", 9, 1, 2)])
+        assert stranded(lives.all()) == ["store-0 (10.0.0.2)"]
+        assert serving(lives.all()) == {"scheduler": 7, "hollow-0": 9}
+        assert lives.wait(lambda all_: len(all_) == 4, PATIENCE_S)
+    finally:
+        lives.close()

@@ -133,6 +133,14 @@ class Machine:
         assert done.returncode == 0, f"{self.name}: {words}: {said}"
         return said
 
+    def archive(self, place: str, name: str, timeout_s: float) -> bytes:
+        """A directory of this machine as a tar file."""
+        words = ("tar", "c", "-C", place, name)
+        done = subprocess.run(
+            self.command(*words), check=True, stdout=subprocess.PIPE, timeout=timeout_s
+        )
+        return done.stdout
+
     def popen(self, *words: str, cwd: Path | None = None) -> "subprocess.Popen[str]":
         """Start the command; its output is to be read."""
         return subprocess.Popen(

@@ -27,6 +27,7 @@ class FakeHandle:
     kubeconfig: str = ""
     identity_file: str = ""
     token: str = TOKEN
+    placement: list[str] = field(default_factory=list)
     stopped: bool = False
     plans: list[ClusterPlan] = field(default_factory=list)
 
@@ -36,6 +37,9 @@ class FakeHandle:
 
     def gauges(self) -> dict[str, dict[str, float]]:
         return {"apiserver-0": {"watchers": 1.0}}
+
+    def kill(self, program: str) -> int:
+        return 0
 
     def lives(self) -> list[Life]:
         return []

@@ -219,6 +219,7 @@ class _FailingHandle:
     """A cluster that is of no use and whose last words cannot be read."""
 
     server = ca_file = kubeconfig = identity_file = ""
+    placement = ()
     stopped = False
 
     @property

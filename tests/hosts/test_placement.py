@@ -1,0 +1,45 @@
+"""What shares a machine with what, for clusters and machines of any number."""
+
+import pytest
+
+from actors.blueprint import API_SERVER, parts_of
+from actors.placement import Layout, layout
+from actors.plan import ClusterPlan, NodeSpec, Security
+
+
+def laid_out(machines: int, shards: int, hollow: int = 2) -> Layout:
+    plan = ClusterPlan("run", nodes=(NodeSpec(10),), store_shards=shards, hollow_actors=hollow)
+    return layout(parts_of(plan, Security("", "", "")), machines)
+
+
+@pytest.mark.parametrize("machines", [1, 2, 3, 50])
+@pytest.mark.parametrize("shards", [1, 2, 8])
+def test_every_program_has_one_place_and_shards_are_apart_where_they_can_be(
+    machines: int, shards: int
+) -> None:
+    made = laid_out(machines, shards)
+    plan = ClusterPlan("run", nodes=(NodeSpec(10),), store_shards=shards, hollow_actors=2)
+    placed = [name for group in made.groups for name in group.programs]
+    assert sorted(placed) == sorted(part.name for part in parts_of(plan, Security("", "", "")))
+    stores = made.groups[0]
+    assert stores.programs == tuple(f"store-{shard}" for shard in range(shards))
+    assert (stores.strategy == "STRICT_SPREAD") == (shards <= machines)
+
+
+def test_the_api_server_is_where_the_first_shard_is_which_is_placed_before() -> None:
+    groups = laid_out(3, 2).groups
+    (server,) = [group for group in groups if API_SERVER in group.programs]
+    assert server.beside in groups[0].programs
+    assert groups.index(server) > 0
+
+
+def test_what_cannot_be_had_is_said() -> None:
+    assert "Store: 2 shards, each on a machine of its own." in laid_out(2, 2).said
+    said = "Store: 4 shards on 1 machine: 3 machines too few to keep them apart."
+    assert said in laid_out(1, 4).said
+
+
+def test_a_group_without_programs_is_not_placed() -> None:
+    plan = ClusterPlan("run", store_shards=1, controller_shards=0, schedulers=0)
+    made = layout(parts_of(plan, Security("", "", "")), 2)
+    assert [group.name for group in made.groups] == ["stores", "servers"]
