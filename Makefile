@@ -63,6 +63,13 @@ bench-scheduler: $(VENV)/test.stamp ## decisions, a million nodes, scheduler_per
 	$(BIN)/python -m benchmarks.bench_scheduler_end_to_end --kind spread
 	$(BIN)/python -m benchmarks.bench_scheduler_end_to_end --kind apart --pods 5000
 
+.PHONY: bench-campaign
+bench-campaign: $(VENV)/test.stamp ## what a load generator can send, what tracing costs, memory, virtual time
+	$(BIN)/python -m benchmarks.bench_loadtest --processes 2 --rates 1000 2000 4000
+	$(BIN)/python -m benchmarks.bench_tracing
+	$(BIN)/python -m benchmarks.bench_preflight
+	$(BIN)/python -m benchmarks.bench_sim_campaign
+
 bench-store: $(VENV)/test.stamp ## a shard beside a real etcd; growth; longest turn; saturation with its plot in runs/
 	$(BIN)/python -m benchmarks.bench_store
 	$(BIN)/python -m benchmarks.bench_store_growth
