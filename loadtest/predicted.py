@@ -30,9 +30,18 @@ def prediction_section(directory: Path) -> str:
         + (
             "<p class=note>The same campaign and seed in virtual time, with the service times of a "
             f"profile calibrated by {escape(str(found['calibrated_by']))}. CPU counts what the "
-            "profile says of idle programs; latencies of virtual time know no HTTPS.</p>"
+            "profile says of idle programs, latencies what real time added to virtual ones when it "
+            f"was made{_phases(found)}.</p>"
         )
     )
+
+
+def _phases(found: JsonObject) -> str:
+    """What the machine was busy with beside the two."""
+    load = found.get("load_average", {})
+    if load.get("calibrated") is None:
+        return ""
+    return f"; load average {load['calibrated']:.1f} then, {load['measured']:.1f} now"
 
 
 def prediction_text(found: JsonObject) -> str:

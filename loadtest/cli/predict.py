@@ -42,8 +42,7 @@ def predictor(
             click.echo(f"No prediction: {finished.error or finished.outcome}", err=True)
             return
         real = json.loads((directory / "summary.json").read_text())
-        idle = facts.get("idle_cores", {})
-        figures = figures_of(real, finished.summary, idle, summary.state.load_s)
+        figures = figures_of(real, finished.summary, facts, summary.state.load_s)
         digest = str(finished.summary["simulation"]["digest"])
         document = prediction_document(figures, facts, summary.stamp == "VALID", digest)
         write_json(directory, FILE, document)

@@ -5,6 +5,8 @@ component's steps and items are known, priced by the simulator's own profile; in
 CPU seconds are. For each kind of component a straight line through the runs, cpu = idle + factor x
 priced, gives what it uses when idle and by how much its steps cost more or less than the profile
 said. The error is that of prediction: each run from a line through the others, median over runs.
+Of latencies it keeps what real time adds to virtual ones, in the median over runs: HTTPS,
+hand-overs between processes, and whoever else is on the machine.
 """
 
 import os
@@ -19,6 +21,7 @@ import numpy as np
 
 from api.core import JsonObject
 from loadtest.bundle import read_state
+from loadtest.experiments.metrics import LATENCIES, metrics_of
 from loadtest.experiments.profile import profile_document
 from loadtest.experiments.runner import Runner, line_of
 from loadtest.experiments.sweep import Sweep
@@ -65,6 +68,17 @@ def fit_roles(pairs: Sequence[tuple[Finished, Finished]], span_s: float) -> list
         if points:
             out.append(fit_role(role, points, span_s))
     return out
+
+
+def added_by_real_time(pairs: Sequence[tuple[Finished, Finished]]) -> dict[str, float]:
+    """Seconds by metric, of those that are latencies; ``pairs`` as of fit_roles."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for one, other in pairs:
+        real, virtual = metrics_of(one.summary), metrics_of(other.summary)
+        for name in LATENCIES:
+            if name in real and name in virtual:
+                found[name].append(real[name] - virtual[name])
+    return {name: median(values) for name, values in found.items()}
 
 
 def fit_role(role: str, points: Sequence[tuple[float, float]], span_s: float) -> Fit:
@@ -135,6 +149,8 @@ def calibrate(sweep: Sweep, out: Path, jobs: int, tell: Callable[[str], None]) -
         "factor": {fit.role: round(fit.factor, 4) for fit in fits},
         "idle_cores": {fit.role: round(fit.idle_cores, 4) for fit in fits},
         "error_share": {fit.role: fit.error_share for fit in fits},
+        "added_s": {name: round(s, 6) for name, s in added_by_real_time(pairs).items()},
+        "load_average": os.getloadavg()[0],
         "host": first["host"],
         "versions": first["versions"],
     }

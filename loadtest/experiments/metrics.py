@@ -103,3 +103,4 @@ METRICS = (
     Metric("fullest_share", "Fullest component, utilisation, share", "neither", _fullest),
     Metric("boot_s", "Boot, s", "lower", lambda summary: float(summary["boot_s"])),
 )
+LATENCIES = tuple(one.name for one in METRICS if one.name.endswith(("p50_s", "p99_s")))

@@ -2,10 +2,11 @@
 
 The same campaign and seed run once more on a virtual clock with a calibrated profile. Of CPU the
 prediction is the service times of a kind of component plus the cores that the profile says it uses
-when idle; everything else is as simulated. Latencies of virtual time are those of frames: what
-HTTPS adds is in the error.
+when idle; a latency is the simulated one plus what real time added to it when the profile was made;
+everything else is as simulated.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from statistics import median
@@ -35,11 +36,13 @@ class Figure:
 
 
 def figures_of(
-    measured: JsonObject, predicted: JsonObject, idle_cores: Mapping[str, float], load_s: float
+    measured: JsonObject, predicted: JsonObject, profile: JsonObject, load_s: float
 ) -> list[Figure]:
-    """Of two summaries; ``load_s``: length of the real load. What was measured as 0 has no
-    error."""
+    """Of two summaries; ``profile``: the ``measured`` part of a calibrated profile; ``load_s``:
+    length of the real load. What was measured as 0 has no error."""
     out = []
+    idle_cores: Mapping[str, float] = profile.get("idle_cores", {})
+    added_s: Mapping[str, float] = profile.get("added_s", {})
     simulated = role_seconds(predicted)
     for role, cpu_s in sorted(role_seconds(measured).items()):
         if role in simulated and cpu_s >= LEAST_CPU_S:
@@ -49,7 +52,8 @@ def figures_of(
     for metric in METRICS:
         known = metric.name in real and metric.name in other
         if known and metric.name not in NOT_PREDICTED and real[metric.name] > 0:
-            out.append(Figure(metric.title, real[metric.name], other[metric.name]))
+            foretold = max(0.0, other[metric.name] + added_s.get(metric.name, 0.0))
+            out.append(Figure(metric.title, real[metric.name], foretold))
     return out
 
 
@@ -70,6 +74,10 @@ def prediction_document(
         },
         "calibrated_by": profile.get("campaign", "nobody: a profile written by hand"),
         "calibrated_loads": profile.get("loads", []),
+        "load_average": {
+            "calibrated": profile.get("load_average"),
+            "measured": round(os.getloadavg()[0], 2),
+        },
         "valid": valid,
         "digest": digest,
     }

@@ -12,6 +12,7 @@ from loadtest.bundle import write_json
 from loadtest.cli import cli
 from loadtest.experiments.calibrate import (
     CalibrationError,
+    added_by_real_time,
     calibrate,
     calibrated,
     fit_role,
@@ -65,6 +66,21 @@ def test_programs_of_a_kind_are_added_and_the_rest_keeps_its_costs(tmp_path: Pat
     assert costs.of("store-3").item_ns == 2 * DEFAULT.of("store-3").item_ns
     assert costs.of("scheduler") == DEFAULT.of("scheduler")
     assert costs.sync_of("store-0", "fsync") == 1_000_000
+
+
+def test_what_real_time_adds_to_a_latency_is_the_median_over_runs(tmp_path: Path) -> None:
+    def one(start_s: float) -> Finished:
+        quantiles = {"p50": start_s, "p99": 2 * start_s}
+        summary = {"cpu_s": {}, "latency_s": {}, "boot_s": 9.0, "requests": 0, "failed": 0}
+        nothing = {"scheduling_s": None, "watch_delivery_s": None, "pods": {"created": 0}}
+        found = {**summary, **nothing, "pod_start_s": quantiles}
+        return Finished(
+            Trial(virtual(small(), tmp_path), (), 0), "key", tmp_path, "complete", found
+        )
+
+    pairs = [(one(0.01 + more), one(0.002)) for more in (0.0, 0.004, 0.9)]
+    added = added_by_real_time(pairs)
+    assert added == pytest.approx({"pod_start_p50_s": 0.012, "pod_start_p99_s": 0.024})
 
 
 def test_a_profile_comes_back_as_it_was_written(tmp_path: Path) -> None:

@@ -78,9 +78,11 @@ def summary(cpu_s: dict[str, float], start_s: float) -> dict:
 def test_idle_cores_are_added_and_what_is_too_small_is_left_out() -> None:
     real = summary({"store-0": 1.0, "store-1": 1.0, "scheduler": 0.01, "ray": 5.0}, 0.1)
     other = summary({"store-0": 0.5, "store-1": 0.5, "scheduler": 0.3}, 0.08)
-    found = figures_of(real, other, {"store": 0.06}, 10.0)
+    profile = {"idle_cores": {"store": 0.06}, "added_s": {"pod_start_p50_s": 0.01, "boot_s": 9.0}}
+    found = figures_of(real, other, profile, 10.0)
     assert found[0] == Figure("CPU of store, s", 2.0, 1.6)
     assert [figure.name for figure in found[1:]] == ["Pod start, p50, s", "Pod start, p99, s"]
+    assert [figure.predicted for figure in found[1:]] == pytest.approx([0.09, 0.08])
     document = prediction_document(found, {}, True, "digest")
     assert document["median_error_share"]["all"] == pytest.approx(0.2)
     assert document["median_error_share"]["cpu"] == pytest.approx(0.2)
