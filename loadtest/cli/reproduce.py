@@ -8,6 +8,7 @@ import click
 
 from loadtest.cli.codes import ERROR, INTERRUPTED, NOT_REPRODUCED, OK
 from loadtest.cli.verdict import BadInput, check_writable
+from loadtest.fields import CampaignError
 
 
 @click.command()
@@ -32,6 +33,9 @@ def reproduce(
 ) -> None:
     """Run the reference experiments EXPERIMENTS (R1, R3 ...; all, if none is named).
 
+    They are the files of `campaigns`; a copy of one with other sizes or positions of its knob is
+    run by its path.
+
     Each has a published limit, a knob in both positions and acceptances that do not depend on this
     machine. Writes one page, with the data beside it.
 
@@ -45,7 +49,7 @@ def reproduce(
 
     try:
         wanted = chosen(experiments)
-    except UnknownExperiment as error:
+    except (UnknownExperiment, CampaignError) as error:
         raise BadInput(str(error)) from None
     if only_list:
         for one in wanted:

@@ -21,14 +21,17 @@ from loadtest.experiments.reference.experiment import (
     Scale,
     Tell,
 )
+from loadtest.experiments.reference.files import DIRECTORY
 from loadtest.experiments.reference.page import page_html
 from loadtest.experiments.reference.registry import (
     EXPERIMENTS,
     MISSING,
+    STUDIES,
     UnknownExperiment,
     chosen,
 )
 from loadtest.experiments.reference.session import Session, begin, execute, write_tables
+from loadtest.fields import CampaignError
 from sim.topics import Violation
 
 IDS = [one.id for one in EXPERIMENTS]
@@ -63,6 +66,49 @@ def test_every_one_of_the_twelve_has_its_place() -> None:
         chosen(["R2"])
     with pytest.raises(UnknownExperiment, match="no experiment 'R99'"):
         chosen(["R99"])
+
+
+def _copy(tmp_path: Path, old: str, new: str) -> Path:
+    """The file of R6 with something else in it."""
+    text = (DIRECTORY / "R06-single-writer.yaml").read_text()
+    assert old in text
+    path = tmp_path / "mine.yaml"
+    path.write_text(text.replace(old, new))
+    return path
+
+
+def test_every_study_is_shipped_as_a_file_and_a_changed_copy_is_run(tmp_path: Path) -> None:
+    assert list(STUDIES) == IDS
+    assert {path.name[:3] for path in DIRECTORY.glob("R*.yaml")} == {f"R0{one[1:]}" for one in IDS}
+    mine = _copy(tmp_path, 'remedy: "32"', 'remedy: "4"')
+    (experiment,) = chosen([str(mine)])
+    assert (experiment.id, experiment.arms) == ("R6", Arms("1", "4"))
+    labels = [
+        curve.label
+        for figure in experiment.run(experiment.arms, "ci", _silent).figures
+        for curve in figure.curves
+    ]
+    assert any("4" in label for label in labels) and not any("32" in label for label in labels)
+    with pytest.raises(UnknownExperiment, match="R6 is asked for twice"):
+        chosen(["R6", str(mine)])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('remedy: "32"', 'remedy: "900"', "a number from 1 to 64"),
+        ("rounds: 6", "round: 6", r"spec.sizes.ci.rounds: is required"),
+        ("rounds: 6", "rounds: six", "must be a whole number"),
+        ("rounds: 6", "rounds: 6, more: 1", "unknown key"),
+        ("{name: R6}", "{name: R66}", "unknown value 'R66'"),
+        ("kind: ReferenceExperiment", "kind: Campaign", "unknown value 'Campaign'"),
+    ],
+)
+def test_a_file_that_says_something_else_is_refused(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    with pytest.raises(CampaignError, match=message):
+        chosen([str(_copy(tmp_path, old, new))])
 
 
 def _planted(name: str, run: Callable[[Arms, Scale, Tell], Finding]) -> Experiment:

@@ -14,14 +14,13 @@ from loadtest.experiments.reference.experiment import (
     Acceptance,
     Arms,
     Curve,
-    Experiment,
     Figure,
     Finding,
-    Scale,
     Tell,
     exactly,
     within,
 )
+from loadtest.experiments.reference.files import Study
 from loadtest.experiments.reference.rig import SEED, Rig
 from sim.campaign.run import START_NS
 from sim.connection import SECOND
@@ -50,12 +49,6 @@ class Sizes:
     """Sizes of a node, ascending, 15,000 and 30,000 last."""
 
 
-SIZES: Final[dict[Scale, Sizes]] = {
-    "ci": Sizes((5, 10, 20), 60, 120, 20, (15_000, 30_000)),
-    "small": Sizes((50, 100, 200, 400), 60, 600, 50, (5_000, 15_000, 30_000)),
-}
-
-
 class Growth(NamedTuple):
     """Of the store in a window."""
 
@@ -63,8 +56,7 @@ class Growth(NamedTuple):
     bytes: int
 
 
-def run(arms: Arms, scale: Scale, tell: Tell) -> Finding:
-    sizes = SIZES[scale]
+def run(arms: Arms, sizes: Sizes, tell: Tell) -> Finding:
     historic, remedy = BEATS[arms.historic], BEATS[arms.remedy]
     rates = {
         name: [growth(nodes, 15_000, BEATS[name], sizes.window_s) for nodes in sizes.nodes]
@@ -352,18 +344,4 @@ def _shares(end_s: float, quota: int) -> tuple[tuple[float, float], ...]:
     return tuple((end_s, gb * 1e9 / (2 * GIB) * quota / 1e6) for gb in (2.2, 1.3))
 
 
-EXPERIMENT: Final = Experiment(
-    "R1",
-    "Node heartbeats: NodeStatus every 10 s against Leases",
-    "A heartbeat that writes the whole Node leaves a version of it in the store until compaction: "
-    "N nodes of S bytes keep N S H / T bytes of history. At the quota all writes stop. A Lease of "
-    "300 bytes in its place moves the cliff far away.",
-    "node heartbeat",
-    Arms("status", "lease"),
-    (
-        "KEP-589, efficient node heartbeats (2018-19)",
-        "kubernetes/kubernetes#72096 (2018): size of the store, 5k nodes without images",
-        "github.com/bchess/k8s-1m (2025), How Google does it: 130k nodes (2025): Lease writes",
-    ),
-    run,
-)
+STUDY: Final = Study(run, Sizes, tuple(BEATS))

@@ -9,16 +9,16 @@ from loadtest.experiments.reference.experiment import (
     Acceptance,
     Arms,
     Curve,
-    Experiment,
     Figure,
     Finding,
-    Scale,
     Tell,
     exactly,
     within,
 )
+from loadtest.experiments.reference.files import Study
 from loadtest.experiments.reference.fit import steepness
 from loadtest.experiments.reference.rig import MS, Rig, configmap
+from loadtest.experiments.reference.swept import curves
 from sim.connection import SECOND
 from sim.heap import ARRIVAL
 
@@ -46,12 +46,6 @@ class Sizes:
     """Memory of answers under way, in data sets."""
 
 
-SIZES: Final[dict[Scale, Sizes]] = {
-    "ci": Sizes(200, 2_000, (1, 2, 4), (16, 64, 256), 3),
-    "small": Sizes(400, 10_000, (1, 2, 4, 8, 16), (64, 256, 1024), 12),
-}
-
-
 class Storm(NamedTuple):
     informers: int
     peak_bytes: int
@@ -61,8 +55,7 @@ class Storm(NamedTuple):
     """Informers that have everything."""
 
 
-def run(arms: Arms, scale: Scale, tell: Tell) -> Finding:
-    sizes = SIZES[scale]
+def run(arms: Arms, sizes: Sizes, tell: Tell) -> Finding:
     historic = [storm(arms.historic, count, sizes) for count in sizes.lists]
     tell(f"{arms.historic}: peak bytes {[one.peak_bytes for one in historic]}")
     remedy = [storm(arms.remedy, count, sizes) for count in sizes.streams]
@@ -195,10 +188,8 @@ def _judged(
 
 
 def _peaks(arms: Arms, whole: int, historic: Sequence[Storm], remedy: Sequence[Storm]) -> Figure:
-    measured = [
-        Curve(arm, tuple((one.informers, one.peak_bytes / whole) for one in runs))
-        for arm, runs in zip(arms, (historic, remedy), strict=True)
-    ]
+    pair = (historic, remedy)
+    measured = curves(arms, pair, lambda one: (one.informers, one.peak_bytes / whole))
     published = [
         Curve(name, tuple((count, gb / DATASET_GB) for count, gb in points), KEP)
         for name, points in (("LIST", LISTS), ("WatchList", STREAMS))
@@ -213,13 +204,4 @@ def _peaks(arms: Arms, whole: int, historic: Sequence[Storm], remedy: Sequence[S
     )
 
 
-EXPERIMENT: Final = Experiment(
-    "R3",
-    "Informer LIST storm against streamed lists",
-    "A LIST is built whole for each of W informers, so W answers of the size of the data lie in "
-    "memory at once. A streamed list holds one piece for each, however much data there is.",
-    "watch_list",
-    Arms("LIST", "WatchList"),
-    ("KEP-3157, watch-list (2021-22): working set of the API server, 400 secrets of 1 MB",),
-    run,
-)
+STUDY: Final = Study(run, Sizes, ("LIST", "WatchList"))

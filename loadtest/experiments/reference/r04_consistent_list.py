@@ -9,16 +9,16 @@ from loadtest.experiments.reference.experiment import (
     Acceptance,
     Arms,
     Curve,
-    Experiment,
     Figure,
     Finding,
-    Scale,
     Tell,
     exactly,
     within,
 )
+from loadtest.experiments.reference.files import Study
 from loadtest.experiments.reference.fit import slope
 from loadtest.experiments.reference.rig import MS, Rig, changed, configmap, percentile
+from loadtest.experiments.reference.swept import by_arm, curves
 from sim.campaign.clients import Scheduled
 from sim.campaign.servers import Words
 
@@ -40,12 +40,6 @@ class Sizes:
     bytes: int = 1_000
 
 
-SIZES: Final[dict[Scale, Sizes]] = {
-    "ci": Sizes((100, 200, 400, 800), 4),
-    "small": Sizes((500, 1000, 2000, 4000, 8000), 10),
-}
-
-
 class Listed(NamedTuple):
     """Of one run, a LIST."""
 
@@ -59,9 +53,8 @@ class Listed(NamedTuple):
     """Lists without what had been acknowledged before."""
 
 
-def run(arms: Arms, scale: Scale, tell: Tell) -> Finding:
-    sizes = SIZES[scale]
-    swept = [[listed(arm, count, sizes) for count in sizes.objects] for arm in arms]
+def run(arms: Arms, sizes: Sizes, tell: Tell) -> Finding:
+    swept = by_arm(arms, sizes.objects, lambda arm, count: listed(arm, count, sizes))
     for arm, runs in zip(arms, swept, strict=True):
         tell(f"{arm}: {[one.p50_ns // 1000 for one in runs]} us by {sizes.objects} objects")
     return Finding(
@@ -208,10 +201,7 @@ def _latencies(arms: Arms, swept: Sequence[Sequence[Listed]]) -> Figure:
         "Virtual time, by the objects there are.",
         "objects",
         "virtual ms",
-        tuple(
-            Curve(f"from the {arm}", tuple((one.objects, one.p50_ns / MS) for one in runs))
-            for arm, runs in zip(arms, swept, strict=True)
-        ),
+        curves(arms, swept, lambda one: (one.objects, one.p50_ns / MS), "from the {}".format),
         "xy",
     )
 
@@ -233,17 +223,4 @@ def _ratios(swept: Sequence[Sequence[Listed]]) -> Figure:
     )
 
 
-EXPERIMENT: Final = Experiment(
-    "R4",
-    "Consistent LIST: quorum read against watch cache",
-    "A LIST of the most recent state with a selector read and decoded every object to return a "
-    "few. A cache that has heard of every write that was acknowledged before answers the same "
-    "from memory, for one question to the store.",
-    "consistent_list_from_cache",
-    Arms("store", "cache"),
-    (
-        "KEP-2340, consistent reads from cache (2023): latency and CPU, one LIST a second",
-        "Kubernetes blog, consistent reads from cache (2024): API server CPU 30 % less",
-    ),
-    run,
-)
+STUDY: Final = Study(run, Sizes, ("store", "cache"))

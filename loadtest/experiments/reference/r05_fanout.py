@@ -11,16 +11,16 @@ from loadtest.experiments.reference.experiment import (
     Acceptance,
     Arms,
     Curve,
-    Experiment,
     Figure,
     Finding,
-    Scale,
     Tell,
     exactly,
     within,
 )
+from loadtest.experiments.reference.files import Study
 from loadtest.experiments.reference.fit import slope
 from loadtest.experiments.reference.rig import MS, Rig, changed, configmap, percentile
+from loadtest.experiments.reference.swept import by_arm, curves
 from sim.campaign.clients import Scheduled
 from sim.cost import US
 
@@ -45,12 +45,6 @@ class Sizes:
     tail_watchers: int = 1000
 
 
-SIZES: Final[dict[Scale, Sizes]] = {
-    "ci": Sizes((10, 20, 40, 80, 160), 50_000, 2),
-    "small": Sizes((10, 30, 100, 300, 1000, 3000), 100_000, 5),
-}
-
-
 class Fanned(NamedTuple):
     """What the events of one run cost."""
 
@@ -64,20 +58,14 @@ class Fanned(NamedTuple):
     """Of an update in another namespace, all the while."""
 
 
-def run(arms: Arms, scale: Scale, tell: Tell) -> Finding:
-    sizes = SIZES[scale]
-    swept = {
-        name: [fan_out(name, count, sizes) for count in sizes.watchers]
-        for name in dict.fromkeys(arms)
-    }
+def run(arms: Arms, sizes: Sizes, tell: Tell) -> Finding:
+    pair = by_arm(arms, sizes.watchers, lambda arm, count: fan_out(arm, count, sizes))
     tell(f"events of {sizes.bytes:,} bytes to {sizes.watchers} watchers")
     tails = [fan_out(name, sizes.tail_watchers, sizes) for name in arms]
     tell(f"p99 of an update elsewhere: {[one.put_p99_ns // US for one in tails]} us, virtual")
-    historic, remedy = swept[arms.historic], swept[arms.remedy]
-    pair = (historic, remedy)
     return Finding(
         (_encodes(arms, sizes, pair), _stalls(arms, sizes, pair)),
-        tuple(_judged(sizes, historic, remedy, tails)),
+        tuple(_judged(sizes, pair[0], pair[1], tails)),
         (
             f"{sizes.events} changes of one ConfigMap of {sizes.bytes:,} bytes, watchers half as "
             "JSON and half as PartialObjectMetadata, over HTTP; encodings are counted in the core",
@@ -209,13 +197,7 @@ def _encodes(arms: Arms, sizes: Sizes, swept: Sequence[Sequence[Fanned]]) -> Fig
         "Counted; two forms are asked for.",
         "watchers",
         "encodings",
-        tuple(
-            Curve(
-                f"encode once: {arm}",
-                tuple((one.watchers, one.encodes / sizes.events) for one in runs),
-            )
-            for arm, runs in zip(arms, swept, strict=True)
-        ),
+        curves(arms, swept, lambda one: (one.watchers, one.encodes / sizes.events), _label),
         "xy",
     )
 
@@ -223,20 +205,14 @@ def _encodes(arms: Arms, sizes: Sizes, swept: Sequence[Sequence[Fanned]]) -> Fig
 def _stalls(arms: Arms, sizes: Sizes, swept: Sequence[Sequence[Fanned]]) -> Figure:
     """Scaled to an object of 1 MB, which is what was published."""
     scale = 1_000_000 / sizes.bytes
-    curves = [
-        Curve(
-            f"encode once: {arm}",
-            tuple((one.watchers, one.stall_ns / 1e9 * scale) for one in runs),
-        )
-        for arm, runs in zip(arms, swept, strict=True)
-    ]
+    measured = curves(arms, swept, lambda one: (one.watchers, one.stall_ns / 1e9 * scale), _label)
     return Figure(
         "How long one event holds the API server",
         "Virtual time, scaled to an object of 1 MB, half of the watchers in each form.",
         "watchers",
         "virtual s",
         (
-            *curves,
+            *measured,
             Curve("create, sets a byte's cost", ((5000, 4.05),), "k#75294, 2019"),
             Curve("completely overloaded", ((5000, 5.0),), "KEP-1152, 2019"),
         ),
@@ -244,18 +220,8 @@ def _stalls(arms: Arms, sizes: Sizes, swept: Sequence[Sequence[Fanned]]) -> Figu
     )
 
 
-EXPERIMENT: Final = Experiment(
-    "R5",
-    "Watch fan-out: one encoding for each watcher against one for all",
-    "An event that is serialised for each of W watchers costs W times its size in one go, and "
-    "whoever asks for something else meanwhile waits. Encoded once for each form, only the bytes "
-    "sent still grow with W.",
-    "encode_once",
-    Arms("off", "on"),
-    (
-        "KEP-1152, less object serializations (2019)",
-        "kubernetes/kubernetes#75294 (2019): 8K addresses, 5,000 watchers, 4.05 s",
-        "kubernetes/kubernetes#58050 (2018): starved of CPU at 8 requests a second",
-    ),
-    run,
-)
+def _label(arm: str) -> str:
+    return f"encode once: {arm}"
+
+
+STUDY: Final = Study(run, Sizes, ("off", "on"))

@@ -13,14 +13,14 @@ from loadtest.experiments.reference.experiment import (
     Acceptance,
     Arms,
     Curve,
-    Experiment,
     Figure,
     Finding,
-    Scale,
     Tell,
     within,
 )
+from loadtest.experiments.reference.files import Study
 from loadtest.experiments.reference.rig import SEED
+from loadtest.experiments.reference.swept import by_arm, curves
 from sim.campaign.costs import DEFAULT
 from sim.campaign.run import START_NS, VirtualError
 from sim.campaign.servers import StoreProgram, Wires
@@ -54,9 +54,6 @@ class Sizes:
     """Writes of each worker that are measured."""
 
 
-SIZES: Final[dict[Scale, Sizes]] = {"ci": Sizes(10, 6), "small": Sizes(10, 30)}
-
-
 class Flood(NamedTuple):
     clients: int
     rate: float
@@ -66,12 +63,10 @@ class Flood(NamedTuple):
     """Little's law: writes under way, by rate and latency."""
 
 
-def run(arms: Arms, scale: Scale, tell: Tell) -> Finding:
-    sizes = SIZES[scale]
-    swept = []
-    for arm in arms:
-        swept.append([flood(int(arm), clients, sizes) for clients in CLIENTS])
-        rates = [round(one.rate / 1000) for one in swept[-1]]
+def run(arms: Arms, sizes: Sizes, tell: Tell) -> Finding:
+    swept = by_arm(arms, CLIENTS, lambda arm, clients: flood(int(arm), clients, sizes))
+    for arm, runs in zip(arms, swept, strict=True):
+        rates = [round(one.rate / 1000) for one in runs]
         tell(f"{arm} shards: {rates} thousand writes a second, virtual")
     alone = [lone_writer(sync_ns) for sync_ns in (SLOW_SYNC_NS, DEFAULT.sync_of("store-0", "none"))]
     tell(f"one writer, fsync of 1 ms and none: {[round(rate) for rate in alone]} writes a second")
@@ -248,10 +243,7 @@ def _latencies(arms: Arms, swept: Sequence[Sequence[Flood]]) -> Figure:
         "Virtual; beyond the knee it is clients over rate.",
         "clients",
         "virtual ms",
-        tuple(
-            Curve(_name(arm), tuple((one.clients, one.latency_s * 1000) for one in runs))
-            for arm, runs in zip(arms, swept, strict=True)
-        ),
+        curves(arms, swept, lambda one: (one.clients, one.latency_s * 1000), _name),
         "xy",
     )
 
@@ -260,17 +252,4 @@ def _name(arm: str) -> str:
     return "one writer" if arm == "1" else f"{arm} shards"
 
 
-EXPERIMENT: Final = Experiment(
-    "R6",
-    "Single-writer store: saturation, then decline",
-    "One serialised apply path writes no faster than its serial cost; beyond that, more writers "
-    "only wait, and handing the lock among them takes time of its own. Shards by key have a path "
-    "each.",
-    "store_shards",
-    Arms("1", "32"),
-    (
-        "github.com/bchess/k8s-1m (2025): Lease flood, etcd 3.5.16 and mem_etcd",
-        "etcd v3.6 op-guide/performance: 583 writes a second of one client, 44,341 of 1,000",
-    ),
-    run,
-)
+STUDY: Final = Study(run, Sizes, range(1, 65))

@@ -13,14 +13,13 @@ from loadtest.experiments.reference.experiment import (
     Acceptance,
     Arms,
     Curve,
-    Experiment,
     Figure,
     Finding,
-    Scale,
     Tell,
     exactly,
     within,
 )
+from loadtest.experiments.reference.files import Study
 from loadtest.experiments.reference.rig import SEED
 from scheduler.configuration import DEFAULT as DEFAULT_SCHEDULER
 from scheduler.leader import SchedulerCore
@@ -53,9 +52,6 @@ class Sizes:
     pods: int
 
 
-SIZES: Final[dict[Scale, Sizes]] = {"ci": Sizes(320, 256), "small": Sizes(2000, 1024)}
-
-
 class Scheduled(NamedTuple):
     """One run."""
 
@@ -68,8 +64,8 @@ class Scheduled(NamedTuple):
     """Nodes with more requested than they have."""
 
 
-def run(arms: Arms, scale: Scale, tell: Tell) -> Finding:
-    sizes, most = SIZES[scale], int(arms.remedy)
+def run(arms: Arms, sizes: Sizes, tell: Tell) -> Finding:
+    most = int(arms.remedy)
     alone = schedule(0, sizes)
     swept = [schedule(min(count, most), sizes) for count in PARTITIONS]
     all_but_one = 100 * (most - 1) // most or 100
@@ -287,14 +283,4 @@ def _straggler(slow: Sequence[Scheduled], sound: Scheduled) -> Figure:
     )
 
 
-EXPERIMENT: Final = Experiment(
-    "R7",
-    "Sharded scheduler: near-linear to 4, 69 % efficient at 16",
-    "Filtering and scoring a pod costs time by the number of nodes. Split over k partitions it "
-    "costs 1/k of that and the leader's share, which stays; one slow partition holds every round "
-    "back, unless the last answers are given up.",
-    "scheduler_shards",
-    Arms("1", "16"),
-    ("github.com/bchess/k8s-1m (2025): 100k pods on 100k nodes, 1 to 16 schedulers",),
-    run,
-)
+STUDY: Final = Study(run, Sizes, range(1, 65))

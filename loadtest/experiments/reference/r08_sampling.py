@@ -1,7 +1,7 @@
 """R8, percentageOfNodesToScore: work per pod is not monotone in the number of nodes."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -11,14 +11,14 @@ from loadtest.experiments.reference.experiment import (
     Acceptance,
     Arms,
     Curve,
-    Experiment,
     Figure,
     Finding,
-    Scale,
     Tell,
     exactly,
     within,
 )
+from loadtest.experiments.reference.files import Study
+from loadtest.experiments.reference.swept import curves
 from scheduler.engine import Engine
 from scheduler.explain import explain
 from scheduler.node_facts import node_facts
@@ -36,8 +36,6 @@ PROPOSED: Final = (
 )  # fmt: skip
 """Source of both: kubernetes/kubernetes#139088 (2026), columns "before" and "proposed"."""
 SOURCE: Final = "kubernetes#139088, 2026"
-PODS: Final[dict[Scale, int]] = {"ci": 3, "small": 25}
-"""Placed at each size. Counts are the same for each; the regret is their mean."""
 SEED: Final = 8
 LOADS: Final = 97
 """Different amounts of CPU that nodes have in use, so that no two of many nodes score alike."""
@@ -54,14 +52,19 @@ class Counted(NamedTuple):
     """Points of the best node less those of the chosen one, mean over pods."""
 
 
-def run(arms: Arms, scale: Scale, tell: Tell) -> Finding:
-    historic = counted(int(arms.historic), PODS[scale], tell)
-    remedy = counted(int(arms.remedy), PODS[scale], tell)
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    pods: int
+    """Placed at each size. Counts are the same for each; the regret is their mean."""
+
+
+def run(arms: Arms, sizes: Sizes, tell: Tell) -> Finding:
+    pair = [counted(int(arm), sizes.pods, tell) for arm in arms]
     return Finding(
-        (_work(arms, historic, remedy), _regret(arms, historic, remedy)),
-        tuple(_judged(historic, remedy)),
+        (_work(arms, pair), _regret(arms, pair)),
+        tuple(_judged(*pair)),
         (
-            f"{PODS[scale]} pods a size on nodes of 16 sizes in three zones with a pod each, all "
+            f"{sizes.pods} pods a size on nodes of 16 sizes in three zones with a pod each, all "
             "feasible; then one pod that fits nowhere, which stands for a full cluster",
             "the scheduler's own engine and sampler; counts, no times",
             "work of the score phase is counted as nodes scored; each runs the same plugins",
@@ -172,15 +175,14 @@ def _judged(historic: Sequence[Counted], remedy: Sequence[Counted]) -> list[Acce
     ]
 
 
-def _work(arms: Arms, historic: Sequence[Counted], remedy: Sequence[Counted]) -> Figure:
+def _work(arms: Arms, pair: Sequence[Sequence[Counted]]) -> Figure:
     return Figure(
         "Nodes scored for a pod",
         "By the number of nodes, where all are feasible.",
         "nodes",
         "nodes scored",
         (
-            Curve(_label(arms.historic), tuple((one.nodes, one.scored) for one in historic)),
-            Curve(_label(arms.remedy), tuple((one.nodes, one.scored) for one in remedy)),
+            *curves(arms, pair, lambda one: (one.nodes, one.scored), _label),
             Curve("before", tuple((float(x), float(y)) for x, y in PUBLISHED), SOURCE),
             Curve("proposed", tuple((float(x), float(y)) for x, y in PROPOSED), SOURCE),
         ),
@@ -188,16 +190,13 @@ def _work(arms: Arms, historic: Sequence[Counted], remedy: Sequence[Counted]) ->
     )
 
 
-def _regret(arms: Arms, historic: Sequence[Counted], remedy: Sequence[Counted]) -> Figure:
+def _regret(arms: Arms, pair: Sequence[Sequence[Counted]]) -> Figure:
     return Figure(
         "What sampling loses",
         "Points of the best node less points of the chosen one, mean over pods.",
         "nodes",
         "points",
-        (
-            Curve(_label(arms.historic), tuple((one.nodes, one.regret) for one in historic)),
-            Curve(_label(arms.remedy), tuple((one.nodes, one.regret) for one in remedy)),
-        ),
+        curves(arms, pair, lambda one: (one.nodes, one.regret), _label),
         "x",
     )
 
@@ -206,17 +205,4 @@ def _label(percentage: str) -> str:
     return "adaptive" if percentage == "0" else f"{percentage} % of nodes"
 
 
-EXPERIMENT: Final = Experiment(
-    "R8",
-    "percentageOfNodesToScore: work per pod is not monotone in nodes",
-    "The default share of nodes falls from 50 % at 100 nodes to a floor of 5 %, so the number of "
-    "nodes that a pod is scored on has a peak near 3,125 nodes and a valley at 6,000.",
-    "percentageOfNodesToScore",
-    Arms("100", "0"),
-    (
-        "kubernetes/kubernetes#139088 (2026): the table",
-        "Kubernetes documentation, scheduler performance tuning: the formula",
-        "kubernetes/kubernetes#66627 (2018): score time when all nodes are scored",
-    ),
-    run,
-)
+STUDY: Final = Study(run, Sizes, range(101))

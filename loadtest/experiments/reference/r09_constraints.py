@@ -9,14 +9,13 @@ from loadtest.experiments.reference.experiment import (
     Acceptance,
     Arms,
     Curve,
-    Experiment,
     Figure,
     Finding,
-    Scale,
     Tell,
     exactly,
     within,
 )
+from loadtest.experiments.reference.files import Study
 from loadtest.experiments.reference.fit import ranks_agree, slope
 from scheduler.engine import Engine
 from scheduler.node_facts import node_facts
@@ -77,14 +76,7 @@ class Sizes:
     existing: tuple[int, ...]
 
 
-SIZES: Final[dict[Scale, Sizes]] = {
-    "ci": Sizes(60, (60, 120, 240)),
-    "small": Sizes(500, (250, 500, 1000, 2000, 4000)),
-}
-
-
-def run(arms: Arms, scale: Scale, tell: Tell) -> Finding:
-    sizes = SIZES[scale]
+def run(arms: Arms, sizes: Sizes, tell: Tell) -> Finding:
     swept = []
     for arm in arms:
         asked = {
@@ -233,18 +225,4 @@ def _prices(sizes: Sizes, naive: Asked) -> Figure:
     )
 
 
-EXPERIMENT: Final = Experiment(
-    "R9",
-    "Price of scheduling constraints at 5k nodes",
-    "Affinity and spread relate a pod to every placed pod. Asking each of them for each pod costs "
-    "placed pods times terms; numbers kept by description, and changed by the one pod that was "
-    "placed, cost nothing that grows.",
-    "affinity_index",
-    Arms("off", "on"),
-    (
-        "kubernetes test/integration/scheduler_perf: misc, affinity, topology_spreading",
-        "SIG Scalability, good practices (2017): pods x nodes for affinity",
-        "OpenAI, scaling to 7,500 nodes (2021): O(N^2) corrected since 1.18",
-    ),
-    run,
-)
+STUDY: Final = Study(run, Sizes, ("off", "on"))

@@ -1,7 +1,8 @@
 """All reference experiments that there are, and the places of those that are not."""
 
 from collections.abc import Sequence
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from loadtest.experiments.reference import (
     r01_heartbeats,
@@ -14,17 +15,19 @@ from loadtest.experiments.reference import (
     r09_constraints,
 )
 from loadtest.experiments.reference.experiment import Experiment, Missing
+from loadtest.experiments.reference.files import Study, read_experiment, shipped
 
-EXPERIMENTS: Final[tuple[Experiment, ...]] = (
-    r01_heartbeats.EXPERIMENT,
-    r03_list_storm.EXPERIMENT,
-    r04_consistent_list.EXPERIMENT,
-    r05_fanout.EXPERIMENT,
-    r06_single_writer.EXPERIMENT,
-    r07_scoring_pool.EXPERIMENT,
-    r08_sampling.EXPERIMENT,
-    r09_constraints.EXPERIMENT,
-)
+STUDIES: Final[dict[str, Study[Any]]] = {
+    "R1": r01_heartbeats.STUDY,
+    "R3": r03_list_storm.STUDY,
+    "R4": r04_consistent_list.STUDY,
+    "R5": r05_fanout.STUDY,
+    "R6": r06_single_writer.STUDY,
+    "R7": r07_scoring_pool.STUDY,
+    "R8": r08_sampling.STUDY,
+    "R9": r09_constraints.STUDY,
+}
+EXPERIMENTS: Final = shipped(STUDIES)
 MISSING: Final = (
     Missing(
         "R2",
@@ -54,17 +57,23 @@ class UnknownExperiment(ValueError):
 
 
 def chosen(names: Sequence[str]) -> tuple[Experiment, ...]:
-    """Experiments by id, in the order of the catalogue; all for none. UnknownExperiment."""
+    """Experiments by id, in the order of the catalogue, all for none; then those of files, which
+    are paths that end in .yaml. UnknownExperiment, CampaignError."""
     by_id = {one.id: one for one in EXPERIMENTS}
     places = {one.id: one for one in MISSING}
-    for name in names:
-        if name.upper() in places:
+    files = [Path(name) for name in names if name.endswith(".yaml")]
+    ids = [name.upper() for name in names if not name.endswith(".yaml")]
+    for name in ids:
+        if name in places:
+            raise UnknownExperiment(f"{name} is not there yet: it needs {places[name].needs}")
+        if name not in by_id:
             raise UnknownExperiment(
-                f"{name.upper()} is not there yet: it needs {places[name.upper()].needs}"
+                f"there is no experiment {name!r}: choose from {', '.join(by_id)}, or give a file"
             )
-        if name.upper() not in by_id:
-            raise UnknownExperiment(
-                f"there is no experiment {name!r}: choose from {', '.join(by_id)}"
-            )
-    wanted = {name.upper() for name in names} or by_id.keys()
-    return tuple(one for one in EXPERIMENTS if one.id in wanted)
+    wanted = ids if names else list(by_id)
+    found = [one for one in EXPERIMENTS if one.id in wanted]
+    for path in files:
+        found.append(read_experiment(path, STUDIES))
+        if [one.id for one in found].count(found[-1].id) > 1:
+            raise UnknownExperiment(f"{path}: {found[-1].id} is asked for twice")
+    return tuple(found)
