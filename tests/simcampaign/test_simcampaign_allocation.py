@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from campaigns import document, simulated
 
+from campaigns import document, simulated
 from loadtest.allocation import demand_of, waits
 from loadtest.devices import Demand, Devices, Node
 from loadtest.schedule import trace_requests

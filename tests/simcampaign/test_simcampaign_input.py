@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from campaigns import document, write
 from click.testing import CliRunner
 
+from campaigns import document, write
 from loadtest.cli import cli
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from campaigns import document, simulated, write
 from click.testing import CliRunner
 
+from campaigns import document, simulated, write
 from loadtest.bundle import read_rows
 from loadtest.cli import cli
 
