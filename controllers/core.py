@@ -43,6 +43,7 @@ from controllers.records import (
     NAMESPACES,
     NODES,
     PODS,
+    QUOTAS,
     REPLICA_SETS,
     SERVICE_ACCOUNTS,
     SERVICES,
@@ -50,6 +51,7 @@ from controllers.records import (
     VOLUMES,
 )
 from controllers.replicaset import ReplicaSetController
+from controllers.resource_quota import ResourceQuotaController
 from controllers.service_account import ServiceAccountController
 from controllers.sync import Sync, body_of, ok
 from controllers.view import Change, View
@@ -69,6 +71,7 @@ WATCHED = (
     STORAGE_CLASSES,
     VOLUMES,
     CLAIMS,
+    QUOTAS,
     PODS,
 )
 NODE_LEASES = "kube-node-lease"
@@ -161,6 +164,7 @@ class ControllersCore:
             (PodCollector(view, limits.collector_period_ns), limits.workers),
             (VolumeBinder(view), 1),
             (VolumeProtection(view), 1),
+            (ResourceQuotaController(view), limits.workers),
             (HollowProvisioner(view), limits.workers),
         ]
 

@@ -20,6 +20,7 @@ SERVICE_ACCOUNTS = "serviceaccounts"
 CONFIG_MAPS = "configmaps"
 EVENTS = "events"
 CLAIMS = "persistentvolumeclaims"
+QUOTAS = "resourcequotas"
 VOLUMES = "persistentvolumes"
 STORAGE_CLASSES = "storage.k8s.io/storageclasses"
 REPLICA_SETS = "apps/replicasets"
@@ -141,7 +142,9 @@ class Node(NamedTuple):
 
 Record = Row | Pod | Node
 
-_WHOLE = frozenset((DEPLOYMENTS, REPLICA_SETS, NAMESPACES, CLAIMS, VOLUMES, STORAGE_CLASSES))
+_WHOLE = frozenset(
+    (DEPLOYMENTS, REPLICA_SETS, NAMESPACES, CLAIMS, VOLUMES, STORAGE_CLASSES, QUOTAS)
+)
 _SHARED_MAX = 20_000
 _NO_LABELS: Mapping[str, str] = {}
 

@@ -25,8 +25,8 @@ DOCUMENT = ROOT / "docs" / "fidelity.md"
 BEGIN, END = "<!-- recorded: begin -->\n", "<!-- recorded: end -->\n"
 
 WHY_SCENARIOS = {
-    "cluster": "endpoints, HPA, PDB, quota and token secrets are absent",
-    "cold": "DaemonSet, endpoints, Job, PDB, quota and StatefulSet are absent",
+    "cluster": "endpoints, HPA, PDB and token secrets are absent; those of quotas need Jobs",
+    "cold": "DaemonSet, endpoints, Job, PDB and StatefulSet are absent; those of quotas need Jobs",
     "cold2": "DaemonSet, endpoints, Job, PDB and StatefulSet are absent",
     "deploy_rs": "ReplicationController is absent",
     "nodes": "DaemonSet is absent",
