@@ -8,7 +8,8 @@ from actors.net import FrameServer, PeerError, ServerStream
 from actors.plan import PartitionConfig
 from actors.plugins import scheduler_configuration
 from actors.program import Resolve
-from scheduler.partition import PartitionCore, answer_body, request_from
+from scheduler.partition import PartitionCore
+from scheduler.partition_wire import answer_body, request_from
 from scheduler.profile import Profiles
 
 

@@ -26,7 +26,8 @@ from scheduler.engine import Engine
 from scheduler.leader import BATCH_MAX
 from scheduler.node_facts import node_facts
 from scheduler.node_table import NodeTable
-from scheduler.partition import PartitionCore, answer_body, request_from
+from scheduler.partition import PartitionCore
+from scheduler.partition_wire import answer_body, request_from
 from scheduler.pod_shape import Shape
 from scheduler.pool import ScoringPool
 from scheduler.shapes import Shapes

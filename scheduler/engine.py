@@ -6,6 +6,7 @@ holds the two together.
 """
 
 from collections import OrderedDict
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from scheduler.sampling import ALL, NodeSampler
 from scheduler.tie import FIRST
 from scheduler.views import NOWHERE, ShapeView, StaticView
 
+V = TypeVar("V")
 NO_ROWS: IntArray = np.zeros(0, np.int64)
 
 VIEW_CELLS_MAX = 1 << 25
@@ -122,7 +124,7 @@ class Engine:
         asked = self._asked.get(number, 0)
         if asked * ROWS_AN_ASK > table.rows or not stand_for_nodes(shape, table):
             return None
-        found = self._book.classes(shape, self._static_view(shape), table)
+        found = self._book.classes(shape, self.static_view(shape), table)
         if found is not None:
             self._asked[number] = asked + 1
             if len(self._asked) > ASKED_MAX:
@@ -136,19 +138,23 @@ class Engine:
         if view is not None and view.static.is_current(shape, table) and view.catch_up(table):
             self._views.move_to_end(shape.number)
             return view
-        view = ShapeView(shape, table, self._static_view(shape))
+        view = ShapeView(shape, table, self.static_view(shape))
         self._views[shape.number] = view
         self._views.move_to_end(shape.number)
-        most = min(VIEWS_MAX, max(4, VIEW_CELLS_MAX // max(table.rows, 1)))
-        while len(self._views) > most:
-            self._views.popitem(last=False)
-        while len(self._static) > most:
-            self._static.popitem(last=False)
+        _trim(self._views, table)
         return view
 
-    def _static_view(self, shape: Shape) -> StaticView:
+    def static_view(self, shape: Shape) -> StaticView:
+        """What the Node objects say now."""
         static = self._static.get(shape.place)
         if static is None or not static.is_current(shape, self.table):
             static = self._static[shape.place] = StaticView(shape, self.table)
         self._static.move_to_end(shape.place)
+        _trim(self._static, self.table)
         return static
+
+
+def _trim(views: OrderedDict[int, V], table: NodeTable) -> None:
+    most = min(VIEWS_MAX, max(4, VIEW_CELLS_MAX // max(table.rows, 1)))
+    while len(views) > most:
+        views.popitem(last=False)

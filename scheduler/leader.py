@@ -276,21 +276,29 @@ class SchedulerCore:
         )
 
     def _decide_waiting(self, now_ns: int) -> Sequence[AskPartition]:
-        """Finish the open batch, then open the next one; decide it at once if nobody is asked."""
-        self._decide(now_ns)
-        self._batch = self._next_batch(now_ns)
+        """Decide the open batch and open the next one. Partitions are asked about that before this
+        one is decided, so that they work meanwhile; where nobody is asked it is decided at once."""
         if self._pool is not None:
-            asked = [
-                (number, decision.shape, decision.salt)
-                for number, decision in enumerate(self._batch)
-                if decision.pooled
-            ]
-            if asked:
-                orders = [AskPartition(p, body) for p, body in self._pool.ask(asked, now_ns)]
-                if orders:
-                    return orders
-        self._decide(now_ns)
-        return ()
+            self._pool.close()
+        batch, self._batch = self._batch, self._next_batch(now_ns)
+        orders = self._ask(now_ns)
+        self._decide(batch, now_ns)
+        if not orders:
+            batch, self._batch = self._batch, []
+            if self._pool is not None:
+                self._pool.close()
+            self._decide(batch, now_ns)
+        return orders
+
+    def _ask(self, now_ns: int) -> Sequence[AskPartition]:
+        pooled = [
+            (number, decision.shape, decision.salt)
+            for number, decision in enumerate(self._batch)
+            if decision.pooled
+        ]
+        if self._pool is None or not pooled:
+            return ()
+        return [AskPartition(number, body) for number, body in self._pool.ask(pooled, now_ns)]
 
     def _next_batch(self, now_ns: int) -> list[Decision]:
         pods = self.queue.pop(BATCH_MAX, now_ns)
@@ -318,8 +326,7 @@ class SchedulerCore:
         # What raised raises again when the pod is placed.
         return coupled is False
 
-    def _decide(self, now_ns: int) -> None:
-        batch, self._batch = self._batch, []
+    def _decide(self, batch: Sequence[Decision], now_ns: int) -> None:
         for number, decision in enumerate(batch):
             record = self._book.records.get(decision.pod)
             # While partitions were asked it may have gone, come anew, or been bound by another.

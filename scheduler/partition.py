@@ -1,28 +1,33 @@
 """A scoring partition: holds the rows of some nodes and names the best of them for each pod.
 
-It is told rows by the leader, keeps no pods, decides nothing. Bodies on the wire are the fields of
-RowsChanged and ScoreRequested in one list, and of Scored in another; numbers in byte strings are
-little-endian.
+It is told rows by the leader, keeps no pods, decides nothing. Its rows are numbered without gaps:
+row r is row ``r * partitions + number`` of the leader. Wire: see scheduler.partition_wire.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import accumulate
 
 import numpy as np
 
 from api.core import InvariantError
 from scheduler.engine import Engine
-from scheduler.node_facts import NodeFacts, Taint
+from scheduler.node_facts import NodeFacts
 from scheduler.node_table import IntArray, NodeTable
-from scheduler.pod_shape import Port, Shape, ShapeKey, key_from_wire
+from scheduler.pod_shape import Port, Shape, ShapeKey
 from scheduler.profile import DEFAULTS, Profiles
-from scheduler.rating import Levels, groups_of_view
+from scheduler.rating import Levels, groups_of
 from scheduler.shapes import Shapes
+from scheduler.standings import Scores
 from scheduler.supervision import Raised, asked
-from scheduler.tie import FIRST, tie_places
+from scheduler.tie import FIRST, tie_places_each
+from scheduler.views import base_scores
 
-STALE = "stale"
+LOOSE = 4
+"""Up to so many times the nodes asked for are named where they tie, rather than drawing lots."""
+ASKED_MAX = 1 << 14
+"""Shapes remembered as asked about once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,24 +56,15 @@ class RowsChanged:
 class ScoreRequested:
     """Name the best nodes for these pods, in the state of the rows now."""
 
+    number: int
+    partitions: int
     best_max: int
-    """So many nodes of each vector of levels."""
+    """So many nodes of each vector of levels, and some more where they tie."""
     tie_bits: int
     """See scheduler.tie; of the leader's table."""
     shapes: Sequence[ShapeKey]
     pods: Sequence[tuple[int, int]]
     """(index of shape, salt)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Best:
-    """The best nodes of one vector of levels, best first."""
-
-    levels: Levels
-    complete: bool
-    """No feasible node of these levels is left out."""
-    rows: IntArray
-    bases: IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +74,51 @@ class Stale:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """For each pod the best nodes by vector of levels."""
+    """For each pod and vector of levels among its feasible nodes a list of the best ones, in no
+    order: those left out have a lower base than each of them, or the same and a later draw."""
 
-    pods: Sequence[Sequence[Best] | None]
-    """None: a plugin raised, and the leader has to score that pod itself."""
+    levels: Sequence[Levels]
+    lists: IntArray
+    """[pod, index in levels, feasible nodes, nodes named; list], pods ascending."""
+    rows: IntArray
+    """[node named], of this partition, one list after the other."""
+    bases: IntArray
+    """Parallel to ``rows``: see scheduler.rating."""
+    raised: Sequence[int]
+    """Pods about which a plugin raised: the leader has to score them itself."""
+
+
+Group = tuple[int, IntArray, Scores]
+"""Index of the levels, feasible rows that have them, and their bases."""
+
+
+class Naming:
+    """The best nodes of one list: ``most`` by base, or somewhat more where they are equal. Of too
+    many equal ones those are named that come first in the draw."""
+
+    __slots__ = ("_wanted", "bases", "chosen", "members", "pod", "tied")
+
+    def __init__(self, pod: int, members: IntArray, bases: Scores, most: int) -> None:
+        self.pod, self.members, self.bases = pod, members, bases
+        self.tied: IntArray | None = None
+        """Positions among the members for whom the draw decides."""
+        if len(bases) <= most:
+            self.chosen = np.arange(len(bases))
+            return
+        ranked = bases.copy()
+        ranked.partition(len(bases) - most)
+        least = ranked[len(bases) - most]
+        self.chosen = (bases >= least).nonzero()[0]
+        if len(self.chosen) > LOOSE * most:
+            self.tied = (bases == least).nonzero()[0]
+            self.chosen = (bases > least).nonzero()[0]
+            self._wanted = most - len(self.chosen)
+
+    def settle(self, places: IntArray) -> None:
+        """``places`` in the draw, parallel to ``tied``."""
+        assert self.tied is not None
+        first = places.argpartition(self._wanted - 1)[: self._wanted]
+        self.chosen = np.concatenate((self.chosen, self.tied[first]))
 
 
 class PartitionCore:
@@ -92,6 +129,7 @@ class PartitionCore:
         self._engine = Engine(self._table)
         self._shapes = Shapes(profiles)
         self._ports: dict[int, Sequence[Port]] = {}
+        self._asked: OrderedDict[int, None] = OrderedDict()
         self._sequence = 0
         self._stale = True
 
@@ -109,7 +147,7 @@ class PartitionCore:
             elif self._stale:
                 effects.append(Stale())
             else:
-                effects.append(Scored(list(self._score(event))))
+                effects.append(self._score(event))
         return effects
 
     def next_wakeup_ns(self) -> int | None:
@@ -158,151 +196,67 @@ class PartitionCore:
                 state.size, state.nodes = size, nodes
                 table.image_version += 1
 
-    def _score(self, request: ScoreRequested) -> Iterator[list[Best] | None]:
+    def _score(self, request: ScoreRequested) -> Scored:
         shapes = [self._shapes.of_key(key) for key in request.shapes]
-        groups: dict[int, list[tuple[Levels, IntArray, IntArray]] | None] = {}
-        for index, salt in request.pods:
+        levels: dict[Levels, int] = {}
+        groups: dict[int, list[Group] | Raised] = {}
+        lists: list[tuple[int, int, int]] = []
+        found: list[Naming] = []
+        raised: list[int] = []
+        for pod, (index, _) in enumerate(request.pods):
             if index not in groups:
-                groups[index] = self._groups(shapes[index])
-            found = groups[index]
-            yield (
-                None if found is None else [self._best_of(group, salt, request) for group in found]
-            )
+                groups[index] = asked(self._groups, shapes[index], levels)
+            of_shape = groups[index]
+            if isinstance(of_shape, Raised):
+                # The leader asks them again, and tells.
+                self._engine.forget(shapes[index])
+                raised.append(pod)
+                continue
+            for of_levels, members, bases in of_shape:
+                lists.append((pod, of_levels, len(members)))
+                found.append(Naming(pod, members, bases, request.best_max))
+        self._draw(request, [naming for naming in found if naming.tied is not None])
+        named = [(*words, len(n.chosen)) for words, n in zip(lists, found, strict=True)]
+        return Scored(
+            levels=list(levels),
+            lists=np.array(named, np.int64).reshape(-1, 4).T,
+            rows=_joined([naming.members[naming.chosen] for naming in found]),
+            bases=_joined([naming.bases[naming.chosen] for naming in found]),
+            raised=raised,
+        )
 
-    def _groups(self, shape: Shape) -> list[tuple[Levels, IntArray, IntArray]] | None:
-        """None: a plugin raised."""
-        groups = asked(lambda: list(groups_of_view(self._engine.view(shape))))
-        if isinstance(groups, Raised):
-            # The leader asks them again, and tells.
-            self._engine.forget(shape)
-            return None
-        return groups
-
-    def _best_of(
-        self, group: tuple[Levels, IntArray, IntArray], salt: int, request: ScoreRequested
-    ) -> Best:
-        """The first ``best_max`` nodes by base, then by the draw."""
-        levels, rows, bases = group
-        best_max = request.best_max
-        complete = len(rows) <= best_max
-        if not complete:
-            least = np.partition(bases, len(bases) - best_max)[len(bases) - best_max]
-            better, equal = np.flatnonzero(bases > least), np.flatnonzero(bases == least)
-            wanted = best_max - len(better)
-            if wanted < len(equal):
-                places = self._places(rows[equal], salt, request.tie_bits)
-                equal = equal[np.argpartition(places, wanted - 1)[:wanted]]
-            chosen = np.concatenate((better, equal))
-            rows, bases = rows[chosen], bases[chosen]
-        order = np.lexsort((self._places(rows, salt, request.tie_bits), -bases))
-        return Best(levels, complete, rows[order], bases[order])
-
-    def _places(self, rows: IntArray, salt: int, bits: int) -> IntArray:
-        return self._table.order[rows] if salt == FIRST else tie_places(rows, salt, bits)
-
-
-# The wire
-
-
-def request_body(rows: RowsChanged, request: ScoreRequested) -> list[Any]:
-    """What the leader sends."""
-    return [
-        rows.sequence,
-        rows.reset,
-        rows.cluster_nodes,
-        list(rows.gone),
-        [[row, order, *_facts_body(facts)] for row, order, facts in rows.nodes],
-        list(rows.resources),
-        _pack(rows.rows),
-        _pack(rows.counts),
-        [[row, [list(port) for port in ports]] for row, ports in rows.ports],
-        [list(image) for image in rows.images],
-        request.best_max,
-        request.tie_bits,
-        [list(key) for key in request.shapes],
-        [list(pod) for pod in request.pods],
-    ]
-
-
-def request_from(body: Any) -> tuple[RowsChanged, ScoreRequested]:
-    """The inverse, at the partition. TypeError or ValueError when it is no such body."""
-    sequence, reset, cluster_nodes, gone, nodes, resources, rows, counts, *rest = body
-    ports, images, best_max, bits, shapes, pods = rest
-    row_array = _unpack(rows)
-    changed = RowsChanged(
-        sequence=sequence,
-        reset=reset,
-        cluster_nodes=cluster_nodes,
-        gone=gone,
-        nodes=[(row, order, _facts_from(facts)) for row, order, *facts in nodes],
-        resources=resources,
-        rows=row_array,
-        counts=_unpack(counts).reshape(len(resources) + 3, len(row_array)),
-        ports=[(row, [Port(*port) for port in held]) for row, held in ports],
-        images=[(name, size, count) for name, size, count in images],
-    )
-    request = ScoreRequested(
-        best_max=best_max,
-        tie_bits=bits,
-        shapes=[key_from_wire(key) for key in shapes],
-        pods=[(index, salt) for index, salt in pods],
-    )
-    return changed, request
-
-
-def answer_body(answer: Scored | Stale) -> list[Any] | str:
-    if isinstance(answer, Stale):
-        return STALE
-    return [
-        None
-        if best is None
-        else [[list(b.levels), b.complete, _pack(b.rows), _pack(b.bases)] for b in best]
-        for best in answer.pods
-    ]
-
-
-def answer_from(body: Any) -> Scored | Stale:
-    if body == STALE:
-        return Stale()
-    return Scored(
-        [
-            None
-            if best is None
-            else [
-                Best(tuple(levels), complete, _unpack(rows), _unpack(bases))
-                for levels, complete, rows, bases in best
-            ]
-            for best in body
+    def _groups(self, shape: Shape, levels: dict[Levels, int]) -> list[Group]:
+        """Adds to the ``levels`` numbered so far."""
+        static = self._engine.static_view(shape)
+        if shape.number in self._asked:
+            # It comes again and again: only what changed is scored.
+            base = self._engine.view(shape).base
+        else:
+            base = base_scores(shape, self._table, static)
+            self._asked[shape.number] = None
+            if len(self._asked) > ASKED_MAX:
+                self._asked.popitem(last=False)
+        return [
+            (levels.setdefault(of_levels, len(levels)), members, bases)
+            for of_levels, members, bases in groups_of(shape, static, base)
         ]
-    )
+
+    def _draw(self, request: ScoreRequested, namings: Sequence[Naming]) -> None:
+        """Lots for many pods at once."""
+        rows = [n.members[n.tied] for n in namings if n.tied is not None]
+        counts = [len(part) for part in rows]
+        salts = [salt for _, salt in request.pods]
+        of = np.repeat(np.array([n.pod for n in namings], np.int64), counts)
+        theirs = _joined(rows)
+        places = tie_places_each(
+            theirs * request.partitions + request.number, salts, of, request.tie_bits
+        )
+        if FIRST in salts:
+            first = np.array([salt == FIRST for salt in salts])
+            places = np.where(first[of], self._table.order[theirs], places)
+        for naming, end, count in zip(namings, accumulate(counts), counts, strict=True):
+            naming.settle(places[end - count : end])
 
 
-def _facts_body(facts: NodeFacts) -> list[Any]:
-    return [
-        facts.name,
-        dict(facts.labels),
-        [list(taint) for taint in facts.taints],
-        facts.unschedulable,
-        dict(facts.allocatable),
-        [list(image) for image in facts.images],
-    ]
-
-
-def _facts_from(body: Sequence[Any]) -> NodeFacts:
-    name, labels, taints, unschedulable, allocatable, images = body
-    return NodeFacts(
-        name=name,
-        labels=labels,
-        taints=tuple(Taint(*taint) for taint in taints),
-        unschedulable=unschedulable,
-        allocatable=allocatable,
-        images=tuple((image, size) for image, size in images),
-    )
-
-
-def _pack(array: IntArray) -> bytes:
-    return array.astype("<i8").tobytes()
-
-
-def _unpack(data: bytes) -> IntArray:
-    return np.frombuffer(data, "<i8").astype(np.int64)
+def _joined(parts: Sequence[IntArray | Scores]) -> IntArray:
+    return np.concatenate((*parts, np.zeros(0, np.int64))).astype(np.int64)

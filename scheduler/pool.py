@@ -1,53 +1,48 @@
-"""The leader's side of the scoring pool: what each partition was told, what it answered, and the
-merge of the answers into the globally best node.
+"""The leader's side of the scoring pool: whom it asks, who answered, and the choice.
 
-Node ``row`` belongs to partition ``row % partitions``. One round of questions is open at a time. A
-row that changed after a round was sent is rated by the leader itself, as are the rows of a lost
-partition, so the choice is that of a leader that scores alone. With a quorum below 100 % a round
-closes when so many have answered: the rows of the others do not count in it, and they are not asked
-again before they have answered.
+Rounds of questions overlap by one: while the pods of a round are decided, partitions score those of
+the next. A row that changed after a round was sent is rated by the leader itself, as are the rows
+of a lost partition, so the choice is that of a leader that scores alone. With a quorum below 100 %
+a round closes when so many have answered: the rows of the others do not count in it, and they are
+not asked again before they have answered.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from scheduler.changed_rows import ChangedRows
 from scheduler.engine import Engine
 from scheduler.explain import NOBODY, Pod
-from scheduler.node_facts import NodeFacts
 from scheduler.node_table import IntArray, NodeTable
-from scheduler.partition import (
-    RowsChanged,
-    Scored,
-    ScoreRequested,
-    Stale,
-    answer_from,
-    request_body,
-)
-from scheduler.pod_shape import Port, Shape, ShapeKey
+from scheduler.partition import Scored, Stale
+from scheduler.partition_wire import answer_from, question_body, request_body
+from scheduler.pod_shape import Shape, ShapeKey
 from scheduler.rating import Levels, rate, weighted_levels
+from scheduler.round import Question, Round
+from scheduler.telling import Telling
 from scheduler.tie import FIRST, tie_bits, tie_place
 from scheduler.views import NOWHERE
 
-SPARE = 32
-"""More nodes asked for than pods that will go to them, for rows that change in the meantime."""
+NAMED_MIN, NAMED_MAX = 32, 2048
+"""Nodes asked for per pod, from all partitions together: more after pods for which all had changed,
+fewer while the first ones do."""
+SPARE = 4
+"""More of them from each, because they are not spread evenly."""
 RETRY_AFTER_NS = 1_000_000_000
 """A lost partition is asked again after this."""
+PLACE_ASKS_MIN = 4
+"""All Node objects are looked at for the pods of a place that was asked about so often."""
+PLACES_MAX = 4096
 
 
 @dataclass(slots=True)
 class PartitionState:
-    """What the leader knows of a partition."""
+    """How it stands with a partition."""
 
-    sequence: int = 0
-    position: int = 0
-    """Change log of the table up to here was told."""
-    told: bool = False
-    """It knows its rows as the pool's columns say; otherwise nothing, or it is not known what."""
-    with_ports: dict[int, None] | None = None
-    """Rows told to have host ports in use."""
     waiting: bool = False
     late: bool = False
     """Its round was closed without its answer."""
@@ -56,7 +51,8 @@ class PartitionState:
 
 
 class ScoringPool:
-    """Questions and answers of one round."""
+    """Questions and answers: ``ask``; ``answered`` or ``lost`` until nothing is waited for;
+    ``close``; then ``choose`` for the pods of the round, before or after the next ``ask``."""
 
     def __init__(
         self, table: NodeTable, engine: Engine, partitions: int, quorum_percent: int = 100
@@ -66,14 +62,20 @@ class ScoringPool:
         self._table = table
         self._engine = engine
         self._partitions = [PartitionState() for _ in range(partitions)]
-        self._position = self._image_version = self._tie_bits = 0
-        self._images_told: dict[str, None] = {}
-        self._told: IntArray = np.zeros((2, 0), np.int64)
-        """[stamp or order, row] of the nodes that partitions were told; stamp 0: none."""
-        self._index: dict[int, int] = {}
-        """Number of the pod in the batch to its place in the questions."""
+        self._telling = Telling(table, partitions)
+        self._open: Question | None = None
+        self._round: Round | None = None
+        self._changed = ChangedRows(table, engine, 0)
+        self._places: Counter[int] = Counter()
+        """How often pods of a place were asked about."""
+        self._named = NAMED_MIN
+        self._deepest = 0
+        """How far down a chosen node was, of this round."""
+        self._alone_before = 0
         self.fallbacks = 0
         """Decisions for which too many rows had changed, so the leader scored all itself."""
+        self.by_levels = 0
+        """Decisions for which maxima may have changed, so that no merged order holds."""
 
     @property
     def waiting(self) -> bool:
@@ -81,14 +83,9 @@ class ScoringPool:
 
     def ask(self, pods: Sequence[tuple[int, Shape, int]], now_ns: int) -> list[tuple[int, Any]]:
         """Open a round about (number in the batch, shape, salt); (partition, body) to send."""
-        assert not self.waiting
-        self._position = self._table.position
-        self._image_version = self._table.image_version
-        self._tie_bits = tie_bits(self._table.rows)
-        self._images_told = dict.fromkeys(
-            name for _, shape, _ in pods for name in shape.key.images if name in self._table.images
-        )
-        self._index = {number: index for index, (number, _, _) in enumerate(pods)}
+        assert not self.waiting and self._open is None
+        self._adapt()
+        self._open = self._question(pods)
         shapes: dict[int, int] = {}
         keys: list[ShapeKey] = []
         asked: list[tuple[int, int]] = []
@@ -97,19 +94,17 @@ class ScoringPool:
             if index == len(keys):
                 keys.append(shape.key)
             asked.append((index, salt))
-        # Pods of a batch go to all partitions alike; where they do not, the leader scores itself.
-        best_max = min(len(pods), 2 * len(pods) // len(self._partitions)) + SPARE
-        request = ScoreRequested(
-            best_max=best_max, tie_bits=self._tie_bits, shapes=keys, pods=asked
-        )
+        count = len(self._partitions)
+        best_max = self._named // count + SPARE
+        question = question_body(best_max, self._open.tie_bits, keys, asked)
+        images = _image_counts(self._table, keys)
         orders = []
         for number, partition in enumerate(self._partitions):
             partition.answer = None
             if partition.retry_ns <= now_ns and not partition.late:
-                partition.sequence += 1
                 partition.waiting = True
-                changed = self._changes(number, partition, keys)
-                orders.append((number, request_body(changed, request)))
+                changed = self._telling.changes(number, images)
+                orders.append((number, request_body(changed, number, count, question)))
         return orders
 
     def answered(self, number: int, body: Any, now_ns: int) -> None:
@@ -118,16 +113,13 @@ class ScoringPool:
             return
         answer = answer_from(body)
         if isinstance(answer, Stale):
-            self._forget(partition, now_ns)
+            self._forget(number, now_ns)
         elif partition.waiting:
             partition.answer = answer
         partition.waiting = partition.late = False
-        self._close_at_quorum()
-
-    def _close_at_quorum(self) -> None:
-        """Wait for no more answers than are wanted."""
         answers = sum(partition.answer is not None for partition in self._partitions)
         if answers * 100 >= self._quorum_percent * len(self._partitions):
+            # No more are waited for than are wanted.
             for partition in self._partitions:
                 partition.late |= partition.waiting
                 partition.waiting = False
@@ -135,39 +127,96 @@ class ScoringPool:
     def lost(self, number: int, now_ns: int) -> None:
         partition = self._partitions[number]
         partition.waiting = partition.late = False
-        self._forget(partition, now_ns + RETRY_AFTER_NS)
+        self._forget(number, now_ns + RETRY_AFTER_NS)
+
+    def close(self) -> None:
+        """Merge the answers of the open round, if there is one."""
+        assert not self.waiting
+        if self._open is not None:
+            answers = [partition.answer for partition in self._partitions]
+            late = [partition.late for partition in self._partitions]
+            self._round = Round(self._open, answers, late, self._table)
+            self._changed = ChangedRows(self._table, self._engine, self._open.position)
+            self._open = None
 
     def choose(self, number: int, shape: Shape, salt: int, pod: Pod = NOBODY) -> int:
         """The row of the best node for a pod of the round, NOWHERE when none is feasible."""
-        assert not self.waiting
-        index = self._index.get(number)
         if self._engine.is_coupled(shape, pod):
             return self._engine.choose(shape, salt, pod)
-        changed = self._table.changed_since(self._position)
-        if index is None or changed is None or self._images_moved(shape):
+        one = self._round
+        index = None if one is None else one.question.index.get(number)
+        if one is None or index is None or not self._holds(one, index, shape):
             return self._alone(shape, salt)
-        if self._tie_bits != tie_bits(self._table.rows):
-            return self._alone(shape, salt)
-        touched = dict.fromkeys(changed)
-        own = self._own_rows(touched)
-        candidates: list[tuple[Levels, int, int]] = []
-        for partition in self._partitions:
-            scored = partition.answer.pods[index] if partition.answer else ()
-            if scored is None:
+        maxima = one.maxima(index)
+        own = None
+        if (
+            shape.place in one.question.places
+            and not one.lost
+            and one.support(index) > len(self._changed.slot_of)
+        ):
+            own = self._changed.best(shape, maxima[: len(shape.profile.levels)])
+        if own is not None:
+            return self._merged(one, index, own, shape, salt)
+        self.by_levels += 1
+        return self._choose_by_levels(one, index, shape, salt)
+
+    def _holds(self, one: Round, index: int, shape: Shape) -> bool:
+        """What the partitions said is still true of the rows that have not changed."""
+        question, table = one.question, self._table
+        return (
+            self._changed.follow()
+            and index not in one.raised
+            and question.tie_bits == tie_bits(table.rows)
+            and not self._images_moved(question, shape)
+        )
+
+    def _merged(
+        self, one: Round, index: int, own: tuple[int, IntArray], shape: Shape, salt: int
+    ) -> int:
+        """The better one of the best among the changed rows and among the others."""
+        top, rows = own
+        named = one.best(index, self._changed.slot_of)
+        if named is not None:
+            total, row, depth = named
+            self._deepest = max(self._deepest, depth)
+            if total > top:
+                return row
+            mine = self._table.first_of(rows, salt)
+            if total == top and self._rank(row, salt) < self._rank(mine, salt):
+                return row
+            return mine
+        mine = self._table.first_of(rows, salt) if top != NOWHERE else NOWHERE
+        bound = one.bound(index)
+        if bound is not None:
+            # Whoever was left out comes after that.
+            if mine == NOWHERE or bound < (-top, self._rank(mine, salt)):
                 return self._alone(shape, salt)
-            for best in scored:
-                pairs = zip(best.rows.tolist(), best.bases.tolist(), strict=True)
-                found = next(((r, b) for r, b in pairs if r not in touched), None)
-                if found is not None:
-                    candidates.append((best.levels, found[1], found[0]))
-                elif not best.complete:
-                    return self._alone(shape, salt)
+        elif mine == NOWHERE and one.any_late:
+            # A node of those who are late may do.
+            return self._alone(shape, salt)
+        return mine
+
+    def _choose_by_levels(self, one: Round, index: int, shape: Shape, salt: int) -> int:
+        """Vector of levels by vector of levels: which of them still have a feasible node says what
+        the maxima are."""
+        lists, changed = one.lists, self._changed.slot_of
+        candidates: list[tuple[Levels, int, int]] = []
+        for at in np.flatnonzero(lists.pods == index).tolist():
+            begin, end = lists.starts.item(at), lists.starts.item(at + 1)
+            rows, bases = lists.rows[begin:end].tolist(), lists.bases[begin:end].tolist()
+            left = [(-b, self._rank(r, salt), r) for r, b in zip(rows, bases, strict=True)
+                    if r not in changed]  # fmt: skip
+            if left:
+                base, _, row = min(left)
+                candidates.append((lists.kinds[lists.levels.item(at)], -base, row))
+            elif lists.feasible.item(at) > end - begin:
+                return self._alone(shape, salt)
+        own = self._own_rows(one)
         if len(own):
             rating = rate(shape, self._table, own)
             levels = [tuple(column) for column in rating.levels.T.tolist()]
             candidates += zip(levels, rating.bases.tolist(), rating.rows.tolist(), strict=True)
-        if not candidates and any(partition.late for partition in self._partitions):
-            # A node of theirs may do.
+        if not candidates and one.any_late:
             return self._alone(shape, salt)
         return self._winner(candidates, shape, salt)
 
@@ -191,98 +240,60 @@ class ScoringPool:
         assert best is not None
         return best[2]
 
-    def _images_moved(self, shape: Shape) -> bool:
+    def _question(self, pods: Sequence[tuple[int, Shape, int]]) -> Question:
+        table, places = self._table, self._places
+        for _, shape, _ in pods:
+            places[shape.place] += 1
+        often = {s.place: None for _, s, _ in pods if places[s.place] >= PLACE_ASKS_MIN}
+        if len(places) > PLACES_MAX:
+            places.clear()
+        names = (name for _, shape, _ in pods for name in shape.key.images)
+        return Question(
+            pods=pods,
+            index={number: index for index, (number, _, _) in enumerate(pods)},
+            position=table.position,
+            image_version=table.image_version,
+            tie_bits=tie_bits(table.rows),
+            images_told=dict.fromkeys(name for name in names if name in table.images),
+            places=often,
+        )
+
+    def _adapt(self) -> None:
+        """Ask for as many nodes as it takes."""
+        if self.fallbacks > self._alone_before:
+            self._named = min(2 * self._named, NAMED_MAX)
+        elif self._deepest * 4 < self._named:
+            self._named = max(self._named // 2, NAMED_MIN)
+        self._alone_before, self._deepest = self.fallbacks, 0
+
+    def _images_moved(self, question: Question, shape: Shape) -> bool:
         """Image scores of all nodes depend on how many of all nodes have an image."""
-        return self._image_version != self._table.image_version and any(
-            name in self._table.images or name in self._images_told for name in shape.key.images
+        return question.image_version != self._table.image_version and any(
+            name in self._table.images or name in question.images_told for name in shape.key.images
         )
 
     def _rank(self, row: int, salt: int) -> int:
         if salt == FIRST:
             return self._table.order.item(row)
-        return tie_place(row, salt, self._tie_bits)
+        return tie_place(row, salt, tie_bits(self._table.rows))
 
     def _alone(self, shape: Shape, salt: int) -> int:
         self.fallbacks += 1
         return self._engine.choose(shape, salt)
 
-    def _own_rows(self, touched: dict[int, None]) -> IntArray:
+    def _own_rows(self, one: Round) -> IntArray:
         """Rows that the leader rates: changed ones, and those of lost partitions."""
-        rows = np.fromiter(touched, np.int64, len(touched))
-        partitions = enumerate(self._partitions)
-        missing = [n for n, p in partitions if p.answer is None and not p.late]
-        if missing:
+        rows = np.array(list(self._changed.slot_of), np.int64)
+        if one.lost:
             everyone = np.arange(self._table.rows)
-            rows = np.concatenate(
-                [rows, everyone[np.isin(everyone % len(self._partitions), missing)]]
-            )
-            rows = np.unique(rows)
+            theirs = everyone[np.isin(everyone % len(self._partitions), one.lost)]
+            rows = np.unique(np.concatenate((rows, theirs)))
         return rows
 
-    def _forget(self, partition: PartitionState, retry_ns: int) -> None:
-        partition.answer = None
-        partition.told = False
-        partition.retry_ns = retry_ns
-
-    def _changes(
-        self, number: int, partition: PartitionState, keys: Sequence[ShapeKey]
-    ) -> RowsChanged:
-        table = self._table
-        count = len(self._partitions)
-        reset = not partition.told
-        short = len(table.stamp) - len(self._told[0])
-        self._told = np.pad(self._told, ((0, 0), (0, short)))
-        stamps, orders = self._told
-        if reset:
-            stamps[number::count] = 0
-        ports_told = partition.with_ports if partition.with_ports and not reset else {}
-        changed = None if reset else table.changed_since(partition.position)
-        rows = range(number, table.rows, count) if changed is None else dict.fromkeys(changed)
-        gone: list[int] = []
-        nodes: list[tuple[int, int, NodeFacts]] = []
-        counted: list[int] = []
-        ports: list[tuple[int, Sequence[Port]]] = []
-        for row in rows:
-            if row % count != number:
-                continue
-            alive, order = table.alive.item(row), table.order.item(row)
-            if stamps.item(row) and not (alive and order == orders.item(row)):
-                gone.append(row)
-                stamps[row] = 0
-                ports_told.pop(row, None)
-            if not alive:
-                continue
-            counted.append(row)
-            stamp = table.stamp.item(row)
-            if stamp != stamps.item(row):
-                nodes.append((row, order, table.facts(row)))
-                stamps[row], orders[row] = stamp, order
-            held = list(_ports_held(table, row))
-            if held or row in ports_told:
-                ports.append((row, held))
-                ports_told.pop(row, None)
-                ports_told.update({row: None} if held else {})
-        partition.told, partition.with_ports = True, ports_told
-        partition.position = table.position
-        counted_rows = np.array(counted, np.int64)
-        return RowsChanged(
-            sequence=partition.sequence,
-            reset=reset,
-            cluster_nodes=table.cluster_nodes,
-            gone=gone,
-            nodes=nodes,
-            resources=list(table.resource_index),
-            rows=counted_rows,
-            counts=table.counts(counted_rows),
-            ports=ports,
-            images=_image_counts(table, keys),
-        )
-
-
-def _ports_held(table: NodeTable, row: int) -> Iterator[Port]:
-    if table.ports:
-        for shape in table.shapes_on(row):
-            yield from shape.key.ports
+    def _forget(self, number: int, retry_ns: int) -> None:
+        self._telling.forget(number)
+        self._partitions[number].answer = None
+        self._partitions[number].retry_ns = retry_ns
 
 
 def _image_counts(table: NodeTable, keys: Sequence[ShapeKey]) -> list[tuple[str, int, int]]:

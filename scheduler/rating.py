@@ -14,7 +14,8 @@ import numpy as np
 from scheduler.framework import share
 from scheduler.node_table import IntArray, NodeTable
 from scheduler.pod_shape import Shape
-from scheduler.views import NOWHERE, ShapeView
+from scheduler.standings import Scores
+from scheduler.views import NOWHERE, StaticView
 
 Levels = tuple[int, ...]
 """Raw scores of one node, parallel to ``Profile.levels``; 0 where a plugin has nothing to say."""
@@ -48,16 +49,17 @@ def rate(shape: Shape, table: NodeTable, rows: IntArray) -> Rating:
     return Rating(rows, bases, levels)
 
 
-def groups_of_view(view: ShapeView) -> Iterator[tuple[Levels, IntArray, IntArray]]:
-    """Levels, feasible rows that have them, and their bases, from what the engine remembers."""
-    for by_plugin, rows in view.static.groups():
-        bases = view.base[rows]
+def groups_of(
+    shape: Shape, static: StaticView, base: Scores
+) -> Iterator[tuple[Levels, IntArray, Scores]]:
+    """Levels, feasible rows that have them, and their bases. ``base``: see views.base_scores."""
+    for levels, rows in static.groups(shape.profile.levels):
+        bases = base.take(rows)
         feasible = bases != NOWHERE
         if not feasible.all():
             rows, bases = rows[feasible], bases[feasible]
         if len(rows):
-            levels = tuple(by_plugin.get(score.name, 0) for score in view.shape.profile.levels)
-            yield levels, rows, bases.astype(np.int64) - view.static.constant
+            yield levels, rows, bases - static.constant
 
 
 def weighted_levels(levels: Levels, maxima: Levels, shape: Shape, table: NodeTable) -> int:

@@ -60,6 +60,17 @@ def tie_places(rows: IntArray, salt: int, bits: int) -> IntArray:
     return rows
 
 
+def tie_places_each(rows: IntArray, salts: Sequence[int], of: IntArray, bits: int) -> IntArray:
+    """The same where each row has a salt: the one at this index in ``salts``."""
+    mask, half = (1 << bits) - 1, (bits + 1) >> 1
+    for odd, cut in zip(_ODD, _CUTS, strict=True):
+        keys = np.array([salt >> cut & mask for salt in salts], np.int64)
+        rows = (rows ^ keys[of]) * odd
+        rows &= mask
+        rows ^= rows >> half
+    return rows
+
+
 def tie_rows(places: IntArray, salt: int, bits: int) -> IntArray:
     """The rows at some places; there may be no such row."""
     mask, half = (1 << bits) - 1, (bits + 1) >> 1

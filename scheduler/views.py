@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from scheduler.framework import Score, normalised, share
+from scheduler.framework import Filter, Score, normalised, share
 from scheduler.node_table import SINGLE_ROWS_MAX, IntArray, Mask, NodeTable
 from scheduler.pod_shape import Shape
 from scheduler.standings import Scores, Standings, counts_of
@@ -32,7 +32,7 @@ class StaticView:
     def __init__(self, shape: Shape, table: NodeTable) -> None:
         rows = slice(0, table.rows)
         self.version = (table.static_version, table.image_version)
-        self._groups: list[tuple[dict[str, int], IntArray]] | None = None
+        self._groups: list[tuple[tuple[int, ...], IntArray]] | None = None
         self._descending: list[list[tuple[int, IntArray]]] | None = None
         self._shares: dict[tuple[int, int], Scores] = {}
         self.images_matter = any(name in table.images for name in shape.key.images)
@@ -81,17 +81,22 @@ class StaticView:
                 self._descending.append([(value, rows[own == value]) for value in values])
         return self._descending
 
-    def groups(self) -> list[tuple[dict[str, int], IntArray]]:
-        """Admitted rows by equal levels: raw score by plugin, and the rows. Worked out once."""
+    def groups(self, of: Sequence[Score]) -> list[tuple[tuple[int, ...], IntArray]]:
+        """Admitted rows by equal levels: raw scores parallel to ``of``, the profile's, and the
+        rows. Worked out once."""
         if self._groups is None:
-            rows = np.flatnonzero(self.admitted)
-            parts: list[tuple[dict[str, int], IntArray]] = [({}, rows)]
-            for score, raw in self.levels:
-                parts = [
-                    ({**levels, score.name: int(value)}, members[raw[members] == value])
-                    for levels, members in parts
-                    for value in np.unique(raw[members])
-                ]
+            raw_of = {score.name: raw for score, raw in self.levels}
+            parts: list[tuple[tuple[int, ...], IntArray]] = [((), np.flatnonzero(self.admitted))]
+            for score in of:
+                raw = raw_of.get(score.name)
+                if raw is None:
+                    parts = [((*levels, 0), members) for levels, members in parts]
+                else:
+                    parts = [
+                        ((*levels, int(value)), members[raw[members] == value])
+                        for levels, members in parts
+                        for value in np.unique(raw[members])
+                    ]
             self._groups = parts
         return self._groups
 
@@ -102,6 +107,30 @@ class StaticView:
         return images == table.image_version or not (
             self.images_matter or any(name in table.images for name in shape.key.images)
         )
+
+
+def dynamic_plugins(shape: Shape, table: NodeTable) -> tuple[list[Filter], list[Score]]:
+    """Those that look at what pods use, and have something to say about this one."""
+    profile = shape.profile
+    return (
+        [p for p in profile.node_filters if not p.static and p.applies(shape, table)],
+        [s for s in profile.node_scores if not s.static and s.applies(shape, table)],
+    )
+
+
+def base_scores(shape: Shape, table: NodeTable, static: StaticView) -> Scores:
+    """[row]: weighted score without the levels; NOWHERE where the pod cannot go."""
+    filters, scores = dynamic_plugins(shape, table)
+    rows = slice(0, table.rows)
+    feasible = static.admitted.copy()
+    for plugin in filters:
+        feasible &= plugin.passes(shape, table, rows)
+    base = static.fixed.copy()
+    for score in scores:
+        raw = score.raw(shape, table, rows)
+        base += raw if score.weight == 1 else raw * score.weight
+    np.copyto(base, NOWHERE, where=~feasible)
+    return base
 
 
 class ShapeView:
@@ -127,26 +156,13 @@ class ShapeView:
     def __init__(self, shape: Shape, table: NodeTable, static: StaticView) -> None:
         self.shape = shape
         self.static = static
-        profile = shape.profile
-        self._filters = [
-            p for p in profile.node_filters if not p.static and p.applies(shape, table)
-        ]
-        self._scores = [s for s in profile.node_scores if not s.static and s.applies(shape, table)]
+        self._filters, self._scores = dynamic_plugins(shape, table)
         self._row_filters = [p.passes_row for p in self._filters if p.passes_row is not None]
         self._row_scores = [(s.raw_row, s.weight) for s in self._scores if s.raw_row is not None]
         assert len(self._row_filters) == len(self._filters)
         assert len(self._row_scores) == len(self._scores)
         self.position = table.position
-        rows = slice(0, table.rows)
-        feasible = static.admitted.copy()
-        for plugin in self._filters:
-            feasible &= plugin.passes(shape, table, rows)
-        base = static.fixed.copy()
-        for score in self._scores:
-            raw = score.raw(shape, table, rows)
-            base += raw if score.weight == 1 else raw * score.weight
-        np.copyto(base, NOWHERE, where=~feasible)
-        self.base: Scores = base
+        self.base: Scores = base_scores(shape, table, static)
         """[row]: weighted score without the levels; NOWHERE where the pod cannot go."""
         self.maxima: list[int] = []
         self._shares: list[Scores] = []

@@ -20,7 +20,8 @@ from api.calls import (
 )
 from scheduler.extender import AskExtender
 from scheduler.leader import AskPartition, PartitionAnswered, SchedulerEffect
-from scheduler.partition import PartitionCore, answer_body, request_from
+from scheduler.partition import PartitionCore
+from scheduler.partition_wire import answer_body, request_from
 from sim.campaign.servers import CHECK_EVERY_STEPS, ApiServerProgram, Wires, Words
 from sim.cost import Cost
 from sim.heap import ARRIVAL

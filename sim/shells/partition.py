@@ -5,7 +5,8 @@ from typing import Any
 
 import msgpack
 
-from scheduler.partition import PartitionCore, answer_body, request_from
+from scheduler.partition import PartitionCore
+from scheduler.partition_wire import answer_body, request_from
 from sim.connection import Client, Handler, Reply, ServerStream
 from sim.cost import PARTITION
 from sim.kernel import Kernel

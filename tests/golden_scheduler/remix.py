@@ -17,7 +17,8 @@ from api.core import JsonObject
 from api.streams import Stream
 from scheduler.engine import Engine
 from scheduler.explain import Explanation, Pod, choose, explain, filters_for, refusal
-from scheduler.partition import PartitionCore, answer_body, request_from
+from scheduler.partition import PartitionCore
+from scheduler.partition_wire import answer_body, request_from
 from scheduler.placed import Nominee, PodReference
 from scheduler.pod_columns import NONE
 from scheduler.pod_shape import Shape
@@ -117,6 +118,7 @@ class Remix:
             changed, request = request_from(msgpack.unpackb(msgpack.packb(body)))
             (answer,) = self.cores[number].step([changed, request], 0)
             self.pool.answered(number, msgpack.unpackb(msgpack.packb(answer_body(answer))), 0)
+        self.pool.close()
 
     def decide(self, number: int, question: Question) -> None:
         pod, shape, salt, who = question

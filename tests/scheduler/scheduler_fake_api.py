@@ -22,7 +22,8 @@ from api.core import JsonObject
 from scheduler.extender import AskExtender, ExtenderAnswered
 from scheduler.follower import NODES, PODS
 from scheduler.leader import AskPartition, PartitionAnswered, SchedulerCore
-from scheduler.partition import PartitionCore, answer_body, request_from
+from scheduler.partition import PartitionCore
+from scheduler.partition_wire import answer_body, request_from
 from scheduler.volumes import CLAIMS, VOLUMES
 
 MS = 1_000_000

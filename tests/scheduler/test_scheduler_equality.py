@@ -12,11 +12,12 @@ from scheduler.engine import Engine
 from scheduler.explain import choose, explain
 from scheduler.node_facts import node_facts
 from scheduler.node_table import NodeTable
-from scheduler.partition import PartitionCore, answer_body, request_from
+from scheduler.partition import PartitionCore
+from scheduler.partition_wire import answer_body, request_from
 from scheduler.placed import PodReference
 from scheduler.pod_columns import NONE
 from scheduler.pool import ScoringPool
-from scheduler.rating import groups_of_view, rate
+from scheduler.rating import groups_of, rate
 from scheduler.shapes import Shapes
 
 TAINTS = ("a=1:PreferNoSchedule", "b=1:PreferNoSchedule", "c=1:NoSchedule")
@@ -89,6 +90,7 @@ class World:
             self.cores[number].check()
             answer = msgpack.unpackb(msgpack.packb(answer_body(scored)))
             self.pool.answered(number, answer, 0)
+        self.pool.close()
 
     def place(self, name: str, row: int, shape: Any) -> None:
         if row >= 0:
@@ -148,9 +150,10 @@ def test_views_and_subsets_rate_alike(
         world.table.put_node(node_facts(node(f"n{number}", **facts)))
     for number, kind in enumerate(pod_list):
         shape = world.shapes.of_pod(pod("p", **kind))
+        view = world.engine.view(shape)
         whole = {
             row: (base, levels)
-            for levels, rows, bases in groups_of_view(world.engine.view(shape))
+            for levels, rows, bases in groups_of(shape, view.static, view.base)
             for row, base in zip(rows.tolist(), bases.tolist(), strict=True)
         }
         parts = rate(shape, world.table, np.arange(world.table.rows))

@@ -8,7 +8,8 @@ import pytest
 from scheduler.engine import Engine
 from scheduler.explain import Pod
 from scheduler.node_table import NodeTable
-from scheduler.partition import PartitionCore, answer_body, request_from
+from scheduler.partition import PartitionCore
+from scheduler.partition_wire import answer_body, request_from
 from scheduler.pod_shape import Shape
 from scheduler.pool import ScoringPool
 from scheduler.tie import FIRST
@@ -56,6 +57,7 @@ def pool_of_three(table: NodeTable) -> Choose:
             changed, request = request_from(msgpack.unpackb(msgpack.packb(body)))
             (answer,) = cores[number].step([changed, request], 0)
             pool.answered(number, msgpack.unpackb(msgpack.packb(answer_body(answer))), 0)
+        pool.close()
         row = pool.choose(0, shape, FIRST, pod)
         assert pool.fallbacks == 0
         return row

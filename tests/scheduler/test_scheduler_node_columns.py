@@ -8,7 +8,8 @@ from scheduler.interned import Interned
 from scheduler.node_columns import NodeColumns
 from scheduler.node_facts import node_facts
 from scheduler.node_table import NodeTable
-from scheduler.partition import PartitionCore, answer_body, request_from
+from scheduler.partition import PartitionCore
+from scheduler.partition_wire import answer_body, request_from
 from scheduler.pool import ScoringPool
 from scheduler.shapes import Shapes
 from scheduler.tie import FIRST
@@ -74,6 +75,7 @@ def test_a_partition_hears_that_a_node_came_anew_between_two_questions() -> None
         for _, body in pool.ask([(0, shape, FIRST)], 0):
             (answer,) = core.step(request_from(msgpack.unpackb(msgpack.packb(body))), 0)
             pool.answered(0, msgpack.unpackb(msgpack.packb(answer_body(answer))), 0)
+        pool.close()
         chosen.append(table.names[pool.choose(0, shape, FIRST)])
         table.remove_node("n0")
         table.put_node(node_facts(node("n0")))

@@ -6,7 +6,8 @@ from scheduler_objects import node, pod
 from scheduler.engine import Engine
 from scheduler.node_facts import node_facts
 from scheduler.node_table import NodeTable
-from scheduler.partition import PartitionCore, answer_body, request_from
+from scheduler.partition import PartitionCore
+from scheduler.partition_wire import answer_body, request_from
 from scheduler.pool import ScoringPool
 from scheduler.shapes import Shapes
 from scheduler.tie import FIRST
@@ -37,6 +38,7 @@ class Cluster:
             else:
                 self.pool.answered(number, answer, 0)
         assert not self.pool.waiting
+        self.pool.close()
         row = self.pool.choose(0, shape, FIRST)
         return [number for number, _ in orders], "" if row < 0 else self.table.names[row]
 

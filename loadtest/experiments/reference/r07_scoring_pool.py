@@ -23,7 +23,8 @@ from loadtest.experiments.reference.files import Study
 from loadtest.experiments.reference.rig import SEED
 from scheduler.configuration import DEFAULT as DEFAULT_SCHEDULER
 from scheduler.leader import SchedulerCore
-from scheduler.partition import PartitionCore, answer_body, request_from
+from scheduler.partition import PartitionCore
+from scheduler.partition_wire import answer_body, request_from
 from sim.campaign.clients import ComponentProgram
 from sim.campaign.costs import DEFAULT
 from sim.campaign.run import START_NS, VirtualError

@@ -1,0 +1,159 @@
+"""A scoring pool over more nodes than it names: rounds that overlap, maxima that differ between
+partitions and move while a batch is decided, lists that run out."""
+
+from typing import Any
+
+import msgpack
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scheduler_objects import node, pod
+
+from scheduler.engine import Engine
+from scheduler.explain import choose, explain
+from scheduler.node_facts import node_facts
+from scheduler.node_table import NodeTable
+from scheduler.partition import PartitionCore
+from scheduler.partition_wire import answer_body, request_from
+from scheduler.pool import NAMED_MIN, SPARE, ScoringPool
+from scheduler.shapes import Shapes
+
+PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+RACKS = [f"r{number}" for number in range(5)]
+
+
+def preferring(*racks: tuple[str, int]) -> dict[str, object]:
+    terms = [
+        {
+            "weight": weight,
+            "preference": {
+                "matchExpressions": [{"key": "rack", "operator": "In", "values": [rack]}]
+            },
+        }
+        for rack, weight in racks
+    ]
+    return {"nodeAffinity": {PREFERRED: terms}}
+
+
+class Cluster:
+    """A table, and a pool over it whose answers may come after the next changes."""
+
+    def __init__(self, partitions: int) -> None:
+        self.table = NodeTable()
+        self.shapes = Shapes()
+        self.pool = ScoringPool(self.table, Engine(self.table), partitions)
+        self.cores = [PartitionCore() for _ in range(partitions)]
+        self.answers: list[tuple[int, Any]] = []
+        self.names = 0
+        self.decided = 0
+
+    def ask(self, questions: list[tuple[int, Any, int]]) -> None:
+        for number, body in self.pool.ask(questions, 0):
+            changed, request = request_from(msgpack.unpackb(msgpack.packb(body)))
+            (answer,) = self.cores[number].step([changed, request], 0)
+            self.answers.append((number, msgpack.unpackb(msgpack.packb(answer_body(answer)))))
+
+    def close(self) -> None:
+        for number, answer in self.answers:
+            self.pool.answered(number, answer, 0)
+        self.answers = []
+        self.pool.close()
+
+    def decide(self, questions: list[tuple[int, Any, int]]) -> None:
+        """As one at a time."""
+        for number, shape, salt in questions:
+            plain = choose(explain(shape, self.table), self.table, salt)
+            assert self.pool.choose(number, shape, salt) == plain
+            self.decided += 1
+            if plain >= 0:
+                self.names += 1
+                self.table.add_pod(f"default/p{self.names}", self.table.names[plain], shape)
+
+    @property
+    def merged(self) -> int:
+        """Decisions by the merged order."""
+        return self.decided - self.pool.fallbacks - self.pool.by_levels
+
+
+nodes = st.fixed_dictionaries(
+    {
+        "cpu": st.sampled_from(["2", "4", "16"]),
+        "memory": st.sampled_from(["4Gi", "32Gi"]),
+        "labels": st.sampled_from(RACKS).map(lambda rack: {"rack": rack}),
+        "taints": st.sampled_from([[], [], ["spot=yes:PreferNoSchedule"]]),
+    }
+)
+affinities = st.lists(
+    st.tuples(st.sampled_from(RACKS), st.sampled_from([1, 7, 50])), max_size=3
+).map(lambda terms: preferring(*terms))
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_overlapping_rounds_choose_as_one_at_a_time(data: st.DataObject) -> None:
+    cluster = Cluster(data.draw(st.integers(1, 4)))
+    kinds = data.draw(st.lists(nodes, min_size=1, max_size=6))
+    rare = data.draw(nodes)
+    for number in range(data.draw(st.integers(20, 90))):
+        facts = rare if number == 7 else kinds[number * 7919 % len(kinds)]
+        cluster.table.put_node(node_facts(node(f"n{number}", **facts)))
+    wishes = data.draw(st.lists(affinities, min_size=1, max_size=2))
+    before: list[tuple[int, Any, int]] = []
+    for _ in range(data.draw(st.integers(2, 4))):
+        batch = []
+        salt, step = data.draw(st.integers(0, 2**64 - 1)), data.draw(st.integers(0, 29))
+        for number in range(data.draw(st.integers(1, 20))):
+            cpu = f"{100 + number * step % 30 * 100}m"
+            affinity = wishes[number % len(wishes)]
+            shape = cluster.shapes.of_pod(pod("p", cpu=cpu, affinity=affinity))
+            batch.append((number, shape, salt * (number + 1) % 2**64))
+        cluster.ask(batch)
+        cluster.decide(before)
+        cluster.close()
+        if data.draw(st.booleans()):
+            # The only one of its kind may come, change or go.
+            at = f"n{data.draw(st.sampled_from([7, 7, 200, 201]))}"
+            cluster.table.put_node(node_facts(node(at, **data.draw(nodes))))
+        before = batch
+    cluster.decide(before)
+    cluster.table.check()
+
+
+def test_most_decisions_follow_the_merged_order() -> None:
+    """Sixty nodes of three kinds, two of which some partitions do not have."""
+    cluster = Cluster(3)
+    for number in range(60):
+        rack = RACKS[0] if number % 3 else RACKS[1 + (number == 30)]
+        facts = node(f"n{number}", cpu=str(4 + number % 5), labels={"rack": rack})
+        cluster.table.put_node(node_facts(facts))
+    wish = preferring((RACKS[1], 40), (RACKS[0], 20))
+    for first in range(0, 64, 16):
+        batch = [
+            (n, cluster.shapes.of_pod(pod("p", cpu=f"{100 + 7 * n}m", affinity=wish)), 99 * n + 1)
+            for n in range(first, first + 16)
+        ]
+        cluster.ask(batch)
+        cluster.close()
+        cluster.decide(batch)
+    assert cluster.decided == 64
+    assert cluster.merged > 48
+
+
+def test_when_all_named_nodes_changed_the_leader_scores_all_and_asks_for_more() -> None:
+    """No two nodes alike, so every pod of a batch has the same best nodes."""
+    cluster = Cluster(2)
+    for number in range(400):
+        facts = node(f"n{number}", cpu=f"{4000 + 10 * number}m", memory="64Gi")
+        cluster.table.put_node(node_facts(facts))
+    alone = []
+    for first in range(0, 384, 96):
+        batch = [
+            (n, cluster.shapes.of_pod(pod("p", cpu=f"{3000 + n}m")), n + 1)
+            for n in range(first, first + 96)
+        ]
+        before = cluster.pool.fallbacks
+        cluster.ask(batch)
+        cluster.close()
+        cluster.decide(batch)
+        alone.append(cluster.pool.fallbacks - before)
+    assert NAMED_MIN + 2 * SPARE < 96
+    assert alone[0] > 0 and alone[-1] < alone[0]
