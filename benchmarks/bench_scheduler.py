@@ -175,7 +175,7 @@ def _pool_case(pods: int) -> tuple[float, float]:
             row = pool.choose(number, shape, salt)
             table.add_pod(f"default/p{first + number}", table.names[row], shape)
         leader += time.process_time() - begin
-    print("fallbacks", pool.fallbacks, pool.by_levels, pool._named)
+    assert pool.fallbacks < pods // 20
     return leader, partition / 2
 
 

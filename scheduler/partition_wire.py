@@ -125,9 +125,8 @@ def answer_body(answer: Scored | Stale) -> list[Any] | str:
     ]
 
 
-def answer_from(body: Any) -> Scored | Stale:
-    if body == STALE:
-        return Stale()
+def answer_from(body: Any) -> Scored:
+    """Of one that is not STALE."""
     levels, lists, rows, bases, raised = body
     return Scored(
         levels=[tuple(one) for one in levels],

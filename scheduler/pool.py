@@ -18,8 +18,7 @@ from scheduler.changed_rows import ChangedRows
 from scheduler.engine import Engine
 from scheduler.explain import NOBODY, Pod
 from scheduler.node_table import IntArray, NodeTable
-from scheduler.partition import Scored, Stale
-from scheduler.partition_wire import answer_from, question_body, request_body
+from scheduler.partition_wire import STALE, answer_from, question_body, request_body
 from scheduler.pod_shape import Shape, ShapeKey
 from scheduler.rating import Levels, rate, weighted_levels
 from scheduler.round import Question, Round
@@ -45,8 +44,13 @@ class PartitionState:
 
     waiting: bool = False
     late: bool = False
-    """Its round was closed without its answer."""
-    answer: Scored | None = None
+    """It owes the answer to a round that was closed without it."""
+    asked: bool = False
+    """In the open round."""
+    left_out: bool = False
+    """Its rows do not count in the open round."""
+    answer: Any = None
+    """Body; None: none."""
     retry_ns: int = 0
 
 
@@ -64,6 +68,8 @@ class ScoringPool:
         self._partitions = [PartitionState() for _ in range(partitions)]
         self._telling = Telling(table, partitions)
         self._open: Question | None = None
+        self._closed: tuple[Question, list[Any], list[bool]] | None = None
+        """Not merged yet: the question, the answers, and whose rows do not count."""
         self._round: Round | None = None
         self._changed = ChangedRows(table, engine, 0)
         self._places: Counter[int] = Counter()
@@ -100,8 +106,9 @@ class ScoringPool:
         images = _image_counts(self._table, keys)
         orders = []
         for number, partition in enumerate(self._partitions):
-            partition.answer = None
-            if partition.retry_ns <= now_ns and not partition.late:
+            partition.answer, partition.left_out = None, partition.late
+            partition.asked = partition.retry_ns <= now_ns and not partition.late
+            if partition.asked:
                 partition.waiting = True
                 changed = self._telling.changes(number, images)
                 orders.append((number, request_body(changed, number, count, question)))
@@ -111,17 +118,17 @@ class ScoringPool:
         partition = self._partitions[number]
         if not (partition.waiting or partition.late):
             return
-        answer = answer_from(body)
-        if isinstance(answer, Stale):
+        if body == STALE:
             self._forget(number, now_ns)
-        elif partition.waiting:
-            partition.answer = answer
+        elif self._open is not None and partition.asked:
+            partition.answer, partition.left_out = body, False
         partition.waiting = partition.late = False
         answers = sum(partition.answer is not None for partition in self._partitions)
         if answers * 100 >= self._quorum_percent * len(self._partitions):
             # No more are waited for than are wanted.
             for partition in self._partitions:
                 partition.late |= partition.waiting
+                partition.left_out |= partition.waiting
                 partition.waiting = False
 
     def lost(self, number: int, now_ns: int) -> None:
@@ -130,19 +137,28 @@ class ScoringPool:
         self._forget(number, now_ns + RETRY_AFTER_NS)
 
     def close(self) -> None:
-        """Merge the answers of the open round, if there is one."""
+        """The answers are in. They are merged when the first pod is chosen for, so that the next
+        round can be asked before."""
         assert not self.waiting
         if self._open is not None:
-            answers = [partition.answer for partition in self._partitions]
-            late = [partition.late for partition in self._partitions]
-            self._round = Round(self._open, answers, late, self._table)
-            self._changed = ChangedRows(self._table, self._engine, self._open.position)
-            self._open = None
+            left_out = [partition.left_out for partition in self._partitions]
+            bodies = [partition.answer for partition in self._partitions]
+            self._closed = (self._open, bodies, left_out)
+            self._open = self._round = None
+
+    def _merge(self) -> None:
+        if self._closed is not None:
+            question, bodies, left_out = self._closed
+            answers = [None if body is None else answer_from(body) for body in bodies]
+            self._round = Round(question, answers, left_out, self._table)
+            self._changed = ChangedRows(self._table, self._engine, question.position)
+            self._closed = None
 
     def choose(self, number: int, shape: Shape, salt: int, pod: Pod = NOBODY) -> int:
         """The row of the best node for a pod of the round, NOWHERE when none is feasible."""
         if self._engine.is_coupled(shape, pod):
             return self._engine.choose(shape, salt, pod)
+        self._merge()
         one = self._round
         index = None if one is None else one.question.index.get(number)
         if one is None or index is None or not self._holds(one, index, shape):
@@ -191,7 +207,7 @@ class ScoringPool:
             # Whoever was left out comes after that.
             if mine == NOWHERE or bound < (-top, self._rank(mine, salt)):
                 return self._alone(shape, salt)
-        elif mine == NOWHERE and one.any_late:
+        elif mine == NOWHERE and one.any_left_out:
             # A node of those who are late may do.
             return self._alone(shape, salt)
         return mine
@@ -216,7 +232,7 @@ class ScoringPool:
             rating = rate(shape, self._table, own)
             levels = [tuple(column) for column in rating.levels.T.tolist()]
             candidates += zip(levels, rating.bases.tolist(), rating.rows.tolist(), strict=True)
-        if not candidates and one.any_late:
+        if not candidates and one.any_left_out:
             return self._alone(shape, salt)
         return self._winner(candidates, shape, salt)
 

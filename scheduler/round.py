@@ -83,13 +83,13 @@ class Round:
         self,
         question: Question,
         answers: Sequence[Scored | None],
-        late: Sequence[bool],
+        left_out: Sequence[bool],
         table: NodeTable,
     ) -> None:
-        """``late``: partitions whose rows do not count, because nobody waits for their answer."""
+        """``left_out``: partitions whose rows do not count, because nobody waits for them."""
         self.question = question
-        self.any_late = any(late)
-        self.lost = [n for n, a in enumerate(answers) if a is None and not late[n]]
+        self.any_left_out = any(left_out)
+        self.lost = [n for n, a in enumerate(answers) if a is None and not left_out[n]]
         """Partitions whose rows the leader has to rate."""
         self.raised = {pod: None for a in answers if a is not None for pod in a.raised}
         self.lists = lists_of(answers)
