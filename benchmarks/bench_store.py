@@ -11,7 +11,6 @@ they are below 1.7. ``--full`` adds 1,000,000 keys: fill, memory, restart, range
 """
 
 import argparse
-import os
 import shutil
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from dataclasses import replace
 from math import inf
 from pathlib import Path
 
+from benchmarks.bench_store_disk import RECORD_BYTES, log_alone
 from benchmarks.bench_store_load import (
     KEY_BYTES,
     PREFIX,
@@ -80,8 +80,8 @@ class Bench:
         self.buffered = Shards(directory, "buffered")
         self.none = Shards(directory, "none")
         self.two = Shards(directory, "fsync", count=2)
-        self.range_us = 0.0
-        """Of ours over KEYS, once it is measured."""
+        self.small = Shards(directory / "small", "fsync")
+        """Beside the one with FULL_KEYS."""
         self.etcd = real_etcd(directory) if tool and ETCD else None
         self.door = door(directory) if tool else None
 
@@ -112,8 +112,6 @@ class Bench:
                 self.fill(server, KEYS)
         for case in cases:
             ours = self.row("ours, fsync", self.fsync, case)
-            if case.mode == "range":
-                self.range_us = ours.server_us
             if self.etcd is not None:
                 theirs = self.row("etcd, fsync", self.etcd, case)
                 verdict(case, ours, theirs)
@@ -138,19 +136,18 @@ class Bench:
             server.stop()
 
     def two_beside_one(self) -> None:
-        """Two shards and one in turns, with the same number in flight at each shard: with fewer a
-        group is smaller, and a sync is shared by fewer. The least of each counts: whatever else the
-        machine does can only add."""
+        """Two shards and one in turns, with the same number in flight at each shard, in rounds: a
+        put costs less the more share its step and its sync. The least of each counts: whatever else
+        the machine does can only add."""
         arms = (("ours, fsync", self.fsync), ("ours, fsync, 2 shards", self.two))
         costs: dict[str, list[float]] = {name: [] for name, _ in arms}
         for _, server in arms:
             server.start()
             self.fill(server, KEYS)
         for name, server in arms * TURNS:
-            case = PUTS[1]
-            flying, lines = case.in_flight * server.count, case.connections * server.count
-            result = self.row(name, server, replace(case, in_flight=flying, connections=lines))
-            costs[name].append(result.server_us)
+            flying = PUTS[1].in_flight * server.count
+            case = replace(PUTS[1], in_flight=flying, connections=server.count, together=True)
+            costs[name].append(self.row(name, server, case).server_us)
         one, two = map(min, costs.values())
         held = two <= one * TWO_SHARDS_MAX
         print(
@@ -172,13 +169,9 @@ class Bench:
             print(f"{name}: {FULL_KEYS:,} keys are put", file=sys.stderr, flush=True)
             rate = FULL_KEYS / self.fill(server, FULL_KEYS)
             rates.append(rate)
-            result = self.row(name, server, ranged)
-            if server is self.fsync and self.range_us:
-                claim(
-                    f"{result.server_us / self.range_us:.2f} times the CPU of the same range of"
-                    f" {KEYS:,} keys; wanted at most {FLAT}",
-                    result.server_us <= self.range_us * FLAT,
-                )
+            self.row(name, server, ranged)
+            if server is self.fsync:
+                self.ranges_in_turns(ranged)
             resident = resident_bytes(server.pids) / 1e9
             own = resident_bytes(server.pids, "RssAnon") / 1e9
             server.stop()
@@ -203,6 +196,22 @@ class Bench:
                 f"{times:.1f} times the rate of etcd's fill; wanted {FILL_TIMES:.0f}",
                 times >= FILL_TIMES,
             )
+
+    def ranges_in_turns(self, ranged: Case) -> None:
+        """The same range out of all keys and out of KEYS, in turns; the least of each counts."""
+        self.small.start()
+        self.fill(self.small, KEYS)
+        arms = (("ours, fsync", self.fsync), (f"ours, {KEYS:,} keys", self.small))
+        costs: dict[str, list[float]] = {name: [] for name, _ in arms}
+        for name, server in arms * TURNS:
+            costs[name].append(self.row(name, server, ranged).server_us)
+        self.small.stop()
+        of_all, of_few = map(min, costs.values())
+        claim(
+            f"{of_all / of_few:.2f} times the CPU of the same range of {KEYS:,} keys; wanted at"
+            f" most {FLAT}",
+            of_all <= of_few * FLAT,
+        )
 
     def first_read(self, server: Server) -> None:
         case = Case("get", "get", 1, 1)
@@ -243,21 +252,6 @@ def claim(words: str, held: bool) -> None:
     print(f"{'':<26}{words}: {'yes' if held else 'NO'}", flush=True)
 
 
-def sync_floor_s(directory: Path, bytes_each: int, count: int) -> float:
-    """The median time of appending so much and waiting for the disk, without any server."""
-    path = directory / "floor"
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    times: list[float] = []
-    for _ in range(count):
-        begun = time.perf_counter()
-        os.write(file, bytes(bytes_each))
-        os.fdatasync(file)
-        times.append(time.perf_counter() - begun)
-    os.close(file)
-    path.unlink()
-    return sorted(times)[count // 2]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=1.5)
@@ -272,10 +266,11 @@ def main() -> None:
         elif ETCD is None:
             print("NO ETCD (etcd-server): its rows are SKIPPED", file=sys.stderr)
         bench = Bench(directory, chosen.seconds, tool)
-        floor_ms = sync_floor_s(directory, 1200, 300) * 1e3
+        floor = log_alone(directory, RECORD_BYTES, chosen.seconds)
         print(
-            f"keys of {KEY_BYTES} bytes under {PREFIX.decode()}, values of 1,024; an append of 1.2"
-            f" kB and fdatasync take {floor_ms:.2f} ms (median) on this disk\n{HEAD}"
+            f"keys of {KEY_BYTES} bytes under {PREFIX.decode()}, values of 1,024; to append such a"
+            f" record and sync takes a process that does nothing else {floor.p50_s * 1e3:.2f} ms"
+            f" (median) and {floor.cpu_s / floor.count * 1e6:.0f} µs of CPU here\n{HEAD}"
         )
         if chosen.only in (None, "beside"):
             bench.beside(CASES)

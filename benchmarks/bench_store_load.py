@@ -46,6 +46,9 @@ class Case:
     """How many times etcd's rate is wanted."""
     p99_ms: float = 0.0
     """The p99 that is wanted of ours; infinite: no worse than etcd's."""
+    together: bool = False
+    """In rounds: the next requests are sent when all are answered, so that as many share a step and
+    a sync however busy the machine is. For loads by frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +120,9 @@ class FrameLoader:
     async def measure(self, case: Case, seconds: float, first_new: int) -> Result:
         if case.mode == "watch":
             return await self._fan_out(case, seconds)
-        return await self._pump(_request_of(case, first_new), case.in_flight, seconds)
+        return await self._pump(_request_of(case, first_new), case, seconds)
 
-    async def _pump(
-        self, request: Callable[[int], Request], in_flight: int, seconds: float
-    ) -> Result:
+    async def _pump(self, request: Callable[[int], Request], case: Case, seconds: float) -> Result:
         latencies: list[float] = []
         clients = self._clients
         clock = time.perf_counter
@@ -147,15 +148,21 @@ class FrameLoader:
             open_calls -= 1
             now = clock()
             latencies.append(now - begun)
-            if now < deadline:
+            if now >= deadline:
+                if not open_calls:
+                    done.set_result(None)
+            elif not case.together:
                 send(writer)
             elif not open_calls:
-                done.set_result(None)
+                send_all()
+
+        def send_all() -> None:
+            for writer in range(case.in_flight):
+                send(writer)
 
         before, own_before, begun = cpu_s(self._server.pids), own_cpu_s(), clock()
         deadline = begun + seconds
-        for writer in range(in_flight):
-            send(writer)
+        send_all()
         await done
         elapsed, own = clock() - begun, own_cpu_s() - own_before
         return _result(latencies, elapsed, own, cpu_s(self._server.pids) - before)
