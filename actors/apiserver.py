@@ -110,7 +110,11 @@ class ApiServer:
         self._config = config
         self._now_ns = WallClock()
         sharding = Sharding(config.shard_by, len(config.stores))
-        caching = Caching(config.watch_cache_index)
+        caching = Caching(
+            config.watch_cache_index,
+            encode_once=config.encode_once,
+            consistent_lists=config.consistent_lists,
+        )
         self._core = ApiServerCore(sharding, config.seed, config.name, _limits(config), caching)
         self._stores = [
             FrameClient(name, config.security, resolve, config.name) for name in config.stores

@@ -85,6 +85,8 @@ def parts_of(plan: ClusterPlan, security: Security) -> list[Part]:
         plan.shard_by,
         https_port=plan.https_port,
         watch_cache_index=plan.watch_cache_index,
+        encode_once=plan.encode_once,
+        consistent_lists=plan.consistent_lists,
     )
     parts.append(Part(API_SERVER, api, 1))
     for index in range(plan.controller_shards):
@@ -149,6 +151,7 @@ def _hollow_part(plan: ClusterPlan, security: Security, index: int) -> Part:
         plan.node_list_csv,
         plan.node_list_rows_max,
         plan.lease_period_s,
+        plan.heartbeat,
         plan.pod_delay_s,
         f"{plan.run_directory}/kubeconfig" if plan.node_transport == "https" else "",
     )

@@ -13,7 +13,7 @@ from actors.program import Resolve
 from actors.span_points import PodSpans
 from actors.spans import span_log
 from hollow_node.core import HollowNodes
-from hollow_node.fleet import Heartbeats
+from hollow_node.fleet import heartbeats
 from hollow_node.node_list import NodeShape, numbered, read_node_list
 from hollow_node.stages import general_stages
 
@@ -44,7 +44,7 @@ class RunningHollowNodes:
 async def start(config: HollowNodesConfig, resolve: Resolve) -> RunningHollowNodes:
     """Start kubelets for this actor's share of the nodes."""
     stages = general_stages(round(config.pod_delay_s * 1000))
-    beats = Heartbeats(round(config.lease_period_s * 1e9))
+    beats = heartbeats(round(config.lease_period_s * 1e9), config.heartbeat)
     core = HollowNodes(node_shapes(config), stages, config.seed, beats)
     log = span_log(config.spans, time.time_ns)
     options = RunnerOptions(spans=PodSpans(log, "syncPod") if log else None)

@@ -7,6 +7,7 @@ from apiserver.keys import CacheIndex
 
 Durability = Literal["fsync", "buffered", "none"]
 ShardBy = Literal["kind", "namespace", "hash"]
+Heartbeat = Literal["lease", "status"]
 StoreEngine = Literal["own", "etcd"]
 SPANS = "spans"
 """Directory of the programs' spans, in the run directory."""
@@ -75,6 +76,9 @@ class ApiServerConfig:
     max_mutating_requests_inflight: int = 200
     """For who is not in system:masters, by kube-apiserver's names and defaults."""
     watch_cache_index: CacheIndex = "btree"
+    encode_once: bool = True
+    consistent_lists: bool = True
+    """See apiserver.caching.Caching."""
     spans: str = ""
     """File for spans of what clients sample; empty: nothing is traced."""
 
@@ -144,6 +148,8 @@ class HollowNodesConfig:
     node_list_rows_max: int = 0
     """Use the first so many rows of the list; 0: all."""
     lease_period_s: float = 10.0
+    heartbeat: Heartbeat = "lease"
+    """Or the whole status in that period, and no Lease renewed."""
     pod_delay_s: float = 0.0
     """Delay of each pod stage; 0 means as fast as the control plane goes."""
     kubeconfig: str = ""
@@ -195,6 +201,9 @@ class ClusterPlan:
     """etcd: each shard is a real one, and shards are by kind: nothing orders their revisions."""
     watch_cache_index: CacheIndex = "btree"
     """Of the API server."""
+    encode_once: bool = True
+    consistent_lists: bool = True
+    """See apiserver.caching.Caching."""
     scheduler_partitions: int = 2
     scheduler_configuration: str = ""
     """A KubeSchedulerConfiguration as JSON; empty: the default."""
@@ -204,6 +213,7 @@ class ClusterPlan:
     """The Ray cluster is to have so many at least, with the driver's; its start waits for them."""
     https_port: int = 0
     lease_period_s: float = 10.0
+    heartbeat: Heartbeat = "lease"
     pod_delay_s: float = 0.0
     node_transport: Literal["frames", "https"] = "frames"
     controller_profile: Literal["kubernetes", "unlimited"] = "unlimited"

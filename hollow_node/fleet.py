@@ -46,6 +46,12 @@ BY_STATUS: Final = Heartbeats(0, STATUS_LOOK_NS)
 Source: keps/sig-node/589-efficient-node-heartbeats."""
 
 
+def heartbeats(period_ns: int, by: str) -> Heartbeats:
+    """``by``: "lease", or "status" for the whole status in that period and no Lease renewed."""
+    assert by in ("lease", "status"), by
+    return Heartbeats(0, period_ns) if by == "status" else Heartbeats(period_ns)
+
+
 class Fleet:
     """Registers each node (Node, Lease, Ready status), then renews and reports for it.
 

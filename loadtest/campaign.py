@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
-from actors.plan import Durability, ShardBy, StoreEngine
+from actors.plan import Durability, Heartbeat, ShardBy, StoreEngine
 from apiserver.keys import CacheIndex
 from loadtest.faults import NO_FAULTS, FaultKnobs, read_faults
 from loadtest.fields import SECOND_NS, CampaignError, Section, load_yaml, nearest
@@ -54,6 +54,12 @@ class ClusterKnobs:
     store_engine: StoreEngine
     watch_cache_index: CacheIndex
     """Of the API server, Kubernetes' feature gate BtreeWatchCache."""
+    encode_once: bool
+    """Or an event is encoded for each of its watchers."""
+    consistent_list_from_cache: bool
+    """Or a LIST of the most recent state reads all of it from the store."""
+    percentage_of_nodes_to_score: int | None
+    """0: adaptive. None: as the scheduler's configuration has it, or else 100."""
     schedulers: int
     queueing_hints: bool
     gather_quorum_percent: int
@@ -67,6 +73,7 @@ class ClusterKnobs:
     machines: int
     """The Ray cluster is to have so many at least; the run waits for them."""
     lease_period_ns: int
+    heartbeat: Heartbeat
     pod_delay_ns: int
     node_transport: Transport
     """How hollow nodes reach the API server."""
@@ -214,6 +221,9 @@ def _cluster(section: Section) -> ClusterKnobs:
         watch_cache_index=cast(
             CacheIndex, section.choice("watchCacheIndex", ("btree", "hash"), "btree")
         ),
+        encode_once=section.flag("encodeOnce", True),
+        consistent_list_from_cache=section.flag("consistentListFromCache", True),
+        percentage_of_nodes_to_score=_percentage(section),
         schedulers=section.integer("schedulers", 1, 1, 8),
         queueing_hints=section.flag("queueingHints", True),
         gather_quorum_percent=section.integer("gatherQuorum", 100, 1, 100),
@@ -223,6 +233,7 @@ def _cluster(section: Section) -> ClusterKnobs:
         hollow_actors=section.integer("hollowActors", 1, 1, 1000),
         machines=section.integer("machines", 1, 1, 1000),
         lease_period_ns=section.duration("leasePeriod", "10s"),
+        heartbeat=cast(Heartbeat, section.choice("heartbeat", ("lease", "status"), "lease")),
         pod_delay_ns=section.duration("podDelay", "0s"),
         node_transport=cast(
             Transport, section.choice("nodeTransport", ("frames", "https"), "frames")
@@ -245,6 +256,13 @@ def _cluster(section: Section) -> ClusterKnobs:
         raise section.error("leasePeriod", "must be at least 100ms")
     section.done()
     return knobs
+
+
+def _percentage(section: Section) -> int | None:
+    key = "percentageOfNodesToScore"
+    given = section.has(key)
+    percentage = section.integer(key, 0, 0, 100)
+    return percentage if given else None
 
 
 def _trace_share(section: Section) -> float:

@@ -22,6 +22,9 @@ from loadtest.target import Target
 from loadtest.trace import TracePod
 from loadtest.trace_file import read_nodes, read_trace
 
+NO_SCHEDULER_CONFIGURATION = json.dumps(
+    {"apiVersion": "kubescheduler.config.k8s.io/v1", "kind": "KubeSchedulerConfiguration"}
+)
 SCHEDULE_FILE = "schedule.jsonl.gz"
 T = TypeVar("T")
 
@@ -76,10 +79,16 @@ def _read(read: Callable[[Path], T], path: Path, field: str) -> T:
         raise CampaignError(f"{field}: {error}{hint}") from None
 
 
-def _scheduler_configuration(directory: Path, name: str) -> str:
-    if not name:
-        return ""
-    return _read(read_scheduler_configuration, directory / name, "spec.cluster.schedulerConfig")
+def _scheduler_configuration(directory: Path, name: str, percentage: int | None) -> str:
+    """That of the file, with the campaign's own word on how many nodes are scored, for profiles
+    that have none of theirs."""
+    field, text = "spec.cluster.schedulerConfig", ""
+    if name:
+        text = _read(read_scheduler_configuration, directory / name, field)
+    if percentage is None:
+        return text
+    doc = json.loads(text or NO_SCHEDULER_CONFIGURATION)
+    return json.dumps(doc | {"percentageOfNodesToScore": percentage})
 
 
 def read_scheduler_configuration(path: Path) -> str:
@@ -106,19 +115,24 @@ def _cluster_plan(campaign: Campaign, directory: Path) -> tuple[ClusterPlan, int
         durability=knobs.durability,
         store_engine=knobs.store_engine,
         watch_cache_index=knobs.watch_cache_index,
+        encode_once=knobs.encode_once,
+        consistent_lists=knobs.consistent_list_from_cache,
         scheduler_partitions=knobs.scheduler_partitions,
         controller_shards=knobs.controller_shards,
         hollow_actors=knobs.hollow_actors,
         machines=knobs.machines,
         https_port=knobs.https_port,
         lease_period_s=knobs.lease_period_ns / SECOND_NS,
+        heartbeat=knobs.heartbeat,
         pod_delay_s=knobs.pod_delay_ns / SECOND_NS,
         node_transport=knobs.node_transport,
         controller_profile=knobs.controller_profile,
         schedulers=knobs.schedulers,
         queueing_hints=knobs.queueing_hints,
         gather_quorum_percent=knobs.gather_quorum_percent,
-        scheduler_configuration=_scheduler_configuration(directory, knobs.scheduler_config),
+        scheduler_configuration=_scheduler_configuration(
+            directory, knobs.scheduler_config, knobs.percentage_of_nodes_to_score
+        ),
         network=campaign.faults.network,
         traced=bool(campaign.trace_share),
     )

@@ -100,6 +100,9 @@ def virtual_plan(compiled: Compiled, costs: CostProfile = DEFAULT) -> VirtualPla
         hollow_actors=knobs.hollow_actors,
         profile=knobs.controller_profile,
         lease_period_ns=knobs.lease_period_ns if knobs.heartbeats else 0,
+        heartbeat=knobs.heartbeat,
+        encode_once=knobs.encode_once,
+        consistent_lists=knobs.consistent_list_from_cache,
         pod_delay_ms=knobs.pod_delay_ns // MS_NS,
         costs=costs,
     )

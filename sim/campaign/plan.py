@@ -6,7 +6,7 @@ from typing import Final
 from apiserver.caching import DEFAULT_CACHING, Caching
 from apiserver.shards import ShardBy
 from controllers.limits import ControllerLimits, Profile, limits_of
-from hollow_node.fleet import QUANTUM_NS, SILENT, Heartbeats
+from hollow_node.fleet import QUANTUM_NS, SILENT, Heartbeats, heartbeats
 from hollow_node.node_list import NodeShape
 from scheduler.configuration import DEFAULT as DEFAULT_SCHEDULER
 from scheduler.configuration import Configuration
@@ -39,6 +39,11 @@ class VirtualPlan:
     """0: heartbeats are off. No Lease is renewed, neither a node's nor a controller's; no node
     reports its status again and none is given up for silent; idle watches hear no bookmarks."""
     pod_delay_ms: int
+    heartbeat: str = "lease"
+    """Or "status": the whole status in that period, and no Lease renewed."""
+    encode_once: bool = True
+    consistent_lists: bool = True
+    """See apiserver.caching.Caching."""
     scheduler: Configuration = DEFAULT_SCHEDULER
     costs: CostProfile = DEFAULT_COSTS
 
@@ -48,7 +53,7 @@ class VirtualPlan:
 
     @property
     def heartbeats(self) -> Heartbeats:
-        return SILENT if self.quiet else Heartbeats(self.lease_period_ns)
+        return SILENT if self.quiet else heartbeats(self.lease_period_ns, self.heartbeat)
 
     @property
     def quantum_ns(self) -> int:
@@ -58,7 +63,12 @@ class VirtualPlan:
 
     @property
     def caching(self) -> Caching:
-        return Caching(bookmark_ns=DAY_NS) if self.quiet else DEFAULT_CACHING
+        bookmark_ns = DAY_NS if self.quiet else DEFAULT_CACHING.bookmark_ns
+        return Caching(
+            bookmark_ns=bookmark_ns,
+            encode_once=self.encode_once,
+            consistent_lists=self.consistent_lists,
+        )
 
     def store_settings(self, shard: int, epoch_ns: int) -> StoreSettings:
         if not self.quiet:

@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from actors.blueprint import parts_of
-from actors.plan import ApiServerConfig, EtcdStoreConfig, SchedulerConfig, Security
+from actors.plan import (
+    ApiServerConfig,
+    EtcdStoreConfig,
+    HollowNodesConfig,
+    SchedulerConfig,
+    Security,
+)
+from actors.plugins import scheduler_configuration
+from hollow_node.fleet import Heartbeats
 from loadtest.campaign import Campaign, parse_campaign, read_campaign
 from loadtest.compiled import compile_campaign, describe
 from loadtest.experiments.profile import read_profile
@@ -254,3 +262,38 @@ def test_queueing_hints_and_quorum_reach_the_scheduler(wanted: bool) -> None:
     assert scheduler.gather_quorum_percent == quorum
     virtual = virtual_plan(compiled).scheduler
     assert (virtual.queueing_hints, virtual.gather_quorum_percent) == (wanted, quorum)
+
+
+def test_knobs_of_the_literature_reach_both_shells() -> None:
+    """Where they act: kubelets, watch cache, scheduler."""
+    doc = copy.deepcopy(MINIMAL)
+    doc["spec"]["cluster"] = {
+        "heartbeat": "status",
+        "leasePeriod": "20s",
+        "encodeOnce": False,
+        "consistentListFromCache": False,
+        "percentageOfNodesToScore": 30,
+    }
+    compiled = compile_campaign(parse_campaign(doc, "x"), Path())
+    parts = {part.name: part.config for part in parts_of(compiled.cluster, Security("", "", ""))}
+    server, hollow, scheduler = (parts[one] for one in ("apiserver-0", "hollow-0", "scheduler"))
+    assert isinstance(server, ApiServerConfig) and isinstance(hollow, HollowNodesConfig)
+    assert isinstance(scheduler, SchedulerConfig)
+    assert (server.encode_once, server.consistent_lists) == (False, False)
+    assert (hollow.heartbeat, hollow.lease_period_s) == ("status", 20.0)
+    plan = virtual_plan(compiled)
+    assert (plan.caching.encode_once, plan.caching.consistent_lists) == (False, False)
+    assert plan.heartbeats == Heartbeats(0, 20 * 10**9)
+    real = scheduler_configuration(scheduler.configuration)
+    for configuration in (real, plan.scheduler):
+        (profile,) = configuration.profiles.values()
+        assert profile.percentage_of_nodes_to_score == 30
+
+
+def test_a_share_of_nodes_that_is_not_said_leaves_the_scheduler_as_it_is() -> None:
+    doc = copy.deepcopy(MINIMAL)
+    compiled = compile_campaign(parse_campaign(doc, "x"), Path())
+    assert compiled.cluster.scheduler_configuration == ""
+    doc["spec"]["cluster"] = {"percentageOfNodesToScore": 101}
+    with pytest.raises(CampaignError, match="percentageOfNodesToScore: must be a whole number"):
+        parse_campaign(doc, "x")

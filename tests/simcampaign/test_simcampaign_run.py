@@ -69,6 +69,22 @@ def test_a_closed_loop_sends_as_fast_as_it_is_answered_and_the_report_says_so(
     assert found["closed"][0] in page and "coordinated omission" in page
 
 
+def test_knobs_of_the_literature_change_what_the_cluster_does(tmp_path: Path) -> None:
+    """Of nodes that report by status instead of by Lease: who asks for what, counted."""
+    asked = {}
+    for by in ("lease", "status"):
+        knobs = {"heartbeat": by, "leasePeriod": "1s", "encodeOnce": False}
+        knobs |= {"consistentListFromCache": False, "percentageOfNodesToScore": 50}
+        (tmp_path / by).mkdir()
+        _, state, summary = simulated(document(SMALL | knobs, seconds=5), tmp_path / by)
+        assert (state.outcome, summary.headline) == ("complete", "PASS")
+        asked[by] = state.asked
+    reports = [asked[by].get("patch nodes/status", 0) for by in ("lease", "status")]
+    assert reports[0] <= 2 * 6 and reports[1] >= reports[0] + 4 * 6
+    renewals = [asked[by]["update coordination.k8s.io/leases"] for by in ("lease", "status")]
+    assert renewals[0] >= renewals[1] + 4 * 6
+
+
 def test_every_figure_is_marked_simulated(tmp_path: Path) -> None:
     bundle, _, _ = simulated(document(SMALL, seconds=10), tmp_path)
     page = (bundle / "report.html").read_text()
