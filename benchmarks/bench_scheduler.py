@@ -18,6 +18,7 @@ from scheduler.engine import Engine
 from scheduler.explain import Pod, explain
 from scheduler.follower import NODES, PODS
 from scheduler.framework import PreemptionLimits
+from scheduler.kernel import kernel_named, kernel_of
 from scheduler.leader import BATCH_MAX, SchedulerCore
 from scheduler.node_facts import node_facts
 from scheduler.node_table import NodeTable
@@ -33,10 +34,12 @@ NODE_COUNT = 5000
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 SEED = 1
+KERNEL = kernel_of("auto")
 
 
 def main() -> None:
-    print(f"{NODE_COUNT} nodes, all scored; one core; seed {SEED}")
+    print(f"{NODE_COUNT} nodes, all scored; one core; seed {SEED}; {kernel_named(KERNEL)}")
+    print("unequal nodes: 16 sizes of cpu and of memory, every fifth with a soft taint")
     print(f"{'case':52} {'decisions/s':>12} {'us each':>9}")
     for name, pods, shape_of, equal_nodes in (
         ("identical pods, equal nodes", 20000, equal_pod, True),
@@ -90,7 +93,7 @@ def engine_seconds(
     for number in range(existing):
         shape = shapes.of_pod(existing_pod_of(number))
         table.add_pod(f"default/x{number}", f"n{number % NODE_COUNT}", shape)
-    engine = Engine(table)
+    engine = Engine(table, kernel=KERNEL)
     begin = time.process_time()
     for number, shape in enumerate(wanted):
         row = engine.choose(shape, max(ties.next_u64(), 1))

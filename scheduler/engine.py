@@ -13,6 +13,7 @@ import numpy as np
 from scheduler.coupling import Coupling, coupling_of
 from scheduler.divisions import DivisionBook
 from scheduler.explain import NOBODY, Pod
+from scheduler.kernel import Kernel
 from scheduler.node_classes import ClassBook, NodeClasses, best_by_classes, stand_for_nodes
 from scheduler.node_table import IntArray, NodeTable
 from scheduler.pod_shape import Shape
@@ -26,9 +27,13 @@ NO_ROWS: IntArray = np.zeros(0, np.int64)
 VIEW_CELLS_MAX = 1 << 25
 """Rows of all remembered shapes together; a row of a shape takes about 40 bytes at most."""
 VIEWS_MAX = 4096
+FRESH_MAX = 32
+"""Views of shapes that were asked about once."""
 ASKED_MAX = 1 << 16
 CLASSES_ROWS_MIN = 4096
 """Smaller tables are scored as fast row by row."""
+KERNEL_ROWS = 16384
+"""The same with the compiled kernel."""
 ROWS_AN_ASK = 4096
 """Scoring so many nodes costs as much as asking the classes."""
 
@@ -36,14 +41,23 @@ ROWS_AN_ASK = 4096
 class Engine:
     """Views of the shapes seen lately over one node table."""
 
-    def __init__(self, table: NodeTable, affinity_index: bool = True) -> None:
+    def __init__(
+        self, table: NodeTable, affinity_index: bool = True, kernel: Kernel | None = None
+    ) -> None:
         """``affinity_index``: numbers of placed pods are kept from one pod to the next; without it
         they are counted anew for each, as before Kubernetes 1.18."""
         self.table = table
+        self._kernel = kernel
+        self._classes_rows_min = CLASSES_ROWS_MIN if kernel is None else KERNEL_ROWS
         self._affinity_index = affinity_index
         self.sampler = NodeSampler(table)
         """For profiles that do not score every node."""
         self._views: OrderedDict[int, ShapeView] = OrderedDict()
+        self._fresh: OrderedDict[int, ShapeView] = OrderedDict()
+        """Of shapes that were asked about once. Where all pods differ nobody asks again, and the
+        memory of a few goes round."""
+        self._once: OrderedDict[int, None] = OrderedDict()
+        """These shapes, and others that were before."""
         self._static: OrderedDict[int, StaticView] = OrderedDict()
         self._book = ClassBook()
         self._divisions = DivisionBook()
@@ -110,16 +124,17 @@ class Engine:
     def forget(self, shape: Shape) -> None:
         """What was worked out for it may be wrong, because a plugin raised in between."""
         self._views.pop(shape.number, None)
+        self._fresh.pop(shape.number, None)
         self._static.pop(shape.place, None)
         self.table.remembered.clear()
 
     def has_view(self, shape: Shape) -> bool:
-        return shape.number in self._views
+        return shape.number in self._views or shape.number in self._fresh
 
     def _classes(self, shape: Shape) -> NodeClasses | None:
         """Unless it is better to score every node once and follow what changes."""
         table, number = self.table, shape.number
-        if table.rows < CLASSES_ROWS_MIN or number in self._views:
+        if table.rows < self._classes_rows_min or self.has_view(shape):
             return None
         asked = self._asked.get(number, 0)
         if asked * ROWS_AN_ASK > table.rows or not stand_for_nodes(shape, table):
@@ -127,22 +142,33 @@ class Engine:
         found = self._book.classes(shape, self.static_view(shape), table)
         if found is not None:
             self._asked[number] = asked + 1
-            if len(self._asked) > ASKED_MAX:
-                self._asked.popitem(last=False)
+            _trim(self._asked, ASKED_MAX)
         return found
 
     def view(self, shape: Shape) -> ShapeView:
         """The present scores of a shape."""
-        table = self.table
-        view = self._views.get(shape.number)
+        table, number = self.table, shape.number
+        view = self._views.get(number)
+        if view is None and number in self._fresh:
+            view = self._views[number] = self._fresh.pop(number)
         if view is not None and view.static.is_current(shape, table) and view.catch_up(table):
-            self._views.move_to_end(shape.number)
+            self._views.move_to_end(number)
             return view
-        view = ShapeView(shape, table, self.static_view(shape))
-        self._views[shape.number] = view
-        self._views.move_to_end(shape.number)
-        _trim(self._views, table)
+        view = ShapeView(shape, table, self.static_view(shape), self._kernel)
+        most = self._views_max()
+        if number in self._views or number in self._once:
+            self._views[number] = view
+            self._views.move_to_end(number)
+            _trim(self._views, most)
+        else:
+            self._once[number] = None
+            _trim(self._once, ASKED_MAX)
+            self._fresh[number] = view
+            _trim(self._fresh, min(FRESH_MAX, most))
         return view
+
+    def _views_max(self) -> int:
+        return min(VIEWS_MAX, max(4, VIEW_CELLS_MAX // max(self.table.rows, 1)))
 
     def static_view(self, shape: Shape) -> StaticView:
         """What the Node objects say now."""
@@ -150,11 +176,10 @@ class Engine:
         if static is None or not static.is_current(shape, self.table):
             static = self._static[shape.place] = StaticView(shape, self.table)
         self._static.move_to_end(shape.place)
-        _trim(self._static, self.table)
+        _trim(self._static, self._views_max())
         return static
 
 
-def _trim(views: OrderedDict[int, V], table: NodeTable) -> None:
-    most = min(VIEWS_MAX, max(4, VIEW_CELLS_MAX // max(table.rows, 1)))
-    while len(views) > most:
-        views.popitem(last=False)
+def _trim(memory: OrderedDict[int, V], most: int) -> None:
+    while len(memory) > most:
+        memory.popitem(last=False)

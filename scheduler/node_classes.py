@@ -24,6 +24,8 @@ ASKS_MIN = 8
 """Classes are made for a place that was asked about so often."""
 ROWS_A_CLASS_MIN = 4
 """With fewer rows a class every row is scored instead."""
+SAMPLE = 4096
+"""Rows looked at before classes are made."""
 PLACES_MAX = 8
 """Of the newest so many places classes are kept."""
 WALK_BLOCKS = 4
@@ -196,6 +198,9 @@ class ClassBook:
         if entry.useless:
             return None
         classes = entry.classes
+        if classes is None and mostly_different(static, table):
+            entry.useless = True
+            return None
         if classes is None or not classes.catch_up(table):
             classes = entry.classes = NodeClasses(static, table)
         if classes.count * ROWS_A_CLASS_MIN > table.rows:
@@ -235,6 +240,17 @@ def _draw(classes: NodeClasses, tied: IntArray, table: NodeTable, salt: int) -> 
     wins[tied] = True
     of_row = classes.of_row
     return walk(len(of_row), salt, lambda rows: wins[of_row[rows]])
+
+
+def mostly_different(static: StaticView, table: NodeTable) -> bool:
+    """Whether so many nodes of a sample have a state of their own that classes are of no use.
+    Classes are exact whatever this guesses."""
+    rows = np.flatnonzero(static.admitted)
+    rows = rows[:: max(1, len(rows) // SAMPLE)]
+    states = mixed_columns(
+        [column[rows] for column in _state_columns(table, len(table.resource_index))]
+    )
+    return len(np.unique(states)) * 2 > len(rows) >= SAMPLE
 
 
 def _signatures(static: StaticView) -> IntArray:

@@ -20,11 +20,11 @@ FIRST = 0
 IntArray = npt.NDArray[np.int64]
 BITS_MIN = 12
 """Shuffles of fewer numbers are not even enough."""
-_ODD = (0x2C1B3C6D, 0x297A2D39, 0x1B56C4E9, 0x5F356495)
+ODD = (0x2C1B3C6D, 0x297A2D39, 0x1B56C4E9, 0x5F356495)
 """Multipliers of the rounds. Below 2 ** 31, as rows are, so products fit 63 bits. With three rounds
 the first places were not even: rows at the end of a table won 4 % too often."""
-_BACK = tuple(pow(odd, -1, 1 << 32) for odd in _ODD)
-_CUTS = (0, 16, 32, 48)
+_BACK = tuple(pow(odd, -1, 1 << 32) for odd in ODD)
+CUTS = (0, 16, 32, 48)
 """Where in the salt each round's key begins."""
 BLOCK = 256
 """Places walked at once."""
@@ -40,20 +40,20 @@ def tie_bits(rows: int) -> int:
 def tie_place(row: int, salt: int, bits: int) -> int:
     """Where a row comes in a draw; the least wins. Distinct rows have distinct places."""
     mask, half = (1 << bits) - 1, (bits + 1) >> 1
-    row = ((row ^ salt) & mask) * _ODD[0] & mask
+    row = ((row ^ salt) & mask) * ODD[0] & mask
     row ^= row >> half
-    row = ((row ^ salt >> _CUTS[1]) & mask) * _ODD[1] & mask
+    row = ((row ^ salt >> CUTS[1]) & mask) * ODD[1] & mask
     row ^= row >> half
-    row = ((row ^ salt >> _CUTS[2]) & mask) * _ODD[2] & mask
+    row = ((row ^ salt >> CUTS[2]) & mask) * ODD[2] & mask
     row ^= row >> half
-    row = ((row ^ salt >> _CUTS[3]) & mask) * _ODD[3] & mask
+    row = ((row ^ salt >> CUTS[3]) & mask) * ODD[3] & mask
     return row ^ row >> half
 
 
 def tie_places(rows: IntArray, salt: int, bits: int) -> IntArray:
     """The same for many rows."""
     mask, half = (1 << bits) - 1, (bits + 1) >> 1
-    for odd, cut in zip(_ODD, _CUTS, strict=True):
+    for odd, cut in zip(ODD, CUTS, strict=True):
         rows = (rows ^ (salt >> cut & mask)) * odd
         rows &= mask
         rows ^= rows >> half
@@ -63,7 +63,7 @@ def tie_places(rows: IntArray, salt: int, bits: int) -> IntArray:
 def tie_places_each(rows: IntArray, salts: Sequence[int], of: IntArray, bits: int) -> IntArray:
     """The same where each row has a salt: the one at this index in ``salts``."""
     mask, half = (1 << bits) - 1, (bits + 1) >> 1
-    for odd, cut in zip(_ODD, _CUTS, strict=True):
+    for odd, cut in zip(ODD, CUTS, strict=True):
         keys = np.array([salt >> cut & mask for salt in salts], np.int64)
         rows = (rows ^ keys[of]) * odd
         rows &= mask
@@ -74,7 +74,7 @@ def tie_places_each(rows: IntArray, salts: Sequence[int], of: IntArray, bits: in
 def tie_rows(places: IntArray, salt: int, bits: int) -> IntArray:
     """The rows at some places; there may be no such row."""
     mask, half = (1 << bits) - 1, (bits + 1) >> 1
-    for back, cut in zip(reversed(_BACK), reversed(_CUTS), strict=True):
+    for back, cut in zip(reversed(_BACK), reversed(CUTS), strict=True):
         places = (places ^ places >> half) * (back & mask)
         places &= mask
         places ^= salt >> cut & mask
@@ -101,7 +101,7 @@ def walk_few(
     first few dozen; -1 when it is not. For values that many rows have."""
     bits = tie_bits(rows)
     mask, half = (1 << bits) - 1, (bits + 1) >> 1
-    second, third, fourth = (salt >> cut for cut in _CUTS[1:])
+    second, third, fourth = (salt >> cut for cut in CUTS[1:])
     back_first, back_second, back_third, back_fourth = _BACK
     for place in range(FEW_PLACES):
         row = ((place ^ place >> half) * back_fourth ^ fourth) & mask

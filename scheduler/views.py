@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from scheduler.framework import Filter, Score, normalised, share
+from scheduler.kernel import Kernel
 from scheduler.node_table import SINGLE_ROWS_MAX, IntArray, Mask, NodeTable
 from scheduler.pod_shape import Shape
 from scheduler.standings import Scores, Standings, counts_of
@@ -118,9 +119,15 @@ def dynamic_plugins(shape: Shape, table: NodeTable) -> tuple[list[Filter], list[
     )
 
 
-def base_scores(shape: Shape, table: NodeTable, static: StaticView) -> Scores:
+def base_scores(
+    shape: Shape, table: NodeTable, static: StaticView, kernel: Kernel | None = None
+) -> Scores:
     """[row]: weighted score without the levels; NOWHERE where the pod cannot go."""
     filters, scores = dynamic_plugins(shape, table)
+    if kernel is not None:
+        found = kernel.base(shape, table, static.admitted, static.fixed, (filters, scores))
+        if found is not None:
+            return found
     rows = slice(0, table.rows)
     feasible = static.admitted.copy()
     for plugin in filters:
@@ -139,6 +146,7 @@ class ShapeView:
     __slots__ = (
         "_asked",
         "_filters",
+        "_kernel",
         "_row_filters",
         "_row_scores",
         "_scores",
@@ -153,16 +161,19 @@ class ShapeView:
         "total",
     )
 
-    def __init__(self, shape: Shape, table: NodeTable, static: StaticView) -> None:
+    def __init__(
+        self, shape: Shape, table: NodeTable, static: StaticView, kernel: Kernel | None = None
+    ) -> None:
         self.shape = shape
         self.static = static
+        self._kernel = kernel
         self._filters, self._scores = dynamic_plugins(shape, table)
         self._row_filters = [p.passes_row for p in self._filters if p.passes_row is not None]
         self._row_scores = [(s.raw_row, s.weight) for s in self._scores if s.raw_row is not None]
         assert len(self._row_filters) == len(self._filters)
         assert len(self._row_scores) == len(self._scores)
         self.position = table.position
-        self.base: Scores = base_scores(shape, table, static)
+        self.base: Scores = base_scores(shape, table, static, kernel)
         """[row]: weighted score without the levels; NOWHERE where the pod cannot go."""
         self.maxima: list[int] = []
         self._shares: list[Scores] = []
@@ -181,6 +192,9 @@ class ShapeView:
         if self._standings is not None and salt != FIRST:
             return self._standings.best(salt)
         total = self.total
+        if self._kernel is not None and salt != FIRST and not self._asked:
+            self._asked = True
+            return self._kernel.best(total, salt)
         row = int(total.argmax())
         best = total.item(row)
         if best == NOWHERE or (salt == FIRST and table.in_order):

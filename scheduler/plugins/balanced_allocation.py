@@ -24,12 +24,17 @@ def has_requests(shape: Shape, _table: NodeTable) -> bool:
 def balance_gain(shape: Shape, table: NodeTable, rows: Rows) -> IntArray:
     """50..100 where the pod improves or keeps the balance, less where it spoils it."""
     after = _balance(table, rows, float(shape.cpu), float(shape.memory))
-    after -= table.derived("balance", _balance_now, _balance_now_row)[rows]
+    after -= balance_now(table)[rows]
     # Differences are at least -50, so the sum is never negative and halving rounds as in Go.
     after += HALF
     after >>= 1
     after += HALF
     return after
+
+
+def balance_now(table: NodeTable) -> IntArray:
+    """[row]: 0..100 without the pod."""
+    return table.derived("balance", _balance_now, _balance_now_row)
 
 
 def _balance_now(table: NodeTable, rows: Rows) -> IntArray:

@@ -18,6 +18,7 @@ from scheduler import volumes
 from scheduler.diagnosis import NEVER, failure_message, fruitless_preemption, unsupported_message
 from scheduler.engine import Engine
 from scheduler.explain import Explanation, Pod, explain, filters_for, refusal_beside_nominees
+from scheduler.kernel import kernel_of
 from scheduler.node_facts import node_facts
 from scheduler.node_table import NodeTable
 from scheduler.placed import Nominee
@@ -77,7 +78,7 @@ class Replay:
     ) -> None:
         self.table = NodeTable()
         self.shapes = Shapes()
-        self.engine = Engine(self.table)
+        self.engine = Engine(self.table, kernel=kernel_of("auto"))
         self.placed: dict[str, str] = {}
         self.objects: dict[tuple[str, str, str], JsonObject] = {}
         """Claims and volumes as they are now."""
