@@ -233,7 +233,7 @@ def _cluster(section: Section) -> ClusterKnobs:
         hollow_actors=section.integer("hollowActors", 1, 1, 1000),
         machines=section.integer("machines", 1, 1, 1000),
         lease_period_ns=section.duration("leasePeriod", "10s"),
-        heartbeat=cast(Heartbeat, section.choice("heartbeat", ("lease", "status"), "lease")),
+        heartbeat=cast(Heartbeat, section.choice("heartbeatBy", ("lease", "status"), "lease")),
         pod_delay_ns=section.duration("podDelay", "0s"),
         node_transport=cast(
             Transport, section.choice("nodeTransport", ("frames", "https"), "frames")

@@ -22,7 +22,7 @@ SHORT_NAMES = {
     "watch_cache": "spec.cluster.watchCacheIndex",
     "encode_once": "spec.cluster.encodeOnce",
     "consistent_list_from_cache": "spec.cluster.consistentListFromCache",
-    "heartbeat": "spec.cluster.heartbeat",
+    "heartbeat_by": "spec.cluster.heartbeatBy",
     "percentage_of_nodes_to_score": "spec.cluster.percentageOfNodesToScore",
     "schedulers": "spec.cluster.schedulers",
     "queueing_hints": "spec.cluster.queueingHints",

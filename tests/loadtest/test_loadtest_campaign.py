@@ -268,7 +268,7 @@ def test_knobs_of_the_literature_reach_both_shells() -> None:
     """Where they act: kubelets, watch cache, scheduler."""
     doc = copy.deepcopy(MINIMAL)
     doc["spec"]["cluster"] = {
-        "heartbeat": "status",
+        "heartbeatBy": "status",
         "leasePeriod": "20s",
         "encodeOnce": False,
         "consistentListFromCache": False,

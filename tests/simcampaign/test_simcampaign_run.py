@@ -73,7 +73,7 @@ def test_knobs_of_the_literature_change_what_the_cluster_does(tmp_path: Path) ->
     """Of nodes that report by status instead of by Lease: who asks for what, counted."""
     asked = {}
     for by in ("lease", "status"):
-        knobs = {"heartbeat": by, "leasePeriod": "1s", "encodeOnce": False}
+        knobs = {"heartbeatBy": by, "leasePeriod": "1s", "encodeOnce": False}
         knobs |= {"consistentListFromCache": False, "percentageOfNodesToScore": 50}
         (tmp_path / by).mkdir()
         _, state, summary = simulated(document(SMALL | knobs, seconds=5), tmp_path / by)
