@@ -4,6 +4,7 @@ While the disk is busy with one group the next one gathers, so the number of syn
 and not the number of writes. Snapshots have another thread, so that no append waits behind one.
 """
 
+import errno
 import os
 from bisect import bisect_left
 from collections import deque
@@ -41,6 +42,9 @@ SYNC_SHARE: Final = 0.2
 SYNC_BUCKETS_S: Final = tuple([0.001 * 2**power for power in range(14)])
 """Bounds of the histogram of syncs. Source: etcd server/storage/wal/metrics.go."""
 
+NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a disk answers that refuses a write and has all from before."""
+
 DiskEvent = Persisted | AppendFailed | SnapshotWritten | SnapshotFailed
 
 
@@ -52,7 +56,7 @@ class _Group(NamedTuple):
 
 
 class SyncTimes:
-    """How long syncs took: written by the journal's thread, read by anybody."""
+    """How long synced writes took: written by the journal's thread, read by anybody."""
 
     __slots__ = ("counts", "total_s")
 
@@ -101,6 +105,9 @@ class JournalFile:
         self._sync_s = INLINE_SYNC_S_MAX
         """A sliding mean of what a sync takes."""
         self._file = -1
+        self._flags = os.O_WRONLY | os.O_CLOEXEC | (os.O_DSYNC if durability == "fsync" else 0)
+        """With O_DSYNC what is written is on the disk when the call returns: one call, and so one
+        wait for the interpreter behind it and not two."""
         self._room = Room(0)
         self._snapshot = SnapshotFile(directory)
         self._queue: SimpleQueue[_Group | None] = SimpleQueue()
@@ -238,13 +245,18 @@ class JournalFile:
                 return
         segment = self._directory.segments[-1]
         data = b"".join([group.data for group in groups])
+        durable = self._durability == "fsync"
+        begun = perf_counter()
         try:
-            self._room.write(self._file, data, segment.size, self._durability == "fsync")
-        except OSError:
+            self._room.write(self._file, data, segment.size, durable)
+        except OSError as error:
+            if durable and error.errno not in NO_ROOM:
+                self._in_doubt(error)
+                return
             self._cut(segment)
             raise
-        if self._durability == "fsync":
-            self._sync()
+        if durable:
+            self._synced(perf_counter() - begun)
         segment.size += len(data)
         newest = max(group.max_revision for group in groups)
         segment.max_revision = max(segment.max_revision, newest)
@@ -256,15 +268,12 @@ class JournalFile:
         except OSError as error:
             self._broken = f"the log cannot be cut back: {error.strerror}"
 
-    def _sync(self) -> None:
-        begun = perf_counter()
-        try:
-            os.fdatasync(self._file)
-        except OSError as error:
-            # What the disk has of this write is unknown and a second sync would not tell.
-            self._broken = f"the log cannot be synced: {error.strerror}"
+    def _in_doubt(self, error: OSError) -> None:
+        """What the disk has of this write is unknown, and a second sync would not tell."""
+        self._broken = f"the log cannot be synced: {error.strerror}"
+
+    def _synced(self, seconds: float) -> None:
         self.syncs += 1
-        seconds = perf_counter() - begun
         self.sync_times.add(seconds)
         self._sync_s += (seconds - self._sync_s) * SYNC_SHARE
 
@@ -274,23 +283,25 @@ class JournalFile:
         if not segments:
             self._create(self._expected)
         else:
-            self._file = os.open(segments[-1].path, os.O_WRONLY | os.O_CLOEXEC)
+            self._file = os.open(segments[-1].path, self._flags)
             self._room = Room(segments[-1].size)
 
     def _rotate(self) -> None:
         """Seal the newest file, so that only the last can have a torn end, and begin another.
         OSError: it is as it was."""
         self._room.give_back(self._file, self._directory.segments[-1].size)
-        self._sync()
-        if not self._broken:
+        try:
+            os.fdatasync(self._file)
+        except OSError as error:
+            self._in_doubt(error)
+        else:
             self._create(self._expected)
 
     def _create(self, first_index: int) -> None:
         """Begin a log file. OSError: there is none, and the one before is still in use."""
         directory = self._directory
         path = directory.path / f"log-{first_index:020d}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        file = os.open(path, flags, 0o600)
+        file = os.open(path, self._flags | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             write_all(file, encoded_header(LOG_MAGIC, directory.shard, first_index))
             os.fsync(file)

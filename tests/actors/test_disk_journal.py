@@ -335,8 +335,8 @@ def test_a_failed_sync_refuses_everything_from_then_on(tmp_path: Path) -> None:
     disk = Disk(tmp_path)
     disk.append(1)
     disk.wait_for(1)
-    # It takes what is written and cannot be synced: what the kernel says of a dead disk.
-    dead = os.open(os.devnull, os.O_WRONLY)
+    # It refuses for another reason than that it is full, like a dead disk.
+    dead = os.open(os.devnull, os.O_RDONLY)
     os.dup2(dead, disk.journal._file)
     disk.append(1)
     report = disk.reports.get(timeout=TIMEOUT_S)
