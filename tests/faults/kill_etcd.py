@@ -2,8 +2,8 @@
 
     python -m tests.faults.kill_etcd --rounds 200 --seed 7
 
-Moments are drawn from the seed: after so many answers, after so many writes of its log (before their
-answer, in the middle of the next), or while it reads its log at the start.
+Moments are drawn from the seed: after so many answers, after so many writes of its log (before
+their answer, in the middle of the next), or while it reads its log at the start.
 """
 
 import argparse
