@@ -84,8 +84,37 @@ class Cause(NamedTuple):
 
 
 def shown(value: object) -> str:
-    """A value as Kubernetes prints it in messages: text quoted, null, the rest as JSON."""
-    return orjson.dumps(value).decode()
+    """A value as Kubernetes prints it in messages: text quoted, null, the rest as JSON, in which
+    Go escapes what HTML would read."""
+    if isinstance(value, str):
+        return quoted(value)
+    text = orjson.dumps(value).decode()
+    if "<" in text or ">" in text or "&" in text:
+        return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return text
+
+
+_ESCAPED = {
+    letter: f"\\{name}" for letter, name in zip('"\\\a\b\f\n\r\t\v', '"\\abfnrtv', strict=True)
+}
+
+
+def quoted(text: str) -> str:
+    """Text as Go's ``%q`` prints it. Source: strconv.Quote."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    return f'"{"".join(map(_quoted_letter, text))}"'
+
+
+def _quoted_letter(letter: str) -> str:
+    if letter in _ESCAPED:
+        return _ESCAPED[letter]
+    if letter.isprintable():
+        return letter
+    number = ord(letter)
+    if number < 0x80:
+        return f"\\x{number:02x}"
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
 def aggregate(texts: Iterable[str]) -> str:

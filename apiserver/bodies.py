@@ -94,7 +94,7 @@ def parse_object(
 ) -> tuple[JsonObject, list[str]]:
     """The parsed body, of the right kind, and the keys that it has twice."""
     obj, duplicates = _parsed(kind, request, field_validation)
-    _check_type(kind, obj)
+    _check_type(kind, obj, request.body)
     return obj, duplicates
 
 
@@ -163,7 +163,7 @@ def _merged(pairs: list[tuple[str, Any]]) -> JsonObject:
     return out
 
 
-def _check_type(kind: Kind, obj: JsonObject) -> None:
+def _check_type(kind: Kind, obj: JsonObject, body: bytes) -> None:
     """Fill in kind and apiVersion, or refuse those of another kind."""
     if kind.custom is not None:
         _check_custom_type(kind, obj)
@@ -173,9 +173,11 @@ def _check_type(kind: Kind, obj: JsonObject) -> None:
         obj["kind"], obj["apiVersion"] = named, version
         return
     if not isinstance(named, str) or not isinstance(version, str):
+        field, wrong = ("apiVersion", version) if isinstance(named, str) else ("kind", named)
         raise BadRequest(
             f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get "
-            "version/kind"
+            f"version/kind; json parse error: json: cannot unmarshal {_go_type(wrong)} into Go "
+            f"struct field .{field} of type string ({_excerpt(body)})"
         )
     group, bare = split_api_version(version)
     try:
@@ -262,10 +264,13 @@ def decode_options(request: Request) -> JsonObject | None:
             f"couldn't get version/kind; json parse error: {refusal_of_json(request.body)}"
         ) from None
     if not isinstance(obj, dict):
-        raise BadRequest("couldn't get version/kind; the body is no object")
+        raise BadRequest(
+            f"couldn't get version/kind; json parse error: json: cannot unmarshal {_go_type(obj)} "
+            f"into Go value of type {_TYPE_OF_TYPES}"
+        )
     found = check_structure(DELETE_OPTIONS, obj)
     if found.error is not None:
-        raise BadRequest(f"DeleteOptions cannot be handled: {found.error}")
+        raise BadRequest(found.error)
     return obj
 
 

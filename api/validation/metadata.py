@@ -45,6 +45,7 @@ def wrong_with_address(name: str) -> tuple[str, ...]:
 NAME_CHECKS: Mapping[str, NameCheck] = {
     "namespaces": wrong_with_label,
     "services": wrong_with_dns_1035,
+    "apps/statefulsets": wrong_with_label,
     "events": wrong_with_path_segment,
     "rbac.authorization.k8s.io/roles": wrong_with_path_segment,
     "rbac.authorization.k8s.io/rolebindings": wrong_with_path_segment,

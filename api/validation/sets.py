@@ -7,6 +7,7 @@ from typing import Any
 
 from api.core import JsonObject
 from api.errors import Cause
+from api.names import wrong_with_label
 from api.validation.metadata import IMMUTABLE
 from api.validation.ports import check_int_or_percent, is_over_100_percent, number_of
 from api.validation.templates import (
@@ -35,8 +36,9 @@ _FORBIDDEN_TEXT = (
 _RETENTION = ("Delete", "Retain")
 
 
-def check_stateful_set(causes: list[Cause], stateful_set: JsonObject) -> None:
-    """A new StatefulSet, defaulted; metadata apart."""
+def check_stateful_set(causes: list[Cause], stateful_set: JsonObject, new: bool = True) -> None:
+    """A StatefulSet, defaulted; metadata apart. The name of a service is looked at in ``new``
+    ones alone."""
     spec = stateful_set["spec"]
     policy = spec["podManagementPolicy"]
     if policy not in ("OrderedReady", "Parallel"):
@@ -61,6 +63,10 @@ def check_stateful_set(causes: list[Cause], stateful_set: JsonObject) -> None:
             causes.append(Cause.not_supported(path, value, _RETENTION))
     check_counts(causes, spec, "spec", "replicas", "minReadySeconds")
     check_counts(causes, spec.get("ordinals", {}), "spec.ordinals", "start")
+    service = spec.get("serviceName")
+    if new and service:
+        for text in wrong_with_label(service):
+            causes.append(Cause.invalid("spec.serviceName", service, text))
     check_selector_and_template(causes, spec, "statefulset", "StatefulSet")
 
 
@@ -68,7 +74,7 @@ def check_stateful_set_update(causes: list[Cause], new: JsonObject, old: JsonObj
     """Of the specification only what a running set can follow may change."""
     if new["spec"] == old["spec"]:
         return
-    check_stateful_set(causes, new)
+    check_stateful_set(causes, new, False)
     if _rest(new["spec"]) != _rest(old["spec"]):
         causes.append(Cause.forbidden("spec", _FORBIDDEN_TEXT))
 

@@ -30,6 +30,7 @@ from api.errors import (
     Unauthorized,
     UnsupportedMediaType,
     qualified_resource,
+    shown,
 )
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "api"
@@ -202,6 +203,13 @@ def test_what_was_not_recorded(
     assert status["message"] == str(error)
     wait = (details or {}).get("retryAfterSeconds", 0)
     assert error.retry_after_s == wait
+
+
+def test_values_are_shown_as_go_prints_them() -> None:
+    assert shown('a"b\\\n\x01\x7f\u00a0é<&') == '"a\\"b\\\\\\n\\x01\\x7f\\u00a0é<&"'
+    assert shown({"a": "<&>", "b": [1, True, None]}) == (
+        '{"a":"\\u003c\\u0026\\u003e","b":[1,true,null]}'
+    )
 
 
 def test_resources_in_messages() -> None:

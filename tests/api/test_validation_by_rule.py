@@ -8,7 +8,7 @@ from api.core import JsonObject
 from api.defaulting import set_defaults
 from api.kinds import kind_of
 from api.lifecycle import prepare_create, prepare_update
-from api.validation import validate_create
+from api.validation import validate_create, validate_update
 
 PORTS = [{"port": 80}]
 LB_ONLY = "Forbidden: may only be used when `type` is 'LoadBalancer'"
@@ -298,3 +298,27 @@ def route(**path: Any) -> JsonObject:
 )
 def test_other_kinds(key: str, spec: JsonObject, causes: list[str]) -> None:
     assert causes_of(key, spec) == causes
+
+
+def test_names_of_stateful_sets_and_their_services_are_labels() -> None:
+    label = (
+        "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "
+        "and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', "
+        "regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+    )
+    pod = {
+        "metadata": {"labels": {"a": "b"}},
+        "spec": {"containers": [{"name": "c", "image": "i"}]},
+    }
+    kind = kind_of("apps/statefulsets")
+    spec = {"selector": {"matchLabels": {"a": "b"}}, "template": pod, "serviceName": "A_"}
+    new: JsonObject = {"metadata": {"name": "a.b", "uid": "u", "namespace": "x"}, "spec": spec}
+    set_defaults(kind, new)
+    prepare_create(kind, new, 0)
+    assert [cause.text for cause in validate_create(kind, new)] == [
+        'metadata.name: Invalid value: "a.b": must not contain dots',
+        f'spec.serviceName: Invalid value: "A_": {label}',
+    ]
+    new["metadata"] |= {"resourceVersion": "1", "name": "a"}
+    grown = {**new, "spec": {**new["spec"], "replicas": 3}}
+    assert validate_update(kind, grown, new) == [], "one that is there already may stay so"

@@ -82,6 +82,13 @@ def test_gos_words_for_what_is_no_json(text: str, said: str) -> None:
             "mapping values are not allowed in this context (783a20790a613a20623a2063)",
         ),
         (
+            b'{"kind":5}',
+            "",
+            "the object provided is unrecognized (must be of type ConfigMap): couldn't get "
+            "version/kind; json parse error: json: cannot unmarshal number into Go struct field "
+            '.kind of type string ({"kind":5})',
+        ),
+        (
             b'{"apiVersion":"v1","kind":"Foo"}',
             "",
             'Foo in version "v1" cannot be handled as a ConfigMap: no kind "Foo" is registered for '
@@ -206,8 +213,18 @@ def test_managers_are_printable(rig: Rig) -> None:
     code, answer = rig.call("POST", f"{CM}?fieldManager=a%07b", {"metadata": {"name": "m"}})
     assert code == 422
     assert answer["details"]["causes"][0]["message"].endswith(
-        "invalid character U+0007 (at position 1)"
+        'Invalid value: "a\\ab": invalid character U+0007 (at position 1)'
     )
+
+
+def test_options_of_a_deletion_that_are_none(rig: Rig) -> None:
+    assert rig.call("POST", CM, {"metadata": {"name": "d"}})[0] == 201
+    wrong = "json: cannot unmarshal {} into Go"
+    number = f"{wrong.format('string')} struct field DeleteOptions.gracePeriodSeconds of type int64"
+    array = f"couldn't get version/kind; json parse error: {wrong.format('array')} value of type"
+    for body, message in (({"gracePeriodSeconds": "x"}, number), ([1], f"{array} {TYPES}")):
+        code, answer = rig.call("DELETE", f"{CM}/d", body)
+        assert (code, answer["message"]) == (400, message)
 
 
 @pytest.mark.parametrize("query", ["timeoutSeconds=x", "limit=x", "watch=1&timeoutSeconds=x"])
