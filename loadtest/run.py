@@ -297,8 +297,9 @@ class CampaignRun:
     def _audit(self) -> None:
         """Only after a death: reading a long log takes its time."""
         plan = self._compiled.cluster
-        if self.state.placement:
-            return  # The logs lay on other machines, and went with the cluster.
+        places = [self._cluster / f"store-{shard}" for shard in range(plan.store_shards)]
+        if self.state.placement and not all(place.is_dir() for place in places):
+            return  # Of other machines; one was lost, or has more than it may bring.
         if not self.state.outages or plan.durability == "none" or plan.store_engine != "own":
             return
         try:

@@ -13,9 +13,16 @@ from typing import Any
 
 from actors.blueprint import API_SERVER, Part, parts_of
 from actors.lives import Life, Lives
-from actors.outages import RESTARTS_MAX, serving
+from actors.outages import RESTARTS_MAX, outages_of, serving
 from actors.placement import layout
-from actors.plan import ApiServerConfig, ClusterPlan, ProcessSample, Security, StoreConfig
+from actors.plan import (
+    SPANS,
+    ApiServerConfig,
+    ClusterPlan,
+    ProcessSample,
+    Security,
+    StoreConfig,
+)
 from actors.processes import (
     await_exit,
     belongs_to,
@@ -168,7 +175,7 @@ class RayCluster:
         excluded = self._machines.own_nodes()
         for group in plan.groups:
             self._places.apart(group, excluded)
-        self.placement = list(plan.said)
+        self.placement = [*plan.said, *self._by_machine(parts)]
         # A restarted API server must be where kubeconfigs say.
         port = self._machines.ask(self._address_of(API_SERVER), "port")
         return [
@@ -177,6 +184,13 @@ class RayCluster:
             else part
             for part in parts
         ]
+
+    def _by_machine(self, parts: list[Part]) -> list[str]:
+        """What is where, as sentences."""
+        there: dict[str, list[str]] = {}
+        for part in parts:
+            there.setdefault(self._address_of(part.name), []).append(part.name)
+        return [f"{address}: {', '.join(names)}." for address, names in sorted(there.items())]
 
     def _address_of(self, program: str) -> str:
         """Of the machine on which a program was placed."""
@@ -343,7 +357,10 @@ class RayCluster:
             for host in self._hosts.values():
                 self._ray.kill(host, no_restart=True)
             if self._machines is not None:
-                left = self._machines.end()
+                wanted = [f"{SPANS}/*"]
+                if outages_of(self._lives.all()):
+                    wanted.append("store-*/**/*")
+                left = self._machines.end(wanted, Path(self.plan.run_directory))
                 self.placement += self._machines.said
             self._places.remove()
             self._ray.shutdown()

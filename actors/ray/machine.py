@@ -25,6 +25,7 @@ NEWS_S = 1.0
 """How long a question for news waits for some."""
 FENCED = 71
 """Exit code of a machine that has fenced itself."""
+PIECE_BYTES = 4 << 20
 LOG_BYTES_MAX = 1 << 20
 """Of the log that one answer brings."""
 
@@ -55,6 +56,7 @@ class Machine:
     """Wrapped by ``ray.remote`` in machines.py; max_concurrency lets its calls overlap."""
 
     def __init__(self, address: str, papers: Papers) -> None:
+        self.lease_s = LEASE_S
         self._address = address
         self._place = Path(papers.run_directory)
         self._log = Path(papers.log)
@@ -95,20 +97,33 @@ class Machine:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-    def end(self, timeout_s: float) -> list[str]:
-        """Wait until no program runs here, and leave nothing; names of those that had to be
-        killed."""
+    def await_end(self, timeout_s: float) -> list[str]:
+        """Until no program runs here; names of those that had to be killed. Ends the lease."""
         self._ending.set()
         self._asked.set()
         self._lives.wait(_all_ended, timeout_s)
         left = [life.program for life in self._lives.all() if not life.ended_ns]
         self._kill_all()
-        self._lives.close()
-        self._reaper.dismiss()
         return left
 
+    def files(self, pattern: str) -> list[tuple[str, int]]:
+        """What the programs have written, below the run's directory: names and bytes."""
+        found = sorted(path for path in self._place.glob(pattern) if path.is_file())
+        return [(str(path.relative_to(self._place)), path.stat().st_size) for path in found]
+
+    def read(self, name: str, offset: int) -> bytes:
+        """A piece of one of them."""
+        with (self._place / name).open("rb") as file:
+            file.seek(offset)
+            return file.read(PIECE_BYTES)
+
+    def leave(self) -> None:
+        """Nothing of the cluster is left here."""
+        self._lives.close()
+        self._reaper.dismiss()
+
     def _keep_lease(self) -> None:
-        while self._asked.wait(LEASE_S):
+        while self._asked.wait(self.lease_s):
             if self._ending.is_set():
                 return
             self._asked.clear()

@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ READY_S = 60.0
 END_S = 60.0
 JOIN_S = 300.0
 """How long a start waits for machines that are to join."""
+BROUGHT_BYTES_MAX = 256 << 20
+"""Of one kind of files of a machine, at the end."""
 LOOK_S = 1.0
 """Between looks for machines that have joined."""
 CALLS_AT_ONCE = 8
@@ -100,21 +102,46 @@ class Machines:
             with contextlib.suppress(self._ray.exceptions.RayError):
                 self.ask(address, "put", path, data)
 
-    def end(self) -> list[str]:
-        """Have all machines wait for the end of their programs and forget the cluster. Names of
-        programs that did not end by themselves."""
+    def end(self, wanted: Sequence[str], directory: Path) -> list[str]:
+        """Have all machines wait for the end of their programs, bring the files of these patterns
+        to ``directory``, and have them forget the cluster. Names of programs that did not end by
+        themselves."""
         self._stopping.set()
         for thread in self._threads:
             thread.join(END_S)
         left: list[str] = []
-        ends = {address: actor.end.remote(END_S) for address, actor in sorted(self._actors.items())}
+        ends = {
+            address: actor.await_end.remote(END_S)
+            for address, actor in sorted(self._actors.items())
+        }
         for address, end in ends.items():
             with contextlib.suppress(self._ray.exceptions.RayError):
                 left += [f"{name} on {address}" for name in self._ray.get(end, timeout=2 * END_S)]
+                try:
+                    self._bring(address, wanted, directory)
+                except OSError as error:
+                    self._tell(f"Machine {address}: its files cannot be kept here: {error}")
+                self.ask(address, "leave")
         for actor in self._actors.values():
             self._ray.kill(actor, no_restart=True)
         self._actors.clear()
         return left
+
+    def _bring(self, address: str, wanted: Sequence[str], directory: Path) -> None:
+        for pattern in wanted:
+            files = self.ask(address, "files", pattern)
+            size = sum(length for _, length in files)
+            if size > BROUGHT_BYTES_MAX:
+                self._tell(
+                    f"Machine {address}: {size / 2**20:,.0f} MiB of {pattern} stay there: too much."
+                )
+                continue
+            for name, length in files:
+                path = directory / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("wb") as file:
+                    while file.tell() < length:
+                        file.write(self.ask(address, "read", name, file.tell()))
 
     def _start(self, address: str, node: str) -> Any:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy

@@ -1,6 +1,9 @@
 """A Ray cluster over machines of a rig, by the very commands that docs/many-machines.md gives."""
 
+import io
+import re
 import subprocess
+import tarfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +43,15 @@ class Launched:
             said, _ = process.communicate(timeout=WAIT_S)
         assert process.returncode == 0, said
         return said
+
+    def bundle(self, said: str, directory: Path) -> Path:
+        """The bundle that a run has reported and the page has brought to the desk, from there to a
+        directory of ours."""
+        (name,) = {*re.findall(r"^Report /root/runs/(.*)/report.html$", said, re.MULTILINE)}
+        archive = self.desk.archive(f"{CLONE}/runs", name, WAIT_S)
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            tar.extractall(directory, filter="data")
+        return directory / name
 
     def join_by_hand(self, machine: Machine) -> None:
         """Have a machine join the Ray cluster, with what cluster.yaml says."""

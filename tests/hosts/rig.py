@@ -116,6 +116,7 @@ class Machine:
         place = f"cd {cwd} && " if cwd else "cd && "
         shell = ["bash", "--login", "-c", f'{place}exec "$@"', "bash", *words]
         clean = ["env", "-i", "HOME=/root", "USER=root", "LANG=C.UTF-8", "TERM=dumb"]
+        clean += ["PYTHONUNBUFFERED=1"]  # What is said is read while it is said.
         namespaces = ["nsenter", "-t", str(self.pid), "-p", "-m", "-n", "-u", "-i", "--"]
         return [*namespaces, *clean, *shell]
 

@@ -2,16 +2,13 @@
 
 import csv
 import gzip
-import io
 import json
-import re
-import tarfile
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.hosts.launched import CLONE, WAIT_S, Launched, launched, page_commands
+from tests.hosts.launched import WAIT_S, launched, page_commands
 from tests.hosts.rig import missing
 
 WHY = missing()
@@ -29,7 +26,7 @@ def test_a_job_from_another_machine_runs_over_three_and_comes_back(tmp_path: Pat
         said, _ = job.communicate(timeout=WAIT_S)
         assert "Report /root/runs/many-machines-" in said, said
         cluster.typed(fetch)
-        run = fetched(cluster, said, tmp_path)
+        run = cluster.bundle(said, tmp_path)
         whole_s = time.monotonic() - cluster.began
     state = json.loads((run / "state.json").read_text())
     assert (state["outcome"], state["error"], state["failures"]) == ("complete", "", [])
@@ -42,12 +39,3 @@ def test_a_job_from_another_machine_runs_over_three_and_comes_back(tmp_path: Pat
     assert all(running)
     first_s = state["boot_s"] + (min(running) - state["load_start_wall_ns"]) / 1e9
     print(f"ray up {up_s:.1f} s; cluster to first pod {first_s:.1f} s; all {whole_s:.1f} s")
-
-
-def fetched(cluster: Launched, said: str, directory: Path) -> Path:
-    """The bundle that a run has reported, from the desk to a directory of ours."""
-    (name,) = re.findall(r"^Report /root/runs/(.*)/report.html$", said, re.MULTILINE)
-    archive = cluster.desk.archive(f"{CLONE}/runs", name, WAIT_S)
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        tar.extractall(directory, filter="data")
-    return directory / name
