@@ -76,12 +76,15 @@ def page_commands() -> list[str]:
 
 
 @contextmanager
-def launched(workers: int, spare: int = 0) -> Iterator[Launched]:
-    """A desk, a head and so many workers; names for so many more machines."""
+def launched(workers: int, spare: int = 0, unplugged: int = 0) -> Iterator[Launched]:
+    """A desk, a head and so many workers; names for so many more machines. The cables of the
+    first ``unplugged`` workers are not in."""
     names = [f"worker-{number}" for number in range(workers + spare)]
     with Rig.made("desk", "head", *names) as rig:
         desk, head = rig.add("desk", ROOT), rig.add("head")
         others = tuple(rig.add(name) for name in names[:workers])
+        for machine in others[:unplugged]:
+            machine.cut()
         desk.write("/root/.ssh/id_ed25519", rig.user_key())
         desk.write("/root/.ssh/config", "StrictHostKeyChecking accept-new\nLogLevel ERROR\n")
         excludes = [f"--exclude={name}" for name in LEFT_OUT]

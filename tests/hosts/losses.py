@@ -1,4 +1,4 @@
-"""What becomes of a run when a machine is lost, cut off, or joins, over four real Ray machines.
+"""What becomes of a run when a machine is lost, cut off, or joins, over real Ray machines.
 
     python -m tests.hosts.losses [CASE...]
 
@@ -29,6 +29,7 @@ spec:
   settle: 300s
   generator: {latenessMax: 300s, inFlightMax: 10000, requestTimeout: 60s}
   slos: {mutatingP99: 300s, getP99: 300s, listP99: 300s, podStartP99: 300s}
+  faults: {%s}
   cluster:
     {machines: 3, nodes: 20, storeShards: %d, schedulerPartitions: 1, controllerShards: 1,
      hollowActors: 2}
@@ -39,6 +40,7 @@ spec:
         - {scenario: deployments, arrivals: constant, rate: 1/s, replicas: 2}
         - {scenario: readers, arrivals: constant, rate: 10/s}
 """
+JOB = "losses"
 LOADED = "load: nodes Ready 20/20"
 PROGRAM = "ray::ProgramHost"
 MACHINE = "ray::Machine"
@@ -47,13 +49,15 @@ MACHINE = "ray::Machine"
 class Run:
     """A run that is under load, and what it says."""
 
-    def __init__(self, cluster: Launched, shards: int) -> None:
+    def __init__(
+        self, cluster: Launched, shards: int, faults: str = "", until: str = LOADED
+    ) -> None:
         self.cluster = cluster
-        cluster.desk.write(f"{CLONE}/examples/losses.yaml", CAMPAIGN % shards)
+        cluster.desk.write(f"{CLONE}/examples/losses.yaml", CAMPAIGN % (faults, shards))
         submit = page_commands()[2].replace("many-machines.yaml", "losses.yaml")
-        self.job = cluster.type(submit)
+        self.job = cluster.type(submit.replace("submit", f"submit --submission-id={JOB}"))
         self.said = ""
-        self.until(LOADED)
+        self.until(until)
 
     def until(self, word: str) -> None:
         assert self.job.stdout
@@ -105,6 +109,8 @@ def without_a_shard(cluster: Launched) -> str:
     assert not any("store-" in str(outage["program"]) for outage in state["outages"])
     assert f"Machine {lost.address} was lost." in state["placement"]
     assert state["summary"]["stamp"] == "INVALID", "it was not planned"
+    assert state["audit"]["missing_total"] == 0
+    assert state["audit"]["acknowledged"] > 0
     away = max(outage["back_ns"] - outage["died_ns"] for outage in state["outages"]) / 1e9
     return f"{len(state['outages'])} programs were away for up to {away:.1f} s and came back"
 
@@ -151,9 +157,61 @@ def cut_off(cluster: Launched) -> str:
     return f"fenced {fenced_s:.1f} s after its cable was pulled"
 
 
-def await_none(machine: Machine) -> None:
-    """Until no process of the cluster is on a machine. AssertionError when some stay."""
-    for word in (PROGRAM, MACHINE, "actors.ray.reaper"):
+def stopped(cluster: Launched) -> str:
+    """The job is stopped, then the Ray cluster: nothing stays on any machine."""
+    run = Run(cluster, shards=2)
+    cluster.typed(f"RAY_AUTH_MODE=token ray job stop --address http://10.0.0.11:8265 {JOB}")
+    run.job.communicate(timeout=WAIT_S)
+    for machine in (cluster.head, *cluster.workers):
+        await_none(machine)
+        left = machine.run("sh", "-c", "find /root/runs -name security", timeout_s=WAIT_S)
+        assert "/security" not in left, left
+    cluster.typed("RAY_UP_enable_autoscaler_v2=0 ray down -y cluster.yaml")
+    began = time.monotonic()
+    for machine in cluster.workers:
+        await_none(machine, "raylet/raylet")
+    return f"workers left {time.monotonic() - began:.1f} s after ray down"
+
+
+def bad_network(cluster: Launched) -> str:
+    """Delay and loss on every connection between programs: slower, and nothing is lost."""
+    state = Run(cluster, shards=2, faults="network: {delay: 20ms, jitter: 10ms, loss: 0.02}").end()
+    assert (state["outcome"], state["error"], state["outages"]) == ("complete", "", []), state
+    assert state["summary"]["failed"] == 0
+    (p99_s,) = (
+        latency["p99"]
+        for key, latency in state["summary"]["latency_s"].items()
+        if key.startswith("create ")
+    )
+    assert p99_s >= 2 * 0.02, "there and back"
+    return f"p99 of creates {p99_s * 1e3:.0f} ms"
+
+
+def killed(cluster: Launched) -> str:
+    """The campaign kills programs on other machines: each comes back, and nothing is lost."""
+    state = Run(cluster, shards=2, faults="kills: [store-0, hollow, scheduler]").end()
+    assert (state["outcome"], state["error"]) == ("complete", ""), state
+    assert len(state["outages"]) == 3
+    assert all(outage["planned"] and outage["back_ns"] for outage in state["outages"])
+    assert state["audit"]["missing_total"] == 0
+    assert state["audit"]["acknowledged"] > 0
+    return "3 programs came back, nothing acknowledged was lost"
+
+
+def unreachable(cluster: Launched) -> str:
+    """A worker cannot be reached: the run says who is there, and ends."""
+    run = Run(cluster, shards=1, until="waiting for 3 machines")
+    rest, _ = run.job.communicate(timeout=WAIT_S)
+    there = ", ".join(one.address for one in (cluster.head, cluster.workers[1]))
+    said = f"only 2 of 3 machines are in the Ray cluster after 300 s ({there})"
+    assert said in rest, rest
+    return said
+
+
+def await_none(machine: Machine, *words: str) -> None:
+    """Until no process of the cluster, or with these words, is on a machine. AssertionError when
+    some stay."""
+    for word in words or (PROGRAM, MACHINE, "actors.ray.reaper"):
         running = {}
         for pid in of(machine, word):
             with suppress(FileNotFoundError, ProcessLookupError):
@@ -165,6 +223,10 @@ CASES: dict[str, Callable[[Launched], str]] = {
     "without-a-shard": without_a_shard,
     "with-a-shard": with_a_shard,
     "cut-off": cut_off,
+    "stopped": stopped,
+    "bad-network": bad_network,
+    "killed": killed,
+    "unreachable": unreachable,
 }
 
 
@@ -173,7 +235,8 @@ def main(names: list[str]) -> None:
     if why:
         raise SystemExit(f"losses of machines SKIPPED: {why}")
     for name in names or CASES:
-        with launched(workers=2, spare=1) as cluster:
+        unplugged = int(name == "unreachable")
+        with launched(workers=2, spare=1, unplugged=unplugged) as cluster:
             print(f"{name}: {CASES[name](cluster)}", flush=True)
 
 

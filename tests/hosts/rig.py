@@ -46,6 +46,13 @@ UNSHARE = (
     *("unshare", "--net", "--pid", "--mount", "--uts", "--ipc"),
     *("--fork", "--kill-child", "--mount-proc", "--propagation", "private"),
 )
+TRIED = f"""
+set -e
+ip link add switch type bridge
+ip link add one type veth peer name two
+mount -t tmpfs tmpfs /mnt
+{" ".join(UNSHARE)} sh -c 'mount -t tmpfs tmpfs /tmp && mount -o remount,bind,ro / && hostname x'
+"""
 READY = b"ready for"
 UP = b"Server listening on"
 END_S = 60.0
@@ -68,7 +75,7 @@ def missing() -> str:
     if lacks:
         return f"not installed: {', '.join(lacks)}"
     tried = subprocess.run(
-        [*UNSHARE, "sh", "-c", "ip link add switch type bridge && mount -t tmpfs tmpfs /mnt"],
+        [*UNSHARE, "sh", "-c", TRIED],
         check=False,
         capture_output=True,
         text=True,
