@@ -74,7 +74,11 @@ def parts_of(plan: ClusterPlan, security: Security) -> list[Part]:
     ]
     configured = plan.scheduler_configuration
     parts += [
-        Part(name, PartitionConfig(name, security, configuration=configured), 0)
+        Part(
+            name,
+            PartitionConfig(name, security, configuration=configured, kernel=plan.scheduler_kernel),
+            0,
+        )
         for name in partitions
     ]
     api = ApiServerConfig(
@@ -111,6 +115,7 @@ def parts_of(plan: ClusterPlan, security: Security) -> list[Part]:
             configured,
             plan.queueing_hints,
             plan.gather_quorum_percent,
+            plan.scheduler_kernel,
         )
         parts.append(Part(name, scheduler, 2))
     if plan.nodes or plan.node_list_csv:

@@ -8,15 +8,16 @@ from actors.net import FrameServer, PeerError, ServerStream
 from actors.plan import PartitionConfig
 from actors.plugins import scheduler_configuration
 from actors.program import Resolve
+from scheduler.kernel import kernel_of
 from scheduler.partition import PartitionCore
 from scheduler.partition_wire import answer_body, request_from
-from scheduler.profile import Profiles
 
 
 async def start(config: PartitionConfig, resolve: Resolve) -> "Partition":
     """Serve an empty partition; the leader fills it. PortInUse. ``resolve`` is not needed: a
     partition calls nobody."""
-    partition = Partition(scheduler_configuration(config.configuration).profiles)
+    profiles = scheduler_configuration(config.configuration).profiles
+    partition = Partition(PartitionCore(profiles, kernel_of(config.kernel)))
     await partition.listen(config)
     return partition
 
@@ -24,8 +25,8 @@ async def start(config: PartitionConfig, resolve: Resolve) -> "Partition":
 class Partition:
     """A running partition."""
 
-    def __init__(self, profiles: Profiles) -> None:
-        self.core = PartitionCore(profiles)
+    def __init__(self, core: PartitionCore) -> None:
+        self.core = core
         self._server: FrameServer | None = None
         self._requests = self._pods = 0
         self._busy_ns = 0

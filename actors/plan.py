@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from apiserver.keys import CacheIndex
+from scheduler.kernel_choice import KernelChoice
 
 Durability = Literal["fsync", "buffered", "none"]
 ShardBy = Literal["kind", "namespace", "hash"]
@@ -91,6 +92,8 @@ class PartitionConfig:
     port: int = 0
     configuration: str = ""
     """That of the scheduler, whose plugins score."""
+    kernel: KernelChoice = "auto"
+    """See scheduler.kernel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,8 @@ class SchedulerConfig:
     """SchedulerQueueingHints."""
     gather_quorum_percent: int = 100
     """So many of the partitions have to answer before a batch is decided."""
+    kernel: KernelChoice = "auto"
+    """See scheduler.kernel."""
     spans: str = ""
     """File for spans of what clients sample; empty: nothing is traced."""
 
@@ -221,6 +226,8 @@ class ClusterPlan:
     """Of the scheduler: SchedulerQueueingHints."""
     gather_quorum_percent: int = 100
     """Of the scheduler: so many of its partitions have to answer before a batch is decided."""
+    scheduler_kernel: KernelChoice = "auto"
+    """Of the scheduler and its partitions: see scheduler.kernel."""
     schedulers: int = 1
     """The first to get the Lease schedules, the others stand by. 0: somebody from outside does."""
     network: NetworkFaults = SOUND_NETWORK

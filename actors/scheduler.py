@@ -49,6 +49,7 @@ async def start(config: SchedulerConfig, resolve: Resolve) -> "Scheduler":
         scheduler_configuration(config.configuration),
         queueing_hints=config.queueing_hints,
         gather_quorum_percent=config.gather_quorum_percent,
+        kernel=config.kernel,
     )
     inner = SchedulerCore(config.seed, len(config.partitions), configuration)
     core = ElectedScheduler(inner, config.name, first=config.name == SCHEDULER)

@@ -26,6 +26,7 @@ from loadtest.loads import (
     with_shares,
 )
 from loadtest.overrides import apply_overrides
+from scheduler.kernel_choice import KernelChoice, numba_installed
 
 API_VERSION = "hollowfleet.dev/v1alpha1"
 Transport = Literal["frames", "https"]
@@ -64,6 +65,7 @@ class ClusterKnobs:
     queueing_hints: bool
     gather_quorum_percent: int
     """So many of the partitions have to answer before a batch is decided."""
+    scheduler_kernel: KernelChoice
     """Of the scheduler, Kubernetes' feature gate SchedulerQueueingHints."""
     scheduler_config: str
     """Path of a KubeSchedulerConfiguration, relative to the campaign file; may be empty."""
@@ -227,6 +229,9 @@ def _cluster(section: Section) -> ClusterKnobs:
         schedulers=section.integer("schedulers", 1, 1, 8),
         queueing_hints=section.flag("queueingHints", True),
         gather_quorum_percent=section.integer("gatherQuorum", 100, 1, 100),
+        scheduler_kernel=cast(
+            KernelChoice, section.choice("schedulerKernel", ("auto", "numpy", "numba"), "auto")
+        ),
         scheduler_config=section.file("schedulerConfig"),
         scheduler_partitions=section.integer("schedulerPartitions", 2, 0, 64),
         controller_shards=section.integer("controllerShards", 2, 1, 64),
@@ -244,6 +249,8 @@ def _cluster(section: Section) -> ClusterKnobs:
         https_port=section.integer("httpsPort", 0, 0, 65535),
         heartbeats=_heartbeats(section),
     )
+    if knobs.scheduler_kernel == "numba" and not numba_installed():
+        raise section.error("schedulerKernel", "numba is not installed: make kernel")
     if knobs.store_engine == "etcd" and knobs.durability != "fsync":
         raise section.error("durability", "must be fsync where storeEngine is etcd")
     if knobs.store_engine == "etcd" and knobs.store_shards > 1 and knobs.shard_by != "kind":

@@ -130,6 +130,7 @@ def _cluster_plan(campaign: Campaign, directory: Path) -> tuple[ClusterPlan, int
         schedulers=knobs.schedulers,
         queueing_hints=knobs.queueing_hints,
         gather_quorum_percent=knobs.gather_quorum_percent,
+        scheduler_kernel=knobs.scheduler_kernel,
         scheduler_configuration=_scheduler_configuration(
             directory, knobs.scheduler_config, knobs.percentage_of_nodes_to_score
         ),

@@ -16,6 +16,7 @@ PACKAGES = (
     "orjson",
     "msgpack",
     "numpy",
+    "numba",
     "cryptography",
     "hdrhistogram",
     "matplotlib",

@@ -27,6 +27,7 @@ SHORT_NAMES = {
     "schedulers": "spec.cluster.schedulers",
     "queueing_hints": "spec.cluster.queueingHints",
     "gather_quorum": "spec.cluster.gatherQuorum",
+    "scheduler_kernel": "spec.cluster.schedulerKernel",
     "machines": "spec.cluster.machines",
     "kills": "spec.faults.kills",
     "partitions": "spec.cluster.schedulerPartitions",

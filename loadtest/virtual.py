@@ -95,6 +95,7 @@ def virtual_plan(compiled: Compiled, costs: CostProfile = DEFAULT) -> VirtualPla
             scheduler,
             queueing_hints=knobs.queueing_hints,
             gather_quorum_percent=knobs.gather_quorum_percent,
+            kernel=knobs.scheduler_kernel,
         ),
         controller_shards=knobs.controller_shards,
         hollow_actors=knobs.hollow_actors,

@@ -14,6 +14,7 @@ from api.sections import ConfigurationError, Section, nearest
 from scheduler.extender import Extender
 from scheduler.extender_configuration import read_extenders
 from scheduler.framework import PREEMPTION_LIMITS, Filter, PreemptionLimits, Profile, Score
+from scheduler.kernel_choice import KernelChoice
 from scheduler.plugin_arguments import read_arguments
 from scheduler.plugin_sets import (
     ALL_PLUGINS,
@@ -57,6 +58,8 @@ class Configuration:
     """SchedulerQueueingHints, a feature gate: no file says it."""
     gather_quorum_percent: int = 100
     """So many of the partitions have to answer; 100: the choice is the best of all nodes."""
+    kernel: KernelChoice = "auto"
+    """What scores plain pods; decisions are the same."""
 
 
 DEFAULT = Configuration(DEFAULTS)

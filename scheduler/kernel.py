@@ -7,20 +7,18 @@ for all other pods and wherever numba is not installed (``make kernel`` installs
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from importlib import import_module
-from importlib.util import find_spec
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from scheduler.framework import Filter, Score
+from scheduler.kernel_choice import KernelChoice, numba_installed
 from scheduler.node_table import FloatArray, IntArray, Mask, NodeTable
 from scheduler.plugins import balanced_allocation, node_resources_fit
 from scheduler.pod_shape import Shape
 from scheduler.tie import CUTS, ODD, tie_bits
 
-KernelChoice = Literal["auto", "numpy", "numba"]
-"""auto: numba where it is installed."""
 Narrow = npt.NDArray[np.int32]
 ROWS_AT_ONCE = 1024
 """So many rows at a time go through all loops, and stay in the cache meanwhile."""
@@ -201,9 +199,9 @@ class Kernel:
 
 def kernel_of(choice: KernelChoice) -> Kernel | None:
     """None: the vectors of the plugins. Raises KernelError."""
-    if choice == "numpy" or (choice == "auto" and find_spec("numba") is None):
+    if choice == "numpy" or (choice == "auto" and not numba_installed()):
         return None
-    if find_spec("numba") is None:
+    if not numba_installed():
         raise KernelError("the scheduler's kernel is numba, which is not installed: make kernel")
     return _compiled()
 

@@ -33,6 +33,7 @@ from scheduler.extender import AskExtender, ExtenderAnswered
 from scheduler.failures import Failure, Failures
 from scheduler.follower import PODS, WATCHES, Follower
 from scheduler.hints import Change
+from scheduler.kernel import kernel_of
 from scheduler.measures import Measures
 from scheduler.node_table import NodeTable
 from scheduler.outgoing import Outgoing
@@ -104,7 +105,7 @@ class SchedulerCore:
         self.queue = SchedulingQueue(configuration.backoff)
         self._changes: list[Change] = []
         """Of nodes and objects, since pods were last moved for them."""
-        self._engine = Engine(self.table)
+        self._engine = Engine(self.table, kernel=kernel_of(configuration.kernel))
         quorum = configuration.gather_quorum_percent
         self._pool = (
             ScoringPool(self.table, self._engine, partitions, quorum) if partitions else None

@@ -13,6 +13,7 @@ import numpy as np
 
 from api.core import InvariantError
 from scheduler.engine import Engine
+from scheduler.kernel import Kernel
 from scheduler.node_facts import NodeFacts
 from scheduler.node_table import IntArray, NodeTable
 from scheduler.pod_shape import Port, Shape, ShapeKey
@@ -124,9 +125,10 @@ class Naming:
 class PartitionCore:
     """A core without timers."""
 
-    def __init__(self, profiles: Profiles = DEFAULTS) -> None:
+    def __init__(self, profiles: Profiles = DEFAULTS, kernel: Kernel | None = None) -> None:
+        self._kernel = kernel
         self._table = NodeTable()
-        self._engine = Engine(self._table)
+        self._engine = Engine(self._table, kernel=kernel)
         self._shapes = Shapes(profiles)
         self._ports: dict[int, Sequence[Port]] = {}
         self._asked: OrderedDict[int, None] = OrderedDict()
@@ -164,7 +166,7 @@ class PartitionCore:
     def _apply(self, change: RowsChanged) -> None:
         if change.reset:
             self._table = NodeTable()
-            self._engine = Engine(self._table)
+            self._engine = Engine(self._table, kernel=self._kernel)
             self._ports = {}
         table = self._table
         for row in change.gone:
@@ -232,7 +234,7 @@ class PartitionCore:
             # It comes again and again: only what changed is scored.
             base = self._engine.view(shape).base
         else:
-            base = base_scores(shape, self._table, static)
+            base = base_scores(shape, self._table, static, self._kernel)
             self._asked[shape.number] = None
             if len(self._asked) > ASKED_MAX:
                 self._asked.popitem(last=False)

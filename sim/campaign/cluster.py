@@ -8,6 +8,7 @@ from apiserver.tasks import Limits
 from controllers.core import ControllersCore
 from hollow_node.core import HollowNodes
 from hollow_node.stages import general_stages
+from scheduler.kernel import kernel_of
 from scheduler.leader import SchedulerCore
 from scheduler.partition import PartitionCore
 from sim.campaign.clients import ComponentProgram, Partition
@@ -54,7 +55,7 @@ class VirtualCluster:
             Partition(
                 kernel,
                 self.wires,
-                PartitionCore(plan.scheduler.profiles),
+                PartitionCore(plan.scheduler.profiles, kernel_of(plan.scheduler.kernel)),
                 plan.costs.of(f"partition-{number}"),
             )
             for number in range(plan.partitions)

@@ -4,6 +4,7 @@
 import sys
 from pathlib import Path
 
+from scheduler.kernel import kernel_named, kernel_of
 from tests.golden_scheduler.replay import Outcome, replay_case
 
 DIFFERENCES_MAX = 5
@@ -36,6 +37,7 @@ def main(arguments: list[str]) -> int:
             print(f"  and {len(differences) - DIFFERENCES_MAX} more differences")
         agree += of_family
         attempts += all_of_family
+    print(kernel_named(kernel_of("auto")))
     print(f"{agree} of {attempts} agree")
     return 0 if agree == attempts else 1
 

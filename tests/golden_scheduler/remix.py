@@ -17,6 +17,7 @@ from api.core import JsonObject
 from api.streams import Stream
 from scheduler.engine import Engine
 from scheduler.explain import Explanation, Pod, choose, explain, filters_for, refusal
+from scheduler.kernel import kernel_of
 from scheduler.partition import PartitionCore
 from scheduler.partition_wire import answer_body, request_from
 from scheduler.placed import Nominee, PodReference
@@ -55,7 +56,7 @@ class Remix:
         self.table = self.replay.table
         partitions = 1 + self.below(3)
         self.pool = ScoringPool(self.table, Engine(self.table), partitions)
-        self.cores = [PartitionCore() for _ in range(partitions)]
+        self.cores = [PartitionCore(kernel=kernel_of("auto")) for _ in range(partitions)]
         self.differences: list[str] = []
         self.decided = 0
         names = sorted(p.name for p in CASES.glob("*.gz") if not p.name.startswith(LARGE))

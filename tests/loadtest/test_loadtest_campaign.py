@@ -11,6 +11,7 @@ from actors.plan import (
     ApiServerConfig,
     EtcdStoreConfig,
     HollowNodesConfig,
+    PartitionConfig,
     SchedulerConfig,
     Security,
 )
@@ -23,6 +24,7 @@ from loadtest.fields import CampaignError, load_yaml, parse_duration, parse_rate
 from loadtest.loads import PodLoad
 from loadtest.overrides import apply_overrides
 from loadtest.virtual import virtual_plan
+from scheduler.kernel_choice import numba_installed
 from sim.campaign.costs import DEFAULT
 
 EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
@@ -246,22 +248,36 @@ def test_every_example_of_costs_parses() -> None:
         assert read_profile(path) != DEFAULT
 
 
+def test_a_kernel_that_is_not_installed_is_refused() -> None:
+    doc = copy.deepcopy(MINIMAL)
+    doc["spec"]["cluster"] = {"schedulerKernel": "numba"}
+    if numba_installed():
+        assert parse_campaign(doc, "campaign.yaml").cluster.scheduler_kernel == "numba"
+    else:
+        with pytest.raises(CampaignError, match=r"schedulerKernel.*make kernel"):
+            parse_campaign(doc, "campaign.yaml")
+
+
 @pytest.mark.parametrize("wanted", [True, False])
-def test_queueing_hints_and_quorum_reach_the_scheduler(wanted: bool) -> None:
+def test_knobs_of_the_scheduler_reach_it(wanted: bool) -> None:
     doc = copy.deepcopy(MINIMAL)
     quorum = 100 if wanted else 75
-    doc["spec"]["cluster"] = {"queueingHints": wanted, "gatherQuorum": quorum}
+    doc["spec"]["cluster"] = {
+        "queueingHints": wanted,
+        "gatherQuorum": quorum,
+        "schedulerKernel": "auto" if wanted else "numpy",
+    }
     compiled = compile_campaign(parse_campaign(doc, "campaign.yaml"), Path())
     security = Security("id", "token", "/nowhere")
-    (scheduler,) = [
-        part.config
-        for part in parts_of(compiled.cluster, security)
-        if isinstance(part.config, SchedulerConfig)
-    ]
+    configs = [part.config for part in parts_of(compiled.cluster, security)]
+    (scheduler,) = [config for config in configs if isinstance(config, SchedulerConfig)]
+    kernels = [config.kernel for config in configs if isinstance(config, PartitionConfig)]
+    assert [scheduler.kernel, *kernels] == ["auto" if wanted else "numpy"] * 3
     assert scheduler.queueing_hints is wanted
     assert scheduler.gather_quorum_percent == quorum
     virtual = virtual_plan(compiled).scheduler
     assert (virtual.queueing_hints, virtual.gather_quorum_percent) == (wanted, quorum)
+    assert virtual.kernel == scheduler.kernel
 
 
 def test_knobs_of_the_literature_reach_both_shells() -> None:
