@@ -73,7 +73,8 @@ bench-campaign: $(VENV)/test.stamp ## what a load generator can send, what traci
 	$(BIN)/python -m benchmarks.bench_preflight
 	$(BIN)/python -m benchmarks.bench_sim_campaign
 
-bench-store: $(VENV)/test.stamp ## a shard beside a real etcd; growth; longest turn; saturation with its plot in runs/
+bench-store: $(VENV)/test.stamp ## the disk alone; a shard beside a real etcd; growth; longest turn; saturation with its plot in runs/
+	$(BIN)/python -m benchmarks.bench_store_disk
 	$(BIN)/python -m benchmarks.bench_store
 	$(BIN)/python -m benchmarks.bench_store_growth
 	$(BIN)/python -m benchmarks.bench_store_turns
