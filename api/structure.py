@@ -7,7 +7,7 @@ null fields are gone, null items are zero values. Texts as recorded in tests/gol
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import orjson
@@ -183,7 +183,7 @@ def _item_entry(kind: FieldType) -> tuple[type | None, Check | None]:
 
 
 def _list_check(want: type | None, check: Check | None) -> Check:
-    def fits(items: list[Any]) -> bool:
+    def fits(items: Iterable[Any]) -> bool:
         for item in items:
             if type(item) is not want and (want is not None or item is None):
                 return False
