@@ -23,7 +23,7 @@ from api.defaults import (
     storage,
     workloads,
 )
-from api.defaults.podtemplate import set_pod_only_defaults, set_pod_spec_defaults
+from api.defaults.podtemplate import set_pod_only_defaults, set_pod_spec_defaults, unify_addresses
 from api.kinds import Kind
 
 
@@ -42,6 +42,9 @@ def _pod(pod: JsonObject) -> None:
     spec = pod["spec"]
     set_pod_only_defaults(spec)
     set_pod_spec_defaults(spec)
+    status = pod.get("status")
+    if status:
+        unify_addresses(status)
 
 
 _ADMISSION = "admissionregistration.k8s.io"

@@ -1,6 +1,6 @@
 """The fields of each resource that a field selector may name, and how they are read.
 
-``metadata.name`` and ``metadata.namespace`` are selectable everywhere and are not listed here.
+``metadata.name`` is selectable everywhere, ``metadata.namespace`` almost; they are not listed here.
 Source: kubernetes pkg/apis/core/v1/conversion.go and pkg/registry/*/strategy.go (v1.36).
 """
 
@@ -46,6 +46,16 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "resource.k8s.io/resourceslices": ("spec.nodeName", "spec.driver"),
 }
 """Resource key to the names of its selectable fields, in the order in which records keep them."""
+WITHOUT_NAMESPACE = (
+    "nodes",
+    "namespaces",
+    "certificates.k8s.io/certificatesigningrequests",
+)
+"""Resources of which ``metadata.namespace`` is no field; of others without one it is empty."""
+OLD_NAMES: dict[str, dict[str, str]] = {"pods": {"spec.host": "spec.nodeName"}}
+"""By resource: names that old clients use."""
+EMPTY: dict[str, tuple[str, ...]] = {"pods": ("status.podIPs",)}
+"""By resource: fields that may be named and are empty in every object."""
 NODE_FIELDS: dict[str, int] = {
     key: names.index("spec.nodeName") for key, names in FIELDS.items() if "spec.nodeName" in names
 }

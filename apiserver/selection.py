@@ -9,7 +9,7 @@ from api.selectors import (
     parse_field_selector,
     parse_label_selector,
 )
-from apiserver.fields import FIELDS, NODE_FIELDS
+from apiserver.fields import EMPTY, FIELDS, NODE_FIELDS, OLD_NAMES, WITHOUT_NAMESPACE
 from apiserver.watch import Selection
 
 
@@ -29,8 +29,14 @@ def selection_of(kind: Kind, namespace: str, label_text: str, field_text: str) -
         names = tuple(custom.selectable)
         selection.read = lambda record: custom.fields_of(record.parsed(kind))
     for requirement in fields.requirements if fields is not None else ():
-        equal = requirement.operator == "="
-        _add(selection, names, requirement.key, equal, requirement.values[0])
+        equal, value = requirement.operator == "=", requirement.values[0]
+        key = OLD_NAMES.get(kind.key, {}).get(requirement.key, requirement.key)
+        if key in EMPTY.get(kind.key, ()):
+            selection.impossible |= equal is bool(value)
+        elif key == "metadata.namespace" and kind.key in WITHOUT_NAMESPACE:
+            raise BadRequest(f"field label not supported: {key}")
+        else:
+            _add(selection, names, key, equal, value)
     node = NODE_FIELDS.get(kind.key)
     if node is not None and not selection.name:
         for index, equal, value in selection.fields:

@@ -20,10 +20,12 @@ def set_namespace_defaults(namespace: JsonObject) -> None:
 
 
 def set_node_defaults(node: JsonObject) -> None:
-    """In place."""
+    """In place. Of two words for the same the older counts. Source: Convert_v1_NodeSpec_To_core_
+    NodeSpec and back, pkg/apis/core/v1/conversion.go."""
     spec, status = node["spec"], node["status"]
-    if spec.get("podCIDR") and not spec.get("podCIDRs"):
-        spec["podCIDRs"] = [spec["podCIDR"]]
+    first = spec.get("podCIDR")
+    if first and spec.get("podCIDRs", ("",))[0] != first:
+        spec["podCIDRs"] = [first]
     elif spec.get("podCIDRs"):
         spec["podCIDR"] = spec["podCIDRs"][0]
     if "capacity" in status and "allocatable" not in status:

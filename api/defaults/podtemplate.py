@@ -67,6 +67,17 @@ def set_pod_only_defaults(spec: JsonObject) -> None:
         _pod_level_requests(spec)
 
 
+def unify_addresses(status: JsonObject) -> None:
+    """In place. A pod's address and the first of its several are the same: where they differ the
+    older word counts. Source: Convert_v1_PodStatus_To_core_PodStatus and back, conversion.go of
+    pkg/apis/core/v1."""
+    address, listed = status.get("podIP"), status.get("podIPs")
+    if address and (not listed or listed[0].get("ip") != address):
+        status["podIPs"] = [{"ip": address}]
+    elif listed and "ip" in listed[0]:
+        status["podIP"] = listed[0]["ip"]
+
+
 def _pod_level_requests(spec: JsonObject) -> None:
     """What a pod as a whole requests, if not said: the sum of its containers, else its limit."""
     own = spec["resources"]

@@ -1,6 +1,7 @@
 """Kinds beyond the spine through the whole server: views, approval, deprecation, admission."""
 
 from base64 import b64encode
+from urllib.parse import quote
 
 import pytest
 from apiserver_rig import Rig
@@ -138,3 +139,56 @@ def test_a_budget_is_spent_and_then_refuses(rig: Rig) -> None:
     assert list(spent["status"]["disruptedPods"]) == ["p"]
     code, refusal = evict("q")
     assert code == 429 and "needs 1 healthy pods" in refusal["details"]["causes"][0]["message"]
+
+
+def test_what_is_said_in_two_words_is_the_same_in_both(rig: Rig) -> None:
+    """The older word counts where they differ."""
+    assert rig.call("POST", "/api/v1/nodes", {"metadata": {"name": "n"}})[0] == 201
+    node, merge = "/api/v1/nodes/n", "application/merge-patch+json"
+
+    def patched(path: str, body: JsonObject) -> tuple[int, JsonObject]:
+        return rig.call("PATCH", path, body, content_type=merge)
+
+    code, found = patched(node, {"spec": {"podCIDR": "10.0.0.0/24"}})
+    assert (code, found["spec"]["podCIDRs"]) == (200, ["10.0.0.0/24"])
+    code, found = patched(node, {"spec": {"podCIDRs": ["10.9.0.0/24"]}})
+    assert (code, found["spec"]["podCIDRs"]) == (200, ["10.0.0.0/24"])
+    assert patched(node, {"spec": {"podCIDR": "10.9.0.0/24"}})[0] == 422
+    pods = "/api/v1/namespaces/x/pods"
+    pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    assert rig.call("POST", pods, pod)[0] == 201
+    for status, first in (
+        ({"podIPs": [{"ip": "10.0.0.3"}]}, "10.0.0.3"),
+        ({"podIP": "10.0.0.4"}, "10.0.0.4"),
+        ({"podIPs": [{"ip": "10.0.0.5"}]}, "10.0.0.4"),
+    ):
+        code, found = patched(f"{pods}/p/status", {"status": status})
+        assert code == 200
+        assert found["status"]["podIP"] == first == found["status"]["podIPs"][0]["ip"]
+    code, found = patched(f"{pods}/p/status", {"status": {"podIP": "z"}})
+    assert (code, found["details"]["causes"][0]["field"]) == (422, "status.podIPs[0]")
+
+
+@pytest.mark.parametrize(
+    ("path", "selector", "names"),
+    [
+        ("/api/v1/nodes", "metadata.namespace=", None),
+        ("/api/v1/namespaces", "metadata.namespace!=a", None),
+        ("/api/v1/namespaces/x/pods", "spec.host=n", ["on"]),
+        ("/api/v1/namespaces/x/pods", "status.podIPs!=1.2.3.4", ["off", "on"]),
+        ("/api/v1/namespaces/x/pods", "status.podIPs=1.2.3.4", []),
+        ("/api/v1/namespaces/x/pods", "status.podIPs=", ["off", "on"]),
+    ],
+)
+def test_fields_that_only_some_kinds_have(
+    rig: Rig, path: str, selector: str, names: list[str] | None
+) -> None:
+    for name, node in (("off", ""), ("on", "n")):
+        spec = {"containers": [{"name": "c", "image": "i"}], "nodeName": node}
+        body = {"metadata": {"name": name}, "spec": spec}
+        assert rig.call("POST", "/api/v1/namespaces/x/pods", body)[0] == 201
+    code, found = rig.call("GET", f"{path}?fieldSelector={quote(selector)}")
+    if names is None:
+        assert (code, found["message"]) == (400, "field label not supported: metadata.namespace")
+    else:
+        assert [one["metadata"]["name"] for one in found["items"]] == names
