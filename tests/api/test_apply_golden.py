@@ -140,9 +140,16 @@ def _difference(case: JsonObject) -> str | None:
         if "body" not in want or want["body"]["kind"] == "Scale":
             continue
         found = first_difference(want["body"], body)
+        if found is None and _owners(want["body"]) != _owners(body):
+            found = "owners in another order"
         if found is not None:
             return f"step {number}: {found}"
     return None
+
+
+def _owners(body: JsonObject) -> list[tuple[str, str]]:
+    entries = body.get("metadata", {}).get("managedFields", ())
+    return [(entry["operation"], entry["manager"]) for entry in entries]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
