@@ -64,6 +64,9 @@ class RunState:
     load_start_wall_ns: int = 0
     load_s: float = 0.0
     """From the start of the load to its end or interruption."""
+    cores_awaited: float | None = None
+    """Share of the load in which something waited for a core of the driver's machine; None: the
+    kernel does not say, or virtual time, where each program has its own."""
     settled: bool = False
     observer_gaps: dict[str, int] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)

@@ -187,13 +187,23 @@ def balance_of(directory: Path, requests: Requests, load_s: float) -> Balance | 
     return Balance(float(np.mean(sampled)), float((end - start).sum() / load_s))
 
 
-def busiest_text(components: list[Component]) -> str:
-    """One sentence: what is nearest its limit, and what comes next."""
+def starved(components: list[Component], awaited: float | None) -> bool:
+    """Whether the machine's cores were the limit: no program was near its own, and for most of the
+    time something waited for a core."""
+    fullest = max((one.busiest for one in components), default=0.0)
+    return awaited is not None and awaited >= BUSY and fullest < BUSY
+
+
+def busiest_text(components: list[Component], awaited: float | None = None) -> str:
+    """One sentence: what is nearest its limit, and what comes next. ``awaited``: share of the load
+    in which something waited for a core."""
     if not components:
         return "No component was sampled."
     first = components[0]
     queue = f" (mean queue {first.queue_mean:.3g})" if first.queue_mean is not None else ""
     word = "limited by" if first.busiest >= BUSY else "nothing is near its limit; fullest is"
+    if starved(components, awaited):
+        word = f"limited by the machine's cores, awaited in {awaited:.0%} of the load; fullest is"
     text = f"{word} {first.name} at {first.busiest:.0%} utilisation{queue}"
     if len(components) > 1:
         text += f", next would be {components[1].name} at {components[1].busiest:.0%}"

@@ -25,7 +25,7 @@ def fullness(summary: Summary) -> str:
             f"{balance.from_latency:.3g} by their latencies."
         )
     return (
-        f"<p>{escape(busiest_text(summary.components))}</p>"
+        f"<p>{escape(busiest_text(summary.components, summary.state.cores_awaited))}</p>"
         + component_table([asdict(one) for one in summary.components])
         + f"<p class=note>{NOTE}{law} <code>hollowfleet culprit</code> confirms by relieving the "
         "fullest.</p>"

@@ -38,6 +38,17 @@ def host_facts(store: Path) -> dict[str, object]:
     }
 
 
+def cores_awaited_us(path: Path = Path("/proc/pressure/cpu")) -> int | None:
+    """Time since boot in which something that could run waited for a core of this machine, in µs.
+    None: the kernel does not count it. Source: kernel Documentation/accounting/psi.rst."""
+    try:
+        lines = path.read_text().splitlines()
+    except OSError:
+        return None
+    words = next((line.split() for line in lines if line.startswith("some ")), [])
+    return next((int(word[6:]) for word in words if word.startswith("total=")), None)
+
+
 def _cpu_model() -> str:
     try:
         text = Path("/proc/cpuinfo").read_text()

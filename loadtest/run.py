@@ -25,7 +25,7 @@ from loadtest.client import ApiClient, Endpoint, ServerUnreachable, create
 from loadtest.compiled import Compiled, document, write_schedule
 from loadtest.fields import SECOND_NS
 from loadtest.fleet import GeneratorError, GeneratorFleet
-from loadtest.host import host_facts, versions
+from loadtest.host import cores_awaited_us, host_facts, versions
 from loadtest.killer import Killer
 from loadtest.observer import Observer
 from loadtest.otlp import read_spans, write_traces
@@ -71,6 +71,8 @@ class CampaignRun:
         self._fleet: GeneratorFleet | None = None
         self._killer: Killer | None = None
         self._load_start_mono: float | None = None
+        self._awaited_us: int | None = None
+        """When the load began: see loadtest.host.cores_awaited_us."""
         state.nodes_expected = compiled.nodes
 
     def execute(self, start: Starter) -> RunState:
@@ -182,6 +184,7 @@ class CampaignRun:
         start_ns = time.time_ns() + int(START_LEAD_S * SECOND_NS)
         self.state.load_start_wall_ns = start_ns
         self._load_start_mono = time.monotonic() + START_LEAD_S
+        self._awaited_us = cores_awaited_us()
         self._fleet.go(start_ns)
         assert self._handle
         self._killer = Killer(self._handle, self._compiled.kills)
@@ -192,7 +195,15 @@ class CampaignRun:
                 raise RunError("; ".join(failures))
         if failures := self._fleet.failures():
             raise RunError("; ".join(failures))
+        self._end_load()
+
+    def _end_load(self) -> None:
+        """Note how long it was, and whether the machine had cores for it."""
         self.state.load_s = round(self._elapsed_s(), 3)
+        awaited_us = cores_awaited_us()
+        if awaited_us is not None and self._awaited_us is not None and self.state.load_s > 0:
+            share = (awaited_us - self._awaited_us) / 1e6 / self.state.load_s
+            self.state.cores_awaited = round(min(1.0, share), 4)
 
     def _settle(self) -> None:
         assert self._observer
@@ -255,7 +266,7 @@ class CampaignRun:
             if self._fleet:
                 steps.callback(self._fleet.stop)
             if not self.state.load_s and self._load_start_mono:
-                self.state.load_s = round(self._elapsed_s(), 3)
+                self._end_load()
 
     def _keep_pods(self) -> None:
         if self._observer is None:

@@ -59,6 +59,8 @@ class Culprit:
     """Of the first repetition, the fullest first."""
     reliefs: list[Relief]
     """Of the suspects, the fullest first."""
+    awaited: float | None = None
+    """Share of the load in which something waited for a core of the machine."""
 
     @property
     def name(self) -> str:
@@ -90,6 +92,8 @@ class Culprit:
             return text + ". Not confirmed: no knob spreads it."
         effect = f"{relief.how}: {self.waiting:.3g} waiting becomes {relief.waiting:.3g}"
         if not self.near:
+            if self.awaited is not None and self.awaited >= BUSY:
+                text += f"; something waited for a core in {self.awaited:.0%} of the load"
             return f"{text}. {effect[0].upper()}{effect[1:]}."
         mark = "Confirmed" if self.confirmed else "Not confirmed"
         return f"{text}. {mark} by {effect}."
@@ -116,7 +120,8 @@ def find_culprit(
         gain = 1 - after / waiting if waiting else 0.0
         tell(f"{how}: {after:.3g} waiting")
         reliefs.append(Relief(name, busiest, how, after, round(gain, 4)))
-    return Culprit(waiting, components, reliefs)
+    awaited: float | None = before[0].summary["cores_awaited"]
+    return Culprit(waiting, components, reliefs, awaited)
 
 
 def relief_of(base: Base, costs: CostProfile, name: str) -> tuple[str, Knobs, CostProfile]:

@@ -18,6 +18,7 @@ from loadtest.components import Component, balance_of, busiest_text, components_
 from loadtest.experiments.culprit import find_culprit, relief_of
 from loadtest.experiments.runner import Runner
 from loadtest.experiments.trials import Base, Trial
+from loadtest.host import cores_awaited_us
 from loadtest.measure import Requests, RoleUsage
 from sim.campaign.costs import DEFAULT, CostProfile
 
@@ -140,7 +141,22 @@ def test_the_busiest_five_seconds_decide_and_queues_come_from_gauges(tmp_path: P
     assert text == (
         "Limited by scheduler at 90% utilisation (mean queue 5), next would be store-0/disk at 80%."
     )
-    assert busiest_text([Component("x", 0.1, 0.1, None, None)]).startswith("Nothing is near")
+    idle, full = (Component("x", share, share, None, None) for share in (0.1, 0.9))
+    assert busiest_text([idle]).startswith("Nothing is near")
+    assert busiest_text([idle], 0.5).startswith("Nothing is near")
+    text = "Limited by the machine's cores, awaited in 97% of the load; fullest is x at 10%"
+    assert busiest_text([idle], 0.97).startswith(text)
+    assert busiest_text([full], 0.97).startswith("Limited by x at 90%")
+
+
+def test_the_kernel_says_how_long_cores_were_awaited(tmp_path: Path) -> None:
+    """The format is that of the kernel's documentation; older kernels have no such file."""
+    place = tmp_path / "cpu"
+    assert cores_awaited_us(place) is None
+    place.write_text(
+        "some avg10=1.53 avg60=0.87 avg300=0.73 total=62926\nfull avg10=0.00 total=9\n"
+    )
+    assert cores_awaited_us(place) == 62926
 
 
 def test_littles_law_sets_samples_beside_latencies(tmp_path: Path) -> None:
