@@ -75,9 +75,10 @@ class Engine:
             coupling = Coupling(shape, self.table, pod, (), [])
         if coupling is not None:
             return self._choose_coupled(shape, coupling, salt)
-        classes = self._classes(shape)
-        if classes is not None:
-            return best_by_classes(shape, classes, self.table, salt)
+        if shape.number not in self._views:
+            classes = self._classes(shape)
+            if classes is not None:
+                return best_by_classes(shape, classes, self.table, salt)
         return self.view(shape).best(self.table, salt)
 
     def _choose_coupled(self, shape: Shape, coupling: Coupling, salt: int) -> int:

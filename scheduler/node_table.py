@@ -109,6 +109,8 @@ class NodeTable:
         self.nominations = Nominations()
         self._derived: dict[str, tuple[IntArray, int]] = {}
         self._log: list[int] = []
+        self.position = 0
+        """Where the change log ends."""
         self._log_start = 0
 
     # Nodes
@@ -256,13 +258,9 @@ class NodeTable:
 
     # Change log
 
-    @property
-    def position(self) -> int:
-        """Where the change log ends."""
-        return self._log_start + len(self._log)
-
     def touch(self, row: int) -> None:
         self._log.append(row)
+        self.position += 1
         if len(self._log) > LOG_MAX:
             half = len(self._log) // 2
             del self._log[:half]
@@ -272,6 +270,7 @@ class NodeTable:
         """Forget the changes since: they were undone, and nobody has looked."""
         if position >= self._log_start:
             del self._log[position - self._log_start :]
+            self.position = position
 
     def changed_since(self, position: int) -> Sequence[int] | None:
         """Rows whose counts changed, with repetitions; None: too far back, take all."""
@@ -435,8 +434,9 @@ class NodeTable:
     def _count_requests(self, row: int, shape: Shape, sign: int) -> None:
         index, key = self.resource_index, shape.key
         for name, amount in key.requests:
-            column = index[name] if name in index else self._resource_column(name)
-            self.cells.free[column][row] -= sign * amount
+            if name not in index:
+                self._resource_column(name)
+            self.cells.free[index[name]][row] -= sign * amount
         self.cells.count(row, shape, sign)
         cpu, memory = key.counted
         if cpu >= WIDE or memory >= WIDE:

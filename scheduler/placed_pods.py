@@ -20,9 +20,12 @@ class PlacedPods:
         self._open: dict[str, dict[str, Placed]] = {}
 
     def add(self, pod: str, node: str, placed: Placed) -> None:
-        pods = self._open.setdefault(node, {})
-        assert pod not in pods, pod
-        pods[pod] = placed
+        pods = self._open.get(node)
+        if pods is None:
+            self._open[node] = {pod: placed}
+        else:
+            assert pod not in pods, pod
+            pods[pod] = placed
 
     def pop(self, pod: str, node: str) -> Placed:
         """One that is not settled."""

@@ -142,7 +142,13 @@ class PodCounts:
         entry.pods += sign
         self.asked += len(self._counters)
         if not settled:
-            _add(entry.rows, row, sign)
+            # As _add does: this is on the way of every pod.
+            rows = entry.rows
+            left = rows.get(row, 0) + sign
+            if left:
+                rows[row] = left
+            else:
+                del rows[row]
         concerned = self._concerned.get(pod.number)
         if concerned is None:
             concerned = self._concerned[pod.number] = [

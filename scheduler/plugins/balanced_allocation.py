@@ -78,16 +78,17 @@ def balance_gain_row(shape: Shape, table: NodeTable, row: int) -> int:
         return HALF + HALF // 2
     cpu_used = cpu - free[CPU_COLUMN][row]
     memory_used = memory - free[MEMORY_COLUMN][row]
-    before = _share_of(cpu_used, cpu) - _share_of(memory_used, memory)
+    # Without calls: this is on the way of every pod.
+    before = (cpu_used / cpu if cpu_used < cpu else 1.0) - (
+        memory_used / memory if memory_used < memory else 1.0
+    )
     cpu_used += shape.cpu
     memory_used += shape.memory
-    after = _share_of(cpu_used, cpu) - _share_of(memory_used, memory)
+    after = (cpu_used / cpu if cpu_used < cpu else 1.0) - (
+        memory_used / memory if memory_used < memory else 1.0
+    )
     gain = int((1.0 - abs(after) / 2) * SCORE_MAX) - int((1.0 - abs(before) / 2) * SCORE_MAX)
     return HALF + (HALF + gain) // 2
-
-
-def _share_of(used: int, capacity: int) -> float:
-    return used / capacity if used < capacity else 1.0
 
 
 def score_over(resources: Sequence[str]) -> Score:
