@@ -32,7 +32,7 @@ amounts = st.fixed_dictionaries(
 
 
 @pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.name)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     node_list=st.lists(st.one_of(nodes, amounts), min_size=1, max_size=8),
     pod_list=st.lists(pods, min_size=1, max_size=8),
