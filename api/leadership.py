@@ -73,6 +73,12 @@ class Leadership:
         known = self._roles[role]
         return known.leading and now_ns < known.valid_until_ns
 
+    def holder(self, role: int) -> str:
+        """Who has the Lease as it was last seen; empty: nobody."""
+        lease = self._roles[role].lease or {}
+        holder: str = (lease.get("spec") or {}).get("holderIdentity") or ""
+        return holder
+
     def held(self, now_ns: int) -> list[int]:
         return [role for role in range(len(self._roles)) if self.leads(role, now_ns)]
 

@@ -1,11 +1,20 @@
 """A scheduler that acts only while it holds kube-scheduler's Lease; others stand by.
 
-Who stands by follows pods and nodes as the leader does, and decides nothing. A leader that cannot
-renew goes back to standing by. Differences from kube-scheduler, which ends its process then and
-names holders anew at each start: here the name of the program is the holder, so one that restarts
-goes on without waiting for its own Lease to run out.
+Who stands by follows the Lease and nothing else, as kube-scheduler with delayCacheUntilActive. Pods
+and nodes are listed when the Lease is won: a list that is asked for then names every pod that an
+earlier holder had bound by then, while a watch that was there before may be behind without a word,
+and rooms would be given away twice. A leader that cannot renew stands by, and goes on where it was
+when it can again; when another held the Lease meanwhile, it lists anew.
 
-Source: cmd/kube-scheduler/app/server.go (leader election), apis/config/v1/defaults.go, v1.36.
+A Lease is no fence, here as in Kubernetes. What a holder sent last has the time between the end of
+its right and that of the Lease to arrive; a binding that comes later may find its room taken.
+
+Differences from kube-scheduler, which ends its process when it loses the Lease and names holders
+anew at each start: here the name of the program is the holder, so one that restarts goes on without
+waiting for its own Lease to run out.
+
+Source: cmd/kube-scheduler/app/server.go (leader election, DelayCacheUntilActive),
+apis/config/v1/defaults.go, v1.36.
 """
 
 from collections.abc import Sequence
@@ -42,6 +51,14 @@ class ElectedScheduler:
         self._leadership = Leadership(
             holder, (LEASE,), limits or LeaseLimits(), first_choice=0 if first else 1
         )
+        self._holder = holder
+        self._following = False
+        """Pods, nodes and the rest are watched: from a win until another has the Lease."""
+        self._watches: tuple[Sequence[WatchSpec], Sequence[WatchSpec]] = (
+            (WATCH,),
+            (*core.watches, WATCH),
+        )
+        """Standing by, and following."""
         self._listed = False
         self._last_id = 0
         """Of our requests; they count downwards, those of the core upwards."""
@@ -49,7 +66,7 @@ class ElectedScheduler:
 
     @property
     def watches(self) -> Sequence[WatchSpec]:
-        return (*self.core.watches, WATCH)
+        return self._watches[self._following]
 
     def step(self, events: Sequence[SchedulerEvent], now_ns: int) -> Sequence[SchedulerEffect]:
         rest: list[SchedulerEvent] = []
@@ -66,6 +83,9 @@ class ElectedScheduler:
                     rest.append(event)
         calls = self._election_calls(now_ns)
         self.core.leading = self._leadership.leads(0, now_ns)
+        if self._follow():
+            # What was known before is of no use until the lists are complete.
+            rest = [*(WatchReset(spec.name) for spec in self.core.watches), *rest]
         effects = self.core.step(rest, now_ns)
         return [Calls(calls), *effects] if calls else effects
 
@@ -86,6 +106,15 @@ class ElectedScheduler:
         self._resigned = True
         self.core.leading = False
         return [self._numbered(request) for _, request in self._leadership.resign(now_ns)]
+
+    def _follow(self) -> bool:
+        """Whether we begin to follow."""
+        if not self._following:
+            self._following = self.core.leading
+            return self._following
+        if self._leadership.holder(0) != self._holder:
+            self._following = self.core.leading = False
+        return False
 
     def _election_calls(self, now_ns: int) -> list[ApiRequest]:
         if not self._listed or self._resigned:

@@ -23,8 +23,15 @@ ROLES = {
     "crash controllers": "controllers-",
     "crash hollow": "hollow-",
 }
+"""Beginning of the names of those that crash."""
+DOWN_MS_MAX = 4000
+LEADER_DOWN_MS_MAX = 9000
+"""Of several schedulers, one is away for longer than its Lease lasts."""
 COMPONENTS = ("scheduler", "controllers-", "hollow-")
 """Programs that have to bear it when a call is done twice or late."""
+SURVIVED_NS = (6100 * MS, 500 * MS)
+"""How long a partition may be that a connection survives, with one scheduler and with several.
+What a scheduler sent before it may then arrive after it; see sim.world.ELECTION."""
 
 
 class Faults:
@@ -39,11 +46,12 @@ class Faults:
         self.counts: dict[str, int] = {}
         self._kernel = kernel
         self._network, self._processes, self._disks = world
+        self._survived_ns = SURVIVED_NS[options.schedulers > 1]
         self._chance: Stream = kernel.stream("faults")
         start_ns = kernel.agenda.now_ns
         self._end_ns = start_ns + options.fault_seconds * SECOND
         self._striking: dict[str, Callable[[], bool]] = {
-            **{kind: partial(self._crash, prefix) for kind, prefix in ROLES.items()},
+            **{kind: partial(self._crash, prefix, DOWN_MS_MAX) for kind, prefix in ROLES.items()},
             "power loss": self._power_loss,
             "slow disk": self._slow_disk,
             "full disk": self._full_disk,
@@ -51,11 +59,17 @@ class Faults:
             "partition": self._partition,
             "slow link": partial(self._slow_link, 200 * MS),
             "stuck reader": partial(self._slow_link, 5 * SECOND),
+            "pause scheduler": self._pause_scheduler,
+            "isolate scheduler": self._isolate_scheduler,
             "clock jump": self._clock_jump,
             "move store": self._move_store,
             "doubled calls": partial(self._disturb, DOUBLED),
             "late calls": partial(self._disturb, LATE),
         }
+        if options.schedulers > 1:
+            self._striking["crash scheduler"] = partial(
+                self._crash, "scheduler", LEADER_DOWN_MS_MAX
+            )
         span_ns = options.fault_seconds * SECOND
         for _ in range(options.faults_count):
             kind = options.faults[self._chance.below(len(options.faults))]
@@ -72,17 +86,43 @@ class Faults:
         now_ns = self._kernel.agenda.now_ns
         return min(now_ns + 100 * MS + self._chance.below(most_ns), self._end_ns)
 
-    def _crash(self, prefix: str) -> bool:
+    def _living(self, prefix: str) -> Process | None:
+        """One of those whose names begin so."""
         living = [
             process
             for name, process in self._processes.items()
             if name.startswith(prefix) and process.shell is not None
         ]
-        if not living:
+        return living[self._chance.below(len(living))] if living else None
+
+    def _crash(self, prefix: str, down_ms_max: int) -> bool:
+        process = self._living(prefix)
+        if process is not None:
+            down_ns = (50 + self._chance.below(down_ms_max)) * MS
+            process.crash_after(self._chance.below(6), down_ns)
+        return process is not None
+
+    def _pause_scheduler(self) -> bool:
+        """It stands still between two steps, as a stopped process does, and knows nothing of it."""
+        process = self._living("scheduler")
+        if process is None or process.shell is None or process.shell.turns is None:
             return False
-        process = living[self._chance.below(len(living))]
-        down_ns = (50 + self._chance.below(4000)) * MS
-        process.crash_after(self._chance.below(6), down_ns)
+        now_ns = self._kernel.agenda.now_ns
+        process.shell.turns.pause(now_ns + (100 + self._chance.below(9000)) * MS)
+        return True
+
+    def _isolate_scheduler(self) -> bool:
+        """Its API server is lost to it, perhaps for longer than its Lease lasts."""
+        pairs = [
+            pair
+            for pair in self._network.pairs()
+            if pair[0].startswith("scheduler") and pair[1].startswith("apiserver-")
+        ]
+        if not pairs:
+            return False
+        pair = pairs[self._chance.below(len(pairs))]
+        self._network.block(*pair, self._until(9 * SECOND))
+        self._network.reset(*pair)
         return True
 
     def _power_loss(self) -> bool:
@@ -123,12 +163,14 @@ class Faults:
         return pair is not None
 
     def _partition(self) -> bool:
-        """Half of them are so long that the connection does not survive."""
+        """Connections do not survive half of them, nor a long one."""
         pair = self._pair()
         if pair is None:
             return False
-        self._network.block(*pair, self._until(6 * SECOND))
-        if self._chance.below(2):
+        until_ns = self._until(6 * SECOND)
+        self._network.block(*pair, until_ns)
+        long = until_ns - self._kernel.agenda.now_ns > self._survived_ns
+        if self._chance.below(2) or long:
             self._network.reset(*pair)
         return True
 

@@ -28,6 +28,8 @@ FAULTS: Final = (
 )
 """Kinds of faults. A crash is that of a process, at a boundary of two effects; a power loss takes a
 shard's machine."""
+FAULTS_OF_LEADERS: Final = ("pause scheduler", "isolate scheduler")
+"""Those for worlds with two schedulers, which no seed draws."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Options:
     partitions: int
     controllers: int
     """Processes of controllers, and as many shards of their keys."""
+    schedulers: int
+    """Of which the one that holds their Lease schedules."""
     hollow_actors: int
     nodes: int
     deployments: int
@@ -126,4 +130,5 @@ def options_of(seed: int) -> Options:
         cordons=between(0, 2),
         spare_nodes=(0, 0, 1, 2)[chance.below(4)],
         zones=between(1, 2),
+        schedulers=1,
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from sim.options import FAULTS, Options
+from sim.options import FAULTS, FAULTS_OF_LEADERS, Options
 from sim.workload import PODS_PER_NODE, crowds
 
 NUMBERS: Final = {
@@ -13,6 +13,7 @@ NUMBERS: Final = {
     "api_servers": (1, 16),
     "partitions": (0, 16),
     "controllers": (1, 16),
+    "schedulers": (1, 2),
     "hollow_actors": (1, 16),
     "nodes": (1, 1000),
     "deployments": (0, 200),
@@ -35,6 +36,7 @@ NUMBERS: Final = {
 }
 """Least and greatest value of each."""
 WORDS: Final = {"durability": ("fsync", "buffered"), "shard_by": ("kind", "hash")}
+KINDS: Final = (*FAULTS, *FAULTS_OF_LEADERS)
 FAULTS_COUNT: Final = 8
 """How many strike, when kinds are named and the seed wants no faults."""
 
@@ -62,8 +64,8 @@ def _parsed(key: str, value: str) -> dict[str, Any]:
     if key == "faults":
         kinds = tuple(kind.strip() for kind in value.split(",") if kind.strip())
         for kind in kinds:
-            if kind not in FAULTS:
-                raise OptionError(f"unknown fault {kind!r}{_nearest(kind, FAULTS)}")
+            if kind not in KINDS:
+                raise OptionError(f"unknown fault {kind!r}{_nearest(kind, KINDS)}")
         return {key: kinds}
     if key in WORDS:
         if value not in WORDS[key]:

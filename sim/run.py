@@ -13,6 +13,7 @@ from sim.checkers.bindings import Bindings
 from sim.checkers.convergence import Convergence
 from sim.checkers.history import History
 from sim.checkers.identities import Identities
+from sim.checkers.leaders import Leaders
 from sim.checkers.leases import Leases
 from sim.checkers.store_reads import StoreReads
 from sim.checkers.store_watches import StoreWatches
@@ -73,6 +74,7 @@ class Run:
         self.convergence = Convergence(self.history)
         self.store_reads = StoreReads(topics, self.history)
         self.leases = Leases(self.history)
+        self.leaders = Leaders(topics, self.history, options.schedulers)
         self.world = World(self.kernel, options, makers, (self.leases, self.store_reads))
         parts = (self.world.network, self.world.processes, self.world.disks)
         self.faults = Faults(self.kernel, options, parts)
@@ -160,6 +162,7 @@ def run_options(options: Options, trace: str, makers: Makers) -> Outcome:
         "leased keys revoked": run.leases.revoked,
         "snapshots": sum(disk.snapshots for disk in run.world.disks),
         "watch events": run.api_watches.events,
+        "leader changes": run.leaders.changes,
         "pods created": run.identities.created("pods"),
         "pods bound": run.bindings.bound,
         "probes": sum(

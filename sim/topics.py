@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from api.calls import WatchSpec
+from api.calls import ApiRequest, WatchSpec
 from api.core import JsonObject
 from api.storage import StoreReply, StoreRequest
 from store.messages import LogRecord
@@ -44,8 +44,12 @@ class Topics:
         default_factory=list
     )
     """(reader, shard, events, watermark)."""
+    called: list[Callable[[str, Sequence[ApiRequest]], None]] = field(default_factory=list)
+    """(component, requests): they leave it."""
     watch_opened: list[Callable[[str, WatchSpec, int], None]] = field(default_factory=list)
     """(component, spec, revision)."""
+    watch_closed: list[Callable[[str, WatchSpec], None]] = field(default_factory=list)
+    """(component, spec): by itself, for good."""
     watched: list[Callable[[str, WatchSpec, Sequence[int], Sequence[int], Sequence[Any]], None]] = (
         field(default_factory=list)
     )

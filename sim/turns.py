@@ -56,6 +56,8 @@ class Turns:
         self._core = core
         self._carry_out = carry_out
         self._due = False
+        self._paused = False
+        """It stands still until ``_busy_until_ns``, though a turn may be due before."""
         self._busy_until_ns = 0
         self._clock_ns = 0
         self._timer_ns: int | None = None
@@ -79,11 +81,21 @@ class Turns:
     def stop(self) -> None:
         self.alive = False
 
+    def pause(self, until_ns: int) -> None:
+        """No step before then; what has been sent is sent, and what arrives waits."""
+        self._busy_until_ns = max(self._busy_until_ns, until_ns)
+        self._paused = True
+
     def _turn(self) -> None:
         self._due = False
         if not self.alive:
             return
         kernel = self._kernel
+        if self._paused:
+            self._paused = False
+            if self._busy_until_ns > kernel.agenda.now_ns:
+                self.wake()
+                return
         if self.before is not None:
             self.before()
         events, self.events = self.events, []

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from api.leadership import LeaseLimits
 from apiserver.core import ApiServerCore
 from apiserver.shards import Sharding
 from apiserver.tasks import Limits
@@ -14,6 +15,7 @@ from hollow_node.core import HollowNodes
 from hollow_node.fleet import Heartbeats
 from hollow_node.node_list import NodeShape
 from hollow_node.stages import general_stages
+from scheduler.election import ElectedScheduler
 from scheduler.leader import SchedulerCore
 from scheduler.partition import PartitionCore
 from sim.checkers.leases import Leases
@@ -40,6 +42,10 @@ from store.recovery import Recovered, recovered_core
 
 IN_FLIGHT_MAX: Final = 4096
 LEASE_PERIOD_NS: Final = 10 * SECOND
+ELECTION: Final = LeaseLimits(3 * SECOND, SECOND, SECOND // 2)
+"""Of schedulers: short, so that faults outlast it. A Lease is no fence: what its holder sent at
+last must arrive within the 2 s between the end of its right and that of the Lease. See
+sim.faults.SURVIVED_NS."""
 CALM_PROBES_NS: Final = 2 * SECOND
 """How long the shards are probed in the liveness phase."""
 
@@ -51,6 +57,7 @@ class Makers:
     store: Callable[[StoreSettings, Recovered], StoreCore] = recovered_core
     api_server: Callable[[Sharding, int, str, Limits], ApiServerCore] = ApiServerCore
     scheduler: Callable[[int, int], SchedulerCore] = SchedulerCore
+    elected: Callable[[SchedulerCore, str, bool, LeaseLimits], ElectedScheduler] = ElectedScheduler
     partition: Callable[[], PartitionCore] = PartitionCore
     controllers: Callable[..., ControllersCore] = ControllersCore
     hollow: Callable[..., HollowNodes] = HollowNodes
@@ -82,6 +89,7 @@ class World:
         self._stores = [f"store-{shard}" for shard in range(options.store_shards)]
         self._servers = [f"apiserver-{number}" for number in range(options.api_servers)]
         self._partitions = [f"partition-{number}" for number in range(options.partitions)]
+        self._schedulers = ["scheduler", *(f"scheduler-{n}" for n in range(1, options.schedulers))]
         self._add_programs()
         chance = kernel.stream("start")
         for process in self.processes.values():
@@ -129,7 +137,8 @@ class World:
         for number in range(options.controllers):
             name = f"controllers-{number}"
             self._add(name, partial(self._controllers, name, number), _ignore)
-        self._add("scheduler", self._scheduler, _ignore)
+        for number, name in enumerate(self._schedulers):
+            self._add(name, partial(self._scheduler, name, number), _ignore)
         for number in range(options.hollow_actors):
             name = f"hollow-{number}"
             self._add(name, partial(self._hollow, name, number), _ignore)
@@ -163,9 +172,12 @@ class World:
         core = self._makers.controllers(name, self.options.controllers, limits_of("unlimited"))
         return self._component(name, core, number, CONTROLLERS)
 
-    def _scheduler(self, life: int) -> Shell:
-        core = self._makers.scheduler(self.options.seed, self.options.partitions)
-        return self._component("scheduler", core, 0, SCHEDULER, self._partitions)
+    def _scheduler(self, name: str, number: int, life: int) -> Shell:
+        inner = self._makers.scheduler(self.options.seed, self.options.partitions)
+        core: SchedulerCore | ElectedScheduler = inner
+        if self.options.schedulers > 1:
+            core = self._makers.elected(inner, name, number == 0, ELECTION)
+        return self._component(name, core, number, SCHEDULER, self._partitions)
 
     def _hollow(self, name: str, number: int, life: int) -> Shell:
         options = self.options

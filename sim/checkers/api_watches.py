@@ -47,14 +47,18 @@ class ApiWatches:
         self._watches: dict[tuple[str, str], Watch] = {}
         """By component and resource: none of them watches a resource twice."""
         topics.watch_opened.append(self._opened)
+        topics.watch_closed.append(self._closed)
         topics.watched.append(self._watched)
         topics.synced.append(self._synced)
         topics.restarted.append(self._restarted)
 
     def _restarted(self, name: str) -> None:
-        for (component, watch), state in self._watches.items():
-            if component == name:
-                self._watches[component, watch] = watch_of(state.spec)
+        """Its next life opens what it wants to follow."""
+        for who in [who for who in self._watches if who[0] == name]:
+            del self._watches[who]
+
+    def _closed(self, name: str, spec: WatchSpec) -> None:
+        del self._watches[name, spec.resource]
 
     def _opened(self, name: str, spec: WatchSpec, revision: int) -> None:
         watch = self._watches.get((name, spec.resource))

@@ -54,18 +54,33 @@ class ComponentShell:
         self.api = Client(network, name, api_server)
         self._partitions = [Client(network, name, partition) for partition in partitions]
         self.clients = [self.api, *self._partitions]
-        self._watches = [_Watch(self, spec) for spec in core.watches]
+        self._specs: Sequence[WatchSpec] = ()
+        self._watches: dict[str, _Watch] = {}
         self._waiting: deque[ApiRequest] = deque()
         self._in_flight = 0
         self._replies: list[ApiReply] = []
         self.turns = Turns(kernel, name, core, self._carry_out, cost)
         self.turns.before = self._gather
+        self.turns.after = self._follow
 
     def start(self, listen: Callable[[Handler], None]) -> None:
         """It serves nobody."""
-        for watch in self._watches:
-            watch.open()
+        self._follow()
         self.turns.wake()
+
+    def _follow(self) -> None:
+        """Open what the core wants to follow from now on, close what it no longer follows."""
+        specs = self.core.watches
+        if specs is self._specs or specs == self._specs:
+            return
+        self._specs = specs
+        named = {spec.name: spec for spec in specs}
+        for name in [name for name in self._watches if name not in named]:
+            self._watches.pop(name).close()
+        for name, spec in named.items():
+            if name not in self._watches:
+                self._watches[name] = _Watch(self, spec)
+                self._watches[name].open()
 
     def _gather(self) -> None:
         if self._replies:
@@ -97,6 +112,8 @@ class ComponentShell:
             self._in_flight += len(batch)
             now_ns, digest = self.kernel.agenda.now_ns, self.kernel.digest
             digest.add(now_ns, self.name, "calls", batch)
+            for called in self.kernel.topics.called:
+                called(self.name, batch)
             if self.kernel.story is not None:
                 for request in batch:
                     self.kernel.tell(self.name, request.verb, path_of_request(request))
@@ -157,18 +174,27 @@ class _Watch:
         self._spec = spec
         self._pause_ns = REOPEN_NS[0]
         self._reset_said = False
+        self._closed = False
+        self._stream = 0
         self.revision = 0
         """Where to go on after a loss; 0: from a new list."""
 
     def open(self) -> None:
-        if not self._shell.turns.alive:
+        if not self._shell.turns.alive or self._closed:
             return
         self._reset_said = False
         spec, kernel = self._spec, self._shell.kernel
         for opened in kernel.topics.watch_opened:
             opened(self._shell.name, spec, self.revision)
         words = (spec.resource, spec.namespace, spec.label_selector, spec.field_selector)
-        self._shell.api.open((*words, self.revision), self._body, self._ended)
+        self._stream = self._shell.api.open((*words, self.revision), self._body, self._ended)
+
+    def close(self) -> None:
+        """For good."""
+        self._closed = True
+        self._shell.api.forget(self._stream)
+        for closed in self._shell.kernel.topics.watch_closed:
+            closed(self._shell.name, self._spec)
 
     def _body(self, body: Any) -> None:
         self._pause_ns = REOPEN_NS[0]

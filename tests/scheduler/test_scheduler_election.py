@@ -1,8 +1,9 @@
-"""Several schedulers, one Lease, a virtual clock: one decides, another follows, no pod is bound
+"""Several schedulers, one Lease, a virtual clock: one decides, another stands by, no pod is bound
 twice."""
 
 import copy
 import json
+from collections import Counter
 from typing import Any
 
 from scheduler_objects import node, pod
@@ -16,6 +17,7 @@ from api.calls import (
     CallsDone,
     ObjectsSeen,
     WatchReset,
+    WatchSpec,
     WatchSynced,
 )
 from api.core import JsonObject
@@ -115,16 +117,28 @@ class Scheduler:
         self._api = api
         self._arriving: list[tuple[int, Any]] = []
         self._sent: list[tuple[int, ApiRequest]] = []
-        for spec in self.core.watches:
-            found = list(api.objects.get(spec.resource, {}).values())
-            listed = ObjectsSeen(spec.name, [ADDED] * len(found), found, [])
-            for event in (WatchReset(spec.name), listed, WatchSynced(spec.name)):
-                self._arrives(event)
+        self.lags = False
+        """News of pods do not reach it, and nobody says so."""
+        self.open: dict[str, WatchSpec] = {}
+        self._follow()
         api.schedulers.append(self)
 
+    def _follow(self) -> None:
+        """Watches that are wanted now begin with a list."""
+        wanted = {spec.name: spec for spec in self.core.watches}
+        for spec in wanted.values():
+            if spec.name not in self.open:
+                found = list(self._api.objects.get(spec.resource, {}).values())
+                listed = ObjectsSeen(spec.name, [ADDED] * len(found), found, [])
+                for event in (WatchReset(spec.name), listed, WatchSynced(spec.name)):
+                    self._arrives(event)
+        self.open = wanted
+
     def see(self, resource: str, kind: int, item: JsonObject) -> None:
-        for spec in self.core.watches:
-            if spec.resource == resource and not self.cut_off:
+        if self.cut_off or (self.lags and resource == "pods"):
+            return
+        for spec in self.open.values():
+            if spec.resource == resource:
                 self._arrives(ObjectsSeen(spec.name, [kind], [item], [1]))
 
     def _arrives(self, event: Any) -> None:
@@ -153,6 +167,7 @@ class Scheduler:
         for effect in self.core.step(events, now_ns):
             assert isinstance(effect, Calls)
             self.send(effect.requests)
+        self._follow()
 
     def send(self, requests: Any) -> None:
         self._sent += [(self._api.now_ns + WAY_NS, request) for request in requests]
@@ -179,7 +194,7 @@ def test_the_first_holds_the_lease_and_the_standby_decides_nothing() -> None:
     api.run(30, pods=20)
     api.run(1)
     assert by(api, holder) == 20 and bound_once(api)
-    assert standby.core.gauges()["leading"] == 0 and standby.core.gauges()["pods"] == 20
+    assert standby.core.gauges()["leading"] == 0 and list(standby.open) == ["election"]
     assert api.lease["metadata"] | {"resourceVersion": ""} == {
         "name": "kube-scheduler",
         "namespace": "kube-system",
@@ -248,6 +263,38 @@ def test_a_lease_that_is_given_back_is_taken_at_once() -> None:
     api.run(1)
     assert by(api, standby) == 5 and bound_once(api)
     assert not holder.core.step([], api.now_ns), "who resigned asks for nothing"
+
+
+def test_who_takes_over_lists_anew_and_knows_of_all_that_is_bound() -> None:
+    """What a standby had heard before may be old without a word; see docs/bugs.md."""
+    api, holder, standby = pair()
+    for number in range(3):
+        api.put("nodes", node(f"n{number}", cpu="1"))
+    standby.lags = True
+    api.run(5, pods=20)
+    holder.alive, standby.lags = False, False
+    api.run(20, pods=20)
+    api.run(1)
+    assert standby.core.core.leading and by(api, standby) == 10 and len(api.waiting) == 10
+    placed = Counter(item["spec"].get("nodeName") for item in api.objects["pods"].values())
+    assert [placed[f"n{number}"] for number in range(3)] == [10, 10, 10]
+
+
+def test_who_loses_the_lease_to_another_and_wins_it_again_lists_anew() -> None:
+    api, holder, standby = pair()
+    holder.still = True
+    api.run(20)
+    assert standby.core.core.leading
+    holder.still = False
+    api.run(1)
+    assert list(holder.open) == ["election"]
+    api.run(5, pods=5)
+    standby.alive = False
+    api.run(20)
+    api.run(2, pods=5)
+    api.run(1)
+    assert holder.core.core.leading and holder.core.gauges()["pods"] == 10
+    assert bound_once(api) and not api.waiting
 
 
 def test_a_holder_that_restarts_under_its_name_goes_on_at_once() -> None:

@@ -61,6 +61,14 @@ CLUSTER = (
     "bare_pods=0",
 )
 """A small cluster on one shard, and nobody who asks that shard."""
+TWO_SCHEDULERS = (
+    "schedulers=2",
+    "nodes=5",
+    "deployments=0",
+    "bare_pods=50",
+    "fault_seconds=30",
+)
+"""Time enough for their Lease to change hands while pods come."""
 
 BUGS: dict[str, Bug] = {
     "reply before persist": Bug(
@@ -122,6 +130,25 @@ BUGS: dict[str, Bug] = {
         (*CLUSTER, "nodes=2", "cordons=2", "deployments=0", "bare_pods=18"),
     ),
     "timer runs away": Bug(Makers(scheduler=programs.RunsAway), ("timers",), 1),
+    "leads when its Lease is lost": Bug(
+        Makers(elected=programs.LeadsForEver),
+        ("leaders",),
+        1,
+        (*CLUSTER, *TWO_SCHEDULERS, "faults_count=10", "faults=pause scheduler"),
+    ),
+    "leads before its lists are complete": Bug(
+        Makers(scheduler=programs.DecidesUnloaded),
+        ("leaders",),
+        2,
+        (
+            *CLUSTER,
+            *TWO_SCHEDULERS,
+            "store_shards=4",
+            "shard_by=kind",
+            "faults_count=40",
+            "faults=pause scheduler,partition",
+        ),
+    ),
     "status write not retried": Bug(
         Makers(hollow=programs.GivesUp),
         ("convergence",),

@@ -8,6 +8,7 @@ from typing import Any
 
 from api.calls import ObjectsSeen
 from api.core import JsonObject
+from api.leadership import Leadership
 from api.storage import PUT
 from apiserver.core import ApiServerCore
 from apiserver.messages import Effect, Event, StoreCall, StreamBodies
@@ -15,7 +16,9 @@ from controllers.core import ControllersCore
 from controllers.expectations import Expectations
 from controllers.limits import ControllerLimits
 from hollow_node.core import HollowNodes
+from scheduler.election import ElectedScheduler
 from scheduler.explain import Explanation
+from scheduler.follower import Follower
 from scheduler.leader import SchedulerCore
 from scheduler.pod_book import PodRecord
 from scheduler.preemption import Judged
@@ -135,6 +138,36 @@ class LosesRequeue(SchedulerCore):
     ) -> None:
         super()._fail(pod, record, now_ns, known)
         self.queue.remove(pod)
+
+
+class LeadsForEver(ElectedScheduler):
+    """Once it has led it goes on, though its right has run out and another may have the Lease."""
+
+    def __init__(self, *words: Any) -> None:
+        super().__init__(*words)
+        self._leadership.__class__ = _NeverLosesIt
+
+
+class _NeverLosesIt(Leadership):
+    def leads(self, role: int, now_ns: int) -> bool:
+        return self._roles[role].valid_until_ns > 0
+
+    def holder(self, role: int) -> str:
+        return self._holder
+
+
+class DecidesUnloaded(SchedulerCore):
+    """Takes what it has seen so far for all there is."""
+
+    def __init__(self, *words: Any) -> None:
+        super().__init__(*words)
+        self._follower.__class__ = _AlwaysSynced
+
+
+class _AlwaysSynced(Follower):
+    @property
+    def synced(self) -> bool:
+        return True
 
 
 class GivesUp(HollowNodes):

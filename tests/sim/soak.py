@@ -1,6 +1,8 @@
 """Many seeds over all cores; the first that breaks a promise ends the search and is told.
 
 python -m tests.sim.soak 1..10000      seeds, with a line of progress for each hundredth
+python -m tests.sim.soak 1..2000 schedulers=2 "faults=crash scheduler,pause scheduler"
+                                       the same with options that are not left to the seeds
 python -m tests.sim.soak --planted     every planted bug, with the seed that finds it
 """
 
@@ -16,7 +18,10 @@ from multiprocessing import get_context
 from typing import TypeVar
 
 from actors.clock import settle_gc
-from sim.run import Outcome, run_seed
+from sim.options import options_of
+from sim.overrides import OptionError, changed
+from sim.run import Outcome, run_options
+from sim.world import Makers
 from tests.sim.planted import BUGS, search
 
 PLANTED_SEEDS_MAX = 200
@@ -45,17 +50,22 @@ def side_by_side(tasks: Iterable[Callable[[], T]]) -> Iterator[T]:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def run_all(seeds: Sequence[int]) -> int:
+def run_set(seed: int, words: Sequence[str]) -> Outcome:
+    """``words``: options that are not left to the seed, each KEY=VALUE."""
+    return run_options(changed(options_of(seed), words), "", Makers())
+
+
+def run_all(seeds: Sequence[int], words: Sequence[str]) -> int:
     """Exit code: 1 when a seed failed."""
     begin = time.perf_counter()
     done = steps = messages = 0
     struck: Counter[str] = Counter()
-    for outcome in side_by_side(partial(run_seed, seed) for seed in seeds):
+    for outcome in side_by_side(partial(run_set, seed, words) for seed in seeds):
         done += 1
         steps, messages = steps + outcome.steps, messages + outcome.messages
         struck.update(dict.fromkeys(outcome.faults, 1))
         if outcome.failure:
-            print(told(outcome), flush=True)
+            print(told(outcome, words), flush=True)
             return 1
         if done % max(len(seeds) // 100, 1) == 0:
             wall_s = time.perf_counter() - begin
@@ -70,11 +80,12 @@ def run_all(seeds: Sequence[int]) -> int:
     return 0
 
 
-def told(outcome: Outcome) -> str:
+def told(outcome: Outcome, words: Sequence[str] = ()) -> str:
     seed = outcome.options.seed
+    options = "".join(f" --set '{word}'" for word in words)
     return (
         f"seed {seed} FAILED, digest {outcome.digest}\n{outcome.failure}\n"
-        f"see it again: hollowfleet sim --seed {seed} --trace KEY\n"
+        f"see it again: hollowfleet sim --seed {seed}{options} --trace KEY\n"
         "where KEY is part of an object's path (pods/default/bare-1) or a program (store-0)"
     )
 
@@ -100,11 +111,16 @@ def named_search(name: str) -> tuple[str, Outcome | None]:
 def main(words: Sequence[str]) -> int:
     if list(words) == ["--planted"]:
         return find_all()
-    first, dots, last = words[0].partition("..") if len(words) == 1 else ("", "", "")
+    first, dots, last = words[0].partition("..") if words else ("", "", "")
     if not (dots and first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
         print(__doc__, file=sys.stderr)
         return 2
-    return run_all(range(int(first), int(last) + 1))
+    try:
+        changed(options_of(int(first)), words[1:])
+    except OptionError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return run_all(range(int(first), int(last) + 1), words[1:])
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from actors.clock import settle_gc
+from sim.overrides import KINDS
 from sim.run import Outcome
 from tests.sim.planted import BUGS, search, table_rows
 
@@ -39,6 +40,14 @@ def test_the_document_has_the_table() -> None:
     assert table == table_rows()
 
 
+def test_the_document_names_every_fault() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "bugs.md").read_text()
+    first, last = text.index("## Faults"), text.index("## Planted bugs")
+    rows = [row.split("|")[1] for row in text[first:last].splitlines() if row.startswith("| ")]
+    named = [kind.strip() for row in rows[1:] for kind in row.split(",")]
+    assert sorted(named) == sorted(KINDS)
+
+
 def test_each_checker_is_shown_to_catch() -> None:
     shown = dict.fromkeys(checker for bug in BUGS.values() for checker in bug.checkers)
     assert set(shown) >= {
@@ -49,6 +58,7 @@ def test_each_checker_is_shown_to_catch() -> None:
         "core",
         "durability",
         "identities",
+        "leaders",
         "leases",
         "linearizable",
         "store reads",
