@@ -36,6 +36,8 @@ soak: $(VENV)/test.stamp $(VENV)/kernel.stamp   ## longer searches with new sche
 	STORE_MODEL_EXAMPLES=3000 $(BIN)/python -m pytest tests/store/test_store_model.py
 	$(BIN)/python -m tests.golden_scheduler.remix 1..5000
 	$(BIN)/python -m tests.sim.soak 1..10000
+	$(BIN)/python -m tests.sim.soak 1..2000 schedulers=2 \
+		"faults=crash scheduler,pause scheduler,isolate scheduler,partition,stuck reader,late calls"
 	$(BIN)/python -m tests.sim.soak --planted
 	$(BIN)/python -m tests.faults.kill_etcd --rounds 200
 	$(BIN)/python -m tests.faults.kill_campaign --runs 5
