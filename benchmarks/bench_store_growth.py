@@ -174,12 +174,12 @@ def show_silence(directory: Path, keys: int, seconds: float) -> None:
     undisturbed, disturbed = longest_silences(directory, keys, seconds)
     after = log_alone(directory, IN_FLIGHT * len(VALUE), seconds, copied)
     bare_s = max(before.max_s, after.max_s)
-    held = disturbed.own_s <= max(SILENCE_S_MAX, undisturbed.own_s, bare_s)
-    wanted = f"{SILENCE_S_MAX * 1e3:.0f} ms without waits for a CPU, or one of the other two"
+    held = disturbed.in_all_s <= SILENCE_S_MAX
     print(
         f"longest silence with {keys:,} keys and {IN_FLIGHT} writers: undisturbed {undisturbed};"
         f" while compacting and writing a snapshot {disturbed}, in {disturbed.took_s:.1f} s; of a"
-        f" bare log beside a copy of as much {bare_s * 1e3:.0f} ms; at most {wanted}:"
+        f" bare log beside a copy of as much {bare_s * 1e3:.0f} ms; at most"
+        f" {SILENCE_S_MAX * 1e3:.0f} ms while compacting:"
         f" {'yes' if held else 'NO'}"
     )
 
