@@ -40,6 +40,7 @@ from scheduler.node_table import NodeTable
 from scheduler.pod_book import PodRecord, PodRecords
 from scheduler.preemption import Judged, Trial
 from scheduler.supervision import Raised, asked
+from scheduler.views import NOWHERE
 
 LINE_MAX = 256
 """Pods that wait for the one that is talked about; more than that are tried again later."""
@@ -81,6 +82,8 @@ class Talk:
     """Points of extenders by node, weighed."""
     open: dict[int, tuple[int, Verb]] = field(default_factory=dict)
     """Questions without an answer: extender and verb."""
+    nominated: bool = False
+    """It is about the node that is kept for the pod alone."""
 
 
 class Consultation:
@@ -210,14 +213,24 @@ class Consultation:
         idle = self._talk is None and self._bargain is None
         return self._line.popleft() if self._line and idle else None
 
-    def begin(self, subject: Subject, record: PodRecord) -> Verdict | None:
-        """None: extenders are being asked."""
+    def begin(
+        self, subject: Subject, record: PodRecord, nominated: int = NOWHERE
+    ) -> Verdict | None:
+        """None: extenders are being asked. ``nominated``: the row kept for the pod, where it passes
+        the plugins; if extenders leave it too, they are asked no more.
+        Source: schedule_one.go, evaluateNominatedNode, v1.36."""
+        if subject.pod not in self._pods:
+            return Verdict(subject)
+        document, concerned = self._pods[subject.pod]
+        if nominated != NOWHERE:
+            nodes, filters = [self._table.names[nominated]], self._with("filter", concerned)
+            self._talk = Talk(subject, record, document, nodes, filters, [], nominated=True)
+            return self._go_on(self._talk)
         found = asked(explain, record.shape, self._table, Pod(subject.pod, record.priority))
         if isinstance(found, Raised):
             return Verdict(subject, raised=found.error)
         if not len(found.feasible):
             return Verdict(subject, refused=found)
-        document, concerned = self._pods[subject.pod]
         self._talk = Talk(
             subject,
             record,
@@ -250,6 +263,8 @@ class Consultation:
         except WrongAnswer as wrong:
             # Points are a wish; who filters must be heard unless it may be ignored.
             if verb == "filter" and not extender.ignorable:
+                if talk.nominated:
+                    return self.begin(talk.subject, talk.record)
                 self._talk = None
                 return Verdict(talk.subject, trouble=f"extender {extender.url}: {wrong}")
             self.ignored += 1
@@ -321,6 +336,8 @@ class Consultation:
         if talk.filters and talk.nodes:
             self._put(talk, talk.filters.pop(0), "filter")
             return None
+        if talk.nominated and not talk.nodes:
+            return self.begin(talk.subject, talk.record)
         if len(talk.nodes) > 1 and talk.scorers:
             scorers, talk.scorers = talk.scorers, []
             for number in scorers:

@@ -404,7 +404,10 @@ class SchedulerCore:
         while subject := consultation.next_subject():
             record = self._subject_of(subject)
             if record is not None:
-                self._conclude(consultation.begin(subject, record), now_ns)
+                kept = asked(self._nominated_row, Pod(subject.pod, record.priority), record)
+                # What raised raises again when all nodes are looked at.
+                row = NOWHERE if isinstance(kept, Raised) else kept
+                self._conclude(consultation.begin(subject, record, row), now_ns)
 
     def _subject_of(self, subject: Subject) -> PodRecord | None:
         """None: it went, came anew, or was bound by another while others were asked."""

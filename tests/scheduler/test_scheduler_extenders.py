@@ -298,3 +298,41 @@ def test_only_one_can_bind() -> None:
     both = [entry(bindVerb="b"), entry(bindVerb="b")]
     with pytest.raises(ConfigurationError, match="only one extender can bind"):
         configuration_from({**HEAD, "extenders": both}, "file.yaml")
+
+
+def nominated(name: str, to: str) -> JsonObject:
+    made = pod(name)
+    made["status"]["nominatedNodeName"] = to
+    return made
+
+
+def test_the_node_kept_for_a_pod_is_tried_first_and_no_other_if_the_extender_leaves_it() -> None:
+    both = entry(filterVerb="filter", prioritizeVerb="prioritize", weight=1)
+    api = cluster(both, filter=keep("n1", "n2", "n3"))
+    api.put_pod(nominated("p", "n3"))
+    api.run()
+    assert [(ask.verb, ask.body["NodeNames"]) for ask in api.asked] == [("filter", ["n3"])]
+    assert api.node_of("p") == "n3"
+
+
+@pytest.mark.parametrize(
+    ("says", "chosen"),
+    [(keep("n1"), "n1"), (lambda body: {"Error": "no"}, ""), (lambda body: "late", "")],
+)
+def test_if_the_kept_node_is_refused_or_the_extender_fails_all_are_tried(
+    says: Says, chosen: str
+) -> None:
+    """An extender that fails about all nodes, too, leaves the pod waiting."""
+    api = cluster(entry(filterVerb="filter"), filter=says)
+    api.put_pod(nominated("p", "n3"))
+    api.run()
+    assert [ask.body["NodeNames"] for ask in api.asked][:2] == [["n3"], list(NODES)]
+    assert api.node_of("p") == chosen
+
+
+def test_a_kept_node_that_is_full_by_now_is_not_asked_about() -> None:
+    api = cluster(entry(filterVerb="filter"), filter=keep(*NODES))
+    api.put_pod(pod("big", "4", nodeName="n3"))
+    api.put_pod(nominated("p", "n3"))
+    api.run()
+    assert [ask.body["NodeNames"] for ask in api.asked] == [["n0", "n1", "n2"]]
