@@ -37,14 +37,16 @@ class Interned(Generic[V]):
         self._numbers[value] = number
         return number
 
-    def give_back(self, number: int) -> None:
-        """Used once less."""
+    def give_back(self, number: int) -> bool:
+        """Used once less. True: nobody uses it any more."""
         self._uses[number] -= 1
-        if not self._uses[number]:
-            value = self[number]
-            del self._numbers[value]
-            self._values[number] = None
-            self._free.append(number)
+        if self._uses[number]:
+            return False
+        value = self[number]
+        del self._numbers[value]
+        self._values[number] = None
+        self._free.append(number)
+        return True
 
     def numbers(self) -> list[int]:
         """Those in use."""

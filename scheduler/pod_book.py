@@ -211,7 +211,7 @@ class PodBook:
             self.records.unsettle(key)
             record = self.records.open[key]
             record.reference = fresh.reference
-            if fresh.shape is record.shape and fresh.priority == record.priority:
+            if _alike(fresh.shape, record.shape) and fresh.priority == record.priority:
                 self.confirm(key)
                 return
             # Resized in place, relabelled, or about to go: only the last makes no room yet.
@@ -330,6 +330,11 @@ class PodBook:
 def _gang(pod: JsonObject) -> Gang | None:
     meta = pod["metadata"]
     return gang_of(meta["namespace"], meta.get("labels") or {})
+
+
+def _alike(one: Shape, other: Shape) -> bool:
+    """What the columns give back is another object."""
+    return one.key == other.key and one.relations is other.relations
 
 
 def _taken(shape: Shape) -> tuple[object, ...]:

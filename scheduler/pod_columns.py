@@ -1,6 +1,6 @@
-"""Bound pods as columns instead of objects: a hundred bytes each. What many have alike (shape,
-node, namespace) is a number; names and uids are bytes in one buffer. They are looked at when one of
-them changes, goes, or is to make room, and hardly ever otherwise.
+"""Bound pods as columns instead of objects: a hundred bytes each. What many have alike (relations,
+node, namespace) is a number; names, uids and amounts are bytes in one buffer. They are looked at
+when one of them changes, goes, or is to make room, and hardly ever otherwise.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scheduler.interned import Interned
+from scheduler.packed_shapes import PackedShapes
 from scheduler.placed import Placed, PodReference
 from scheduler.pod_shape import Shape
 from scheduler.relations import Relations
@@ -45,7 +46,7 @@ class PodColumns:
         """Numbers from here on were never given."""
         self._spare = NONE
         """A number that was given back; ``_after`` of it is the next one."""
-        self._shapes: Interned[Shape] = Interned()
+        self._shapes = PackedShapes()
         self._relations: Interned[Relations] = Interned()
         self._said: Interned[Said] = Interned()
         self._wide: npt.NDArray[np.int64] = np.zeros((3, CAPACITY_MIN), np.int64)
@@ -55,8 +56,9 @@ class PodColumns:
         ) = np.full((7, CAPACITY_MIN), NONE, np.int32)
         """[at]; row: NONE where the number is not given. after, before: pods on the same node."""
         self._hash: npt.NDArray[np.uint32] = np.zeros(CAPACITY_MIN, np.uint32)
-        self._length: npt.NDArray[np.uint16] = np.zeros((2, CAPACITY_MIN), np.uint16)
-        """[bytes of the name or of the uid; at]. A uid of 16 bytes is a UUID in its short form."""
+        self._length: npt.NDArray[np.uint16] = np.zeros((3, CAPACITY_MIN), np.uint16)
+        """[bytes of the name, of the uid or of the amounts; at]. A uid of 16 bytes is a UUID in its
+        short form."""
         self._text = bytearray()
         self._garbage = 0
         self._first: Columns = np.full(CAPACITY_MIN, NONE, np.int32)
@@ -72,11 +74,12 @@ class PodColumns:
         """It is not among them yet."""
         at = self._new_number()
         name, uid = pod.name.encode(), _packed(pod.uid)
+        kind, amounts = self._shapes.pack(placed.shape)
         self._wide[:, at] = placed.started_ns, pod.generation, len(self._text)
-        self._length[:, at] = len(name), len(uid)
-        self._text += name + uid
+        self._length[:, at] = len(name), len(uid), len(amounts)
+        self._text += name + uid + amounts
         self._hash[at] = hashed = _hash(pod.namespace, pod.name)
-        self._shape[at] = self._shapes.take(placed.shape)
+        self._shape[at] = kind
         self._kin[at] = self._relations.take(placed.shape.relations)
         self._who[at] = self._said.take(Said(pod.namespace, pod.scheduler))
         self._priority[at] = placed.priority
@@ -116,7 +119,10 @@ class PodColumns:
         return Placed(self.shape(at), self._priority.item(at), self._wide.item(0, at))
 
     def shape(self, at: int) -> Shape:
-        return self._shapes[self._shape.item(at)]
+        name, uid, amounts = self._length[:, at].tolist()
+        begin = self._wide.item(2, at) + name + uid
+        packed = bytes(self._text[begin : begin + amounts])
+        return self._shapes.shape(self._shape.item(at), packed, self._relations[self._kin.item(at)])
 
     def row(self, at: int) -> int:
         return self._row.item(at)

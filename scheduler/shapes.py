@@ -10,8 +10,9 @@ from scheduler.profile import DEFAULTS, Profiles
 from scheduler.relations import NOBODY, RelationsIndex, relations_key
 from scheduler.resources import CPU, MEMORY
 
-SHAPES_MAX = 65536
-"""Shapes remembered. A forgotten one gets a new number and is scored anew: only slower."""
+SHAPES_MAX = 4096
+"""Shapes remembered, of a kilobyte each. A forgotten one gets a new number and is scored anew: only
+slower."""
 
 
 class Shapes:

@@ -12,6 +12,7 @@ from scheduler.node_table import NodeTable
 from scheduler.placed import Placed, PodReference
 from scheduler.pod_columns import NONE, PodColumns
 from scheduler.pod_counts import Selected
+from scheduler.pod_shape import Shape
 from scheduler.shapes import Shapes
 
 SHAPES = Shapes()
@@ -21,6 +22,10 @@ def shape(cpu: str = "100m", app: str = "a") -> Any:
     made = pod("p", cpu)
     made["metadata"]["labels"] = {"app": app}
     return SHAPES.of_pod(made)
+
+
+def content(one: Shape) -> tuple[object, ...]:
+    return (one.key, one.cpu, one.memory, one.relations, one.profile)
 
 
 uids = st.one_of(
@@ -60,7 +65,11 @@ def test_columns_follow_a_dictionary(orders: list[Any]) -> None:
     assert sorted(columns.key(at) for at in columns) == sorted(plain)
     for key, expected in plain.items():
         at = columns.find(key)
-        assert (columns.reference(at), columns.row(at), columns.placed(at)) == expected
+        reference, row, placed = expected
+        assert (columns.reference(at), columns.row(at)) == (reference, row)
+        found = columns.placed(at)
+        assert (found.priority, found.started_ns) == (placed.priority, placed.started_ns)
+        assert content(found.shape) == content(placed.shape)
     for row in range(5):
         there = sorted(key for key, one in plain.items() if one[1] == row)
         assert sorted(columns.key(at) for at in columns.on_row(row)) == there
