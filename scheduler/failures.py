@@ -153,7 +153,10 @@ class Failures:
 
     def _plan(self, pod: str, record: PodRecord, explanation: Explanation) -> Failure:
         who, start = Pod(pod, record.priority), self._starts.next_u64()
-        plan = self._preemptor.plan(who, record, explanation, self._surroundings.budgets, start)
+        budgets = self._surroundings.budgets
+        plan = record.shape.profile.around_post_filter(
+            lambda: self._preemptor.plan(who, record, explanation, budgets, start)
+        )
         return Failure(failure_message(explanation, plan.after), plan, explanation.plugins())
 
     def _judged(self, pod: str, record: PodRecord, judged: Judged) -> Failure:

@@ -10,7 +10,7 @@ Source: pkg/scheduler/framework/interface.go; the vector form is our own.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, cast
+from typing import Literal, NamedTuple, Protocol, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -101,6 +101,19 @@ class PreemptionLimits(NamedTuple):
 
 
 PREEMPTION_LIMITS = PreemptionLimits()
+T = TypeVar("T")
+
+
+class Around(Protocol):
+    """Runs some work of the core and returns what it returns; the shell's looks at a clock."""
+
+    def __call__(self, work: Callable[[], T]) -> T: ...
+
+
+def simply(work: Callable[[], T]) -> T:
+    return work()
+
+
 VOLUME_TIMEOUT_NS = 600_000_000_000
 """So long a placed pod waits for its claims. Source: apis/config/v1/defaults.go,
 VolumeBindingArgs.BindTimeoutSeconds."""
@@ -122,6 +135,7 @@ class Profile:
     """For PodTopologySpread."""
     volume_timeout_ns: int = VOLUME_TIMEOUT_NS
     """For VolumeBinding."""
+    around_post_filter: Around = simply
     node_filters: tuple[Filter, ...] = field(init=False)
     node_scores: tuple[Score, ...] = field(init=False)
     """Those that look at each node by itself."""

@@ -68,6 +68,9 @@ class Measures:
     def __init__(self) -> None:
         self.attempts: Counter[tuple[str, Result]] = Counter()
         """By profile and how they ended."""
+        self.evaluations: Counter[tuple[str, str, str]] = Counter()
+        """Nodes that a plugin was asked about, by plugin, extension point and profile; told by the
+        shell."""
         seconds = exponential(0.001, 2, 15)
         self.attempt = Histogram(
             "scheduler_scheduling_attempt_duration_seconds", ("result", "profile"), seconds

@@ -50,6 +50,11 @@ def _lines(scheduler: ElectedScheduler) -> Iterator[str]:
     yield from _family("scheduler_cache_size", "gauge", sizes)
     tried = {"": gauges["preemptions"]}
     yield from _family("scheduler_preemption_attempts_total", "counter", tried)
+    evaluations = {
+        _labels(("plugin", "extension_point", "profile"), labels): float(count)
+        for labels, count in sorted(core.measures.evaluations.items())
+    }
+    yield from _family("scheduler_plugin_evaluation_total", "counter", evaluations)
     for histogram in core.measures.histograms:
         yield from _histogram(histogram)
     leads = {_labels(("name",), (LEASE,)): gauges["leading"]}

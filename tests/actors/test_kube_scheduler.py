@@ -116,6 +116,10 @@ async def watch_it(client: FrameClient, process: asyncio.subprocess.Process) -> 
     point = "scheduler_framework_extension_point_duration_seconds_sum"
     assert found[point, "Filter", "Success", profile] > 0
     assert found[point, "Score", "Success", profile] > 0
+    assert found[point.replace("_sum", "_count"), "PostFilter", "Unschedulable", profile] == 1
+    evaluated = "scheduler_plugin_evaluation_total"
+    assert found[evaluated, "NodeResourcesFit", "Filter", profile] >= 4
+    assert found[evaluated, "NodeResourcesFit", "Score", profile] >= 2
     assert found["leader_election_master_status", "kube-scheduler"] == 1
     assert ("scheduler_pending_pods", "unschedulable") in found
     process.send_signal(signal.SIGTERM)

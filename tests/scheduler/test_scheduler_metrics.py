@@ -154,7 +154,7 @@ def test_every_histogram_has_kube_schedulers_buckets() -> None:
         assert (len(bounds), bounds[0], bounds[-2], bounds[-1]) == (count + 1, first, last, "+Inf")
     assert len(core.measures.histograms) == len(BUCKETS)
     # So many does docs/fidelity.md promise.
-    assert len(found) == 15
+    assert len(found) == 16
 
 
 @pytest.mark.parametrize(
