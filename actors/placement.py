@@ -63,7 +63,8 @@ def _names(parts: Sequence[Part], kinds: tuple[type, ...]) -> tuple[str, ...]:
 
 def _of_shards(shards: int, machines: int) -> str:
     if shards <= machines:
-        return f"Store: {_counted(shards, 'shard')}, each on a machine of its own."
+        each = "each " if shards > 1 else ""
+        return f"Store: {_counted(shards, 'shard')}, {each}on a machine of its own."
     return (
         f"Store: {_counted(shards, 'shard')} on {_counted(machines, 'machine')}: "
         f"{_counted(shards - machines, 'machine')} too few to keep them apart."

@@ -35,6 +35,7 @@ def test_the_api_server_is_where_the_first_shard_is_which_is_placed_before() -> 
 
 def test_what_cannot_be_had_is_said() -> None:
     assert "Store: 2 shards, each on a machine of its own." in laid_out(2, 2).said
+    assert "Store: 1 shard, on a machine of its own." in laid_out(2, 1).said
     said = "Store: 4 shards on 1 machine: 3 machines too few to keep them apart."
     assert said in laid_out(1, 4).said
 
