@@ -159,7 +159,7 @@ actions = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(actions, min_size=5, max_size=25))
 def test_two_servers_that_create_at_once_never_exceed_a_quota(plan: list[tuple[Any, ...]]) -> None:
     first = Rig()
