@@ -73,7 +73,7 @@ def context_of(traceparent: str) -> Context | None:
 
 
 def context_in(value: bytes) -> Context | None:
-    """Of an object in the compact JSON of the store. Cost: one search, 0.2 µs for 2 KB."""
+    """Of an object in the compact JSON of the store. Cost: one search, 0.9 µs for 2 KB."""
     place = value.find(_MARK)
     if place < 0:
         return None
