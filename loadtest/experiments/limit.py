@@ -109,9 +109,9 @@ class Search:
             low = self._within(low - step)
             step *= 2
         step = width
-        while self._decide(high) != "breaks":
+        while (state := self._decide(high)) != "breaks":
             if high == self._axis.end:
-                return self._limit(low, None)
+                return self._limit(high if state == "holds" else low, None)
             high = self._within(high + step)
             step *= 2
         for _ in range(STEPS_MAX):

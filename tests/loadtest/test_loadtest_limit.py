@@ -56,6 +56,16 @@ def test_planted_limits_are_found_within_five_percent_for_fifty_seeds(noise: flo
             assert found.holds <= limit < found.breaks and found.settled
 
 
+def test_an_end_that_broke_by_chance_and_holds_is_the_limit() -> None:
+    """The first run of every value above 200 breaks, as on a machine that was busy for a while."""
+
+    def busy_at_first(value: float, repetitions: Sequence[int]) -> list[Answer]:
+        return [SLOW if value > 200 and not repetition else FINE for repetition in repetitions]
+
+    found = Search(Axis(10, 300, True, 0.05, 12), busy_at_first).find()
+    assert (found.holds, found.breaks) == (300, None)
+
+
 def test_in_more_noise_the_interval_still_holds_the_limit() -> None:
     held = 0
     for seed in range(50):
