@@ -24,7 +24,7 @@ from scheduler.placed import Nominee, PodReference
 from scheduler.pod_columns import NONE
 from scheduler.pod_shape import Shape
 from scheduler.pool import ScoringPool
-from scheduler.preemption import best_trials, trials
+from scheduler.preemption import Trial, best_trials, trials
 from scheduler.tie import FIRST
 from tests.golden_scheduler.replay import FIRST_START_NS, Replay, read_lines
 from tests.golden_scheduler.volume_completion import bindings, completed
@@ -161,9 +161,7 @@ class Remix:
         table.remembered.clear()
         again = trials(shape, table, who, explanation, budgets)
         best = best_trials(tried)
-        if [(t.row, t.victims, t.violations) for t in tried] != [
-            (t.row, t.victims, t.violations) for t in again
-        ]:
+        if [_content(trial) for trial in tried] != [_content(trial) for trial in again]:
             self.differences.append(f"{who.name}: what was remembered of trials is wrong")
         if best and self.below(2):
             for victim in best[0].victims:
@@ -187,6 +185,14 @@ class Remix:
             self.replay.put(self.nodes[self.below(len(self.nodes))])
         elif table.nominations.node_of:
             table.nominations.drop(next(iter(table.nominations.node_of)))
+
+
+def _content(trial: Trial) -> object:
+    """Shapes of bound pods are put together anew: what they say counts, not which one it is."""
+    victims = [
+        (pod, placed.priority, placed.started_ns, placed.shape.key) for pod, placed in trial.victims
+    ]
+    return trial.row, victims, trial.violations
 
 
 def _key(pod: JsonObject) -> str:

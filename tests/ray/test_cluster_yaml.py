@@ -12,7 +12,7 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "cluster.yaml"
-CLOUD = ROOT / "examples" / "cluster-aws.yaml"
+CLOUD = ROOT / "examples" / "machines" / "aws.yaml"
 SCHEMA = Path(ray.autoscaler.__file__).with_name("ray-schema.json")
 
 
