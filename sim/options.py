@@ -1,6 +1,6 @@
 """Everything that makes one run different from another, drawn from its seed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from api.streams import Stream
@@ -29,7 +29,7 @@ FAULTS: Final = (
 """Kinds of faults. A crash is that of a process, at a boundary of two effects; a power loss takes a
 shard's machine."""
 FAULTS_OF_LEADERS: Final = ("pause scheduler", "isolate scheduler")
-"""Those for worlds with two schedulers, which no seed draws."""
+"""Those for worlds with two schedulers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def options_of(seed: int) -> Options:
         # What is only in the page cache may be lost with the machine: nothing to check then.
         faults.remove("power loss")
     shards = between(1, 4)
-    return Options(
+    drawn = Options(
         seed=seed,
         store_shards=shards,
         shard_by="hash" if chance.below(2) else "kind",
@@ -130,5 +130,10 @@ def options_of(seed: int) -> Options:
         cordons=between(0, 2),
         spare_nodes=(0, 0, 1, 2)[chance.below(4)],
         zones=between(1, 2),
-        schedulers=1,
+        schedulers=between(1, 2),
     )
+    if drawn.schedulers == 1:
+        return drawn
+    more = tuple(kind for kind in FAULTS_OF_LEADERS if chance.below(5) < 3)
+    count = drawn.faults_count or between(4, 12)
+    return replace(drawn, faults=(*faults, *more), faults_count=count if faults or more else 0)

@@ -91,7 +91,12 @@ BUGS: dict[str, Bug] = {
         1,
         (*SHARD, "durability=fsync", "faults_count=6", "faults=power loss"),
     ),
-    "newest record forgotten": Bug(Makers(store=stores.forgets_newest), ("durability",), 1),
+    "newest record forgotten": Bug(
+        Makers(store=stores.forgets_newest),
+        ("durability",),
+        1,
+        (*SHARD, "faults_count=6", "faults=move store"),
+    ),
     "event duplicated": Bug(Makers(api_server=programs.DuplicatesEvent), ("api watches",), 1),
     "event dropped": Bug(Makers(api_server=programs.DropsEvent), ("api watches",), 1),
     "events out of order": Bug(Makers(api_server=programs.SwapsEvents), ("api watches",), 1),
