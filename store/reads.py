@@ -239,8 +239,9 @@ class Reads:
             return read
         if not request[3]:
             read.revision = LATEST
-        most = TXN_ITEMS_MAX if read.mode == COUNTED else RANGE_CHUNK_KEYS
-        read.limit = min(read.limit or most, most)
+        if read.mode != COUNT:
+            most = TXN_ITEMS_MAX if read.mode == COUNTED else RANGE_CHUNK_KEYS
+            read.limit = min(read.limit or most, most)
         complete = False
         while not complete:
             complete, _ = read.advance(self.keyspace, RANGE_CHUNK_KEYS)

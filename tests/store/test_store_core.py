@@ -25,6 +25,7 @@ from store.messages import (
     WatchFellBehind,
     WriteSnapshot,
 )
+from store.reads import RANGE_CHUNK_KEYS
 from store.snapshots import CHUNK_BYTES, CHUNK_KEYS
 
 A, B, C = b"/registry/pods/default/a", b"/registry/pods/default/b", b"/registry/pods/other/c"
@@ -178,6 +179,16 @@ def test_what_is_only_counted_is_not_visited() -> None:
         counted, page = shard.replies[call]
         assert len(shard.effects) == steps + 1, "more than one step"
         assert counted[3] == page[4] == count and page[2] is True and len(page[3]) == 3
+
+
+def test_a_transaction_counts_all_that_is_there() -> None:
+    shard = ShardInMemory()
+    shard.do(*(put(b"/k/%04d" % number) for number in range(RANGE_CHUNK_KEYS + 1)))
+    reply = shard.one("txn", [], [put(A), everything(mode=2), everything()], [])
+    assert reply[0] == OK
+    _, counted, listed = reply[3]
+    assert counted[2:] == (False, RANGE_CHUNK_KEYS + 2)
+    assert counted[2] is False and listed[2] is True, "only what is listed has a limit"
 
 
 def test_transaction_branches_reads_and_one_revision() -> None:
