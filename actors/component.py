@@ -25,6 +25,7 @@ from api.calls import (
     WatchReset,
     WatchSpec,
     WatchSynced,
+    followed,
 )
 from api.core import JsonObject
 
@@ -185,13 +186,12 @@ class ComponentRunner:
         if specs is self._specs or specs == self._specs or not self._running:
             return
         self._specs = specs
-        named = {spec.name: spec for spec in specs}
-        for name in [name for name in self._watches if name not in named]:
+        closing, opening = followed(self._watches, specs)
+        for name in closing:
             self._watches.pop(name).close()
-        for name, spec in named.items():
-            if name not in self._watches:
-                self._watches[name] = _Watch(self, spec)
-                self._watches[name].open()
+        for spec in opening:
+            watch = self._watches[spec.name] = _Watch(self, spec)
+            watch.open()
 
 
 class _Watch:

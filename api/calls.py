@@ -7,7 +7,7 @@ Resource keys: ``"pods"`` for the core group, ``"GROUP/PLURAL"`` for others, for
 ``"apps/deployments"``, ``"coordination.k8s.io/leases"``. The version is the served preferred one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -68,6 +68,15 @@ class WatchSpec:
     optional: bool = False
     """An API server that refuses the watch has none of it: the shell reports an empty list, and
     asks again from time to time."""
+
+
+def followed(
+    open_now: Collection[str], specs: Sequence[WatchSpec]
+) -> tuple[list[str], list[WatchSpec]]:
+    """What a shell closes, by name, and then opens, so that it follows just ``specs``."""
+    named = {spec.name: spec for spec in specs}
+    closing = [name for name in open_now if name not in named]
+    return closing, [spec for name, spec in named.items() if name not in open_now]
 
 
 # Events: facts that the shell reports.

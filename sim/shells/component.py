@@ -17,6 +17,7 @@ from api.calls import (
     WatchReset,
     WatchSpec,
     WatchSynced,
+    followed,
 )
 from scheduler.extender import AskExtender
 from scheduler.leader import AskPartition, PartitionAnswered, PartitionLost, SchedulerEffect
@@ -74,13 +75,12 @@ class ComponentShell:
         if specs is self._specs or specs == self._specs:
             return
         self._specs = specs
-        named = {spec.name: spec for spec in specs}
-        for name in [name for name in self._watches if name not in named]:
+        closing, opening = followed(self._watches, specs)
+        for name in closing:
             self._watches.pop(name).close()
-        for name, spec in named.items():
-            if name not in self._watches:
-                self._watches[name] = _Watch(self, spec)
-                self._watches[name].open()
+        for spec in opening:
+            watch = self._watches[spec.name] = _Watch(self, spec)
+            watch.open()
 
     def _gather(self) -> None:
         if self._replies:

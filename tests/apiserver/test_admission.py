@@ -1,6 +1,5 @@
 """What admission does to new objects, through the whole server."""
 
-import pytest
 from apiserver_rig import Rig
 
 from api.core import JsonObject
@@ -11,13 +10,6 @@ STORAGE = "/apis/storage.k8s.io/v1/storageclasses"
 CLAIMS = "/api/v1/namespaces/x/persistentvolumeclaims"
 ACCOUNTS = "/api/v1/namespaces/x/serviceaccounts"
 MERGE = "application/merge-patch+json"
-
-
-@pytest.fixture
-def rig() -> Rig:
-    made = Rig()
-    made.namespace("x")
-    return made
 
 
 def pod(name: str, **spec: object) -> JsonObject:

@@ -37,13 +37,6 @@ META: JsonObject = {
 }
 
 
-@pytest.fixture
-def rig() -> Rig:
-    made = Rig()
-    made.namespace("x")
-    return made
-
-
 def create(rig: Rig, spec: JsonObject, name: str, **meta: Any) -> tuple[int, JsonObject]:
     body = {"metadata": {**META, "name": name, **meta}, "spec": spec}
     return rig.call("POST", PODS, body)

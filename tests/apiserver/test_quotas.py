@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 from apiserver_rig import Rig
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,13 +12,6 @@ SPACE = "/api/v1/namespaces/x"
 PODS, QUOTAS, SERVICES = f"{SPACE}/pods", f"{SPACE}/resourcequotas", f"{SPACE}/services"
 CLAIMS = f"{SPACE}/persistentvolumeclaims"
 MERGE = "application/merge-patch+json"
-
-
-@pytest.fixture
-def rig() -> Rig:
-    made = Rig()
-    made.namespace("x")
-    return made
 
 
 def pod(name: str, **resources: Any) -> JsonObject:

@@ -14,13 +14,6 @@ HIDES = 'hides previous definition of "A", which may be dropped when using apply
 MERGE = "application/merge-patch+json"
 
 
-@pytest.fixture
-def rig() -> Rig:
-    made = Rig()
-    made.namespace("x")
-    return made
-
-
 def warned(rig: Rig, method: str, path: str, body: JsonObject, **more: Any) -> list[str]:
     answer = rig.ask(method, path, body, **more)
     assert answer.code in (200, 201), answer.body
