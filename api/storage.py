@@ -1,6 +1,6 @@
 """The store protocol: what API servers say to a shard of the store, and what it answers.
 
-Requests and replies are plain tuples (first item: the operation), because a write crosses this
+Requests and replies are plain sequences (first item: the operation), because a write crosses this
 border once and a dataclass for each would cost more than the write. One batch of them is one frame.
 
 Keys are ``/registry/RESOURCE[/NAMESPACE]/NAME`` as UTF-8 bytes, RESOURCE being the resource key
@@ -17,6 +17,7 @@ values. A single shard can count densely instead, as etcd does: 1 when empty, th
 each transaction that writes.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 MAX_SHARDS: Final = 64
@@ -96,8 +97,9 @@ INVALID: Final = 5
 NO_SPACE: Final = 6
 """(NO_SPACE, message): the disk refused, or the quota; nothing was acknowledged."""
 
-StoreRequest = tuple[Any, ...]
-StoreReply = tuple[Any, ...]
+StoreRequest = Sequence[Any]
+"""A tuple where it is made, a list where a frame has brought it; replies and their items, too."""
+StoreReply = Sequence[Any]
 
 # Watch: open a frame stream with body ("watch", prefix, start_revision, want_previous).
 # The shard then sends bodies (events, watermark): events is a list of

@@ -1,6 +1,6 @@
 """Whether a shard stays as fast and as small a key as it grows, and how long it ever falls silent.
 
-    python -m benchmarks.bench_store_growth [--keys 10000 100000 1000000] [--seconds 2] [--full]
+    python -m benchmarks.bench_store_growth [--keys 10000 100000 1000000] [--seconds 5] [--full]
 
 For each number of keys (48 bytes, values of 1,024; fsync) a fresh shard is filled: resident bytes a
 key, then overwrites in rounds of 100, five times: the best rate, the least server CPU a put, as

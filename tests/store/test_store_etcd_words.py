@@ -1,6 +1,8 @@
 """What etcd's clients need from the core: dense revisions, deleted, ordered and watched ranges,
 flags of a put, the lease's data, the quota and its alarm."""
 
+import msgpack
+import pytest
 from shard_in_memory import SECOND, ShardInMemory
 
 from api.storage import (
@@ -15,7 +17,9 @@ from api.storage import (
     WANT_PREVIOUS,
 )
 from store.core import StoreSettings
+from store.journal import encoded_log
 from store.messages import AppendFailed, WatchOpened
+from store.revisions import Revisions
 
 A, B, C, D = b"/a", b"/b", b"/c", b"/d"
 NO_SPACE_TEXT = "etcdserver: mvcc: database space exceeded"
@@ -202,3 +206,46 @@ def test_leases_granted_at_a_snapshots_revision_survive_it() -> None:
     again = shard.crash()
     assert again.one("leases") == (OK, [2], [])
     assert again.one(*put(A, lease=2)) == (OK, 3)
+
+
+REQUESTS = (
+    ("grant", 9, 60),
+    ("put", A, b"header", b"1", -1, 9),
+    put(A, b"2", flags=WANT_PREVIOUS | KEEP_LEASE),
+    ("put", B, b"", b"1", 0, 0),
+    ("put", B, b"", b"1", 0, 0),
+    ("get", A, 0),
+    ("range", A, D, 0, 0, 3, ("mod", True, 0, 0, 0, 0)),
+    ("txn", [("version", "=", A, 2), ("value", ">", B, b"0", C)], [put(C), ("get", C, 0)], []),
+    ("txn", [("mod", "<", A, 1)], [], [("delrange", B, C, True), ("range", A, D, 0, 0, 0)]),
+    ("txn", [("mod", "<", A)], [], []),
+    ("del", C, -1),
+    ("delrange", C, D, True),
+    ("promise", 0),
+    ("adopt", 8),
+    ("keepalive", 9),
+    ("lease", 9),
+    ("leases",),
+    ("compact", 2),
+    ("alarm", 1),
+    ("put", A, b"", b"3", -1, 0),
+    ("alarm", 2),
+    ("revoke", 9),
+    ("status",),
+    ("nonsense", 1),
+)
+
+
+@pytest.mark.parametrize("revisions", ["dense", "hybrid"])
+def test_lists_from_a_frame_are_answered_and_logged_as_tuples_are(revisions: Revisions) -> None:
+    """Every request of the protocol; ``StoreRequest`` is either."""
+    settings = StoreSettings(shard=0, retain_ns=0, revisions=revisions)
+    made, brought = ShardInMemory(settings), ShardInMemory(settings)
+    watcher = made.watch(b"/", want_previous=True)
+    assert brought.watch(b"/", want_previous=True) == watcher
+    answered = made.do(*REQUESTS)
+    as_lists = msgpack.unpackb(msgpack.packb(REQUESTS))
+    assert type(as_lists[0]) is list and len(answered) == len(REQUESTS)
+    assert brought.do(*as_lists) == answered
+    assert encoded_log(1, brought.log) == encoded_log(1, made.log)
+    assert made.events(watcher) == brought.events(watcher)
