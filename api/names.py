@@ -119,6 +119,10 @@ def wrong_with_config_key(text: str) -> tuple[str, ...]:
     return found
 
 
+is_label = re.compile("[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?").fullmatch
+"""A match when ``wrong_with_label`` finds nothing: for names that come once."""
+
+
 def _too_long(text: str, bytes_max: int, message: str) -> tuple[str, ...]:
     return (message,) if len(text.encode()) > bytes_max else ()
 

@@ -168,8 +168,10 @@ def account_of(
                 f'serviceaccount "{name}" not found',
             )
         record = Record(key, reply[2], reply[3], reply[1], reply[1])
-    if b"automountServiceAccountToken" not in record.value and (
-        b"imagePullSecrets" not in record.value
-    ):
-        return ACCOUNT_WITHOUT_OPINIONS
-    return record.object()
+    return record.object() if has_opinions(record) else ACCOUNT_WITHOUT_OPINIONS
+
+
+def has_opinions(account: Record) -> bool:
+    """Whether a ServiceAccount may change pods in more than its name."""
+    value = account.value
+    return b"automountServiceAccountToken" in value or b"imagePullSecrets" in value

@@ -10,8 +10,11 @@ from apiserver.registry import Registry, Request
 
 def writer_of(registry: Registry, request: Request) -> Writer:
     """The manager that managedFields name for this request."""
-    manager = manager_of(request.options.get("fieldManager", ""), request.user_agent)
-    return Writer(manager, rfc3339(registry.now_ns), request.subresource)
+    return Writer(manager_of_request(request), rfc3339(registry.now_ns), request.subresource)
+
+
+def manager_of_request(request: Request) -> str:
+    return manager_of(request.options.get("fieldManager", ""), request.user_agent)
 
 
 def own_new(kind: Kind, view: View | None, new: JsonObject, writer: Writer) -> None:

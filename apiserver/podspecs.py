@@ -3,24 +3,26 @@
 A ReplicaSet's pods differ in their metadata only. Structure, defaults, admission and validation of
 a specification are functions of the specification, of its service account having no opinions and
 of the priority classes, so the outcome is kept, encoded, under the specification's own JSON. What
-is new in each pod, the name of its token's volume, is put in where it belongs. Metadata is the same
-in pods of one template, too, but for names: once checked, the rest is kept as its *head*.
+is new in each pod, the name of its token's volume, is put in where it belongs. Metadata of one
+template differs in names and in values of labels and annotations, which are looked at one by one;
+the rest, with the keys of both, is its *shape*: what was found of it once is kept as its *head*.
 
 Bound: ``SPECS_MAX`` specifications; one is kept when it is seen for the second time. ``HEADS_MAX``
 heads of each.
 """
 
-from collections.abc import Hashable
 from typing import Any
 
 import msgpack
 import orjson
 
 from api.admission import TOKEN_VOLUME_PREFIX
-from api.apply import Writer, creator_entry, metadata_shape
+from api.apply import Writer, creator_entry
 from api.apply.sets import FieldSet
 from api.core import JsonObject
-from api.kinds import Kind
+from api.kinds import kind_of
+from api.names import wrong_with_label_value
+from api.validation.metadata import ANNOTATIONS_BYTES_MAX
 from apiserver.fields import fields_of
 from apiserver.records import FINALIZERS, offset_of, ordered_metadata
 
@@ -28,68 +30,129 @@ SPECS_MAX = 1024
 SPEC_BYTES_MAX = 16 * 1024
 HEADS_MAX = 16
 HEAD_BYTES_MAX = 1024
+"""Of the keys of labels and annotations and of what else is in a shape."""
 OWNERS_MAX = 16
-"""Texts of managedFields kept with one specification, 1 KB each."""
+"""Texts of managedFields kept with one head, 1 KB each."""
+ANNOTATIONS_LETTERS_MAX = ANNOTATIONS_BYTES_MAX // 8
+"""In the values of annotations that are not counted in bytes: a letter has at most four."""
 _packer = msgpack.Packer()
-_NAMES = ("name", "generateName", "namespace")
-_STAMPED = frozenset((*_NAMES, "uid", "generation", "managedFields"))
-"""Metadata that is each pod's own, or set anew."""
+_PODS = kind_of("pods")
+_TYPED = ("kind", "apiVersion", "metadata")
+_FREE = ("name", "generateName", "namespace", "labels", "annotations")
+"""Metadata whose values are each pod's own."""
+_STAMPED = frozenset(("name", "generateName", "namespace", "uid", "generation", "managedFields"))
+"""The same, or set anew; labels and annotations are replaced where they stand."""
 _OWN_STATUS = ("phase", "qosClass")
+_TEXTS = frozenset((str,))
+
+Shape = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], bytes]
+"""Of a pod without its specification: keys of metadata, of labels, of annotations; all that is
+neither in them nor a name, as JSON, mostly empty."""
+
+
+def shape_of(pod: JsonObject) -> Shape | None:
+    """Of a parsed pod, whatever its specification; None when values in it must be looked at.
+
+    What it looks at itself: the values of labels, and the types and size of those of annotations.
+    """
+    meta = pod.get("metadata")
+    if type(meta) is not dict:
+        return None
+    own = ("name" in meta) + ("generateName" in meta) + ("namespace" in meta)
+    labels = annotations = ()
+    given = meta.get("labels")
+    if given is not None:
+        if (
+            type(given) is not dict
+            or not _TEXTS.issuperset(map(type, given.values()))
+            or any(map(wrong_with_label_value, given.values()))
+        ):
+            return None
+        labels, own = tuple(given), own + 1
+    given = meta.get("annotations")
+    if given is not None:
+        if (
+            type(given) is not dict
+            or not _TEXTS.issuperset(map(type, given.values()))
+            or sum(map(len, given.values())) > ANNOTATIONS_LETTERS_MAX
+        ):
+            return None
+        annotations, own = tuple(given), own + 1
+    others = b""
+    if own != len(meta) or len(pod) != len(_TYPED) + ("spec" in pod):
+        # A null is as if it were not there.
+        rest = [
+            [(key, value) for key, value in of.items() if key not in but and value is not None]
+            for of, but in ((pod, (*_TYPED, "spec")), (meta, _FREE))
+        ]
+        others = orjson.dumps(rest) if any(rest) else b""
+    return tuple(meta), labels, annotations, others
+
+
+class Head:
+    """Metadata that was found right, for all pods of its shape and specification."""
+
+    __slots__ = ("_owned", "_texts", "flags", "has_annotations", "has_labels", "rest")
+
+    def __init__(self, meta: JsonObject, owned: FieldSet) -> None:
+        """``meta``: canonical. ``owned``: what the creator owns of the specification."""
+        self.rest: JsonObject = {name: meta[name] for name in meta if name not in _STAMPED}
+        """What is stored of it besides names and stamps; labels and annotations are of the first
+        pod and stand for where those of others go."""
+        self.has_labels, self.has_annotations = "labels" in meta, "annotations" in meta
+        self.flags = FINALIZERS if meta.get("finalizers") else 0
+        self._owned = owned
+        self._texts: dict[tuple[str, str], orjson.Fragment] = {}
+
+    def owners(self, meta: JsonObject, manager: str, time: str) -> orjson.Fragment:
+        """The managedFields of a new pod with such metadata: the same text for all that one manager
+        creates in a second."""
+        text = self._texts.get((manager, time))
+        if text is None:
+            entry = creator_entry(_PODS, meta, self._owned, Writer(manager, time))
+            _bound(self._texts, OWNERS_MAX)
+            text = self._texts[manager, time] = orjson.Fragment(orjson.dumps([entry]))
+        return text
 
 
 class PodSpec:
     """A specification as it is stored, and what depends on it."""
 
-    __slots__ = ("_heads", "_owners", "account", "fields", "owned", "pieces", "status")
+    __slots__ = ("_pieces", "_status", "account", "fields", "heads", "owned")
 
     def __init__(self, pod: JsonObject, pieces: list[bytes]) -> None:
         self.account: str = pod["spec"]["serviceAccountName"]
         """Name of the service account."""
-        self.pieces = pieces
+        self._pieces = pieces
         """Its JSON, cut at each place where the name of the token's volume stands."""
-        self.status = orjson.dumps(pod["status"])
+        self._status = orjson.dumps(pod["status"])
         self.fields = fields_of("pods", pod)
         self.owned: FieldSet = pod["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"]
         """What its creator owns of it."""
-        self._owners: dict[tuple[Hashable, Writer], orjson.Fragment] = {}
-        self._heads: dict[bytes, JsonObject] = {}
+        self.heads: dict[Shape, Head] = {}
 
-    def metadata(self, key: bytes, given: JsonObject) -> JsonObject | None:
-        """``given``, whose ``head_key`` this is, as canonical metadata with the names to be checked
-        and the rest right; None when it must be looked at."""
-        head = self._heads.get(key)
-        if head is None:
-            return None
-        return {**{name: given[name] for name in _NAMES if given.get(name)}, **head}
-
-    def learn_head(self, key: bytes, meta: JsonObject) -> None:
-        """Keep metadata that was found right and is canonical."""
-        if key and len(key) <= HEAD_BYTES_MAX:
-            _bound(self._heads, HEADS_MAX)
-            self._heads[key] = {name: meta[name] for name in meta if name not in _STAMPED}
-
-    def owners(self, kind: Kind, meta: JsonObject, writer: Writer) -> orjson.Fragment:
-        """The managedFields of a new pod with this metadata: the same text for all that one writer
-        creates in a second, whose metadata has the same shape."""
-        key = (metadata_shape(meta), writer)
-        owners = self._owners.get(key)
-        if owners is None:
-            entry = creator_entry(kind, meta, self.owned, writer)
-            _bound(self._owners, OWNERS_MAX)
-            owners = self._owners[key] = orjson.Fragment(orjson.dumps([entry]))
-        return owners
+    def learn_head(self, shape: Shape, meta: JsonObject) -> None:
+        """Keep metadata of that shape that was found right and is canonical."""
+        if sum(map(len, (*shape[1], *shape[2], shape[3]))) <= HEAD_BYTES_MAX:
+            _bound(self.heads, HEADS_MAX)
+            self.heads[shape] = Head(meta, self.owned)
 
     def encode(self, meta: JsonObject, suffix: str) -> tuple[bytes, bytes, int]:
         """As ``records.encode``, of a pod with this metadata."""
-        meta = ordered_metadata(meta)
-        pieces = self.pieces
+        return self.encode_ordered(
+            ordered_metadata(meta), suffix, FINALIZERS if meta.get("finalizers") else 0
+        )
+
+    def encode_ordered(self, meta: JsonObject, suffix: str, flags: int) -> tuple[bytes, bytes, int]:
+        """The same of metadata in the order of storage. ``flags``: of its record."""
+        pieces = self._pieces
         spec = (
             (TOKEN_VOLUME_PREFIX + suffix).encode().join(pieces) if len(pieces) > 1 else pieces[0]
         )
         value = b'{"kind":"Pod","apiVersion":"v1","metadata":%b,"spec":%b,"status":%b}' % (
             orjson.dumps(meta),
             spec,
-            self.status,
+            self._status,
         )
         offset = offset_of(value)
         header: bytes = _packer.pack(
@@ -100,25 +163,10 @@ class PodSpec:
                 meta["uid"],
                 meta.get("labels"),
                 self.fields,
-                FINALIZERS if meta.get("finalizers") else 0,
+                flags,
             )
         )
         return header, value, offset
-
-
-def head_key(pod: JsonObject) -> bytes:
-    """What a parsed pod without its specification says besides its names, as JSON; empty when the
-    names are not what they mostly are."""
-    meta = pod.get("metadata")
-    if type(meta) is not dict:
-        return b""
-    # A null is as if it were not there.
-    rest = {name: value for name, value in meta.items() if value is not None}
-    for name in _NAMES:
-        text = rest.pop(name, "-")
-        if type(text) is not str or not text:
-            return b""
-    return orjson.dumps({**pod, "metadata": rest})
 
 
 class PodSpecs:
@@ -145,7 +193,11 @@ class PodSpecs:
     def learn(self, key: bytes, pod: JsonObject) -> None:
         """Keep what became of it. ``pod``: admitted and valid, under an account without opinions,
         no mirror of a static pod, owned by its creator alone."""
-        if len(key) > SPEC_BYTES_MAX or not set(pod["status"]).issubset(_OWN_STATUS):
+        if (
+            key in self._known
+            or len(key) > SPEC_BYTES_MAX
+            or not set(pod["status"]).issubset(_OWN_STATUS)
+        ):
             return
         if key not in self._seen:
             _bound(self._seen, SPECS_MAX)

@@ -10,7 +10,6 @@ from api.apply.scales import owners_of_scale, owners_of_scaled
 from api.apply.tracking import (
     creator_entry,
     manager_of,
-    metadata_shape,
     track_create,
     track_scale,
     track_update,
@@ -22,7 +21,6 @@ __all__ = [
     "apply_patch",
     "creator_entry",
     "manager_of",
-    "metadata_shape",
     "owners_of_scale",
     "owners_of_scaled",
     "track_create",

@@ -5,10 +5,7 @@ skipnonapplied.go, fieldmanager.go and scalehandler.go of apimachinery/pkg/util/
 v0.36.3.
 """
 
-from collections.abc import Hashable
 from functools import cache, lru_cache
-
-import orjson
 
 from api.apply.owners import (
     UPDATE,
@@ -87,15 +84,6 @@ def creator_entry(kind: Kind, meta: JsonObject, spec: FieldSet, writer: Writer) 
     compared = compare(atom_of(OBJECT_META), EMPTY, meta)
     fields = difference({"f:metadata": compared.added}, SYSTEM_FIELDS)
     return _entry_of_writer(kind, {**fields, "f:spec": spec}, writer)
-
-
-def metadata_shape(meta: JsonObject) -> Hashable:
-    """All of metadata in which two objects may differ when ``creator_entry`` does: names of
-    fields and keys of maps, and what has keys inside."""
-    labels, annotations = meta.get("labels", ()), meta.get("annotations", ())
-    lists = [meta[name] for name in ("ownerReferences", "finalizers") if name in meta]
-    keyed = orjson.dumps(lists) if lists else b""
-    return tuple(meta), tuple(labels), tuple(annotations), keyed
 
 
 def _entry_of_writer(kind: Kind, fields: FieldSet, writer: Writer) -> JsonObject:

@@ -74,8 +74,7 @@ def check_names(causes: list[Cause], key: str, metadata: JsonObject) -> None:
     check_name = NAME_CHECKS.get(key, wrong_with_subdomain)
     prefix = metadata.get("generateName")
     if prefix:
-        masked = prefix[:-2] + "a" if len(prefix) > 1 and prefix[-1] == "-" else prefix
-        for text in check_name(masked):
+        for text in check_name(masked_prefix(prefix)):
             causes.append(Cause.invalid("metadata.generateName", prefix, text))
     name = metadata.get("name")
     if not name:
@@ -83,6 +82,12 @@ def check_names(causes: list[Cause], key: str, metadata: JsonObject) -> None:
     else:
         for text in check_name(name):
             causes.append(Cause.invalid("metadata.name", name, text))
+
+
+def masked_prefix(prefix: str) -> str:
+    """The beginning of a generated name as a name that may be checked: without a dash at the end.
+    Source: maskTrailingDash, apimachinery/pkg/api/validation/generic.go."""
+    return prefix[:-2] + "a" if len(prefix) > 1 and prefix[-1] == "-" else prefix
 
 
 def check_metadata_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from api.admission import MIRROR_ANNOTATION, is_mirror, service_account_name, stamp_requester
-from api.apply import Writer
+from api.admission import is_mirror, service_account_name, stamp_requester
+from api.apply import Writer, creator_entry
 from api.canonical import canonicalize
 from api.conversion import View
 from api.core import JsonObject
@@ -17,17 +17,31 @@ from api.errors import AlreadyExists, ApiError, BadRequest, Cause, Forbidden, In
 from api.fields import OBJECT_META
 from api.kinds import Kind, kind_of
 from api.lifecycle import prepare_create
-from api.storage import CONFLICT, GET, OK
+from api.storage import CONFLICT, GET, OK, PUT
 from api.times import rfc3339
 from api.validation import in_words_of_new_events, validate_create
-from api.validation.metadata import check_metadata, check_names
-from api.warnings import warnings_of_create, warnings_of_pod_name
-from apiserver.admit import ACCOUNT_WITHOUT_OPINIONS, account_of, admit, limit_ranges
+from api.validation.metadata import check_metadata
+from api.warnings import warnings_of_create
+from apiserver.admit import (
+    ACCOUNT_WITHOUT_OPINIONS,
+    PRIORITY_CLASSES,
+    account_of,
+    admit,
+    limit_ranges,
+)
+from apiserver.alike import (
+    GENERATED_BASE_MAX,
+    UNLIKE,
+    Likeness,
+    likeness,
+    made_alike,
+    speaks_of_spec,
+)
 from apiserver.bodies import fit_object, parse_object
 from apiserver.options import write_options
 from apiserver.ownership import own_new, writer_of
-from apiserver.podspecs import head_key
-from apiserver.quotas import charge, has_quotas
+from apiserver.podspecs import shape_of
+from apiserver.quotas import charge
 from apiserver.records import DELETING, Record, encode
 from apiserver.registry import Ask, Registry, Request, Verb
 from apiserver.storefail import raise_if_failed
@@ -35,7 +49,6 @@ from apiserver.written import answer_of_write
 
 NAME_TRIES = 8
 """Generated names tried. Source: maxNameGenerationCreateAttempts, registry/generic/store.go."""
-GENERATED_BASE_MAX = 58
 VALUE_BYTES_MAX = 1_572_864
 """Largest stored object. Source: etcd's default request limit, 1.5 MiB."""
 
@@ -46,11 +59,8 @@ class Draft(NamedTuple):
     obj: JsonObject
     dry_run: bool = False
     warnings: Sequence[str] = ()
-    spec_key: bytes = b""
-    """Of a pod whose specification is known: its JSON, which ``obj`` then lacks."""
-    head_key: bytes = b""
-    """Of such a pod: what its metadata is known by, or may be from now on."""
-    head_known: bool = False
+    like: Likeness = UNLIKE
+    """Of a pod whose specification is known, and which then lacks it."""
     owned: bool = False
     """Its managedFields are those of an apply."""
     view: View | None = None
@@ -65,21 +75,33 @@ def create(registry: Registry, request: Request) -> Verb:
     options = write_options("CreateOptions", request.options, request.over_frames)
     validation, kind = options.field_validation, request.kind
     obj, duplicates = parse_object(kind, request, validation)
-    namespace = request.namespace
-    limited = limit_ranges(registry, namespace) or has_quotas(registry, namespace)
-    known = kind.key == "pods" and not duplicates and not limited
-    key = _known_spec(registry, obj) if known else b""
-    head, known_head = b"", False
-    if key:
-        del obj["spec"]
-        head = head_key(obj)
-        known_head = _take_head(registry, obj, key, head)
-    warnings: Sequence[str] = ()
-    if not known_head:
-        warnings = fit_object(kind, obj, duplicates, validation)
-        if head and head_key(obj) != head:
-            head = b""  # It had fields that are no pod's.
-    draft = Draft(obj, options.dry_run, warnings, key, head, known_head, view=request.view)
+    like = UNLIKE
+    if kind.key == "pods" and not duplicates:
+        like = likeness(registry, obj, request.namespace)
+        made = None if options.dry_run else made_alike(registry, request, obj, like)
+        for _ in range(NAME_TRIES):
+            if made is None:
+                break
+            key, header, value, offset = made
+            reply = yield registry.ask(kind, key, (PUT, key, header, value, 0, 0))
+            if reply[0] == OK:
+                now_ns = registry.now_ns
+                return answer_of_write(request, 201, value, offset, reply[1], now_ns, ())
+            raise_if_failed(reply, CONFLICT)
+            name = obj["metadata"].get("name")
+            if name:
+                raise (yield from _already_there(registry, kind, key, name))
+            made = made_alike(registry, request, obj, like)
+        else:
+            raise AlreadyExists.generated(kind.key, obj["metadata"]["generateName"])
+        if like.spec is not None and not speaks_of_spec(obj):
+            del obj["spec"]
+        else:
+            like = UNLIKE
+    warnings = fit_object(kind, obj, duplicates, validation)
+    if like.shape is not None and (shape_of(obj) or ("",))[1:] != like.shape[1:]:
+        like = like._replace(shape=None)  # It had fields that are no pod's.
+    draft = Draft(obj, options.dry_run, warnings, like, view=request.view)
     return (yield from create_object(registry, request, draft))
 
 
@@ -104,19 +126,14 @@ def create_object(registry: Registry, request: Request, draft: Draft) -> Verb:
             encoding = yield from _completed(registry, kind, draft, writer, base)
             warnings = draft.warnings
             if kind.custom is None and not request.over_frames:
-                said = (
-                    warnings_of_pod_name(meta)
-                    if draft.head_known
-                    else warnings_of_create(kind.key, obj)
-                )
-                warnings = (*warnings, *said)
+                warnings = (*warnings, *warnings_of_create(kind.key, obj))
         header, value, offset = encoding()
         name = obj["metadata"]["name"]
         if len(value) > VALUE_BYTES_MAX:
             raise BadRequest("etcdserver: request is too large")
         key = registry.cache(kind).key(request.namespace, name)
         taken = key in registry.cache(kind).records
-        if kind.namespaced and not (charged or taken or draft.spec_key):
+        if kind.namespaced and not (charged or taken or draft.like.spec is not None):
             charged = True
             yield from charge(registry, kind, obj, None, draft.dry_run)
         now_ns = registry.now_ns
@@ -139,12 +156,12 @@ def _completed(
     """Default, admit and validate an object in place. ``writer``: its creator, unless an apply
     made it; ``base``: what its name was generated from, if it was."""
     obj = draft.obj
-    if draft.spec_key:
+    if draft.like.spec is not None:
         assert writer is not None, "an apply names no specification"
         encoding = yield from _known_pod(registry, kind, draft, writer, base)
         if encoding is not None:
             return encoding
-        obj["spec"] = orjson.loads(draft.spec_key)
+        obj["spec"] = orjson.loads(draft.like.spec_key)
     plain = kind.key == "pods" and writer is not None and "managedFields" not in obj["metadata"]
     spec_key = orjson.dumps(obj.get("spec")) if plain else b""
     set_defaults(kind, obj)
@@ -174,62 +191,29 @@ def _completed(
     return partial(encode, kind, obj)
 
 
-def _known_spec(registry: Registry, pod: JsonObject) -> bytes:
-    """The JSON of a parsed pod's specification if it is known, else empty."""
-    spec = pod.get("spec")
-    if type(spec) is not dict:
-        return b""
-    meta = pod.get("metadata")
-    if type(meta) is dict and (
-        "managedFields" in meta or MIRROR_ANNOTATION in (meta.get("annotations") or ())
-    ):
-        return b""
-    key = orjson.dumps(spec)
-    return key if registry.pod_specs.find(key, _classes_revision(registry)) is not None else b""
-
-
-def _take_head(registry: Registry, pod: JsonObject, spec_key: bytes, head: bytes) -> bool:
-    """Replace the metadata of a pod in place if all but its names is known to be right."""
-    spec = registry.pod_specs.find(spec_key, _classes_revision(registry))
-    meta = spec.metadata(head, pod["metadata"]) if spec is not None and head else None
-    if meta is None:
-        return False
-    pod["metadata"] = meta
-    return True
-
-
-def _classes_revision(registry: Registry) -> int:
-    classes = registry.caches.get("scheduling.k8s.io/priorityclasses")
-    return 0 if classes is None else classes.last_revision
-
-
 def _known_pod(
     registry: Registry, kind: Kind, draft: Draft, writer: Writer, base: str
 ) -> Generator[Ask, Any, Encoding | None]:
     """Complete a pod whose specification is known; None when it must be done in full after all."""
-    obj = draft.obj
-    found = registry.pod_specs.find(draft.spec_key, _classes_revision(registry))
+    obj, like = draft.obj, draft.like
+    found = registry.pod_specs.find(like.spec_key, registry.caches[PRIORITY_CLASSES].last_revision)
     if found is None:
         return None
     account = yield from account_of(registry, obj["metadata"], found.account, base)
     if account is not ACCOUNT_WITHOUT_OPINIONS:
         return None
     meta = obj["metadata"]
-    if not draft.head_known:
-        canonicalize(OBJECT_META, meta)
-    meta["managedFields"] = found.owners(kind, meta, writer)
+    canonicalize(OBJECT_META, meta)
+    meta["managedFields"] = [creator_entry(kind, meta, found.owned, writer)]
     meta["generation"] = 1
     causes: list[Cause] = []
-    if draft.head_known:
-        check_names(causes, kind.key, meta)
-    else:
-        check_metadata(causes, kind.key, obj, True)
+    check_metadata(causes, kind.key, obj, True)
     if causes:
         raise Invalid(kind.qualified, meta.get("name", ""), causes)
-    if draft.head_key and not draft.head_known and not draft.warnings:
+    if like.shape is not None and not draft.warnings:
         named = {**obj, "metadata": {**meta, "name": "a"}}
         if not warnings_of_create(kind.key, named):
-            found.learn_head(draft.head_key, meta)
+            found.learn_head(like.shape, meta)
     return partial(found.encode, meta, registry.names.suffix())
 
 

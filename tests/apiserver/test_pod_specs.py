@@ -116,7 +116,19 @@ HEADS: list[JsonObject] = [
     {"annotations": {"scheduler.alpha.kubernetes.io/critical-pod": ""}},
     {"managedFields": []},
     {"generation": -1},
+    {"labels": {"a": 1}},
+    {"labels": {"a": ""}},
+    {"labels": {"a": "x" * 64}},
+    {"labels": {"a": "\u00fc"}},
+    {"labels": {"a": None}},
+    {"labels": []},
+    {"annotations": {"k": "other"}, "labels": {"a": "d"}, "finalizers": ["example.com/f"]},
+    {"annotations": {"k": 1}, "labels": {"a": "d"}, "finalizers": ["example.com/f"]},
+    {"annotations": {"k": "x" * (256 << 10)}, "labels": {"a": "d"}},
+    {"annotations": {"k": ""}, "labels": {"a": "d"}, "ownerReferences": [{"unknown": 1}]},
+    {"annotations": {"container.seccomp.security.alpha.kubernetes.io/c": "x"}},
 ]
+"""The later ones are of the shape of earlier ones, with values that are right or wrong."""
 
 
 MORE: list[JsonObject] = [{}, {"status": {"phase": "Running"}}, {"status": 1}, {"x": 1}]
@@ -142,10 +154,11 @@ def test_metadata_known_from_others_is_answered_as_that_of_the_first() -> None:
                 names = [pod["metadata"].pop("name") for pod in made]
                 assert all(one == full if full else one.startswith("g-") for one in names)
                 made = [alike(pod) for pod in made]
+                assert [*made[0]["metadata"]] == [*made[1]["metadata"]]
             assert made[0] == made[1]
             fresh.core._registry.pod_specs = PodSpecs()
     (spec,) = known.core._registry.pod_specs._known.values()
-    assert len(spec._heads) == 8
+    assert len(spec.heads) == 10
 
 
 def test_a_known_specification_excuses_nothing_in_the_metadata(rig: Rig) -> None:
@@ -207,9 +220,43 @@ def test_what_is_kept_is_bounded(rig: Rig) -> None:
 
 def test_the_heads_kept_of_one_specification_are_bounded(rig: Rig) -> None:
     for number in range(HEADS_MAX + 20):
-        assert create(rig, PLAIN, f"p{number}", labels={"n": str(number)})[0] == 201
+        assert create(rig, PLAIN, f"p{number}", labels={f"n{number}": ""})[0] == 201
     (spec,) = rig.core._registry.pod_specs._known.values()
-    assert len(spec._heads) == HEADS_MAX
-    big = {"note": "x" * HEAD_BYTES_MAX}
-    assert create(rig, PLAIN, "big", annotations=big)[0] == 201
-    assert all(len(key) <= HEAD_BYTES_MAX for key in spec._heads)
+    heads = list(spec.heads)
+    assert len(heads) == HEADS_MAX
+    many = {f"note-{number}-{'x' * 40}": "" for number in range(HEAD_BYTES_MAX // 40)}
+    assert create(rig, PLAIN, "big", annotations=many)[0] == 201
+    assert list(spec.heads) == heads
+
+
+def test_pods_that_differ_in_values_share_a_head(rig: Rig) -> None:
+    for number in range(HEADS_MAX + 20):
+        labels, annotations = {"n": str(number)}, {"note": f"{number}" * number}
+        _, made = create(rig, PLAIN, f"p{number}", labels=labels, annotations=annotations)
+        assert made["metadata"]["labels"] == labels
+        assert made["metadata"]["annotations"] == annotations
+    (spec,) = rig.core._registry.pod_specs._known.values()
+    assert len(spec.heads) == 1
+
+
+def test_a_generated_name_that_is_taken_is_generated_anew(rig: Rig) -> None:
+    for name in ("a", "b", "c"):
+        create(rig, PLAIN, name)
+    names = rig.core._registry.names
+    drawn = names._count
+    taken = create(rig, PLAIN, "", generateName="g-")[1]["metadata"]["name"]
+    names._count = drawn
+    again = create(rig, PLAIN, "", generateName="g-")[1]["metadata"]["name"]
+    assert again.startswith("g-") and again != taken
+
+
+def test_a_pod_of_a_known_template_needs_its_namespace_and_account(rig: Rig) -> None:
+    for name in ("a", "b", "c"):
+        create(rig, PLAIN, name)
+    rig.namespace("y")
+    other = {"metadata": {**META, "name": "d"}, "spec": PLAIN}
+    assert rig.call("POST", "/api/v1/namespaces/y/pods", other)[0] == 201
+    assert rig.call("POST", "/api/v1/namespaces/z/pods", other)[0] == 404
+    rig.call("DELETE", "/api/v1/namespaces/y/serviceaccounts/default")
+    other["metadata"]["name"] = "e"
+    assert rig.call("POST", "/api/v1/namespaces/y/pods", other)[0] == 403
