@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from api.storage import DELETE, DELETE_RANGE, GET, PUT, RANGE, StoreRequest
+from api.storage import DELETE, DELETE_RANGE, GET, ORDER, PUT, RANGE, StoreRequest
 
 REQUEST_BYTES_MAX = 1_572_864
 """Key, header and value together. Source: etcd server/embed/config.go, DefaultMaxRequestBytes."""
@@ -10,6 +10,8 @@ TXN_OPS_MAX = 128
 """Source: etcd server/embed/config.go, DefaultMaxTxnOps."""
 TOO_LARGE = "etcdserver: request is too large"
 DUPLICATE = "etcdserver: duplicate key given in txn request"
+WHOLE, KEYS_AND_HEADERS, COUNT, COUNTED = range(4)
+"""Modes of a range; COUNTED is that of etcd's clients."""
 _NESTED = (PUT, DELETE, DELETE_RANGE, GET, RANGE)
 
 
@@ -51,6 +53,44 @@ def checked_delete_range(request: StoreRequest) -> None:
         raise Malformed("delrange takes bytes, bytes, bool")
 
 
+def checked_read(request: StoreRequest) -> int:
+    """The revision that a get or a range asks for; 0: the latest."""
+    revision = _checked_get(request) if request[0] == GET else _checked_range(request)
+    if revision < 0:
+        raise Malformed("negative revision")
+    return revision
+
+
+def _checked_get(request: StoreRequest) -> int:
+    if len(request) != 3 or type(request[1]) is not bytes or type(request[2]) is not int:
+        raise Malformed("get takes key, revision")
+    revision: int = request[2]
+    return revision
+
+
+def _checked_range(request: StoreRequest) -> int:
+    if len(request) not in (6, 7):
+        raise Malformed("range takes start, end, revision, limit, mode")
+    _, start, end, revision, limit, mode = request[:6]
+    if type(start) is not bytes or type(end) is not bytes:
+        raise Malformed("range takes bytes for start and end")
+    if not (type(revision) is int is type(limit)) or limit < 0 or mode not in range(4):
+        raise Malformed("range takes integers for revision, limit, mode")
+    if len(request) == 7:
+        _check_order(request[6], mode)
+    found: int = revision
+    return found
+
+
+def _check_order(order: object, mode: int) -> None:
+    if not isinstance(order, list | tuple) or len(order) != 6 or mode != COUNTED:
+        raise Malformed("an order of a range has six items and is for mode 3")
+    if order[0] not in ORDER or type(order[1]) is not bool:
+        raise Malformed("an order begins with a field and whether it descends")
+    if any(type(bound) is not int for bound in order[2:]):
+        raise Malformed("the bounds of an order are integers")
+
+
 def checked_branch(branch: Sequence[StoreRequest]) -> None:
     """Shapes, sizes and duplicates of one branch of a transaction. Keys may be deleted twice in
     overlapping ranges, but what is put is written once."""
@@ -62,6 +102,7 @@ def checked_branch(branch: Sequence[StoreRequest]) -> None:
         if type(nested) not in (list, tuple) or not nested or nested[0] not in _NESTED:
             raise Malformed("a transaction holds put, del, delrange, get, range")
         if nested[0] in (GET, RANGE):
+            checked_read(nested)
             continue
         if nested[0] == DELETE_RANGE:
             checked_delete_range(nested)

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from typing import Final, assert_never
 
 from api.core import InvariantError
-from api.storage import INVALID, NO_SPACE, OK, StoreReply
-from store.forms import Malformed
+from api.storage import NO_SPACE, OK, StoreReply
 from store.keyspace import Change, Keyspace
 from store.leases import Leases
 from store.messages import KEY, LEASE, OP_CLOCK, LogRecord, Record
@@ -230,10 +229,9 @@ class Ledger:
         for before, place, request in then.reads:
             self._apply(writes[applied:before])
             applied = max(applied, before)
-            try:
-                then.replies[place] = self.reads.now(request, at)
-            except Malformed as error:
-                then.replies[place] = (INVALID, str(error))
+            reply = then.replies[place] = self.reads.now(request, at)
+            if reply[0] != OK and not writes:
+                return reply
         self._apply(writes[applied:])
         return (OK, at, then.succeeded, then.replies)
 

@@ -117,6 +117,11 @@ class Pending:
             if records.get(record[0]) is record:
                 del records[record[0]]
 
+    def compacting(self) -> int:
+        """The revision that entries compact to; 0: none does. Cost: a look at all of them."""
+        words = [entry[THEN] for entry in self.entries]
+        return max([then.revision for then in words if isinstance(then, Compacted)], default=0)
+
     def add(self, entry: Entry) -> None:
         self.entries.append(entry)
         for record in entry[WRITES]:

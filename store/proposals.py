@@ -138,8 +138,8 @@ class Proposer:
         succeeded = all(outcomes)
         branch = Branch(tentative, self._clock.following(), self._clock.last)
         refusal = branch.run(then if succeeded else otherwise)
-        if refusal:
-            return Proposal((INVALID, refusal))
+        if refusal is not None:
+            return Proposal(refusal)
         revision = self._clock.issue() if branch.ops else 0
         answer = (OK, self._clock.last, succeeded, branch.replies)
         plan = TransactionReads(tuple(branch.reads), branch.replies, succeeded)

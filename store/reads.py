@@ -7,12 +7,10 @@ from operator import itemgetter
 from typing import Any
 
 from api.storage import COMPACTED, FUTURE, OK, ORDER, StoreReply, StoreRequest
-from store.forms import Malformed
+from store.forms import COUNT, COUNTED, KEYS_AND_HEADERS, WHOLE, checked_read
 from store.keyspace import Keyspace
 from store.messages import CREATE, HEADER, KEY, LEASE, MOD, VALUE, VERSION, Record
 
-WHOLE, KEYS_AND_HEADERS, COUNT, COUNTED = range(4)
-"""Modes of a range; COUNTED is that of etcd's clients."""
 TXN_ITEMS_MAX = 10_000
 """Items that a COUNTED range returns inside a transaction."""
 RANGE_CHUNK_KEYS = 1000
@@ -162,16 +160,10 @@ _ORDER_FIELDS = dict(zip(ORDER, (KEY, VERSION, CREATE, MOD, VALUE), strict=True)
 
 
 def order_of(request: StoreRequest) -> Order | None:
-    """The seventh argument of a range, if it has one. Malformed."""
+    """The seventh argument of a range, if it has one."""
     if len(request) == 6:
         return None
     order = request[6]
-    if type(order) not in (list, tuple) or len(order) != 6 or request[5] != COUNTED:
-        raise Malformed("an order of a range has six items and is for mode 3")
-    if order[0] not in _ORDER_FIELDS or type(order[1]) is not bool:
-        raise Malformed("an order begins with a field and whether it descends")
-    if any(type(bound) is not int for bound in order[2:]):
-        raise Malformed("the bounds of an order are integers")
     return Order(_ORDER_FIELDS[order[0]], *order[1:])
 
 
@@ -183,12 +175,11 @@ class Reads:
     ranges: deque[RangeRead] = field(default_factory=deque)
 
     def get(self, request: StoreRequest, watermark: int) -> StoreReply:
-        if len(request) != 3 or type(request[1]) is not bytes or type(request[2]) is not int:
-            raise Malformed("get takes key, revision")
-        _, key, revision = request
-        refusal = self._refusal(revision, watermark)
+        revision = checked_read(request)
+        refusal = unreadable(revision, self.keyspace.compact_revision, watermark)
         if refusal is not None:
             return refusal
+        key = request[1]
         if revision:
             record = self.keyspace.at(key, revision)
         else:
@@ -199,16 +190,11 @@ class Reads:
 
     def range(self, request: StoreRequest, watermark: int) -> RangeRead | StoreReply:
         """A range to advance, or the refusal."""
-        if len(request) not in (6, 7):
-            raise Malformed("range takes start, end, revision, limit, mode")
-        _, start, end, revision, limit, mode = request[:6]
-        if type(start) is not bytes or type(end) is not bytes:
-            raise Malformed("range takes bytes for start and end")
-        if not (type(revision) is int is type(limit)) or limit < 0 or mode not in (0, 1, 2, 3):
-            raise Malformed("range takes integers for revision, limit, mode")
-        refusal = self._refusal(revision, watermark)
+        revision = checked_read(request)
+        refusal = unreadable(revision, self.keyspace.compact_revision, watermark)
         if refusal is not None:
             return refusal
+        _, start, end, _, limit, mode = request[:6]
         read = RangeRead(start, end, revision or watermark, limit, mode)
         read.order = order_of(request)
         return read
@@ -248,11 +234,11 @@ class Reads:
         read.revision = revision
         return read.reply(revision)
 
-    def _refusal(self, revision: int, watermark: int) -> StoreReply | None:
-        if revision < 0:
-            raise Malformed("negative revision")
-        if revision and revision < self.keyspace.compact_revision:
-            return (COMPACTED, self.keyspace.compact_revision)
-        if revision > watermark:
-            return (FUTURE, watermark)
-        return None
+
+def unreadable(revision: int, compacted: int, newest: int) -> StoreReply | None:
+    """Why there is no state at ``revision``; None if there is, and for 0, the latest."""
+    if revision and revision < compacted:
+        return (COMPACTED, compacted)
+    if revision > newest:
+        return (FUTURE, newest)
+    return None

@@ -7,6 +7,7 @@ from api.storage import (
     CONFLICT,
     DELETE_RANGE,
     GET,
+    INVALID,
     KEEP_LEASE,
     KEEP_VALUE,
     OK,
@@ -16,7 +17,7 @@ from api.storage import (
     StoreReply,
     StoreRequest,
 )
-from store.forms import TXN_OPS_MAX, Malformed, checked_branch
+from store.forms import TXN_OPS_MAX, Malformed, checked_branch, checked_read
 from store.keyspace import Keyspace, tombstone
 from store.messages import (
     CREATE,
@@ -32,6 +33,7 @@ from store.messages import (
     Record,
 )
 from store.pending import Pending
+from store.reads import unreadable
 
 DELETE_KEYS_MAX = 1_000_000
 """Keys that one request deletes or compares; it is decided and logged in one piece."""
@@ -49,6 +51,11 @@ class Tentative:
         self._keyspace = keyspace
         self._pending = pending
         self._writes: dict[bytes, Record] = {}
+
+    @property
+    def compacted(self) -> int:
+        """The revision that everything is compacted to."""
+        return max(self._keyspace.compact_revision, self._pending.compacting())
 
     def write(self, record: Record) -> None:
         self._writes[record[KEY]] = record
@@ -171,10 +178,15 @@ class Branch:
         """(writes before it, place in ``replies``, request)."""
         self.replies: list[StoreReply] = []
 
-    def run(self, requests: Sequence[StoreRequest]) -> str:
-        """Decide them; returns why the whole transaction is refused, or nothing."""
+    def run(self, requests: Sequence[StoreRequest]) -> StoreReply | None:
+        """Decide them; returns how the whole transaction is refused, or None."""
         for place, nested in enumerate(requests):
             if nested[0] in (GET, RANGE):
+                revision = checked_read(nested)
+                if revision:
+                    unread = unreadable(revision, self._tentative.compacted, self._current)
+                    if unread is not None:
+                        return unread
                 self.reads.append((len(self.writes), place, nested))
                 self.replies.append(())
             elif nested[0] == PUT:
@@ -182,7 +194,7 @@ class Branch:
                 flags = nested[6] if len(nested) == 7 else 0
                 refusal = put_refusal(flags, before)
                 if refusal:
-                    return refusal
+                    return (INVALID, refusal)
                 self._write(*put_record(nested, before, self._revision))
                 reply: StoreReply = (OK, self._revision)
                 self.replies.append((*reply, before) if flags & WANT_PREVIOUS else reply)
@@ -194,7 +206,7 @@ class Branch:
                 self.replies.append((OK, revision, len(found), found if nested[3] else []))
             else:
                 self._delete_one(nested[1])
-        return ""
+        return None
 
     def _delete_one(self, key: bytes) -> None:
         before = self._tentative.get(key)

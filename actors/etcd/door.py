@@ -123,10 +123,13 @@ class Door:
         self._received_bytes = self._sent_bytes = 0
         self._stop_metrics: Callable[[], None] | None = None
         self._server.add_generic_rpc_handlers(
-            tuple(
-                grpc.method_handlers_generic_handler(f"etcdserverpb.{service}", methods)
-                for service, methods in self._services().items()
-            )
+            [
+                *(
+                    grpc.method_handlers_generic_handler(f"etcdserverpb.{service}", methods)
+                    for service, methods in self._services().items()
+                ),
+                _Absent(),
+            ]
         )
 
     def _services(self) -> dict[str, dict[str, grpc.RpcMethodHandler]]:
@@ -280,6 +283,21 @@ class Door:
             stream.close()
             self._sent_bytes += stream.sent_bytes
             del self._streams[stream]
+
+
+class _Absent:
+    """Every other method is refused by its name: users and roles, members that come and go."""
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+        method = handler_call_details.method.removeprefix("/etcdserverpb.")
+
+        async def refuse(_: bytes, context: "grpc.aio.ServicerContext[Any, Any]") -> bytes:
+            await context.abort(
+                grpc.StatusCode.UNIMPLEMENTED, f"hollowfleet: {method} is not supported"
+            )
+            raise AssertionError("abort raises")
+
+        return grpc.unary_unary_rpc_method_handler(refuse)
 
 
 def _code_name(code: grpc.StatusCode) -> str:

@@ -21,6 +21,8 @@ VERSION: Final = "3.6.0"
 MEMBER_NAME: Final = "default"
 CHUNK_KEYS: Final = 1000
 NO_ALARM, NOSPACE = 0, 1
+NEVER_COMPACTED: Final = -1
+"""Source: etcd server/storage/mvcc/kvstore.go, NewStore."""
 BLOB_BYTES: Final = 32 << 10
 SECTOR: Final = 512
 """A snapshot is padded to sectors; by the 32 bytes behind them clients know the checksum.
@@ -91,7 +93,7 @@ class MaintenanceService:
         return self._response(
             "HashKVResponse",
             hash=await self._hash(revision),
-            compact_revision=self._shards.compact_revision,
+            compact_revision=self._shards.compact_revision or NEVER_COMPACTED,
             hash_revision=revision,
         )
 

@@ -22,6 +22,8 @@ PROGRESS_PERIOD_S: Final = 5.0
 """Between progress responses of a watch that asked for them. Source: what kube-apiserver sets with
 --experimental-watch-progress-notify-interval."""
 DUPLICATE_ID: Final = "mvcc: duplicate watch ID provided on the WatchStream"
+EMPTY_RANGE: Final = "mvcc: watcher range is empty"
+"""Source: etcd server/storage/mvcc/watcher.go, as the one before."""
 
 Write = Callable[[bytes], Awaitable[Any]]
 
@@ -137,18 +139,20 @@ class WatchStream:
 
     async def _create(self, message: Message) -> None:
         watch_id = message.get("watch_id", 0)
-        if watch_id in self._watches and watch_id:
-            reason = {"cancel_reason": DUPLICATE_ID}
-            self._control(watch_id=-1, created=True, canceled=True, **reason)
+        start, end = watched(message)
+        reason = DUPLICATE_ID if watch_id and watch_id in self._watches else ""
+        reason = EMPTY_RANGE if end and start >= end else reason
+        if reason:
+            self._control(watch_id=-1, created=True, canceled=True, cancel_reason=reason)
             return
         if not watch_id:
             while self._next_id in self._watches:
                 self._next_id += 1
             watch_id = self._next_id
             self._next_id += 1
-        start = message.get("start_revision", 0)
+        first = message.get("start_revision", 0)
         # Nothing happens at revision 1, so after 0 and after 1 mean the same.
-        after = max(1, start - 1) if start > 0 else await self.shards.now()
+        after = max(1, first - 1) if first > 0 else await self.shards.now()
         self._control(watch_id=watch_id, created=True)
         self._watches[watch_id] = watch = Watch(self, watch_id, message, after)
         watch.resume()
@@ -164,6 +168,11 @@ class WatchStream:
         self.push(control_response(self.identity, self.shards.revision, **fields))
 
 
+def watched(message: Message) -> tuple[bytes, bytes]:
+    """The keys [start, end) that a request to create a watch names."""
+    return span(message.get("key", b"") or b"\x00", message.get("range_end", b""))
+
+
 class Watch:
     """One watch: the sink of what it follows in the shards, while it does."""
 
@@ -172,8 +181,7 @@ class Watch:
         self.delivered = after
         """Everything up to here was sent."""
         self._stream = stream
-        key = message.get("key", b"") or b"\x00"
-        self._span = span(key, message.get("range_end", b""))
+        self._span = watched(message)
         self._filters: Sequence[int] = message.get("filters", ())
         self._want_previous = message.get("prev_kv", False)
         self._fragment = message.get("fragment", False)

@@ -202,6 +202,11 @@ SCENARIOS: dict[str, list[Step]] = {
         ("txn", "<", "\nput /t/x 1\nput /t/x 2\n\n\n"),
         ("txn", "<", "\nput /t/x 1\ndel /t/ --prefix\n\n\n"),
         ("txn", "<", "\nput /t/x 1\nput /t/y 2\n\n\n"),
+        ("txn", "<", "\nput /t/z 1\nget /t/a --rev 1000000\n\n\n"),
+        ("txn", "-w", "json", "<", 'ver("/t/x") != "9"\nc("/t/x") > "1"\n\n\n\n'),
+        ("txn", "<", 'val("/t/x") < "2"\n\nput /t/x 3 --prev-kv\ndel /t/y --prev-kv\n\n\n'),
+        ("txn", "<", "\nput /t/none --ignore-value\n\n\n"),
+        ("txn", "<", "\nget /t/ --prefix --sort-by VALUE --order DESCEND --limit 1\n\n\n"),
         ("get", "/t/", "--prefix", "-w", "json"),
     ],
     "leases": [
@@ -236,7 +241,10 @@ SCENARIOS: dict[str, list[Step]] = {
         ("compaction", "REV-1"),
         ("compaction", "1000000"),
         ("get", "/c/a", "--rev", "REV-2"),
+        ("txn", "<", "\nput /c/b 1\nget /c/a --rev 1\n\n\n"),
         ("get", "/c/a", "--rev", "REV-1", "-w", "json"),
+        ("compaction", "REV-0", "--physical"),
+        ("watch", "/c/a", "--rev", "1"),
     ],
 }
 
@@ -288,10 +296,27 @@ def test_watches_print_the_same(pair: tuple[Server, Server]) -> None:
                 server.follow(*prefix, "--rev", first, "--prev-kv", lines=18),
                 server.follow("watch", "/w/a", "--rev", first, lines=9),
                 server.follow("watch", "/w/b", "/w/z", "--rev", first, lines=6),
+                server.run("watch", "/w/z", "/w/b", "--rev", first),
             ]
         )
     assert shown[0] == shown[1]
     assert shown[0][0].count("PUT") == 3 and shown[0][0].count("DELETE") == 2
+
+
+ABSENT = {
+    ("user", "list"): "Auth/UserList",
+    ("role", "add", "r"): "Auth/RoleAdd",
+    ("auth", "enable"): "Auth/AuthEnable",
+    ("member", "remove", "1"): "Cluster/MemberRemove",
+    ("member", "add", "x", "--peer-urls=http://127.0.0.1:1"): "Cluster/MemberAdd",
+}
+
+
+@pytest.mark.parametrize("command", ABSENT)
+def test_what_is_absent_is_refused_by_name(pair: tuple[Server, Server], command: Step) -> None:
+    refused = pair[0].run(*command)
+    assert f"Unimplemented desc = hollowfleet: {ABSENT[command]} is not supported" in refused
+    assert refused.endswith("exit 1")
 
 
 def test_a_watch_of_the_future_begins_there_and_one_of_the_past_is_refused(
@@ -380,6 +405,7 @@ def test_state_survives_a_restart_and_a_snapshot_is_saved(tmp_path: Path) -> Non
         server.run("lease", "grant", "600")
         lease = server.leases["LEASE"]
         server.run("put", "/s/leased", "1", f"--lease={lease}")
+        assert '"compact_revision":-1' in server.run("endpoint", "hashkv", "-w", "json")
         server.run("compaction", "2")
         before = server.run("get", "/s/", "--prefix", "-w", "json")
         saved = server.run("snapshot", "save", str(tmp_path / "saved.db"))

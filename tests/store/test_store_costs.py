@@ -7,9 +7,10 @@ from api.sorted_keys import BLOCK_KEYS
 from api.storage import OK
 from store.change_log import CHUNK, ChangeLog
 from store.core import TRIM_PER_STEP, StoreSettings
+from store.forms import KEYS_AND_HEADERS, WHOLE
 from store.keyspace import Keyspace
 from store.messages import Record, Reply, RequestsArrived, SendWatchFrames
-from store.reads import KEYS_AND_HEADERS, RANGE_BYTES_MAX, WHOLE, RangeRead
+from store.reads import RANGE_BYTES_MAX, RangeRead
 
 KEY = b"/registry/pods/default/a"
 

@@ -6,11 +6,13 @@ import pytest
 from shard_in_memory import SECOND, ShardInMemory
 
 from api.storage import (
+    COMPACTED,
     CONFLICT,
     FUTURE,
     INVALID,
     KEEP_LEASE,
     KEEP_VALUE,
+    MAX_SHARDS,
     NO_SPACE,
     NOT_FOUND,
     OK,
@@ -206,6 +208,39 @@ def test_leases_granted_at_a_snapshots_revision_survive_it() -> None:
     again = shard.crash()
     assert again.one("leases") == (OK, [2], [])
     assert again.one(*put(A, lease=2)) == (OK, 3)
+
+
+def test_a_transaction_with_a_read_that_cannot_be_is_refused_as_a_whole() -> None:
+    """And not when its writes are in the log. Source: etcd server/etcdserver/apply.go."""
+    shard = dense()
+    for value in b"123":
+        shard.do(put(A, b"%d" % value))
+    present = shard.core.ledger.watermark
+    read, counted = ("get", A, present + 1), ("range", A, B, 2, 0, 3)
+    assert shard.one("txn", [], [put(A), read], []) == (FUTURE, present)
+    assert shard.one("txn", [], [put(A), counted], [read])[:3] == (OK, present + 1, True)
+    present += 1
+    for malformed in (("get", A), ("get", A, -1), ("range", A, B, 0, -1, 3), (*counted, ("mod",))):
+        for branches in ([put(A), malformed], []), ([], [malformed]):
+            assert shard.one("txn", [], *branches)[0] == INVALID
+    assert shard.core.ledger.watermark == present
+    # What is decided but not on the disk yet counts, too.
+    compaction, refused = shard.ask(("compact", 3)), shard.ask(("txn", [], [put(A), counted], []))
+    shard.persist()
+    assert shard.replies[compaction] == [(OK, 3)]
+    assert shard.replies[refused] == [(COMPACTED, 3)]
+    assert shard.core.ledger.watermark == present
+
+
+def test_a_transaction_that_only_reads_what_is_not_yet_is_refused() -> None:
+    shard = ShardInMemory()
+    (_, present) = shard.one(*put(A))
+    shard.now_ns += SECOND
+    shard.step()
+    assert shard.core.clock.last > present + MAX_SHARDS, "the clock knows it, no write does"
+    read = ("get", A, present + MAX_SHARDS)
+    assert shard.one("txn", [], [read], []) == (FUTURE, present)
+    assert shard.one("txn", [], [put(A), read], [])[3][1][0] == OK
 
 
 REQUESTS = (
