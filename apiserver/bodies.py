@@ -130,7 +130,7 @@ def _parsed(kind: Kind, request: Request, field_validation: str) -> tuple[JsonOb
     if not isinstance(obj, dict):
         raise BadRequest(
             f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get "
-            f"version/kind; json parse error: json: cannot unmarshal {_go_type(obj)} into Go value "
+            f"version/kind; json parse error: json: cannot unmarshal {go_type(obj)} into Go value "
             f"of type {_TYPE_OF_TYPES} ({_excerpt(body)})"
         )
     if field_validation == "Ignore" or media == PROTOBUF_TYPE:
@@ -176,14 +176,14 @@ def _check_type(kind: Kind, obj: JsonObject, body: bytes) -> None:
         field, wrong = ("apiVersion", version) if isinstance(named, str) else ("kind", named)
         raise BadRequest(
             f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get "
-            f"version/kind; json parse error: json: cannot unmarshal {_go_type(wrong)} into Go "
+            f"version/kind; json parse error: json: cannot unmarshal {go_type(wrong)} into Go "
             f"struct field .{field} of type string ({_excerpt(body)})"
         )
     group, bare = split_api_version(version)
     try:
         kind_by_gvk(group, bare, named)
     except UnknownKindError:
-        why = f'no kind "{named}" is registered for version "{version}" in scheme "{_SCHEME}"'
+        why = _unregistered(named, version)
     else:
         if named == kind.kind:
             raise BadRequest(
@@ -217,13 +217,14 @@ def check_patched(
     kind: Kind, obj: JsonObject, field_validation: str, findings: PatchFindings = NO_FINDINGS
 ) -> list[str]:
     """Check a patched object as the real server does: Invalid, naming the patch. Warnings."""
-    odd = kind.custom is None and _odd(kind, obj)
-    whole = orjson.dumps(obj, option=orjson.OPT_SORT_KEYS).decode() if odd else ""
-    if whole:
-        version, named = obj.get("apiVersion"), obj.get("kind")
-        text = f'no kind "{named}" is registered for version "{version}" in scheme "{_SCHEME}"'
-        raise Invalid("", "", [Cause.invalid("patch", whole, text)])
     strategic = findings.strategic
+    if strategic is not None:
+        # Read into a struct of the kind, whatever the patch made of the type it names.
+        obj["kind"], obj["apiVersion"] = kind.kind, kind.api_version
+    elif kind.custom is None and _odd(kind, obj):
+        whole = orjson.dumps(obj, option=orjson.OPT_SORT_KEYS).decode()
+        text = _unregistered(obj.get("kind"), obj.get("apiVersion"))
+        raise Invalid("", "", [Cause.invalid("patch", whole, text)])
     strict = field_validation == "Strict"
     before = orjson.dumps(obj) if strict or strategic is not None else b""
     found = check_kind(kind, obj)
@@ -265,13 +266,19 @@ def decode_options(request: Request) -> JsonObject | None:
         ) from None
     if not isinstance(obj, dict):
         raise BadRequest(
-            f"couldn't get version/kind; json parse error: json: cannot unmarshal {_go_type(obj)} "
+            f"couldn't get version/kind; json parse error: json: cannot unmarshal {go_type(obj)} "
             f"into Go value of type {_TYPE_OF_TYPES}"
         )
+    if obj.get("kind") not in (None, "", "DeleteOptions"):
+        raise BadRequest(_unregistered(obj["kind"], obj.get("apiVersion") or "meta.k8s.io/v1"))
     found = check_structure(DELETE_OPTIONS, obj)
     if found.error is not None:
         raise BadRequest(found.error)
     return obj
+
+
+def _unregistered(named: object, version: object) -> str:
+    return f'no kind "{named}" is registered for version "{version}" in scheme "{_SCHEME}"'
 
 
 def _excerpt(body: bytes) -> str:
@@ -283,6 +290,7 @@ def _excerpt(body: bytes) -> str:
     return text if len(body) <= EXCERPT_BYTES else f"{text} ..."
 
 
-def _go_type(value: object) -> str:
+def go_type(value: object) -> str:
+    """What Go calls the JSON value of a kind that it did not expect."""
     names = {list: "array", str: "string", bool: "bool", type(None): "null"}
     return names.get(type(value), "number")

@@ -15,7 +15,7 @@ from api.strategic import go_text
 from api.structure import find_duplicates
 from apiserver.bodies import PatchFindings
 from apiserver.registry import Request
-from apiserver.untrusted import parse_json
+from apiserver.untrusted import parse_json, refusal_of_json
 
 Patch = Callable[[JsonObject], JsonObject]
 _OPERATION = ("op", "path", "from", "value")
@@ -65,7 +65,7 @@ def patch_of(kind: Kind, request: Request, type_name: str = "") -> Patch:
         patch = parse_json(request.body)
     except orjson.JSONDecodeError:
         prefix = "" if media == STRATEGIC_PATCH else "error decoding patch: "
-        raise BadRequest(f"{prefix}unexpected end of JSON input") from None
+        raise BadRequest(f"{prefix}{refusal_of_json(request.body)}") from None
     if media == MERGE_PATCH:
         return lambda doc: merge_patch(doc, patch)
     if media == JSON_PATCH:

@@ -10,7 +10,7 @@ from api.core import JsonObject
 from api.errors import AlreadyExists, BadRequest, Conflict, NotFound, PlainError
 from api.kinds import Kind
 from api.structure import check_kind, find_duplicates
-from apiserver.bodies import one_by_one
+from apiserver.bodies import go_type, one_by_one
 from apiserver.change import change, latest
 from apiserver.go_yaml import yaml_twice
 from apiserver.options import ApplyOptions, WriteOptions, apply_options
@@ -122,9 +122,11 @@ def parsed_wish(request: Request) -> tuple[JsonObject, list[str]]:
         except BadRequest as error:
             text = f"error decoding YAML: error converting YAML to JSON: {error}"
             raise BadRequest(text) from None
+    if wish is None:
+        return {}, twice
     if not isinstance(wish, dict):
         raise BadRequest(
             "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot "
-            "unmarshal into Go value of type map[string]interface {}"
+            f"unmarshal {go_type(wish)} into Go value of type map[string]interface {{}}"
         )
     return wish, twice

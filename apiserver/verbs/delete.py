@@ -18,22 +18,31 @@ from apiserver.answers import answer_of_object, success_status
 from apiserver.bodies import decode_options
 from apiserver.change import latest
 from apiserver.customs import DEFINITIONS
-from apiserver.forms import ListMeta, list_bytes, shaped_list
 from apiserver.messages import Answer
 from apiserver.options import DeleteOptions, delete_options
 from apiserver.records import Record, encode
-from apiserver.registry import Ask, FreshAsk, Registry, Request, Verb
-from apiserver.selection import selection_of
+from apiserver.registry import Ask, Registry, Request, Verb
 from apiserver.storefail import raise_if_failed
-from apiserver.verbs.read import check_list_options
+from apiserver.verbs.read import check_list_options, list_answer, page_of_list
 from apiserver.written import answer_of_write
 
 ORPHAN = "orphan"
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 """Finalizer of a definition whose objects have to go first."""
 FOREGROUND = "foregroundDeletion"
-_KEPT_NAMESPACES = ("default", "kube-system", "kube-public")
-"""Source: plugin/pkg/admission/namespace/lifecycle/admission.go."""
+_KEPT: Mapping[str, tuple[Sequence[str], str]] = {
+    "namespaces": (
+        ("default", "kube-system", "kube-public"),
+        "this namespace may not be deleted",
+    ),
+    "scheduling.k8s.io/priorityclasses": (
+        ("system-node-critical", "system-cluster-critical"),
+        "this is a system priority class and cannot be deleted",
+    ),
+}
+"""Names that a DELETE of one object does not take away, and what it says. Source:
+plugin/pkg/admission/namespace/lifecycle/admission.go,
+pkg/registry/scheduling/priorityclass/storage/storage.go."""
 _ANSWERS_WITH_OBJECT = (
     "pods",
     "services",
@@ -79,8 +88,9 @@ class Deleted(NamedTuple):
 def delete(registry: Registry, request: Request) -> Verb:
     kind = request.kind
     options, warnings = _by_kind(kind, delete_options(request.options, decode_options(request)))
-    if kind.key == "namespaces" and request.name in _KEPT_NAMESPACES:
-        raise Forbidden(kind.key, request.name, "this namespace may not be deleted")
+    kept = _KEPT.get(kind.key)
+    if kept is not None and request.name in kept[0]:
+        raise Forbidden(kind.key, request.name, kept[1])
     deleted = yield from delete_one(registry, kind, request.namespace, request.name, options)
     if deleted.gone and kind.key not in _ANSWERS_WITH_OBJECT:
         details = {"name": request.name, "group": kind.group, "kind": kind.resource}
@@ -270,30 +280,19 @@ def _check_preconditions(kind: Kind, record: Record, options: DeleteOptions) -> 
 
 
 def delete_collection(registry: Registry, request: Request) -> Verb:
-    """Delete what the selectors choose, one after the other; answer the list of it."""
+    """Delete what a list with these options holds, one after the other, and answer that list: with
+    a limit its first page alone."""
     kind = request.kind
+    check_list_options(request.options)
     options = delete_options(_without_selectors(request), decode_options(request))
     options, _ = _by_kind(kind, options)
-    query = request.options
-    check_list_options(query)
-    selection = selection_of(
-        kind, request.namespace, query.get("labelSelector", ""), query.get("fieldSelector", "")
-    )
-    yield FreshAsk(registry.group(kind))
-    cache = registry.cache(kind)
-    chosen = list(selection.walk(cache))
-    revision = registry.frontier(kind)
+    chosen, meta = yield from page_of_list(registry, request)
     for record in chosen:
         try:
             yield from delete_one(registry, kind, record.namespace, record.name, options)
         except NotFound:
             continue
-    meta = ListMeta(revision)
-    if request.form.kind == "object":
-        return Answer(200, list_bytes(kind, chosen, meta, cache.item_prefix), revision)
-    include = query.get("includeObject", "")
-    body = shaped_list(kind, chosen, meta, request.form, include, registry.now_ns)
-    return Answer(200, body, revision)
+    return list_answer(registry, request, chosen, meta)
 
 
 def _without_selectors(request: Request) -> dict[str, str]:

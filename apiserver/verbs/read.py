@@ -113,9 +113,17 @@ class Page(NamedTuple):
 
 def list_objects(registry: Registry, request: Request) -> Verb:
     """A list, a page of one, or its continuation."""
-    kind, query = request.kind, request.options
-    check_list_options(query)
+    check_list_options(request.options)
     check_include(request)
+    records, meta = yield from page_of_list(registry, request)
+    return list_answer(registry, request, records, meta)
+
+
+def page_of_list(
+    registry: Registry, request: Request
+) -> Generator[Ask, Any, tuple[list[Record], ListMeta]]:
+    """What a list with these options holds: for whoever answers it, and whoever deletes it."""
+    kind, query = request.kind, request.options
     selection = selection_of(
         kind, request.namespace, query.get("labelSelector", ""), query.get("fieldSelector", "")
     )
@@ -136,19 +144,19 @@ def list_objects(registry: Registry, request: Request) -> Verb:
         yield from not_older(registry, kind, page.not_older)
         revision = registry.frontier(kind)
         records = _walk(cache, selection, page.after, undone)
-    if not page.limit:
-        return _list_answer(registry, request, list(records), ListMeta(revision))
-    chosen = list(islice(records, page.limit))
     meta = ListMeta(revision)
+    if not page.limit:
+        return list(records), meta
+    chosen = list(islice(records, page.limit))
     if next(records, None) is not None:
         last = chosen[-1].key
         meta.proceed = _token(cache, request.namespace, revision, last)
         if selection.everything:
             meta.remaining = _remaining(cache, selection.namespace, last, undone)
-    return _list_answer(registry, request, chosen, meta)
+    return chosen, meta
 
 
-def _list_answer(
+def list_answer(
     registry: Registry, request: Request, records: list[Record], meta: ListMeta
 ) -> Answer:
     kind = request.kind

@@ -204,18 +204,21 @@ def next_state(
 
 
 def check_identity(request: Request, obj: JsonObject) -> None:
-    """BadRequest unless the body, as far as it says, is of the object of the URL."""
+    """BadRequest unless the body is of the object of the URL; its namespace it may leave out."""
     meta = obj["metadata"]
-    name = meta.get("name") or ""
-    if not name:
-        meta["name"] = request.name
-    elif name != request.name:
-        raise BadRequest(
-            f"the name of the object ({name}) does not match the name on the URL ({request.name})"
-        )
     if request.kind.namespaced and meta.get("namespace") not in (None, "", request.namespace):
         raise BadRequest(
             "the namespace of the provided object does not match the namespace sent on the request"
+        )
+    name = meta.get("name")
+    if not name:
+        raise BadRequest(
+            f"the name of the object ({request.name} based on URL) was undeterminable: name must "
+            "be provided"
+        )
+    if name != request.name:
+        raise BadRequest(
+            f"the name of the object ({name}) does not match the name on the URL ({request.name})"
         )
 
 

@@ -1,0 +1,89 @@
+"""Whole requests beside the recorded ones: by the sources of apiserver v1.36, not by record."""
+
+from typing import Any
+
+import pytest
+from apiserver_rig import Rig
+
+from api.calls import APPLY_PATCH, MERGE_PATCH, STRATEGIC_PATCH
+
+MAPS = "/api/v1/namespaces/x/configmaps"
+CLASSES = "/apis/scheduling.k8s.io/v1/priorityclasses"
+NAMELESS = "the name of the object (a based on URL) was undeterminable: name must be provided"
+
+
+@pytest.fixture(scope="module")
+def rig() -> Rig:
+    made = Rig(2)
+    made.namespace("x")
+    assert made.call("POST", MAPS, {"metadata": {"name": "a"}, "data": {"k": "v"}})[0] == 201
+    return made
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "media", "code", "message"),
+    [
+        ("PUT", f"{MAPS}/a", {"data": {}}, "", 400, NAMELESS),
+        ("PATCH", f"{MAPS}/a", {"metadata": None}, MERGE_PATCH, 400, NAMELESS),
+        ("PATCH", f"{MAPS}/a", {"$patch": "delete"}, STRATEGIC_PATCH, 400, NAMELESS),
+        ("PATCH", f"{MAPS}/a", b"{a}", STRATEGIC_PATCH, 400,
+         "invalid character 'a' looking for beginning of object key string"),
+        ("PATCH", f"{MAPS}/a", b'{"a": tru}', MERGE_PATCH, 400,
+         "error decoding patch: invalid character '}' in literal true (expecting 'e')"),
+        ("PATCH", f"{MAPS}/a?fieldManager=m", b"", APPLY_PATCH, 400,
+         "invalid object type: /, Kind="),
+        ("PATCH", f"{MAPS}/a?fieldManager=m", [], APPLY_PATCH, 400,
+         "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot "
+         "unmarshal array into Go value of type map[string]interface {}"),
+        ("DELETE", f"{MAPS}/a", {"kind": "Foo"}, "", 400,
+         'no kind "Foo" is registered for version "meta.k8s.io/v1" in scheme '
+         '"pkg/runtime/scheme.go:111"'),
+        ("DELETE", f"{CLASSES}/system-node-critical", None, "", 403,
+         'priorityclasses.scheduling.k8s.io "system-node-critical" is forbidden: this is a system '
+         "priority class and cannot be deleted"),
+        ("DELETE", f"{MAPS}?continue=abc", None, "", 400,
+         "invalid continue token: continue key is not valid: invalid character 'i' looking for "
+         "beginning of value"),
+    ],
+)  # fmt: skip
+def test_refusals(
+    rig: Rig, method: str, path: str, body: object, media: str, code: int, message: str
+) -> None:
+    got, status = rig.call(method, path, body, content_type=media)
+    assert (got, status["message"]) == (code, message)
+
+
+def test_an_apply_without_a_name_makes_nothing(rig: Rig) -> None:
+    wish = {"apiVersion": "v1", "kind": "ConfigMap"}
+    path = f"{MAPS}/none?fieldManager=m"
+    code, status = rig.call("PATCH", path, wish, content_type=APPLY_PATCH)
+    assert (code, status["message"]) == (400, NAMELESS.replace("(a ", "(none "))
+    path = f"{MAPS}/a?fieldManager=m"
+    assert rig.call("PATCH", path, wish, content_type=APPLY_PATCH)[0] == 200
+
+
+def test_a_strategic_patch_may_replace_all_and_name_another_kind(rig: Rig) -> None:
+    """It is read into a struct of the kind."""
+    whole: dict[str, Any] = {"$patch": "replace", "kind": "Foo", "metadata": {"name": "a"}}
+    before = rig.call("GET", f"{MAPS}/a")[1]
+    code, made = rig.call("PATCH", f"{MAPS}/a", whole, content_type=STRATEGIC_PATCH)
+    assert (code, made["kind"], "data" in made) == (200, "ConfigMap", False)
+    assert made["metadata"]["uid"] == before["metadata"]["uid"]
+
+
+def test_deletecollection_with_a_limit_takes_one_page() -> None:
+    rig = Rig(2)
+    rig.namespace("x")
+    for name in "abcd":
+        assert rig.call("POST", MAPS, {"metadata": {"name": name}})[0] == 201
+    code, page = rig.call("DELETE", f"{MAPS}?limit=3&dryRun=All")
+    assert code == 200 and page["metadata"]["remainingItemCount"] == 1
+    code, page = rig.call("DELETE", f"{MAPS}?limit=1")
+    assert code == 200 and [one["metadata"]["name"] for one in page["items"]] == ["a"]
+    token = page["metadata"]["continue"]
+    assert rig.call("DELETE", f"{MAPS}?limit=2&continue={token}")[0] == 200
+    assert [one["metadata"]["name"] for one in rig.call("GET", MAPS)[1]["items"]] == ["d"]
+    body = {"kind": "DeleteOptions", "apiVersion": "apps/v1", "preconditions": {"uid": "u"}}
+    assert rig.call("DELETE", MAPS, body)[0] == 409
+    assert rig.call("DELETE", MAPS)[0] == 200
+    assert rig.call("GET", MAPS)[1]["items"] == []
