@@ -9,8 +9,8 @@ Source: apimachinery/pkg/util/strategicpatch/patch.go (behaviour), api/data/fiel
 tests/golden/api/patches.jsonl.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Final
 
 from api.core import JsonObject
 from api.fields import Field, json_fields
@@ -36,14 +36,14 @@ def merge_map(type_name: str, original: JsonObject, patch: JsonObject) -> JsonOb
     _retain_keys(original, patch)
     fields = json_fields(type_name) if type_name else {}
     for key in [key for key in patch if key.startswith(SET_ORDER)]:
-        _merge_ordered(fields, original, patch, key)
+        _merge_ordered(type_name, original, patch, key)
     for key, value in patch.items():
         if key.startswith(DELETE_FROM):
             _delete_scalars(original, key[len(DELETE_FROM) :], value)
         elif value is None:
             original.pop(key, None)
         elif key not in original or not _same_shape(original[key], value):
-            original[key] = without_directives(value)
+            _take(original, key, value)
         elif isinstance(value, dict):
             field = fields.get(key)
             inner = field.type.struct if field is not None else ""
@@ -55,22 +55,30 @@ def merge_map(type_name: str, original: JsonObject, patch: JsonObject) -> JsonOb
     return original
 
 
-def without_directives(value: Any) -> Any:
-    """A patch value taken as it is: nulls in maps and all directives are left out."""
+_LEFT_OUT: Final = object()
+
+
+def _take(original: JsonObject, key: str, value: Any) -> None:
+    """A value that has nothing to be merged with; one with a directive of its own takes away."""
+    taken = _without_directives(value)
+    if taken is _LEFT_OUT:
+        original.pop(key, None)
+    else:
+        original[key] = taken
+
+
+def _without_directives(value: Any) -> Any:
+    """Without nulls in maps, and without the maps that have a ``$patch``. What else begins with a
+    dollar stays, and is an unknown field."""
     if isinstance(value, dict):
-        if value.get(DIRECTIVE) == "delete":
-            return {}
-        return {
-            key: without_directives(inner)
-            for key, inner in value.items()
-            if inner is not None and not key.startswith("$")
+        if DIRECTIVE in value:
+            return _LEFT_OUT
+        taken = {
+            key: _without_directives(inner) for key, inner in value.items() if inner is not None
         }
+        return {key: inner for key, inner in taken.items() if inner is not _LEFT_OUT}
     if isinstance(value, list):
-        return [
-            without_directives(item)
-            for item in value
-            if not (isinstance(item, dict) and DIRECTIVE in item)
-        ]
+        return [one for one in map(_without_directives, value) if one is not _LEFT_OUT]
     return value
 
 
@@ -100,36 +108,57 @@ def _retain_keys(original: JsonObject, patch: JsonObject) -> None:
 
 
 def _delete_scalars(original: JsonObject, key: str, values: Any) -> None:
-    if not isinstance(values, list):
-        raise MergeError("invalid patch format of primitive list", code=400)
-    if isinstance(original.get(key), list):
+    """Null takes the whole list; what is no list says nothing."""
+    if values is None:
+        original.pop(key, None)
+    elif isinstance(values, list) and isinstance(original.get(key), list):
         original[key] = [item for item in original[key] if item not in values]
 
 
-def _merge_ordered(
-    fields: Mapping[str, Field], original: JsonObject, patch: JsonObject, directive: str
-) -> None:
+def _merge_ordered(type_name: str, original: JsonObject, patch: JsonObject, directive: str) -> None:
     """Merge one list together with its ``$setElementOrder``; both leave the patch."""
     order = patch.pop(directive)
     key = directive[len(SET_ORDER) :]
-    field = fields.get(key)
-    if not isinstance(order, list) or not isinstance(patch.get(key, []), list):
-        raise MergeError("invalid patch format of setElementOrder list", code=400)
-    merge_key = field.merge_key if field is not None else ""
-    _check_order(patch.get(key) or [], order, merge_key)
-    before = original.get(key)
+    for value in (order, original.get(key, []), patch.get(key, [])):
+        if not isinstance(value, list):
+            raise MergeError(f"expected a []interface {{}}, but received a {_go_type(value)}")
+    field = _field_of(type_name, key)
+    items, before, merge_key = patch.get(key) or [], list(original.get(key) or []), field.merge_key
+    _check_order(items, order, merge_key)
     if key in patch:
         value = patch.pop(key)
-        if before is None:
-            merged = without_directives(value)
-        else:
-            before = list(before)
-            merged = _merge_list(field, original[key], value)
-    elif before is not None:
+        merged = _merge_list(field, original[key], value) if key in original else None
+        if merged is None:
+            merged = _without_directives(value)
+    elif key in original:
         merged = before
     else:
         return
-    original[key] = _ordered(merged, order, before or [], merge_key)
+    if not before and not items:
+        raise MergeError("no elements in any of the given slices")
+    if merge_key:
+        for item in order:
+            _key_of(item, merge_key)
+    original[key] = _ordered(merged, order, before, merge_key)
+
+
+def _field_of(type_name: str, key: str) -> Field:
+    if not type_name:
+        text = "merging an object in json but data type is not struct, instead is: map"
+        raise MergeError(text)
+    field = json_fields(type_name).get(key)
+    if field is None:
+        struct = type_name.rpartition(".")[2]
+        text = f'unable to find api field in struct {struct} for the json field "{key}"'
+        raise MergeError(text)
+    return field
+
+
+def _go_type(value: Any) -> str:
+    if value is None:
+        return "%!s(<nil>)"
+    names = {dict: "map[string]interface {}", str: "string", bool: "bool", int: "int64"}
+    return names.get(type(value), "float64")
 
 
 def _check_order(items: list[Any], order: list[Any], merge_key: str) -> None:
@@ -172,7 +201,7 @@ def _merge_list(field: Field | None, original: list[Any], patch: list[Any]) -> l
         place = places.get(value)
         if place is None:
             places[value] = len(merged)
-            merged.append(without_directives(item))
+            merged.append(item)
         else:
             merged[place] = merge_map(field.type.struct, merged[place], item)
     return _ordered(merged, patch, original, merge_key)
