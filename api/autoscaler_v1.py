@@ -6,7 +6,7 @@ Source: pkg/apis/autoscaling/v1/conversion.go, pkg/apis/autoscaling/annotations.
 1.36; tests/golden/api/defaults.jsonl, def-hpa-v2-behavior.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -39,11 +39,13 @@ def autoscaler_to_v1(stored: JsonObject) -> JsonObject:
     if spec.get("behavior") is not None:
         annotations[BEHAVIOR] = _text(_behavior_to_text(spec["behavior"]))
     shown: JsonObject = {name: status[name] for name in _STATUS if name in status}
-    current, others = _split(status.get("currentMetrics") or (), "current")
+    measured = status.get("currentMetrics") or ()
+    current, _ = _split(measured, "current")
     if current is not None:
         shown["currentCPUUtilizationPercentage"] = current
-    if others:
-        annotations[CURRENT_METRICS] = _text([_current_to_v1(metric) for metric in others])
+    if measured:
+        # That of processor time, too: its raw value has no field of its own.
+        annotations[CURRENT_METRICS] = _text([_current_to_v1(metric) for metric in measured])
     if status.get("conditions"):
         annotations[CONDITIONS] = _text(status["conditions"])
     metadata = {**stored["metadata"], "annotations": annotations}
@@ -74,7 +76,7 @@ def autoscaler_from_v1(seen: JsonObject) -> JsonObject:
     status: JsonObject = {name: shown[name] for name in _STATUS if name in shown}
     current = shown.get("currentCPUUtilizationPercentage")
     measured = [_current_from_v1(metric) for metric in _objects(texts.get(CURRENT_METRICS))]
-    if current is not None:
+    if current is not None and not measured:
         now = {"averageUtilization": current}
         measured.append({"type": "Resource", "resource": {"name": "cpu", "current": now}})
     if measured:
@@ -162,6 +164,16 @@ _TARGETS: dict[str, tuple[str, _Pairs]] = {
         ),
     ),
 }
+_ALWAYS = {
+    ("target", "Pods"): "target.averageValue",
+    ("target", "Object"): "target.value",
+    ("current", "Resource"): "target.averageValue",
+    ("current", "ContainerResource"): "target.averageValue",
+    ("current", "Pods"): "target.averageValue",
+    ("current", "Object"): "target.value",
+    ("current", "External"): "target.value",
+}
+"""Quantities that are no pointers in v1: what is not set is 0 there."""
 _V2_TYPES = {
     "targetAverageUtilization": "Utilization",
     "targetAverageValue": "AverageValue",
@@ -171,26 +183,28 @@ _V2_TYPES = {
 
 
 def _metric_to_v1(metric: JsonObject) -> JsonObject:
-    return _renamed(metric, lambda path: path)
+    return _renamed(metric, "target")
 
 
 def _current_to_v1(metric: JsonObject) -> JsonObject:
-    return _renamed(metric, lambda path: path.replace("target.", "current."))
+    return _renamed(metric, "current")
 
 
-def _renamed(metric: JsonObject, place: Callable[[str], str]) -> JsonObject:
+def _renamed(metric: JsonObject, word: str) -> JsonObject:
     kind = metric.get("type", "")
     if kind not in _TARGETS:
         return dict(metric)
     field, pairs = _TARGETS[kind]
     source, made = metric.get(field) or {}, {}
-    measured = place("target.") != "target."
+    always = _ALWAYS.get((word, kind))
     for path, name in pairs:
         value: Any = source
-        for part in place(path).split("."):
+        for part in path.replace("target.", f"{word}.").split("."):
             value = (value or {}).get(part)
+        if value is None and path == always:
+            value = "0"
         if value is not None:
-            made[_current_name(name) if measured else name] = value
+            made[_current_name(name) if word == "current" else name] = value
     return {"type": kind, field: made}
 
 
@@ -217,8 +231,11 @@ def _restored(metric: JsonObject, word: str, names: dict[str, str]) -> JsonObjec
     field, pairs = _TARGETS[kind]
     source = metric.get(field) or {}
     made: JsonObject = {}
+    always = _ALWAYS.get((word, kind))
     for path, name in pairs:
         value = source.get(names[name])
+        if value is None and path == always:
+            value = "0"
         if value is None:
             continue
         holder = made
@@ -228,6 +245,8 @@ def _restored(metric: JsonObject, word: str, names: dict[str, str]) -> JsonObjec
         holder[last] = value
         if word == "target" and path.startswith("target."):
             made["target"].setdefault("type", _V2_TYPES[name])
+    if word == "target" and kind == "Object" and "averageValue" in made["target"]:
+        made["target"]["type"] = "AverageValue"
     return {"type": kind, field: made}
 
 

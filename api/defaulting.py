@@ -32,6 +32,8 @@ def set_defaults(kind: Kind, obj: JsonObject) -> None:
     if kind.custom is not None:
         kind.custom.set_defaults(obj)
         return
+    if kind.key == _SCALERS:
+        autoscaling.set_behavior_defaults(obj)
     canonicalize(kind.type_name, obj)
     defaults = _DEFAULTS.get(kind.key)
     if defaults is not None:
@@ -47,6 +49,7 @@ def _pod(pod: JsonObject) -> None:
         unify_addresses(status)
 
 
+_SCALERS = "autoscaling/horizontalpodautoscalers"
 _ADMISSION = "admissionregistration.k8s.io"
 _FLOW = "flowcontrol.apiserver.k8s.io"
 
@@ -60,7 +63,7 @@ _DEFAULTS: Mapping[str, Callable[[JsonObject], None]] = {
     "apps/daemonsets": workloads.set_daemon_set_defaults,
     "batch/jobs": batch.set_job_defaults,
     "batch/cronjobs": batch.set_cron_job_defaults,
-    "autoscaling/horizontalpodautoscalers": autoscaling.set_autoscaler_defaults,
+    _SCALERS: autoscaling.set_autoscaler_defaults,
     "namespaces": cluster.set_namespace_defaults,
     "nodes": cluster.set_node_defaults,
     "secrets": cluster.set_secret_defaults,

@@ -15,7 +15,12 @@ def set_autoscaler_defaults(autoscaler: JsonObject) -> None:
     spec.setdefault("minReplicas", 1)
     if not spec.get("metrics"):
         spec["metrics"] = [cpu_metric(CPU_TARGET_PERCENT)]
-    behavior = spec.get("behavior")
+
+
+def set_behavior_defaults(autoscaler: JsonObject) -> None:
+    """In an object whose empty lists are not dropped yet: no policies at all are a wish, and not
+    the default."""
+    behavior = (autoscaler.get("spec") or {}).get("behavior")
     if behavior is not None:
         _scale_up(behavior.setdefault("scaleUp", {}))
         _scale_down(behavior.setdefault("scaleDown", {}))

@@ -9,6 +9,7 @@ from api.conversion import view_of, views
 from api.core import JsonObject
 from api.defaulting import set_defaults
 from api.kinds import kind_by_path, kind_of
+from api.validation import validate_create
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "api"
 EVENTS, V1 = views()
@@ -79,6 +80,59 @@ def test_other_metrics_are_kept_in_annotations() -> None:
     back = V1.to_stored(seen)
     set_defaults(V1.stored, back)
     assert back == stored
+
+
+def test_a_measured_share_keeps_its_raw_value() -> None:
+    """What v1 has no field for stays in annotations; a quantity that is not set is 0 there."""
+    target = {"kind": "Service", "name": "s", "apiVersion": "v1"}
+    share = {"averageUtilization": 5, "averageValue": "10m"}
+    queue = {
+        "describedObject": target,
+        "metric": {"name": "q"},
+        "target": {"type": "AverageValue", "averageValue": "3"},
+    }
+    stored: JsonObject = {
+        "metadata": {"name": "h"},
+        "spec": {"maxReplicas": 5, "metrics": [{"type": "Object", "object": queue}]},
+        "status": {
+            "currentMetrics": [
+                {"type": "Resource", "resource": {"name": "cpu", "current": share}},
+                {"type": "External", "external": {"metric": {"name": "e"}, "current": {}}},
+            ]
+        },
+    }
+    seen = V1.from_stored(stored)
+    assert seen["status"]["currentCPUUtilizationPercentage"] == 5
+    notes = {
+        name.rpartition("/")[2]: json.loads(text)
+        for name, text in seen["metadata"]["annotations"].items()
+    }
+    measured = {"name": "cpu", "currentAverageUtilization": 5, "currentAverageValue": "10m"}
+    assert notes["current-metrics"] == [
+        {"type": "Resource", "resource": measured},
+        {"type": "External", "external": {"metricName": "e", "currentValue": "0"}},
+    ]
+    named = {"target": target, "metricName": "q", "targetValue": "0", "averageValue": "3"}
+    assert notes["metrics"] == [{"type": "Object", "object": named}]
+    back = V1.to_stored(seen)
+    queue["target"] = {"type": "AverageValue", "value": "0", "averageValue": "3"}
+    assert back["spec"]["metrics"] == [{"type": "Object", "object": queue}]
+    assert back["status"]["currentMetrics"][0]["resource"]["current"] == share
+
+
+def test_no_policies_are_not_the_default_ones() -> None:
+    kind, metadata = V1.stored, {"name": "h", "namespace": "x"}
+    spec = {
+        "maxReplicas": 5,
+        "scaleTargetRef": {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"},
+        "behavior": {"scaleDown": {"policies": []}, "scaleUp": {}},
+    }
+    scaler: JsonObject = {"metadata": metadata, "spec": spec}
+    set_defaults(kind, scaler)
+    assert len(scaler["spec"]["behavior"]["scaleUp"]["policies"]) == 2
+    causes = [cause.text for cause in validate_create(kind, scaler)]
+    required = "Required value: must specify at least one Policy"
+    assert causes == [f"spec.behavior.scaleDown.policies: {required}"]
 
 
 def test_events_of_both_groups_are_the_same() -> None:
