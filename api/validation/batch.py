@@ -42,8 +42,11 @@ _LOCAL_TEXT = "timeZone must be an explicit time zone as defined in https://www.
 
 def check_job(causes: list[Cause], job: JsonObject) -> None:
     """A new Job, defaulted and prepared; metadata apart."""
-    spec = job["spec"]
     _check_generated_selector(causes, job)
+    _check_job_spec(causes, job["spec"])
+
+
+def _check_job_spec(causes: list[Cause], spec: JsonObject) -> None:
     _check_spec(causes, spec, "spec")
     selector = spec.get("selector")
     if selector is None:
@@ -125,7 +128,7 @@ def check_job_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> N
     after, before = new["spec"], old["spec"]
     if after == before:
         return
-    _check_spec(causes, after, "spec")
+    _check_job_spec(causes, after)
     _check_same_completions(causes, after, before)
     waiting = before.get("suspend") and not old["status"].get("startTime")
     known, template = before["template"], after["template"]
