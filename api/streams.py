@@ -16,6 +16,11 @@ _PAIRS = tuple(first + second for second in SUFFIX_ALPHABET for first in SUFFIX_
 """The letters of two digits, the lower one first."""
 
 
+_UUID_FIXED = (0x4 << 76) | (0x2 << 62)
+_UUID_RANDOM = (1 << 128) - 1 - (0xF << 76) - (0x3 << 62)
+"""Version and variant of a UUID, and its other bits. Source: RFC 9562 5.4."""
+
+
 class Stream:
     """One named sequence of 64-bit numbers. Cost: about 0.5 µs a number."""
 
@@ -44,6 +49,11 @@ class Stream:
     def suffix(self, length: int = 5) -> str:
         """A name suffix as Kubernetes generates them."""
         number = self.next_u64()
+        if length == 5:
+            # The usual length, at once: three pairs, of the last only the first letter.
+            number, first = divmod(number, _BASE * _BASE)
+            number, second = divmod(number, _BASE * _BASE)
+            return _PAIRS[first] + _PAIRS[second] + SUFFIX_ALPHABET[number % _BASE]
         out = ""
         for _ in range((length + 1) // 2):
             number, rest = divmod(number, _BASE * _BASE)
@@ -53,7 +63,5 @@ class Stream:
     def uuid(self) -> str:
         """A random (version 4) UUID in text form."""
         raw = (self.next_u64() << 64) | self.next_u64()
-        raw = (raw & ~(0xF << 76)) | (0x4 << 76)
-        raw = (raw & ~(0x3 << 62)) | (0x2 << 62)
-        text = f"{raw:032x}"
+        text = f"{(raw & _UUID_RANDOM) | _UUID_FIXED:032x}"
         return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -83,7 +83,7 @@ class ApiServerCore:
             for group, shards in enumerate(sharding.groups)
         ]
         self._feed_by_shard = {shard: feed for feed in self._feeds for shard in feed.shards}
-        self._ledger = Ledger(lambda: self._registry.now_ns)
+        self._ledger = Ledger()
         self._registry.report = self._report
         self._registry.custom.horizon_of = self._horizon_of
         self._tasks = Tasks(limits)
@@ -115,7 +115,7 @@ class ApiServerCore:
     # The mutator
 
     def step(self, events: Sequence[Event], now_ns: int) -> Sequence[Effect]:
-        self._registry.now_ns = now_ns
+        self._registry.now_ns = self._ledger.now_ns = now_ns
         if not self._started:
             self._started = True
             self._registry.begin(now_ns)
@@ -129,10 +129,12 @@ class ApiServerCore:
 
     def next_wakeup_ns(self) -> int | None:
         due_ns = self._timers.next_wakeup_ns()
-        others = [self._streams.next_wakeup_ns(), self._sessions.next_wakeup_ns()]
-        for other_ns in (*others, *[feed.due_ns for feed in self._feeds]):
+        for other_ns in (self._streams.next_wakeup_ns(), self._sessions.next_wakeup_ns()):
             if other_ns is not None and (due_ns is None or other_ns < due_ns):
                 due_ns = other_ns
+        for feed in self._feeds:
+            if feed.due_ns is not None and (due_ns is None or feed.due_ns < due_ns):
+                due_ns = feed.due_ns
         return due_ns
 
     def _take(self, event: Event, now_ns: int) -> None:
@@ -213,9 +215,11 @@ class ApiServerCore:
                 self._crashed(request_id, fault)
 
     def _start(self, task: Task) -> None:
-        loading = [group for group, feed in enumerate(self._feeds) if feed.unsettled]
-        if self.ready and loading:
-            task.verb = after_loads(loading, task.verb)
+        for unsettled in self._feeds:
+            if unsettled.unsettled and self.ready:
+                loading = [group for group, feed in enumerate(self._feeds) if feed.unsettled]
+                task.verb = after_loads(loading, task.verb)
+                break
         self._tasks.add(task)
         self._resume(task, None)
 
@@ -383,13 +387,15 @@ class ApiServerCore:
 
     def _settle(self, now_ns: int) -> None:
         """What follows from the events of this step as a whole."""
-        self._registry.turns.run()
+        registry = self._registry
+        registry.turns.run()
         for feed in self._feeds:
             if feed.to_load:
                 feed.to_load.clear()
                 self._timers.at(now_ns + RETRY_NS, partial(self._reload, feed))
-        if self.ready:
-            self._end_changed_watches()
+        if self._chores.ready:
+            if registry.custom.catch_up() or registry.custom.lost:
+                self._end_changed_watches()
             self._chores.keep_definitions()
         elif all(feed.ready for feed in self._feeds):
             self._chores.bootstrap()
@@ -398,25 +404,26 @@ class ApiServerCore:
 
     def _end_changed_watches(self) -> None:
         """Those of kinds whose definition is another one now."""
-        custom = self._registry.custom
-        custom.catch_up()
-        for resource in custom.lost:
+        lost = self._registry.custom.lost
+        for resource in lost:
             self._streams.expire(resource)
-        custom.lost.clear()
+        lost.clear()
 
     # Orders
 
     def _effects(self, now_ns: int) -> Sequence[Effect]:
         effects: list[Effect] = []
         for feed in self._feeds:
-            effects.extend(feed.to_open)
-            feed.to_open.clear()
-        effects.extend(self._outbox.drain())
-        effects.extend(self._ledger.effects())
-        effects.extend(self._opened)
-        self._opened = []
-        effects.extend(self._streams.effects(now_ns))
-        effects.extend(self._sessions.effects(now_ns))
+            if feed.to_open:
+                effects += feed.to_open
+                feed.to_open.clear()
+        effects += self._outbox.drain()
+        effects += self._ledger.effects()
+        if self._opened:
+            effects += self._opened
+            self._opened = []
+        effects += self._streams.effects(now_ns)
+        effects += self._sessions.effects(now_ns)
         return effects
 
     def gauges(self) -> dict[str, float]:

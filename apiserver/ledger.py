@@ -1,7 +1,7 @@
 """What each request is about until it is answered, its answer on the way out, and the counts."""
 
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 
 from api.kinds import Kind
 from api.storage import StoreRequest
@@ -13,12 +13,12 @@ _REFUSED = (NOTHING_ASKED, 0)
 
 
 class Ledger:
-    """``clock``: the core's time, in ns."""
+    """``now_ns`` is set at the start of each step."""
 
-    __slots__ = ("_answers", "_clock", "_crashes", "_ids", "_in_yaml", "_metrics", "_under_way")
+    __slots__ = ("_answers", "_crashes", "_ids", "_in_yaml", "_metrics", "_under_way", "now_ns")
 
-    def __init__(self, clock: Callable[[], int]) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
+        self.now_ns = 0
         self._metrics = Metrics()
         self._under_way: dict[int, tuple[Asked, int]] = {}
         """What each request that has no answer yet is about, and when it was taken up."""
@@ -29,7 +29,7 @@ class Ledger:
         self._crashes: list[Crashed] = []
 
     def taken_up(self, request_id: int, asked: Asked) -> None:
-        self._under_way[request_id] = asked, self._clock()
+        self._under_way[request_id] = asked, self.now_ns
 
     def wants_yaml(self, request_id: int) -> None:
         self._in_yaml.add(request_id)
@@ -46,7 +46,7 @@ class Ledger:
         if self._in_yaml:
             self._in_yaml.discard(request_id)
         asked, begun_ns = self._under_way.pop(request_id, _REFUSED)
-        now_ns = self._clock()
+        now_ns = self.now_ns
         self._metrics.answered(asked, code, now_ns - (begun_ns or now_ns))
 
     def crashed(self, request_id: int, bug: Exception) -> None:
@@ -57,7 +57,7 @@ class Ledger:
         """The store has answered what a request asked it."""
         asked = self._under_way.get(request_id)
         if asked is not None and asked[0].resource:
-            self._metrics.stored(sent, asked[0].resource, self._clock() - sent_ns)
+            self._metrics.stored(sent, asked[0].resource, self.now_ns - sent_ns)
 
     def forget(self, request_id: int) -> None:
         """Whoever asked has gone."""
@@ -69,11 +69,13 @@ class Ledger:
         asked = [asked for asked, _ in self._under_way.values()]
         return self._metrics.text(asked, watchers, objects)
 
-    def effects(self) -> Iterator[Effect]:
+    def effects(self) -> Sequence[Effect]:
         """What leaves with this step."""
+        out: list[Effect] = []
         if self._ids:
-            yield Answers(self._ids, self._answers)
+            out.append(Answers(self._ids, self._answers))
             self._ids, self._answers = [], []
         if self._crashes:
-            yield from self._crashes
+            out += self._crashes
             self._crashes = []
+        return out

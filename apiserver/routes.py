@@ -25,7 +25,7 @@ from apiserver.customs import DEFINITIONS, custom_form, seen_as
 from apiserver.definitions import settled
 from apiserver.documents import Documents
 from apiserver.messages import Answer, FrameCall, FrameWatch, HttpRequest, User
-from apiserver.metrics import CONTENT_TYPE, Asked
+from apiserver.metrics import CONTENT_TYPE, NOTHING_ASKED, Asked
 from apiserver.negotiate import FRAME, OBJECT, Form, boolean, form_of, parse_query
 from apiserver.registry import AnyVerb, Registry, Request
 from apiserver.reviews import REVIEWS, review
@@ -68,7 +68,6 @@ class Target(NamedTuple):
     """The deprecated prefix ``watch/`` was there."""
 
 
-@lru_cache(maxsize=4096)
 def parse_path(path: str) -> Target | None:
     """The resource of a path; None outside ``/api/v1/*`` and ``/apis/GROUP/VERSION/*``."""
     parts = [unquote(part) for part in path.strip("/").split("/")]
@@ -89,30 +88,70 @@ def parse_path(path: str) -> Target | None:
     return Target(group, version, resource, namespace, name, subresource, any(rest), watching)
 
 
+class Way(NamedTuple):
+    """What a path and a method mean, whoever asks for it and with whatever query."""
+
+    target: Target | None
+    """None outside the resources."""
+    verb: str
+    """A list that the query turns into a watch is a list here."""
+    kind: Kind | None
+    """None: more than this must be known to say who answers."""
+    start: "Start"
+    asked: Asked
+
+
+@lru_cache(maxsize=4096)
+def way_of(method: str, path: str) -> Way:
+    """Never raises: whatever is wrong is found when a request is to be answered."""
+    target, verb = parse_path(path), _METHODS.get(method, "")
+    if target is None:
+        return Way(None, verb, None, create, Asked(verb))
+    if verb == "get" and (target.watching or not target.name):
+        verb = "watch" if target.watching else "list"
+    elif verb == "delete" and not target.name:
+        verb = "deletecollection"
+    known = Way(target, verb, None, create, NOTHING_ASKED)
+    if target.watching or target.rest or (target.group, target.resource) in REVIEWS:
+        return known
+    try:
+        kind = kind_by_path(target.group, target.version, target.resource)
+        if kind.key not in SERVED or kind is not kind_of(kind.key) or kind.key in DEPRECATED:
+            return known
+        start = _start_of(kind, verb, target)
+    except (UnknownKindError, NotFound, MethodNotAllowed, NotImplemented501):
+        return known
+    if kind.key == DEFINITIONS or (target.namespace and not kind.namespaced):
+        return known
+    return Way(target, verb, kind, start, Asked(*_about(kind, verb, target)))
+
+
 def verb_of_http(registry: Registry, http: HttpRequest) -> AnyVerb | Answer:
     """The generator that answers a request, or the answer. Raises ApiError."""
-    target = parse_path(http.path)
+    target, verb, kind, start, asked = way_of(http.method, http.path)
     if target is None:
         _authorize_path(http)
-        registry.asked = Asked(_METHODS.get(http.method, ""))
+        registry.asked = asked
         if http.path == "/metrics" and http.method == "GET":
             return Answer(200, registry.report().encode(), content_type=CONTENT_TYPE)
         return _documents(registry).answer(http)
-    verb = _METHODS.get(http.method, "")
     query = parse_query(http.query)
-    if verb == "get" and not target.name:
-        verb = "watch" if boolean(query, "watch") or target.watching else "list"
-    elif verb == "get" and target.watching:
-        verb = "watch"
-    elif verb == "delete" and not target.name:
-        verb = "deletecollection"
+    if verb == "list" and query and boolean(query, "watch"):
+        verb, kind = "watch", None
     _authorize(http, target, verb)
     if len(http.body) > BODY_BYTES_MAX:
         raise RequestEntityTooLarge(BODY_BYTES_MAX)
-    if (target.group, target.resource) in REVIEWS:
-        return review(registry, http, target.resource)
-    kind, view = _kind(registry, target)
-    registry.asked = Asked(verb, kind.key, target.subresource, _scope(target, verb))
+    if kind is None:
+        return _verb_at_length(registry, http, target, verb, query)
+    registry.asked = asked
+    request = _request(http, kind, verb, target, query)
+    request.form = form_of(http.accept)
+    return start(registry, request)
+
+
+def _request(
+    http: HttpRequest, kind: Kind, verb: str, target: Target, query: dict[str, str]
+) -> Request:
     request = Request(http.id, http.impersonate or http.user, verb, kind)
     request.namespace, request.name = target.namespace, target.name
     request.subresource = target.subresource
@@ -121,10 +160,22 @@ def verb_of_http(registry: Registry, http: HttpRequest) -> AnyVerb | Answer:
     request.content_type = http.content_type
     request.body = http.body
     request.user_agent = http.user_agent
+    return request
+
+
+def _verb_at_length(
+    registry: Registry, http: HttpRequest, target: Target, verb: str, query: dict[str, str]
+) -> AnyVerb | Answer:
+    """Of a request that is allowed, when its path and method do not say who answers it."""
+    if (target.group, target.resource) in REVIEWS:
+        return review(registry, http, target.resource)
+    kind, view = _kind(registry, target)
+    registry.asked = Asked(*_about(kind, verb, target))
+    request = _request(http, kind, verb, target, query)
     if verb == "watch" and target.watching and target.name:
         request.options = {**query, "fieldSelector": f"metadata.name={target.name}"}
         request.name = ""
-    start = _start_of(request, target)
+    start = _start_of(kind, verb, target)
     if kind.custom is not None:
         if verb == "create" and registry.custom.is_ending(kind):
             raise MethodNotAllowed.while_terminating(kind.key, verb)
@@ -142,6 +193,11 @@ def verb_of_http(registry: Registry, http: HttpRequest) -> AnyVerb | Answer:
     if kind.key == DEFINITIONS and verb in ("create", "update", "patch"):
         return settled(registry, start(registry, request))
     return start(registry, request)
+
+
+def _about(kind: Kind, verb: str, target: Target) -> tuple[str, str, str, str]:
+    """What is counted of a request."""
+    return verb, kind.key, target.subresource, _scope(target, verb)
 
 
 def _documents(registry: Registry) -> Documents:
@@ -175,9 +231,8 @@ def _kind(registry: Registry, target: Target) -> tuple[Kind, View | None]:
     return view.stored, view
 
 
-def _start_of(request: Request, target: Target) -> Start:
+def _start_of(kind: Kind, verb: str, target: Target) -> Start:
     """The verb's generator function. NotFound, MethodNotAllowed."""
-    kind, verb = request.kind, request.verb
     if target.resource == "bindings":
         if verb != "create" or target.name:
             raise MethodNotAllowed
@@ -270,8 +325,8 @@ def verb_of_call(registry: Registry, call: FrameCall) -> AnyVerb | Answer:
     target = Target(
         "", "", call.resource, call.namespace, call.name, call.subresource, False, False
     )
-    registry.asked = Asked(call.verb, call.resource, call.subresource, _scope(target, call.verb))
-    start = _start_of(request, target)
+    registry.asked = Asked(*_about(kind, call.verb, target))
+    start = _start_of(kind, call.verb, target)
     if kind.key == DEFINITIONS and call.verb in ("create", "update", "patch"):
         return settled(registry, start(registry, request))
     return start(registry, request)

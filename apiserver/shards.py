@@ -6,6 +6,7 @@ shard of its CRC-32, every resource is spread over all shards, and lists and wat
 none goes by its name, which puts a Namespace to its content.
 """
 
+from functools import lru_cache
 from typing import Literal
 from zlib import crc32
 
@@ -32,7 +33,7 @@ class Sharding:
     def shard_of(self, resource: str, key: bytes) -> int:
         """The shard that holds ``key`` of ``resource``."""
         if self._by_kind:
-            return self._home(resource)
+            return _home(resource, self.count)
         if self._by_namespace:
             # /registry/RESOURCE/NAMESPACE/NAME, or without the namespace.
             key = key[len("/registry/") + len(resource) + 1 :].partition(b"/")[0]
@@ -40,20 +41,22 @@ class Sharding:
 
     def group_of(self, resource: str) -> int:
         """Index into ``groups`` of the shards that may hold keys of ``resource``."""
-        return self._home(resource) if self._by_kind else 0
+        return _home(resource, self.count) if self._by_kind else 0
 
     def shards_of(self, resource: str) -> tuple[int, ...]:
         return self.groups[self.group_of(resource)]
 
-    def _home(self, resource: str) -> int:
-        """One shard: everything there. Two: frequent small writes on the last. Three: pods alone on
-        the first. Four and more: leases and events apart, the rest spread by name."""
-        last = self.count - 1
-        if last == 0:
-            return 0
-        if resource in _FREQUENT:
-            return last if self.count < 4 or resource == "events" else last - 1
-        if resource == "pods" or self.count == 2:
-            return 0
-        middle = max(1, self.count - (2 if self.count < 4 else 3))
-        return 1 + crc32(resource.encode()) % middle
+
+@lru_cache(maxsize=4096)
+def _home(resource: str, count: int) -> int:
+    """Of ``count`` shards. One: everything there. Two: frequent small writes on the last. Three:
+    pods alone on the first. Four and more: leases and events apart, the rest spread by name."""
+    last = count - 1
+    if last == 0:
+        return 0
+    if resource in _FREQUENT:
+        return last if count < 4 or resource == "events" else last - 1
+    if resource == "pods" or count == 2:
+        return 0
+    middle = max(1, count - (2 if count < 4 else 3))
+    return 1 + crc32(resource.encode()) % middle

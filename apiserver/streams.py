@@ -118,10 +118,11 @@ class Streams:
     def next_wakeup_ns(self) -> int | None:
         if self._opening and any(stream not in self.busy for stream in self._opening):
             return self._registry.now_ns
-        due = [self._timers[0][0]] if self._timers else []
-        if self._lingers_until is not None:
-            due.append(self._lingers_until)
-        return min(due, default=None)
+        due_ns = self._timers[0][0] if self._timers else None
+        lingers_ns = self._lingers_until
+        if due_ns is None or (lingers_ns is not None and lingers_ns < due_ns):
+            return lingers_ns
+        return due_ns
 
     def _tick(self, now_ns: int) -> None:
         while self._timers and self._timers[0][0] <= now_ns:
