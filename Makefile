@@ -49,6 +49,7 @@ soak: $(VENV)/test.stamp $(VENV)/kernel.stamp   ## longer searches with new sche
 	$(BIN)/python -m tests.faults.kill_etcd --rounds 200
 	$(BIN)/python -m tests.faults.kill_campaign --runs 5
 	$(BIN)/python -m tests.faults.bad_network --seeds 50
+	$(BIN)/python -m tests.loadtest.planted_real
 	$(BIN)/python -m tests.hosts.losses
 	$(BIN)/python -m tests.fuzz requests 20000 $$(date +%s)
 	$(BIN)/python -m tests.fuzz bodies 1000000 $$(date +%s)

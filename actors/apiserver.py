@@ -6,9 +6,11 @@ Everything that arrives in one turn of the loop is one step of the core.
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any, assert_never
 
 from actors.clock import WallClock, settle_gc
+from actors.hold import Hold
 from actors.http_front import HttpFront, open_stream, send_answer
 from actors.net import FrameClient, FrameServer, PeerError, ServerStream
 from actors.net.client import ClientStream
@@ -63,6 +65,8 @@ BACKLOG_BYTES_MAX = 64 << 20
 """Unsent bytes of an HTTP watch at which its reader counts as gone."""
 BUSY_BYTES = 8 << 20
 """Unsent bytes of a stream above which an initial state is not continued."""
+WATCHES_ASKED = 1000
+"""Watches over HTTPS whose readers are looked at, the oldest first: that takes 2 µs each."""
 _CALL_TYPES = frozenset(
     (str, str, str, str, str, str, body, str, bool) for body in (bytes, type(None))
 )
@@ -140,6 +144,7 @@ class ApiServer:
         log = span_log(config.spans, self._now_ns)
         self._spans = RequestSpans(log) if log else None
         self._stopped = False
+        self.hold = Hold()
 
     async def run(self) -> None:
         """Load, then listen."""
@@ -176,6 +181,8 @@ class ApiServer:
             **self._core.gauges(),
             "steps": self._turns.steps,
             "request_crashes_total": self._crashes,
+            **self.hold.gauges(),
+            **self._behind(),
         }
         for client in self._stores:
             gauges |= client.gauges()
@@ -186,6 +193,12 @@ class ApiServer:
             gauges |= self._https.gauges()
         return gauges
 
+    def _behind(self) -> dict[str, float]:
+        """Watches over HTTPS with bytes unsent: their reader is slower than what he watches."""
+        watches = islice(self._http_watches.values(), WATCHES_ASKED)
+        unsent = [count for watch in watches if (count := watch.unsent_bytes)]
+        return {"watches_behind": float(len(unsent)), "watches_behind_kib": sum(unsent) / 1024}
+
     async def stop(self) -> None:
         if self._stopped:
             return
@@ -194,6 +207,7 @@ class ApiServer:
         if self._frames is not None:
             await self._frames.stop()
         self._stopped = True
+        self.hold.close()
         self._turns.stop()
         if self._spans is not None:
             self._spans.log.flush()
@@ -213,8 +227,17 @@ class ApiServer:
         self._asked[request.id] = exchange
         if self._spans is not None:
             self._spans.arrived(request.id, exchange)
-        self._http.append(request)
-        self._turns.wake()
+        if self.hold.active:
+            self.hold.enter(1, partial(self._admit, request))
+        else:
+            self._http.append(request)
+            self._turns.wake()
+
+    def _admit(self, request: HttpRequest) -> None:
+        """It has stood in line; who asked may have gone meanwhile."""
+        if request.id in self._asked:
+            self._http.append(request)
+            self._turns.wake()
 
     def gone(self, request_id: int) -> None:
         self._asked.pop(request_id, None)
@@ -238,6 +261,9 @@ class ApiServer:
         if not calls:
             reply([])
             return
+        self.hold.enter(len(calls), partial(self._call, calls, reply, peer))
+
+    def _call(self, calls: list[Any], reply: Callable[[object], None], peer: str) -> None:
         bounded = partial(_reply_if_it_fits, reply)
         self._last_id = self._calls.take(self._last_id, calls, bounded, peer)
         self._turns.wake()

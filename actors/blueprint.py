@@ -122,7 +122,13 @@ def parts_of(plan: ClusterPlan, security: Security) -> list[Part]:
         parts += [_hollow_part(plan, security, index) for index in range(plan.hollow_actors)]
     if plan.traced:
         parts = [_traced(part, directory / SPANS) for part in parts]
-    return [replace(part, network=plan.network, seed=plan.seed) for part in parts]
+    return [_networked(part, plan) for part in parts]
+
+
+def _networked(part: Part, plan: ClusterPlan) -> Part:
+    network = plan.network
+    meant = not network.near or part.name in (network.near, network.far)
+    return replace(part, network=network if meant else SOUND_NETWORK, seed=plan.seed)
 
 
 def _traced(part: Part, spans: Path) -> Part:

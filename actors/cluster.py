@@ -36,6 +36,11 @@ class ClusterHandle(Protocol):
         """SIGKILL to the process in which a program serves; its pid, 0 when there is none."""
         ...
 
+    def slow(self, program: str, service_s: float) -> bool:
+        """Let every operation of a program take so long, until it dies; 0: no longer. False: it
+        does not run now. See actors.hold."""
+        ...
+
     def lives(self) -> list[Life]:
         """The processes of each program so far: when they began, served and died."""
         ...

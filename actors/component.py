@@ -90,6 +90,7 @@ class ComponentRunner:
         self._watches = {spec.name: _Watch(self, spec) for spec in self._specs}
         self._outbox = Outbox(transport, options.outbox, self._on_replies, self.wake)
         self._events_total = 0
+        self.hold = self._outbox.hold
 
     def start(self) -> None:
         """Open the watches and take the first step."""

@@ -19,6 +19,7 @@ class RunningControllers:
     def __init__(self, core: ControllersCore, runner: ComponentRunner, client: FrameClient) -> None:
         self._core = core
         self.runner = runner
+        self.hold = runner.hold
         self._client = client
 
     def gauges(self) -> Mapping[str, float]:

@@ -31,6 +31,7 @@ class RunningHollowNodes:
     ) -> None:
         self._core = core
         self.runner = runner
+        self.hold = runner.hold
         self._line = line
 
     def gauges(self) -> Mapping[str, float]:

@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
+from actors.hold import Hold
 from actors.net import FrameServer, PeerError, ServerStream
 from actors.plan import PartitionConfig
 from actors.plugins import scheduler_configuration
 from actors.program import Resolve
 from scheduler.kernel import kernel_of
-from scheduler.partition import PartitionCore
+from scheduler.partition import PartitionCore, RowsChanged, ScoreRequested
 from scheduler.partition_wire import answer_body, request_from
 
 
@@ -30,6 +32,7 @@ class Partition:
         self._server: FrameServer | None = None
         self._requests = self._pods = 0
         self._busy_ns = 0
+        self.hold = Hold()
 
     async def listen(self, config: PartitionConfig) -> None:
         self._server = await FrameServer.start(config.host, config.port, config.security, self)
@@ -45,12 +48,14 @@ class Partition:
             "requests_total": self._requests,
             "pods_scored_total": self._pods,
             "busy_s": self._busy_ns / 1e9,
+            **self.hold.gauges(),
         }
         return gauges | (self._server.gauges() if self._server else {})
 
     async def stop(self) -> None:
         if self._server is not None:
             await self._server.stop()
+        self.hold.close()
 
     # Handler of the frame port
 
@@ -61,6 +66,13 @@ class Partition:
         except (TypeError, ValueError) as error:
             reply(PeerError(f"not a scoring request: {error}"))
             return
+        self._busy_ns += time.perf_counter_ns() - begin
+        self.hold.enter(len(request.pods), partial(self._score, changed, request, reply))
+
+    def _score(
+        self, changed: RowsChanged, request: ScoreRequested, reply: Callable[[object], None]
+    ) -> None:
+        begin = time.perf_counter_ns()
         (answer,) = self.core.step([changed, request], time.time_ns())
         reply(answer_body(answer))
         self._requests += 1

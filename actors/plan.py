@@ -181,6 +181,9 @@ class NetworkFaults:
     """Mean time between partitions of two programs; 0: none."""
     stall_s: float = 0.0
     """How long a partition lasts: nothing passes, and all comes later."""
+    near: str = ""
+    """With ``far``: only the way between these two programs; empty: all ways."""
+    far: str = ""
 
     @property
     def active(self) -> bool:

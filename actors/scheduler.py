@@ -176,6 +176,7 @@ class Scheduler:
         self.core = pooled.core
         self._pooled = pooled
         self.runner = runner
+        self.hold = runner.hold
         self._clients = clients
 
     def gauges(self) -> Mapping[str, float]:

@@ -9,6 +9,7 @@ from typing import Any
 from actors.clock import WallClock
 from actors.disk import DirectoryError, has_log
 from actors.handover import Sender, receive
+from actors.hold import Hold
 from actors.net import FrameServer, PeerError, ServerStream, send_to_all
 from actors.plan import StoreConfig
 from actors.program import Resolve
@@ -87,6 +88,7 @@ class Store:
         self._server: FrameServer | None = None
         self._watchers: dict[ServerStream, int] = {}
         self._spans: WriteSpans | None = None
+        self.hold = Hold()
 
     async def listen(self, config: StoreConfig) -> None:
         log = span_log(config.spans, WallClock())
@@ -99,7 +101,7 @@ class Store:
         return self._server.address
 
     def gauges(self) -> Mapping[str, float]:
-        gauges = dict(self._shard.gauges())
+        gauges = {**self._shard.gauges(), **self.hold.gauges()}
         gauges |= self._spans.log.gauges() if self._spans is not None else {}
         return gauges | (self._server.gauges() if self._server is not None else {})
 
@@ -108,6 +110,7 @@ class Store:
             self._sending.cancel()
         if self._server is not None:
             await self._server.stop()
+        self.hold.close()
         await self._shard.stop()
         if self._spans is not None:
             self._spans.log.flush()
@@ -127,7 +130,7 @@ class Store:
             return
         if self._spans is not None:
             reply = self._spans.noted(body[1], reply)
-        self._shard.call(body[1], reply)
+        self.hold.enter(len(body[1]), partial(self._shard.call, body[1], reply))
 
     def on_open(self, stream: ServerStream, body: Any) -> None:
         match body:

@@ -14,7 +14,15 @@ from actors.blueprint import parts_of
 from actors.plan import ClusterPlan, NodeSpec, Security
 from actors.plugins import scheduler_configuration
 from loadtest.campaign import Campaign
-from loadtest.faults import Kill, compile_kills, describe_network
+from loadtest.faults import (
+    Kill,
+    Slowing,
+    check_between,
+    compile_kills,
+    compile_slow,
+    describe_network,
+    describe_slow,
+)
 from loadtest.fields import SECOND_NS, CampaignError, load_yaml
 from loadtest.loads import PodLoad
 from loadtest.schedule import Arrival, compile_schedule, namespace_of
@@ -39,6 +47,7 @@ class Compiled:
     """Without its run directory, which the run fills in."""
     nodes: int
     kills: tuple[Kill, ...] = ()
+    slow: tuple[Slowing, ...] = ()
     target: Target | None = None
     """A cluster that is there already; ``cluster`` and ``nodes`` then mean nothing."""
 
@@ -67,7 +76,11 @@ def compile_campaign(campaign: Campaign, directory: Path) -> Compiled:
     programs = [part.name for part in parts_of(plan, Security("", "", ""))]
     duration_ns = sum(phase.duration_ns for phase in campaign.phases)
     kills = compile_kills(campaign.faults, programs, campaign.seed, duration_ns)
-    return Compiled(campaign, arrivals, plan, nodes, kills)
+    slow = compile_slow(campaign.faults, programs, duration_ns)
+    check_between(campaign.faults.network, programs)
+    if plan.store_engine != "own" and any(one.program.startswith("store-") for one in slow):
+        raise CampaignError("spec.faults.slow: only a shard of our own can be slow, no etcd")
+    return Compiled(campaign, arrivals, plan, nodes, kills, slow)
 
 
 def _read(read: Callable[[Path], T], path: Path, field: str) -> T:
@@ -206,6 +219,7 @@ def document(compiled: Compiled) -> dict[str, object]:
         "nodes": compiled.nodes,
         "phases": phases,
         "kills": [asdict(kill) for kill in compiled.kills],
+        "slow": [asdict(one) for one in compiled.slow],
         "duration_s": compiled.duration_ns / SECOND_NS,
         "closed": closed_loops(compiled.arrivals),
         "arrivals_total": len(compiled.arrivals),
@@ -236,6 +250,7 @@ def describe(compiled: Compiled) -> str:
     lines += [
         f"Kill     {kill.program} at {kill.at_ns / SECOND_NS:.3f} s" for kill in compiled.kills
     ]
+    lines += [f"Slow     {line}" for line in describe_slow(compiled.slow)]
     if campaign.trace_share:
         lines.append(f"Traces   {campaign.trace_share:.4g} of the creates")
     network = describe_network(campaign.faults.network)

@@ -1,8 +1,11 @@
 """How full each component was, what waited in front of it, and whether the figures agree.
 
 Utilisation is of the busiest WINDOW_S: of one core for a program, which is one thread, and of the
-time for a shard's disk, which writes one group after the other. Queues are what a program says of
-itself at every sample: see QUEUES.
+time for a shard's disk, which writes one group after the other. A program that is held back
+(actors.hold) can take nothing meanwhile, so that time counts with its core's. A way between two
+programs is busy while it sends for want of bandwidth, and readers of watches are as full as the
+share of samples in which one of them left bytes waiting. Queues are what a program says of itself
+at every sample: see QUEUES; for ways and readers, KiB.
 """
 
 import gzip
@@ -14,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from actors.net.fault_proxy import THERE
 from api.core import JsonObject
 from loadtest.bundle import read_rows
 from loadtest.measure import Floats, Requests, RoleUsage
@@ -33,6 +37,11 @@ QUEUES = {
 """Gauges that count waiting work, by component; the first one that a program has is taken. In
 virtual time ``waiting_mean`` is what waits in front of a program, between two samples on average.
 A name that begins with "_" is the end of several, which are added."""
+HELD = "held_s_total"
+LINE = "held_operations"
+"""What stands in front of a program that is held back comes on top of what waits in it."""
+LINK = "/link"
+WATCHERS = "/watchers"
 LOAD_ROLES = ("generator", "driver", "ray", "observer")
 """Who is not part of what is observed."""
 
@@ -75,19 +84,64 @@ def components_of(
     for name, used in usage.items():
         if name.partition("-")[0] in LOAD_ROLES or not len(used.t_s):
             continue
-        queue = _queue(name, gauges.get(name, {}))
-        mean = used.cpu_s / used.span_s if used.span_s else 0.0
-        busiest = _busiest(used.t_s, used.cores)
-        out.append(_component(name, (mean, busiest), queue))
+        series = gauges.get(name, {})
+        cores, span_s = used.cores + _held(series, used.t_s), used.span_s
+        mean = used.cpu_s / span_s if span_s else 0.0
+        mean += _held_mean(series)
+        out.append(_component(name, (mean, _busiest(used.t_s, cores)), _queue(name, series)))
     for name, series in gauges.items():
-        disk = series.get("disk_busy_s")
-        if disk is not None and len(disk[0]) > 1:
-            times, busy = disk
-            shares = np.diff(busy) / np.diff(times)
-            span = float(times[-1] - times[0])
-            mean = float(busy[-1] - busy[0]) / span
-            out.append(_component(f"{name}/disk", (mean, _busiest(times[1:], shares)), None))
+        if (disk := series.get("disk_busy_s")) is not None and len(disk[0]) > 1:
+            out.append(_component(f"{name}/disk", _shares(disk), None))
+        out += _ways(name, series)
+        out += _readers(name, series)
     return sorted(out, key=lambda one: (-one.busiest, one.name))
+
+
+def _shares(busy_s: tuple[Floats, Floats]) -> tuple[float, float]:
+    """Mean and busiest of something that adds up how long it was busy, from two samples on."""
+    times, busy = busy_s
+    shares = np.diff(busy) / np.diff(times)
+    return float(busy[-1] - busy[0]) / float(times[-1] - times[0]), _busiest(times[1:], shares)
+
+
+def _held(series: "Series", ends: Floats) -> Floats:
+    """Share of each interval, given by its end, in which a program was held back."""
+    if HELD not in series or len(ends) < 2:
+        return np.zeros_like(ends)
+    times, held = series[HELD]
+    starts = np.concatenate(([2 * ends[0] - ends[1]], ends[:-1]))
+    spent: Floats = np.interp(ends, times, held) - np.interp(starts, times, held)
+    return spent / (ends - starts)
+
+
+def _held_mean(series: "Series") -> float:
+    if HELD not in series or len(series[HELD][0]) < 2:
+        return 0.0
+    return _shares(series[HELD])[0]
+
+
+def _ways(program: str, series: "Series") -> list[Component]:
+    """Directions of connections whose bandwidth is limited; keys: actors.net.fault_proxy."""
+    out = []
+    for key, busy_s in series.items():
+        words = key.split(" ")
+        if words[0] == "link" and words[3] == "busy_s" and len(busy_s[0]) > 1:
+            _, direction, peer, _ = words
+            ends = (program, peer) if direction == THERE else (peer, program)
+            queue = series[f"link {direction} {peer} kib"][1]
+            out.append(_component(f"{ends[0]}>{ends[1]}{LINK}", _shares(busy_s), queue))
+    return out
+
+
+def _readers(program: str, series: "Series") -> list[Component]:
+    """Who watches over HTTPS, where any of them ever fell behind."""
+    if "watches_behind" not in series or not series["watches_behind"][1].any():
+        return []
+    times, behind = series["watches_behind"]
+    shares = (behind > 0).astype(np.float64)
+    queue = series["watches_behind_kib"][1]
+    use = float(shares.mean()), _busiest(times, shares)
+    return [_component(f"{program}{WATCHERS}", use, queue)]
 
 
 def _component(name: str, use: tuple[float, float], queue: Floats | None) -> Component:
@@ -154,6 +208,16 @@ def queue_now(name: str, gauges: Mapping[str, float]) -> float | None:
 
 
 def _queue(name: str, series: Series) -> Floats | None:
+    inside, line = _queue_inside(name, series), series.get(LINE)
+    if inside is None or line is None:
+        return inside if line is None else line[1]
+    # A program has a line only from the moment on at which it is held back.
+    total: Floats = inside.astype(np.float64)
+    total[-len(line[1]) :] += line[1][-len(total) :]
+    return total
+
+
+def _queue_inside(name: str, series: Series) -> Floats | None:
     for key in QUEUES.get(name.partition("-")[0], ()):
         if key.startswith("_"):
             parts = [values for one, (_, values) in sorted(series.items()) if one.endswith(key)]

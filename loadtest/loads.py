@@ -93,6 +93,8 @@ class WatchLoad:
     count: int
     resource: str
     scope: Literal["cluster", "namespace"]
+    read_bytes_s: int = 0
+    """Of each: a reader that is slow on purpose. 0: as fast as it can."""
 
 
 Load = DeploymentLoad | PodLoad | ReadLoad | WatchLoad
@@ -209,6 +211,7 @@ def _watchers(section: Section) -> Load:
         count=section.integer("count", 1, 1, 100_000),
         resource=section.choice("resource", ("pods", "nodes", "apps/deployments"), "pods"),
         scope=cast(Literal["cluster", "namespace"], scope),
+        read_bytes_s=section.integer("readRate", 0, 0, 10**9),
     )
 
 

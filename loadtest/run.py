@@ -26,10 +26,10 @@ from loadtest.compiled import Compiled, document, write_schedule
 from loadtest.fields import SECOND_NS
 from loadtest.fleet import GeneratorError, GeneratorFleet
 from loadtest.host import cores_awaited_us, host_facts, versions
-from loadtest.killer import Killer
 from loadtest.observer import Observer
 from loadtest.otlp import read_spans, write_traces
 from loadtest.progress import Display, Progress
+from loadtest.saboteur import Saboteur
 from loadtest.sampled import SPANS_GLOB
 from loadtest.sampling import Sampler
 from loadtest.timeline import POD_COLUMNS
@@ -69,7 +69,7 @@ class CampaignRun:
         self._observer: Observer | None = None
         self._sampler: Sampler | None = None
         self._fleet: GeneratorFleet | None = None
-        self._killer: Killer | None = None
+        self._saboteur: Saboteur | None = None
         self._load_start_mono: float | None = None
         self._awaited_us: int | None = None
         """When the load began: see loadtest.host.cores_awaited_us."""
@@ -187,8 +187,8 @@ class CampaignRun:
         self._awaited_us = cores_awaited_us()
         self._fleet.go(start_ns)
         assert self._handle
-        self._killer = Killer(self._handle, self._compiled.kills)
-        self._killer.start(start_ns)
+        self._saboteur = Saboteur(self._handle, self._compiled.kills, self._compiled.slow)
+        self._saboteur.start(start_ns)
         while self._fleet.running:
             self._tick(self._phase_name())
             if failures := self._fleet.failures():
@@ -297,9 +297,14 @@ class CampaignRun:
         if self._handle is None:
             return
         killed: list[int] = []
-        if self._killer:
-            self._killer.stop()
-            killed = self._killer.killed
+        if self._saboteur:
+            self._saboteur.stop()
+            killed = self._saboteur.killed
+            self.state.failures += [
+                f"{deed.program} could not be made slow: it did not run"
+                for deed in self._saboteur.missed
+                if deed.per_operation_ns
+            ]
         for outage in outages_of(self._handle.lives()):
             row = asdict(outage)
             row["planned"] = all(pid in killed for pid in row.pop("pids"))

@@ -394,6 +394,7 @@ class _Alive:
 def _watches(campaign: Campaign, load: WatchLoad, span: _Span) -> list[Arrival]:
     spread_ns = min(WATCH_SPREAD_NS, span.phase.duration_ns // 2)
     end_ns = span.start_ns + span.phase.duration_ns
+    slowly = (("bytes_per_second", load.read_bytes_s),) if load.read_bytes_s else ()
     out = []
     for i in range(load.count):
         at_ns = span.start_ns + spread_ns * i // load.count
@@ -407,7 +408,7 @@ def _watches(campaign: Campaign, load: WatchLoad, span: _Span) -> list[Arrival]:
                 resource=load.resource,
                 namespace=namespace_of(i, campaign.namespaces) if namespaced else "",
                 name=f"watch-{span.label()}-{i}",
-                value=(("milliseconds", (end_ns - at_ns) // 1_000_000),),
+                value=(("milliseconds", (end_ns - at_ns) // 1_000_000), *slowly),
                 group=i,
             )
         )

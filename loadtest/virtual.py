@@ -35,6 +35,7 @@ from loadtest.campaign import Campaign
 from loadtest.compiled import Compiled, document, write_schedule
 from loadtest.fields import SECOND_NS, CampaignError
 from loadtest.host import host_facts, versions
+from loadtest.loads import WatchLoad
 from loadtest.progress import Display
 from loadtest.recorder import Recorder
 from loadtest.schedule import Arrival, open_and_closed
@@ -64,12 +65,19 @@ def check_virtual_time(campaign: Campaign, source: str) -> None:
         ("tracing.sample above 0", bool(campaign.trace_share)),
         ("cluster.machines above 1", cluster.machines > 1),
         ("faults.kills", bool(faults.kills)),
+        ("faults.slow", bool(faults.slow)),
         ("faults.network", faults.network != SOUND_NETWORK),
+        ("phases.load.readRate", _slow_readers(campaign)),
     ):
         if real:
             raise CampaignError(
                 f"{source}: spec.{field} needs real time: use `hollowfleet run`, or leave it out"
             )
+
+
+def _slow_readers(campaign: Campaign) -> bool:
+    loads = [load for phase in campaign.phases for load in phase.load]
+    return any(isinstance(load, WatchLoad) and load.read_bytes_s for load in loads)
 
 
 def check_scheduler(compiled: Compiled, source: str) -> None:

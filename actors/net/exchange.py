@@ -18,6 +18,7 @@ from typing import Any, Final, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from actors.net.https_host import Host
+from actors.net.unsent import unsent_bytes
 
 Header = tuple[bytes, bytes]
 
@@ -115,6 +116,10 @@ class Exchange:
     def backlog_bytes(self) -> int:
         return 0 if self.gone else self._connection.backlog_bytes
 
+    @property
+    def unsent_bytes(self) -> int:
+        return 0 if self.gone else unsent_bytes(self._connection.transport)
+
 
 class Connection(asyncio.Protocol):
     """Parser callbacks and transport callbacks of one connection."""
@@ -138,17 +143,17 @@ class Connection(asyncio.Protocol):
         "_served",
         "_tail",
         "_target",
-        "_transport",
         "_waiting",
         "certificate",
         "deadline",
         "stopping",
+        "transport",
     )
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.Transport | None = None
+        self.transport: asyncio.Transport | None = None
         self._parser = HttpRequestParser(self)
         self._target = b""
         self._listed: list[Header] = []
@@ -187,17 +192,17 @@ class Connection(asyncio.Protocol):
 
     @property
     def backlog_bytes(self) -> int:
-        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+        return 0 if self.transport is None else self.transport.get_write_buffer_size()
 
     # Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports have the methods of asyncio.Transport without its name.
-        self._transport = cast(asyncio.Transport, transport)
+        self.transport = cast(asyncio.Transport, transport)
         self.certificate = transport.get_extra_info("peercert") or None
         if not self._host.opened(self):
             self._host.refused += 1
-            self._transport.abort()
+            self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self._on_data is not None:
@@ -226,15 +231,15 @@ class Connection(asyncio.Protocol):
             self._on_data(tail)
         elif not self._dropped:
             self._dropped = True
-            if self._transport is not None and not self._transport.is_closing():
+            if self.transport is not None and not self.transport.is_closing():
                 self._tail = tail
-                self._transport.pause_reading()
+                self.transport.pause_reading()
 
     def eof_received(self) -> None:
         """The transport closes itself."""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
+        self.transport = None
         self._rest = _NOTHING
         self._host.closed(self)
         current, self._current = self._current, None
@@ -246,12 +251,12 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._full = True
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.pause_reading()
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.pause_reading()
 
     def resume_writing(self) -> None:
         self._full = False
-        if self._transport is None or self._transport.is_closing():
+        if self.transport is None or self.transport.is_closing():
             return
         self._resume_reading()
         if self._rest:
@@ -342,8 +347,8 @@ class Connection(asyncio.Protocol):
     def _take(self, exchange: Exchange) -> None:
         if self._current is not None:
             self._waiting.append(exchange)
-            if self._transport is not None:
-                self._transport.pause_reading()
+            if self.transport is not None:
+                self.transport.pause_reading()
             return
         self._begin(exchange)
 
@@ -389,12 +394,12 @@ class Connection(asyncio.Protocol):
             exchange.keep_alive = False
         tail = b"transfer-encoding: chunked\r\n\r\n" if self._chunked else b"\r\n"
         self._send(self._head(exchange, code, headers, tail))
-        if self._transport is not None:
-            self._transport.set_write_buffer_limits(STREAM_HIGH_BYTES)
+        if self.transport is not None:
+            self.transport.set_write_buffer_limits(STREAM_HIGH_BYTES)
             if self._dropped or self._parser.should_upgrade():
                 # What else is sent is dropped; that the reader leaves must be heard.
                 self._dropped = True
-                self._transport.resume_reading()
+                self.transport.resume_reading()
 
     def switch(self, exchange: Exchange, headers: bytes, on_data: Callable[[bytes], None]) -> None:
         assert exchange is self._current
@@ -402,9 +407,9 @@ class Connection(asyncio.Protocol):
         self._on_data = on_data
         self._send(b"HTTP/1.1 101 Switching Protocols\r\n%b\r\n" % headers)
         tail, self._tail = self._tail, b""
-        if self._transport is not None:
-            self._transport.set_write_buffer_limits(STREAM_HIGH_BYTES)
-            self._transport.resume_reading()
+        if self.transport is not None:
+            self.transport.set_write_buffer_limits(STREAM_HIGH_BYTES)
+            self.transport.resume_reading()
         if tail:
             on_data(tail)
 
@@ -415,8 +420,8 @@ class Connection(asyncio.Protocol):
             if chunk is not host.last_chunk:
                 host.last_chunk, host.last_framed = chunk, b"%x\r\n%b\r\n" % (len(chunk), chunk)
             chunk = host.last_framed
-        if self._transport is not None:
-            self._transport.write(chunk)
+        if self.transport is not None:
+            self.transport.write(chunk)
         return not self._full
 
     def end(self, exchange: Exchange) -> None:
@@ -426,14 +431,14 @@ class Connection(asyncio.Protocol):
         self._done(exchange)
 
     def abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
+        if self.transport is not None:
+            self.transport.abort()
 
     def close(self) -> None:
         """After what is being answered; at once when nothing is."""
         self.stopping = True
-        if self._current is None and self._transport is not None:
-            self._transport.close()
+        if self._current is None and self.transport is not None:
+            self.transport.close()
 
     def _head(self, exchange: Exchange, code: int, headers: bytes, tail: bytes) -> bytes:
         if self.stopping:
@@ -448,8 +453,8 @@ class Connection(asyncio.Protocol):
         )
 
     def _send(self, data: bytes | memoryview) -> None:
-        if self._transport is not None:
-            self._transport.write(data)
+        if self.transport is not None:
+            self.transport.write(data)
 
     def _done(self, exchange: Exchange) -> None:
         exchange.gone = True
@@ -457,8 +462,8 @@ class Connection(asyncio.Protocol):
         if not exchange.keep_alive:
             self._dropped = True
             self._waiting.clear()
-            if self._transport is not None:
-                self._transport.close()
+            if self.transport is not None:
+                self.transport.close()
             return
         host = self._host
         self.deadline = host.time() + host.bounds.idle_s
@@ -472,8 +477,8 @@ class Connection(asyncio.Protocol):
             self._resume_reading()
 
     def _resume_reading(self) -> None:
-        if self._transport is not None and not self._waiting:
-            self._transport.resume_reading()
+        if self.transport is not None and not self._waiting:
+            self.transport.resume_reading()
 
     def _refuse(self, code: int, text: bytes) -> None:
         """Answer a request that cannot be read, out of turn, and close."""
@@ -486,5 +491,5 @@ class Connection(asyncio.Protocol):
             b"%bconnection: close\r\ncontent-type: text/plain\r\ncontent-length: %d\r\n\r\n%b"
             % (_STATUS_LINES[code], len(text), text)
         )
-        if self._transport is not None:
-            self._transport.close()
+        if self.transport is not None:
+            self.transport.close()

@@ -29,6 +29,10 @@ READ_BYTES: Final = 1 << 16
 HELD_MAX: Final = 64
 """Reads of one direction that wait for their time: 4 MiB at most."""
 HOST: Final = "127.0.0.1"
+THERE: Final = "there"
+BACK: Final = "back"
+DIRECTIONS: Final = (THERE, BACK)
+"""From who connects, and to him."""
 
 
 class Line:
@@ -38,7 +42,7 @@ class Line:
         self._faults = faults
         self._stream = stream
         self._partitions = partitions
-        self._free_s = self._last_s = 0.0
+        self._free_s = self._last_s = self._sending_s = 0.0
 
     def due_s(self, now_s: float, size: int) -> float:
         """When the last of ``size`` bytes that came at ``now_s`` arrive. Never decreases."""
@@ -46,11 +50,20 @@ class Line:
         self._free_s = max(now_s, self._free_s)
         if faults.bandwidth_bytes_s:
             self._free_s += size / faults.bandwidth_bytes_s
+            self._sending_s += size / faults.bandwidth_bytes_s
         due = self._free_s + faults.delay_s + faults.jitter_s * self._stream.fraction()
         if faults.loss:
             due += self._retransmission_s(size)
         self._last_s = self._partitions.end_s(max(due, self._last_s))
         return self._last_s
+
+    def waiting_s(self, now_s: float) -> float:
+        """How long what has entered and not been sent will take the wire."""
+        return max(0.0, self._free_s - now_s) if self._sending_s else 0.0
+
+    def busy_s(self, now_s: float) -> float:
+        """How long the wire has been sending so far, for want of bandwidth."""
+        return self._sending_s - self.waiting_s(now_s)
 
     def _retransmission_s(self, size: int) -> float:
         """Of the worst segment: they are sent again side by side."""
@@ -101,6 +114,8 @@ class FaultyNames:
 
     async def resolve(self, name: str) -> str:
         """Raises what ``resolve`` raises while the program has no address."""
+        if self._faults.near and name not in (self._faults.near, self._faults.far):
+            return await self._resolve(name)
         await self._resolve(name)
         proxy = self._proxies.get(name)
         if proxy is None:
@@ -115,7 +130,21 @@ class FaultyNames:
             "network_connections_total": sum(proxy.connections for proxy in proxies),
             "network_cuts_total": sum(proxy.cuts for proxy in proxies),
             "network_held_s_total": sum(proxy.held_s for proxy in proxies),
+            **self._wires(),
         }
+
+    def _wires(self) -> dict[str, float]:
+        """Of each direction of each way, where bandwidth is limited: see loadtest.components."""
+        width = self._faults.bandwidth_bytes_s
+        if not width:
+            return {}
+        found = {}
+        for name, proxy in self._proxies.items():
+            for direction in DIRECTIONS:
+                busy_s, waiting_s = proxy.wire(direction)
+                found[f"link {direction} {name} busy_s"] = busy_s
+                found[f"link {direction} {name} kib"] = waiting_s * width / 1024
+        return found
 
     async def close(self) -> None:
         """Reset all connections and close the ports. Idempotent."""
@@ -136,6 +165,10 @@ class _Proxy:
         self._served: dict[asyncio.Task[None], None] = {}
         self.connections = self.cuts = 0
         self.held_s = 0.0
+        self._lines: dict[Line, str] = {}
+        """Those of present connections, and their direction."""
+        self._past_s = dict.fromkeys(DIRECTIONS, 0.0)
+        """How long those of past ones were busy."""
 
     def listen(self, name: str, resolve: Resolve) -> None:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -152,6 +185,13 @@ class _Proxy:
             task.add_done_callback(self._served.pop)
 
         self._listening = self._loop.create_task(asyncio.start_server(arrived, HOST, 0))
+
+    def wire(self, direction: str) -> tuple[float, float]:
+        """How long it was busy so far, and how long what waits will take; in s."""
+        now_s = self._loop.time()
+        mine = [line for line, where in self._lines.items() if where == direction]
+        busy_s = self._past_s[direction] + sum(line.busy_s(now_s) for line in mine)
+        return busy_s, sum(line.waiting_s(now_s) for line in mine)
 
     async def address(self) -> str:
         assert self._listening is not None
@@ -174,8 +214,8 @@ class _Proxy:
         self.connections += 1
         try:
             async with asyncio.timeout(self._life_s()):
-                there = self._loop.create_task(self._pump(near, writer, "there"))
-                again = self._loop.create_task(self._pump(reader, back, "back"))
+                there = self._loop.create_task(self._pump(near, writer, THERE))
+                again = self._loop.create_task(self._pump(reader, back, BACK))
                 try:
                     await asyncio.wait((there, again), return_when=asyncio.FIRST_COMPLETED)
                 finally:
@@ -203,6 +243,7 @@ class _Proxy:
             self._faults, Stream(self._seed, f"{self._label}/partitions"), self._began_s
         )
         line = Line(self._faults, self._stream(direction), partitions)
+        self._lines[line] = direction
         held: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(HELD_MAX)
 
         async def release() -> None:
@@ -227,3 +268,5 @@ class _Proxy:
             await releasing
         finally:
             releasing.cancel()
+            del self._lines[line]
+            self._past_s[direction] += line.busy_s(self._loop.time())

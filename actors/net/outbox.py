@@ -4,11 +4,14 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import orjson
 
+from actors.hold import Hold
 from actors.net.transport import Transport
 from api.calls import ApiReply, ApiRequest, Calls
+from api.leadership import LEASES
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,9 @@ class Outbox:
         self._refilled = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
+        self.hold = Hold()
+        """Of what is sent, but for Leases: kube components renew theirs with a client of their own.
+        Source: kubernetes cmd/kube-scheduler/app/options/options.go, leaderElectionClient."""
 
     def put(self, effects: Sequence[Calls]) -> None:
         """Queue the requests of a step, send what may go."""
@@ -63,6 +69,7 @@ class Outbox:
                 self._transport.batch_requests_max,
                 self._bounds.in_flight_max - self._in_flight,
                 self._allowed(),
+                1 if self.hold.active else self._bounds.in_flight_max,
             )
             if room <= 0:
                 return
@@ -72,6 +79,7 @@ class Outbox:
         """Drop what waits; answers that still come are not reported."""
         self._closed = True
         self._waiting.clear()
+        self.hold.close()
         if self._timer is not None:
             self._timer.cancel()
 
@@ -81,6 +89,7 @@ class Outbox:
             "requests_in_flight": self._in_flight,
             "requests_total": self._sent,
             "requests_lost_total": self._lost,
+            **self.hold.gauges(),
         }
 
     def _send_batch(self, room: int) -> None:
@@ -97,7 +106,11 @@ class Outbox:
         self._tokens -= len(batch)
         self._in_flight += len(batch)
         self._sent += len(batch)
-        self._transport.send(batch, self._done)
+        send = partial(self._transport.send, batch, self._done)
+        if self.hold.active and (held := sum(one.resource != LEASES for one in batch)):
+            self.hold.enter(held, send)
+        else:
+            send()
 
     def _done(self, replies: Sequence[ApiReply]) -> None:
         self._in_flight -= len(replies)

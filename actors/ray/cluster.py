@@ -319,6 +319,14 @@ class RayCluster:
                 return life.pid
         return 0
 
+    def slow(self, program: str, service_s: float) -> bool:
+        """See actors.cluster.ClusterHandle."""
+        try:
+            asked = self._hosts[program].slow.remote(service_s)
+            return bool(self._ray.get(asked, timeout=CALL_TIMEOUT_S))
+        except (self._ray.exceptions.RayError, self._ray.exceptions.GetTimeoutError):
+            return False
+
     def lives(self) -> list[Life]:
         """See actors.lives.Lives.all."""
         return self._lives.all()

@@ -23,6 +23,7 @@ import uvloop
 
 from actors.blueprint import MODULES, Part, start_part
 from actors.clock import settle_table_gc
+from actors.hold import Hold
 from actors.lives import Pulse
 from actors.net.fault_proxy import FaultyNames
 from actors.plan import ProcessSample, StoreConfig
@@ -85,6 +86,10 @@ class ProgramHost:
 
     def gauges(self) -> dict[str, float]:
         return self._thread.gauges()
+
+    def slow(self, service_s: float) -> bool:
+        """See actors.hold. False: the program does not run now."""
+        return self._thread.slow(service_s)
 
     def samples(self) -> list[ProcessSample]:
         """Of the program, and of what works for it in a process of its own."""
@@ -166,6 +171,7 @@ class ProgramThread(threading.Thread):
         self._log_path = log
         self._restarted = restarted
         self._loop = uvloop.new_event_loop()
+        self._network: FaultyNames | None = None
 
     def run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -190,15 +196,29 @@ class ProgramThread(threading.Thread):
         part = self._part
         if not part.network.active:
             return self._names.resolve
-        return FaultyNames(part.network, part.seed, part.name, self._names.resolve).resolve
+        self._network = FaultyNames(part.network, part.seed, part.name, self._names.resolve)
+        return self._network.resolve
 
     def gauges(self) -> dict[str, float]:
         if not self._runs():
             return {}
         answer: Future[dict[str, float]] = Future()
         running = self.started.result()
-        self._loop.call_soon_threadsafe(lambda: answer.set_result(dict(running.gauges())))
+        network = self._network
+
+        def ask() -> None:
+            answer.set_result({**running.gauges(), **(network.gauges() if network else {})})
+
+        self._loop.call_soon_threadsafe(ask)
         return answer.result(STOP_TIMEOUT_S)
+
+    def slow(self, service_s: float) -> bool:
+        """Every operation takes so long from now on; 0: it is slow no more."""
+        if not self._runs():
+            return False
+        hold: Hold = self.started.result().hold  # type: ignore[attr-defined]
+        self._loop.call_soon_threadsafe(hold.slow, service_s)
+        return True
 
     def stop(self) -> None:
         if self._runs():

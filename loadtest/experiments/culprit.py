@@ -3,7 +3,8 @@
 The suspect is the component that is fullest. Then the same campaign is run again with the suspect
 relieved, and once more with the next one relieved: what waited in the whole cluster must become
 less for the suspect, and less than for the next. In virtual time relieving is to halve service
-times; in real time it is to double a knob, where there is one.
+times; in real time it is to halve what the campaign does to it by intent (``spec.faults.slow``,
+bandwidth, ``readRate``), or else to double a knob, where there is one.
 """
 
 import hashlib
@@ -14,9 +15,12 @@ from pathlib import Path
 from statistics import median
 
 from api.core import JsonObject
-from loadtest.components import BUSY
+from loadtest.campaign import Campaign
+from loadtest.components import BUSY, LINK, WATCHERS
 from loadtest.experiments.runner import Runner
 from loadtest.experiments.trials import Base, Finished, Knobs, Trial
+from loadtest.faults import kind_of
+from loadtest.loads import WatchLoad
 from sim.campaign.costs import DISK, CostProfile
 
 RELIEF_PERCENT = 50
@@ -128,11 +132,35 @@ def relief_of(base: Base, costs: CostProfile, name: str) -> tuple[str, Knobs, Co
     """What is done, in words, in knobs and in service times; no words: nothing can be done."""
     if base.shell == "virtual":
         return f"{name} twice as fast", (), costs.scaled({name: RELIEF_PERCENT})
+    campaign = Trial(base, (), 0).campaign()
+    if planted := _fault_relieved(campaign, name):
+        how, key, value = planted
+        return how, ((key, value),), costs
     knob = KNOBS.get(name.partition("-")[0])
-    if knob is None or name.endswith(DISK):
+    if knob is None or name.endswith((DISK, LINK, WATCHERS)):
         return "", (), costs
-    now = getattr(Trial(base, (), 0).campaign().cluster, _field(knob))
+    now = getattr(campaign.cluster, _field(knob))
     return f"{knob} {now} -> {2 * now}", ((f"cluster.{knob}", 2 * now),), costs
+
+
+def _fault_relieved(campaign: Campaign, name: str) -> tuple[str, str, str | int] | None:
+    """Half of what a campaign does to a component by intent: in words, as a knob, and its value.
+    None: it does nothing to this one."""
+    for place, slow in enumerate(campaign.faults.slow):
+        if "/" not in name and slow.component in (name, kind_of(name)):
+            before, after = slow.per_operation_ns, slow.per_operation_ns // 2
+            words = f"{name} held for {before / 1e6:g} -> {after / 1e6:g} ms an operation"
+            return words, f"faults.slow.{place}.perOperation", f"{after}ns"
+    width = campaign.faults.network.bandwidth_bytes_s
+    if name.endswith(LINK) and width:
+        return f"bandwidth {width} -> {2 * width} bytes/s", "faults.network.bandwidth", 2 * width
+    if name.endswith(WATCHERS):
+        for phase, one in enumerate(campaign.phases):
+            for place, load in enumerate(one.load):
+                if isinstance(load, WatchLoad) and (rate := load.read_bytes_s):
+                    key = f"phases.{phase}.load.{place}.readRate"
+                    return f"readRate {rate} -> {2 * rate} bytes/s", key, 2 * rate
+    return None
 
 
 def _field(knob: str) -> str:

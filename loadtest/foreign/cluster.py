@@ -51,6 +51,9 @@ class ForeignCluster:
     def gauges(self) -> dict[str, dict[str, float]]:
         return {}
 
+    def slow(self, program: str, service_s: float) -> bool:
+        return False
+
     def kill(self, program: str) -> int:
         return 0
 

@@ -1,5 +1,7 @@
 """Watches held open; their events are counted, not parsed."""
 
+import socket
+import time
 from collections.abc import Callable
 
 import gevent
@@ -12,6 +14,22 @@ from loadtest.schedule import Arrival
 from loadtest.users.http import ApiUser
 
 REOPEN_PAUSE_S = 0.5
+SLOW_BUFFER_BYTES = 1 << 16
+
+
+class ReadPace:
+    """Of a reader that takes at most ``bytes_s``, 0: as fast as it can."""
+
+    def __init__(self, bytes_s: int) -> None:
+        self.bytes_s = bytes_s
+        self._free_s = time.monotonic()
+
+    def read(self, size: int) -> None:
+        """Wait as long as so many bytes take."""
+        if self.bytes_s:
+            now_s = time.monotonic()
+            self._free_s = max(self._free_s, now_s) + size / self.bytes_s
+            gevent.sleep(self._free_s - now_s)
 
 
 class WatchUser(ApiUser):
@@ -73,9 +91,15 @@ class WatchUser(ApiUser):
         if code != 200:
             return code
         stream = response.stream
+        pace = ReadPace(int(dict(arrival.value).get("bytes_per_second", 0)))
+        if pace.bytes_s:
+            # What the kernel takes for a reader would hide for long that he is slow.
+            assert stream._sock is not None
+            stream._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLOW_BUFFER_BYTES)
         try:
-            while stream.readline(b"\n"):
+            while line := stream.readline(b"\n"):
                 count("watch_events", 1)
+                pace.read(len(line))
         except (*FAILURE_EXCEPTIONS, HTTPConnectionClosed) as error:
             if isinstance(error, gevent.Timeout):
                 raise

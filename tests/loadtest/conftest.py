@@ -38,6 +38,9 @@ class FakeHandle:
     def gauges(self) -> dict[str, dict[str, float]]:
         return {"apiserver-0": {"watchers": 1.0}}
 
+    def slow(self, program: str, service_s: float) -> bool:
+        return False
+
     def kill(self, program: str) -> int:
         return 0
 

@@ -19,6 +19,7 @@ from loadtest.experiments.culprit import find_culprit, relief_of
 from loadtest.experiments.runner import Runner
 from loadtest.experiments.trials import Base, Trial
 from loadtest.host import cores_awaited_us
+from loadtest.loads import WatchLoad
 from loadtest.measure import Requests, RoleUsage
 from sim.campaign.costs import DEFAULT, CostProfile
 
@@ -106,6 +107,37 @@ def test_real_components_are_relieved_by_their_knobs(tmp_path: Path) -> None:
         assert relief_of(real, DEFAULT, name)[0] == ""
 
 
+def test_what_a_campaign_does_by_intent_is_halved(tmp_path: Path) -> None:
+    faults = {
+        "slow": [{"component": "store", "perOperation": "3ms"}],
+        "network": {"bandwidth": 1000, "between": ["apiserver-0", "store-1"]},
+    }
+    watching = {"scenario": "watchers", "readRate": 500}
+    phases = [{"name": "all", "duration": "2s", "load": [*LOAD, watching]}]
+    document = small(faults=faults, phases=phases, cluster={"nodes": 4})
+    real = Base(document, "test", tmp_path, "real")
+
+    def relieved(name: str) -> tuple[str, list[int]]:
+        how, knobs, _ = relief_of(real, DEFAULT, name)
+        campaign = Trial(real, knobs, 0).campaign()
+        reader = campaign.phases[0].load[-1]
+        assert isinstance(reader, WatchLoad)
+        held_ns = campaign.faults.slow[0].per_operation_ns
+        return how, [held_ns, campaign.faults.network.bandwidth_bytes_s, reader.read_bytes_s]
+
+    ms = 1_000_000
+    assert relieved("store-1") == (
+        "store-1 held for 3 -> 1.5 ms an operation", [3 * ms // 2, 1000, 500],
+    )  # fmt: skip
+    assert relieved("apiserver-0>store-1/link") == (
+        "bandwidth 1000 -> 2000 bytes/s", [3 * ms, 2000, 500],
+    )  # fmt: skip
+    assert relieved("apiserver-0/watchers") == (
+        "readRate 500 -> 1000 bytes/s", [3 * ms, 1000, 1000],
+    )  # fmt: skip
+    assert relief_of(real, DEFAULT, "store-1/disk")[0] == ""
+
+
 def gauges(directory: Path, rows: list[JsonObject]) -> None:
     with gzip.open(directory / "gauges.jsonl.gz", "wt") as file:
         file.writelines(json.dumps(row) + "\n" for row in rows)
@@ -147,6 +179,34 @@ def test_the_busiest_five_seconds_decide_and_queues_come_from_gauges(tmp_path: P
     text = "Limited by the machine's cores, awaited in 97% of the load; fullest is x at 10%"
     assert busiest_text([idle], 0.97).startswith(text)
     assert busiest_text([full], 0.97).startswith("Limited by x at 90%")
+
+
+def test_what_is_held_back_a_narrow_way_and_a_slow_reader_are_components(tmp_path: Path) -> None:
+    rows = []
+    for second in range(11):
+        scheduler = {"queue_active": 1, "held_s_total": 0.6 * second, "held_operations": 4.0}
+        server = {
+            "requests_in_flight": 0,
+            "link there store-0 busy_s": 0.2 * second,
+            "link there store-0 kib": 3.0,
+            "link back store-0 busy_s": 0.9 * second,
+            "link back store-0 kib": 7.0,
+            "watches_behind": second % 2,
+            "watches_behind_kib": 10.0 * (second % 2),
+        }
+        named = {"scheduler": scheduler, "apiserver-0": server}
+        rows.append({"t_s": float(second), "gauges": named})
+    gauges(tmp_path, rows)
+    found = components_of(
+        tmp_path, {"scheduler": usage([0.25] * 10), "apiserver-0": usage([0.1] * 10)}, 10.0
+    )
+    assert [(one.name, one.busiest, one.mean, one.queue_mean) for one in found] == [
+        ("store-0>apiserver-0/link", 0.9, 0.9, 7.0),
+        ("scheduler", 0.85, 0.85, 5.0),
+        ("apiserver-0/watchers", 0.6, 0.4545, 4.545),
+        ("apiserver-0>store-0/link", 0.2, 0.2, 3.0),
+        ("apiserver-0", 0.1, 0.1, 0.0),
+    ]
 
 
 def test_the_kernel_says_how_long_cores_were_awaited(tmp_path: Path) -> None:

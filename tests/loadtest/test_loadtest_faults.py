@@ -1,16 +1,22 @@
 """``spec.faults``: what is written, what it becomes, and what is refused."""
 
+import threading
+import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from actors.plan import NetworkFaults
+from actors.blueprint import parts_of
+from actors.plan import NetworkFaults, Security
 from loadtest.absences import Absence, absences, audit_text, broken_promises
 from loadtest.bundle import RunState
 from loadtest.campaign import parse_campaign
 from loadtest.compiled import Compiled, compile_campaign, describe, document
+from loadtest.faults import Slowing, describe_slow
 from loadtest.fields import CampaignError
+from loadtest.saboteur import Saboteur
 
 SECOND = 1_000_000_000
 
@@ -28,6 +34,69 @@ def compiled(faults: dict[str, Any], seed: int = 1, **cluster: Any) -> Compiled:
         },
     }
     return compile_campaign(parse_campaign(doc, "file"), Path())
+
+
+def slow(component: str, **more: str) -> dict[str, str]:
+    return {"component": component, "perOperation": "2ms", **more}
+
+
+def test_slow_programs_have_their_times() -> None:
+    faults = {"slow": [slow("store", at="5s", **{"for": "2s"}), slow("store-1", at="7s")]}
+    plan = compiled(faults)
+    assert plan.slow == (
+        Slowing(5 * SECOND, "store-0", 2_000_000),
+        Slowing(5 * SECOND, "store-1", 2_000_000),
+        Slowing(7 * SECOND, "store-0", 0),
+        Slowing(7 * SECOND, "store-1", 0),
+        Slowing(7 * SECOND, "store-1", 2_000_000),
+        Slowing(20 * SECOND, "store-1", 0),
+    )
+    assert describe_slow(plan.slow) == [
+        "store-0: 2 ms an operation, from 5 to 7 s",
+        "store-1: 2 ms an operation, from 5 to 7 s",
+        "store-1: 2 ms an operation, from 7 to 20 s",
+    ]
+    assert "Slow     store-0: 2 ms an operation, from 5 to 7 s" in describe(plan)
+    assert document(plan)["slow"] == [asdict(one) for one in plan.slow]
+    with pytest.raises(CampaignError, match="no etcd"):
+        compiled({"slow": [slow("store-0")]}, storeEngine="etcd")
+
+
+class Cluster:
+    """All programs serve, but what is told to one of them is lost."""
+
+    def __init__(self, deaf: str) -> None:
+        self._deaf = deaf
+        self.told: list[tuple[str, float]] = []
+        self.done = threading.Event()
+
+    def await_lives(self, holds: object, timeout_s: float) -> bool:
+        return True
+
+    def slow(self, program: str, service_s: float) -> bool:
+        self.told.append((program, service_s))
+        if service_s == 0.0:
+            self.done.set()
+        return program != self._deaf
+
+
+def test_programs_are_told_in_time_and_who_does_not_hear_is_named() -> None:
+    cluster = Cluster("store-1")
+    plan = compiled({"slow": [slow("store")]}).slow
+    saboteur = Saboteur(cluster, (), [one for one in plan if one.program != "store-0"])  # type: ignore[arg-type]
+    saboteur.start(time.time_ns() - 60 * SECOND)
+    assert cluster.done.wait(60)
+    saboteur.stop()
+    assert cluster.told == [("store-1", 0.002), ("store-1", 0.0)]
+    assert [one.per_operation_ns for one in saboteur.missed] == [2_000_000, 0]
+
+
+def test_a_network_may_be_that_of_one_way() -> None:
+    faults = {"network": {"bandwidth": 1000, "between": ["apiserver-0", "store-1"]}}
+    plan = compiled(faults)
+    assert "1,000 bytes/s, between apiserver-0 and store-1 only" in describe(plan)
+    parts = parts_of(plan.cluster, Security("", "", ""))
+    assert [part.name for part in parts if part.network.active] == ["store-1", "apiserver-0"]
 
 
 def test_kills_are_drawn_from_the_seed_within_the_load() -> None:
@@ -66,6 +135,23 @@ def test_the_plan_says_what_will_be_done() -> None:
         ({"network": {"loss": 0.6}}, "loss: must be a number from 0 to 0.5"),
         ({"network": {"partition": "1s"}}, "partitionEvery need each other"),
         ({"network": {"delay": "soon"}}, "delay: 'soon' is not a duration"),
+        ({"network": {"delay": "1ms", "between": ["store-0"]}}, "between: must be two programs"),
+        ({"network": {"between": ["store-0", "apiserver-0"]}}, "between: needs a fault"),
+        (
+            {"network": {"delay": "1ms", "between": ["store-0", "apiserver"]}},
+            r"network.between: no program 'apiserver'; did you mean 'apiserver-0'",
+        ),
+        ({"slow": {"component": "store"}}, "slow: must be a list"),
+        ({"slow": [{"component": "store"}]}, r"slow\[0\].perOperation: is required"),
+        ({"slow": [slow("store", perOperation="0s")]}, "perOperation: must be from 1us to 1m"),
+        ({"slow": [slow("store", rate="5/s")]}, r"slow\[0\].rate: unknown key"),
+        ({"slow": [slow("stroe")]}, r"slow\[0\].component: no program 'stroe'; did you mean"),
+        ({"slow": [slow("store", at="20s")]}, r"slow\[0\].at: the load has ended by then"),
+        (
+            {"slow": [slow("store", at="5s", **{"for": "2s"}), slow("store-1", at="6s")]},
+            r"slow\[1\]: store-1 is slow at that time already",
+        ),
+        ({"slow": [slow("store")] * 101}, "at most 100"),
     ],
 )
 def test_what_cannot_be_done_is_refused(faults: dict[str, Any], why: str) -> None:
