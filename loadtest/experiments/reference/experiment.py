@@ -44,12 +44,11 @@ class Acceptance(NamedTuple):
     claim: str
     measured: str
     wanted: str
-    held: bool | None
-    """None: measured and shown, and not judged; the conditions say why."""
+    held: bool
 
     @property
     def word(self) -> str:
-        return "NOT JUDGED" if self.held is None else "PASS" if self.held else "FAIL"
+        return "PASS" if self.held else "FAIL"
 
 
 class Finding(NamedTuple):
@@ -62,7 +61,7 @@ class Finding(NamedTuple):
 
     @property
     def held(self) -> bool:
-        return all(one.held is not False for one in self.acceptances)
+        return all(one.held for one in self.acceptances)
 
 
 class Arms(NamedTuple):

@@ -53,13 +53,6 @@ def page_html(session: Session) -> str:
 def _top(session: Session) -> str:
     words = [one.word for one in session.outcomes]
     lines = [f"{words.count('PASS')} of {len(words)} experiments reproduce the published limit"]
-    unjudged = [
-        one.experiment.id
-        for one in session.outcomes
-        if one.finding is not None and any(a.held is None for a in one.finding.acceptances)
-    ]
-    if unjudged:
-        lines.append(f"Measured and not judged: one acceptance of {', '.join(unjudged)}")
     if session.word == "PARTIAL":
         why = "interrupted" if session.interrupted else "not all ran to their end"
         lines.append(f"Partial: {why}; what ran is below")

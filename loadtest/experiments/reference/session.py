@@ -95,11 +95,8 @@ def summary(outcome: Outcome) -> str:
 
 
 def held_text(judged: Sequence[Acceptance]) -> str:
-    """How many acceptances held, and how many are not judged."""
-    words = [one.word for one in judged]
-    text = f"{words.count(PASS)} of {len(words)} held"
-    open_ones = words.count("NOT JUDGED")
-    return f"{text}, {open_ones} not judged" if open_ones else text
+    """How many acceptances held."""
+    return f"{sum(one.held for one in judged)} of {len(judged)} held"
 
 
 def write_tables(session: Session, directory: Path) -> None:
