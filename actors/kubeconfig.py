@@ -5,9 +5,8 @@ import binascii
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from api.core import JsonObject
+from api.strict_yaml import YamlError, read_yaml
 
 
 class KubeconfigError(ValueError):
@@ -34,16 +33,20 @@ def read_kubeconfig(path: str) -> KubeAccess:
     error that says so."""
     file = Path(path)
     try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+        document = read_yaml(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise KubeconfigError(f"{path}: no such file; give the path of a kubeconfig") from None
-    except yaml.YAMLError as error:
-        raise KubeconfigError(f"{path}: not YAML: {error}") from error
+    except OSError as error:
+        raise KubeconfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise KubeconfigError(f"{path}: cannot be read: {error}") from None
+    except YamlError as error:
+        raise KubeconfigError(f"{path}: {error}") from None
     if not isinstance(document, dict) or not document.get("current-context"):
         raise KubeconfigError(f"{path}: current-context is not set; use kubectl config use-context")
-    context = _named(document, "contexts", document["current-context"], path).get("context", {})
-    cluster = _named(document, "clusters", context.get("cluster"), path).get("cluster", {})
-    user = _named(document, "users", context.get("user"), path).get("user", {})
+    context = _named(document, "context", document["current-context"], path)
+    cluster = _named(document, "cluster", context.get("cluster"), path)
+    user = _named(document, "user", context.get("user"), path)
     server = str(cluster.get("server", ""))
     if not server.startswith("https://"):
         raise KubeconfigError(f"{path}: cluster server is {server!r}; it must be an https:// URL")
@@ -62,12 +65,18 @@ def read_kubeconfig(path: str) -> KubeAccess:
     return KubeAccess(server.rstrip("/"), _authority(cluster, file), token, identity)
 
 
-def _named(document: JsonObject, section: str, name: object, path: str) -> JsonObject:
-    for entry in document.get(section) or ():
+def _named(document: JsonObject, kind: str, name: object, path: str) -> JsonObject:
+    """What the list of a kind has under a name."""
+    entries = document.get(f"{kind}s") or []
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise KubeconfigError(f"{path}: {kind}s must be a list of mappings")
+    for entry in entries:
         if entry.get("name") == name:
-            found: JsonObject = entry
+            found = entry.get(kind) or {}
+            if not isinstance(found, dict):
+                raise KubeconfigError(f"{path}: {kind} of {name!r} must be a mapping")
             return found
-    raise KubeconfigError(f"{path}: {section} has no entry named {name!r}")
+    raise KubeconfigError(f"{path}: {kind}s has no entry named {name!r}")
 
 
 def _authority(cluster: JsonObject, file: Path) -> str:
@@ -81,8 +90,8 @@ def _pem(section: JsonObject, field: str, file: Path) -> str:
     """PEM text, given as base64 or as a file; empty when it is not given."""
     if data := section.get(f"{field}-data"):
         try:
-            return base64.b64decode(data, validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError) as error:
+            return base64.b64decode(str(data), validate=True).decode()
+        except (binascii.Error, ValueError) as error:
             message = f"{file}: {field}-data is not base64 of PEM text: {error}"
             raise KubeconfigError(message) from error
     return _text_of(section, field, file)
@@ -95,5 +104,5 @@ def _text_of(section: JsonObject, field: str, file: Path) -> str:
         return ""
     try:
         return (file.parent / str(name)).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise KubeconfigError(f"{file}: {field}: cannot read {name}: {error}") from None

@@ -6,6 +6,7 @@ nearest key that would have been known. Errors carry the file and the path of th
 
 import difflib
 import re
+import reprlib
 from collections.abc import Mapping, Sequence
 
 SECOND_NS = 1_000_000_000
@@ -24,6 +25,17 @@ _RATE = re.compile(r"(\d+(?:\.\d+)?)/(s|m|h)")
 _RATE_UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
+_SHOWN = reprlib.Repr()
+_SHOWN.maxlevel = 3
+_SHOWN.maxstring = _SHOWN.maxother = 80
+
+
+def shown(value: object) -> str:
+    """A value that somebody wrote, for an error: so much of it as makes a sentence. Aliases can
+    make it exponentially long."""
+    return _SHOWN.repr(value)
+
+
 class ConfigurationError(Exception):
     """A configuration that cannot be used; the text is one sentence for the user."""
 
@@ -36,7 +48,7 @@ def parse_duration(text: object) -> int:
     if text in (0, "0"):
         return 0
     if not isinstance(text, str):
-        raise ValueError(f"{text!r} is not a duration such as 90s or 1m30s")
+        raise ValueError(f"{shown(text)} is not a duration such as 90s or 1m30s")
     total, end = 0.0, 0
     for part in _DURATION_PART.finditer(text):
         if part.start() != end:
@@ -44,9 +56,9 @@ def parse_duration(text: object) -> int:
         total += float(part[1]) * _DURATION_UNITS_NS[part[2]]
         end = part.end()
     if not text or end != len(text):
-        raise ValueError(f"{text!r} is not a duration such as 90s or 1m30s")
+        raise ValueError(f"{shown(text)} is not a duration such as 90s or 1m30s")
     if total >= 2**63:
-        raise ValueError(f"{text!r} is above 292 years")
+        raise ValueError(f"{shown(text)} is above 292 years")
     return round(total)
 
 
@@ -57,9 +69,9 @@ def parse_rate(text: object) -> float:
     elif isinstance(text, str) and (match := _RATE.fullmatch(text)):
         rate = float(match[1]) / _RATE_UNITS_S[match[2]]
     else:
-        raise ValueError(f"{text!r} is not a rate such as 20, 20/s or 90/m")
+        raise ValueError(f"{shown(text)} is not a rate such as 20, 20/s or 90/m")
     if not 0 < rate <= 1e6:
-        raise ValueError(f"{text!r} must be above 0 and at most 1000000/s")
+        raise ValueError(f"{shown(text)} must be above 0 and at most 1000000/s")
     return rate
 
 
@@ -79,7 +91,7 @@ class Section:
         self.source = source
         self.path = path
         if not isinstance(value, Mapping):
-            raise self.error("", f"must be a mapping, not {value!r}")
+            raise self.error("", f"must be a mapping, not {shown(value)}")
         self._value = value
         self._asked: list[str] = []
 
@@ -112,7 +124,7 @@ class Section:
     def choice(self, key: str, known: Sequence[str], default: str | None = None) -> str:
         value = self.text(key, default)
         if value not in known:
-            raise self.error(key, f"unknown value {value!r}{nearest(value, known)}")
+            raise self.error(key, f"unknown value {shown(value)}{nearest(value[:80], known)}")
         return value
 
     def integer(self, key: str, default: int, low: int = 0, high: int = 10_000_000) -> int:
@@ -120,7 +132,9 @@ class Section:
         if value is None:
             return default
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise self.error(key, f"must be a whole number from {low} to {high}, not {value!r}")
+            raise self.error(
+                key, f"must be a whole number from {low} to {high}, not {shown(value)}"
+            )
         return value
 
     def number(self, key: str, default: float, low: float, high: float) -> float:
@@ -132,7 +146,7 @@ class Section:
             or isinstance(value, bool)
             or not low <= value <= high
         ):
-            raise self.error(key, f"must be a number from {low:g} to {high:g}, not {value!r}")
+            raise self.error(key, f"must be a number from {low:g} to {high:g}, not {shown(value)}")
         return float(value)
 
     def duration(self, key: str, default: str | None = None) -> int:
@@ -175,7 +189,7 @@ class Section:
         if value is None:
             return default
         if not isinstance(value, bool):
-            raise self.error(key, f"must be true or false, not {value!r}")
+            raise self.error(key, f"must be true or false, not {shown(value)}")
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
@@ -184,7 +198,7 @@ class Section:
         if values is None:
             return ()
         if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
-            raise self.error(key, f"must be a list of texts, not {values!r}")
+            raise self.error(key, f"must be a list of texts, not {shown(values)}")
         return tuple(values)
 
     def with_texts(self, key: str, more: Sequence[str]) -> "Section":

@@ -15,7 +15,7 @@ from typing import Literal, cast
 from actors.plan import Durability, Heartbeat, ShardBy, StoreEngine
 from apiserver.keys import CacheIndex
 from loadtest.faults import NO_FAULTS, FaultKnobs, read_faults
-from loadtest.fields import SECOND_NS, CampaignError, Section, load_yaml, nearest
+from loadtest.fields import SECOND_NS, CampaignError, Section, load_yaml, nearest, shown
 from loadtest.loads import (
     Load,
     Pace,
@@ -63,10 +63,10 @@ class ClusterKnobs:
     """0: adaptive. None: as the scheduler's configuration has it, or else 100."""
     schedulers: int
     queueing_hints: bool
+    """Of the scheduler, Kubernetes' feature gate SchedulerQueueingHints."""
     gather_quorum_percent: int
     """So many of the partitions have to answer before a batch is decided."""
     scheduler_kernel: KernelChoice
-    """Of the scheduler, Kubernetes' feature gate SchedulerQueueingHints."""
     scheduler_config: str
     """Path of a KubeSchedulerConfiguration, relative to the campaign file; may be empty."""
     scheduler_partitions: int
@@ -285,7 +285,7 @@ def _heartbeats(section: Section) -> bool:
         return True
     if value is False or value == "off":
         return False
-    raise section.error("heartbeats", f"must be on or off, not {value!r}")
+    raise section.error("heartbeats", f"must be on or off, not {shown(value)}")
 
 
 def check_real_time(campaign: Campaign, source: str) -> None:

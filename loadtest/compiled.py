@@ -86,10 +86,15 @@ def compile_campaign(campaign: Campaign, directory: Path) -> Compiled:
 def _read(read: Callable[[Path], T], path: Path, field: str) -> T:
     """The input that a field of the campaign names, which its errors then name too."""
     try:
+        path.stat()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        why = error.strerror if isinstance(error, OSError) else error
+        message = f"{field}: {str(path)[:80]}: cannot read it: {why}"
+        raise CampaignError(f"{message}; the path is relative to the campaign file") from None
+    try:
         return read(path)
     except CampaignError as error:
-        hint = "" if path.exists() else "; the path is relative to the campaign file"
-        raise CampaignError(f"{field}: {error}{hint}") from None
+        raise CampaignError(f"{field}: {error}") from None
 
 
 def _scheduler_configuration(directory: Path, name: str, percentage: int | None) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 from api.quantity import QuantityError, canonical
-from loadtest.fields import SECOND_NS, Section
+from loadtest.fields import SECOND_NS, Section, shown
 from loadtest.trace_file import read_adapter
 
 Arrivals = Literal["constant", "poisson", "randomised", "stepped", "trace", "shared", "closed"]
@@ -228,5 +228,5 @@ def read_quantities(
         try:
             out.append((str(resource), canonical(str(amount))))
         except QuantityError as error:
-            raise section.error(f"{key}.{resource}", f"{amount!r}: {error}") from None
+            raise section.error(f"{key}.{resource}", f"{shown(amount)}: {error}") from None
     return tuple(out)

@@ -7,8 +7,7 @@ of a list (``phases.0.duration=30s``). The value is YAML. Unknown keys are found
 from collections.abc import Iterable
 from typing import cast
 
-import yaml
-
+from api.strict_yaml import YamlError, read_yaml
 from loadtest.fields import CampaignError, nearest
 
 SHORT_NAMES = {
@@ -50,9 +49,9 @@ def apply_overrides(doc: dict[str, object], overrides: Iterable[str]) -> None:
         if not equals or not key:
             raise CampaignError(f"--set {override}: must be KEY=VALUE, for example nodes=3000")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise CampaignError(f"--set {override}: {text!r} is not a YAML value") from None
+            value = read_yaml(text)
+        except YamlError as error:
+            raise CampaignError(f"--set {override}: is not a YAML value: {error}") from None
         set_value(doc, key, value, f"--set {override}")
 
 
@@ -78,7 +77,7 @@ def _assign(doc: dict[str, object], path: list[str], value: object, source: str)
     for depth, part in enumerate(path):
         last = depth == len(path) - 1
         if isinstance(place, list):
-            if not part.isdigit() or int(part) >= len(place):
+            if part not in map(str, range(len(place))):
                 raise CampaignError(f"{source}: '{part}' is not an index below {len(place)}")
             if last:
                 place[int(part)] = value

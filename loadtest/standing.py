@@ -11,10 +11,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import yaml
-
 from actors.plan import ClusterPlan, NodeSpec
 from actors.processes import alive, await_exit, descendants, start_ticks
+from api.strict_yaml import YamlError, read_yaml
 
 STOP_TIMEOUT_S = 180.0
 
@@ -98,8 +97,8 @@ def check_kubeconfig(path: Path) -> None:
 
 def _is_ours(path: Path) -> bool:
     try:
-        document = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        document = read_yaml(path.read_text())
+    except (OSError, UnicodeDecodeError, YamlError):
         return False
     return isinstance(document, dict) and document.get("current-context") == "hollowfleet"
 

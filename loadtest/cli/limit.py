@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
 
 import click
-import yaml
 
 from api.core import JsonObject
+from api.strict_yaml import YamlError, read_yaml
 from loadtest.bundle import read_json
 from loadtest.cli.codes import INVALID, OK, SLO_FAILED
 from loadtest.cli.verdict import BadInput, check_writable, needs_virtual
@@ -150,10 +150,10 @@ def _values(across: str) -> tuple[str, tuple[object, ...]]:
     """Key and values of --across; values are YAML. Errors: CampaignError."""
     key, _, text = across.partition("=")
     try:
-        values = yaml.safe_load(f"[{text}]")
-    except yaml.YAMLError:
+        values = read_yaml(f"[{text}]")
+    except YamlError:
         raise CampaignError(f"--across {across}: {text!r} are not YAML values") from None
-    if not key or len(values) < 2:
+    if not key or not isinstance(values, list) or len(values) < 2:
         raise CampaignError(f"--across {across}: must be KEY=V1,V2,... with two values at least")
     if any(value in values[:place] for place, value in enumerate(values)):
         raise CampaignError(f"--across {across}: a value is given twice")

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 
 from api.streams import Stream
 from loadtest.experiments.trials import Base, Knobs, Trial
-from loadtest.fields import Section
+from loadtest.fields import Section, shown
 from sim.campaign.costs import DEFAULT, CostProfile
 
 TRIALS_MAX = 10_000
@@ -88,7 +88,7 @@ def _knobs(section: Section) -> tuple[tuple[str, tuple[object, ...]], ...]:
     out = []
     for name, values in given.items():
         if not isinstance(values, list) or not values:
-            raise section.error(f"knobs.{name}", f"must be a list of values, not {values!r}")
+            raise section.error(f"knobs.{name}", f"must be a list of values, not {shown(values)}")
         if len({json.dumps(value, sort_keys=True, default=str) for value in values}) < len(values):
             raise section.error(f"knobs.{name}", "has a value twice")
         if name in ("seed", "spec.seed", "name", "metadata.name"):

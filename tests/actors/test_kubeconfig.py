@@ -54,6 +54,11 @@ def test_an_authority_file_is_found_beside_the_kubeconfig(tmp_path: Path) -> Non
             "not base64",
         ),
         (lambda d: d["clusters"][0]["cluster"].pop("certificate-authority-data"), "no certificate"),
+        (lambda d: d.update(contexts=7), "contexts must be a list of mappings"),
+        (lambda d: d.update(users=["x"]), "users must be a list of mappings"),
+        (lambda d: d["users"][0].update(user="x"), "user of '.*' must be a mapping"),
+        (lambda d: d["users"][0]["user"].update({"client-key-data": 7}), "not base64"),
+        (lambda d: d["users"][0].update(user={"tokenFile": "a\0"}), "tokenFile: cannot read"),
     ],
 )
 def test_a_kubeconfig_that_cannot_work_is_one_clear_error(
@@ -69,3 +74,20 @@ def test_a_kubeconfig_that_cannot_work_is_one_clear_error(
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(KubeconfigError, match="nowhere: no such file"):
         read_kubeconfig(str(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\xff", "cannot be read: 'utf-8'"),
+        (b"a: [", "line 1, column 5: not YAML"),
+        (b"[1]: 2", "a key must be a plain value"),
+    ],
+)
+def test_what_is_no_kubeconfig_is_named(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "kc"
+    path.write_bytes(content)
+    with pytest.raises(KubeconfigError, match=f"kc: .*{words}"):
+        read_kubeconfig(str(path))
+    with pytest.raises(KubeconfigError, match="cannot be read: Is a directory"):
+        read_kubeconfig(str(tmp_path))

@@ -234,6 +234,15 @@ def test_a_missing_input_names_its_field(path: str, value: object, message: str)
     assert str(caught.value).endswith("; the path is relative to the campaign file")
 
 
+@pytest.mark.parametrize(("name", "why"), [("a\0", "null byte"), ("a" * 5000, "name too long")])
+@pytest.mark.parametrize("key", ["nodeList", "schedulerConfig"])
+def test_a_name_that_no_file_can_have_names_its_field(key: str, name: str, why: str) -> None:
+    with pytest.raises(CampaignError) as caught:
+        compile_campaign(parse("spec/cluster", {key: name}), Path("nowhere"))
+    assert str(caught.value).startswith(f"spec.cluster.{key}: ")
+    assert why in str(caught.value) and len(str(caught.value)) < 200
+
+
 def test_every_example_parses() -> None:
     found = sorted(EXAMPLES.glob("*.yaml"))
     assert found
