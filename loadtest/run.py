@@ -4,7 +4,6 @@ Whatever happens, what was recorded is kept, and no process is left.
 """
 
 import shutil
-import signal
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -32,6 +31,7 @@ from loadtest.progress import Display, Progress
 from loadtest.saboteur import Saboteur
 from loadtest.sampled import SPANS_GLOB
 from loadtest.sampling import Sampler
+from loadtest.signals import no_end_heard
 from loadtest.timeline import POD_COLUMNS
 from store.journal import JournalError
 
@@ -43,7 +43,6 @@ TICK_S = 1.0
 PROGRAM_LOG = "programs.log"
 """Written by the cluster into its run directory, kept in the bundle."""
 
-ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 Starter = Callable[[ClusterPlan, Callable[[str], None]], ClusterHandle]
 
@@ -245,13 +244,11 @@ class CampaignRun:
 
     def _finish(self) -> None:
         """Stop everything and write what there is. A second ctrl-C must not leave processes."""
-        before = [(number, signal.signal(number, signal.SIG_IGN)) for number in ENDING_SIGNALS]
         with ExitStack() as steps:
             # Each step is done even if another fails. The last one pushed goes first: the load
             # ends, then what was seen is kept, while who saw it still lives; then the cluster
             # goes, and only then the log that it wrote to its end; the state has the last word.
-            for number, handler in before:
-                steps.callback(signal.signal, number, handler)
+            steps.enter_context(no_end_heard())
             steps.callback(self._write_state)
             steps.callback(shutil.rmtree, self._cluster, ignore_errors=True)
             steps.callback(self._audit)

@@ -22,6 +22,7 @@ from actors.ray.cluster import ClusterError
 from loadtest.client import Endpoint
 from loadtest.generator_config import write_private
 from loadtest.observer import NodeFollower
+from loadtest.signals import hear_no_end
 from loadtest.standing import Standing, write_standing
 
 READY_STALL_S = 60.0
@@ -92,7 +93,7 @@ class Supervisor:
             self._fail(str(error))
             return 1
         finally:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            hear_no_end()
             if handle:
                 Path(self._config.kubeconfig).unlink(missing_ok=True)
                 handle.stop()

@@ -18,6 +18,7 @@ import yaml
 
 from loadtest.bundle import BundleError, RunState, write_state
 from loadtest.experiments.trials import Finished, Trial, is_kept, knobs_text, read_finished
+from loadtest.signals import ENDING, hear_no_end
 
 PRELOAD = ["loadtest.experiments.beginnings", "loadtest.virtual", "loadtest.junit"]
 
@@ -92,13 +93,8 @@ def _end(processes: Sequence[BaseProcess]) -> None:
 
 def _interrupted(number: int, frame: FrameType | None) -> None:
     """Once: a second ctrl-C must not break the writing of what there is."""
-    _ignore_signals()
+    hear_no_end()
     raise KeyboardInterrupt
-
-
-def _ignore_signals() -> None:
-    for one in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(one, signal.SIG_IGN)
 
 
 def run_trial(trial: Trial, key: str, directory: Path) -> None:
@@ -107,11 +103,11 @@ def run_trial(trial: Trial, key: str, directory: Path) -> None:
     started = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     state = RunState(run_id=key, started=started)
     try:
-        signal.signal(signal.SIGINT, _interrupted)
-        signal.signal(signal.SIGTERM, _interrupted)
+        for one in ENDING:
+            signal.signal(one, _interrupted)
         _execute(trial, directory, state)
         # Within: a signal that comes before the last line of this block has somebody to catch it.
-        _ignore_signals()
+        hear_no_end()
     except KeyboardInterrupt:
         # Before or after the campaign itself, which stamps its own ending.
         if state.outcome != "complete":

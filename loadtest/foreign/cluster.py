@@ -1,6 +1,5 @@
 """A cluster that is there already, behind the door that a campaign's own cluster has."""
 
-import signal
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +11,7 @@ from loadtest.client import ApiClient, Endpoint, ServerUnreachable
 from loadtest.foreign.guard import Guard
 from loadtest.foreign.namespace import REMOVAL_S, make_namespace, remove_namespace
 from loadtest.foreign.surroundings import ForeignError
+from loadtest.signals import no_end_heard
 
 
 class ForeignCluster:
@@ -70,9 +70,10 @@ class ForeignCluster:
         if self._stopped:
             return
         self._stopped = True
-        # A second ctrl-C must not leave the namespace.
-        ending = (signal.SIGINT, signal.SIGTERM)
-        before = [(number, signal.signal(number, signal.SIG_IGN)) for number in ending]
+        with no_end_heard():  # a second ctrl-C must not leave the namespace
+            self._remove()
+
+    def _remove(self) -> None:
         self._client.close()  # whatever was under way
         try:
             if self._namespace:
@@ -82,5 +83,3 @@ class ForeignCluster:
         finally:
             self._client.close()
             self._guard.dismiss()
-            for number, handler in before:
-                signal.signal(number, handler)

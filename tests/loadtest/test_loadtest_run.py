@@ -21,12 +21,14 @@ from loadtest.campaign import parse_campaign
 from loadtest.cli.verdict import exit_code
 from loadtest.client import ApiClient, Endpoint, ServerUnreachable, create
 from loadtest.compiled import SCHEDULE_FILE, compile_campaign, parse_schedule
+from loadtest.experiments.runner import _interrupted
 from loadtest.measure import failed_requests
 from loadtest.otlp import read_traces
 from loadtest.progress import Progress
 from loadtest.report import render
 from loadtest.run import CampaignRun
 from loadtest.sampled import Sampling
+from loadtest.signals import ENDING, unheard
 from tests.loadtest.fake_api import UNSURE
 
 PATIENCE_S = 120.0
@@ -233,9 +235,25 @@ class _FailingHandle:
         raise OSError("the log is unreadable")
 
     def stop(self) -> None:
-        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
-        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        assert [signal.getsignal(number) for number in ENDING] == [unheard, unheard]
         self.stopped = True
+
+
+def test_both_signals_at_once_end_a_trial_once_and_without_a_word(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    before = [signal.signal(number, _interrupted) for number in ENDING]
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+            for number in ENDING:
+                os.kill(os.getpid(), number)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+        assert [signal.getsignal(number) for number in ENDING] == [unheard, unheard]
+    finally:
+        for number, handler in zip(ENDING, before, strict=True):
+            signal.signal(number, handler)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_cluster_is_stopped_even_if_a_step_before_fails(tmp_path: Path) -> None:
