@@ -81,8 +81,8 @@ def etcd(
 
 def _address(option: str, text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
-    if not colon or not port.isdigit() or not host:
-        raise click.UsageError(f"{option} {text!r} is not HOST:PORT")
+    if not colon or not port.isdecimal() or not host or len(port) > 5 or int(port) > 65535:
+        raise click.UsageError(f"{option} {text!r} is not HOST:PORT, with a port of 0 to 65535")
     return host, int(port)
 
 

@@ -22,7 +22,8 @@ def _range(context: click.Context, parameter: click.Parameter, text: str | None)
     if text is None:
         return None
     first, dots, last = text.partition("..")
-    if not (dots and first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
+    digits = all(end.isdecimal() and len(end) <= len(str(SEED_MAX)) for end in (first, last))
+    if not dots or not digits or not int(first) <= int(last) <= SEED_MAX:
         raise click.BadParameter(f"{text!r} is not a range of seeds; write it as 1..200")
     return range(int(first), int(last) + 1)
 
@@ -97,14 +98,16 @@ def _run_seeds(
         raise click.UsageError("give either --seed N or --seeds N..M")
     if trace and seeds is not None:
         raise click.UsageError("--trace goes with --seed: a story is one of one run")
-    numbers = seeds if seeds is not None else (seed or 0,)
+    numbers = seeds if seeds is not None else range(seed or 0, (seed or 0) + 1)
     try:
-        runs = [changed(options_of(number), overrides) for number in numbers]
+        for number in numbers if overrides else ():
+            changed(options_of(number), overrides)
     except OptionError as error:
         raise click.BadParameter(str(error), param_hint="--set") from None
     settle_gc()
     failed = 0
-    for options in runs:
+    for number in numbers:
+        options = changed(options_of(number), overrides)
         outcome = run_options(options, trace, Makers())
         failed += bool(outcome.failure)
         if seeds is None:

@@ -39,6 +39,17 @@ def test_help_at_each_level(command: tuple[str, ...]) -> None:
     assert "Usage:" in result.output
 
 
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1:65536", "127.0.0.1:²", ":2379", "127.0.0.1", "9" * 5000]
+)
+@pytest.mark.parametrize("option", ["--listen", "--metrics-listen"])
+def test_an_address_of_etcd_that_cannot_be(tmp_path: Path, option: str, address: str) -> None:
+    result = invoke("etcd", "--data", str(tmp_path / "data"), option, address)
+    assert result.exit_code == 2
+    assert f"{option} {address!r} is not HOST:PORT, with a port of 0 to 65535" in result.output
+    assert not (tmp_path / "data").exists()
+
+
 def test_dry_run_prints_the_plan_and_starts_nothing(tmp_path: Path) -> None:
     result = invoke("run", QUICKSTART, "--dry-run", "--out", str(tmp_path / "runs"))
     assert result.exit_code == 0

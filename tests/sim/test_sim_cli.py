@@ -38,6 +38,8 @@ def test_a_trace_tells_the_story_of_an_object() -> None:
         (["--seed", "1", "--seeds", "1..2"], "give either --seed N or --seeds N..M"),
         (["--seed", "one"], "'one' is not a valid integer"),
         (["--seed", "-1"], "-1 is not in the range"),
+        (["--seeds", f"1..{'9' * 5000}"], "is not a range of seeds; write it as 1..200"),
+        (["--seeds", f"1..{1 << 64}"], "is not a range of seeds; write it as 1..200"),
         (["--seeds", "9..1"], "'9..1' is not a range of seeds; write it as 1..200"),
         (["--seeds", "1-2"], "'1-2' is not a range of seeds"),
         (["--seeds", "1..2", "--trace", "x"], "--trace goes with --seed"),
