@@ -162,7 +162,7 @@ class ApiServer:
         }
         self._core.introduce(Identities(tokens, service_account_key(config.security)))
         bounds = HttpsBounds()
-        self._front = HttpFront(self, bounds.body_bytes_max)
+        self._front = HttpFront(self, bounds.body_bytes_max, tokens)
         context = server_ssl_context(config.security)
         self._https = await serve_https(
             self._front.handle, config.host, config.https_port, context, bounds

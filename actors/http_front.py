@@ -5,7 +5,7 @@ It knows headers and tokens; what a request means is the core's business.
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import orjson
 
@@ -28,7 +28,7 @@ class Desk(Protocol):
     def new_id(self) -> int: ...
 
     def user_of(self, token: bytes) -> User | None:
-        """Whom a bearer token stands for."""
+        """Whom a bearer token stands for now."""
         ...
 
     def gone(self, request_id: int) -> None:
@@ -39,15 +39,23 @@ class Desk(Protocol):
 class HttpFront:
     """Takes whole requests from the HTTPS server."""
 
-    def __init__(self, desk: Desk, body_bytes_max: int) -> None:
+    def __init__(self, desk: Desk, body_bytes_max: int, tokens: Mapping[str, User]) -> None:
+        """``tokens``: of users, which are good for as long as the server runs."""
         self._desk = desk
+        # By hashes with a secret key: the time of a look-up says nothing about how much of a guess
+        # is right.
+        self._users = {b"Bearer " + token.encode(): user for token, user in tokens.items()}
         self._unauthorized = Answer(401, orjson.dumps(Unauthorized().status()))
         large = RequestEntityTooLarge(body_bytes_max)
         self._too_large = Answer(large.code, orjson.dumps(large.status()))
         self.refused = 0
 
     def handle(self, exchange: Exchange) -> None:
-        user = _user_of_certificate(exchange) or self._user_of(exchange.headers)
+        headers = exchange.headers
+        user = None if exchange.certificate is None else _user_of_certificate(exchange.certificate)
+        if user is None:
+            authorization = headers.get(b"authorization", b"")
+            user = self._users.get(authorization) or self._user_of(authorization)
         if user is None:
             self.refused += 1
             send_answer(exchange, self._unauthorized)
@@ -55,16 +63,16 @@ class HttpFront:
         if exchange.oversized:
             send_answer(exchange, self._too_large)
             return
-        upgrade = exchange.headers.get(b"upgrade", b"").decode("latin1").strip().lower()
-        if upgrade == "websocket":
-            refusal = refusal_of(exchange.headers)
+        request = self._request(exchange, user)
+        if b"upgrade" in headers:
+            upgrade = headers[b"upgrade"].decode("latin1").strip().lower()
+            refusal = refusal_of(headers) if upgrade == "websocket" else ""
             if refusal:
                 send_answer(exchange, answer_of_error(BadRequest(refusal)))
                 return
-        request = self._request(exchange, user)
-        if upgrade:
-            wish = Upgrade(upgrade, subprotocols_of(exchange.listed))
-            request = request._replace(upgrade=wish)
+            if upgrade:
+                wish = Upgrade(upgrade, subprotocols_of(exchange.listed))
+                request = request._replace(upgrade=wish)
         exchange.on_gone = partial(self._desk.gone, request.id)
         self._desk.ask(request, exchange)
 
@@ -81,34 +89,30 @@ class HttpFront:
             get(b"content-type", b"").decode("latin1"),
             get(b"accept", b"").decode("latin1"),
             get(b"user-agent", b"").decode("latin1"),
-            _impersonated(exchange),
+            _impersonated(exchange) if b"impersonate-user" in exchange.headers else None,
             get(b"if-none-match", b"").decode("latin1"),
             get(b"host", b"").decode("latin1"),
         )
 
-    def _user_of(self, headers: Mapping[bytes, bytes]) -> User | None:
-        scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+    def _user_of(self, authorization: bytes) -> User | None:
+        scheme, _, token = authorization.partition(b" ")
         if scheme.lower() != b"bearer":
             return None
         return self._desk.user_of(token.strip())
 
 
-def _user_of_certificate(exchange: Exchange) -> User | None:
+def _user_of_certificate(certificate: Mapping[str, Any]) -> User | None:
     """Whom a verified client certificate names: CN is the user, each O a group.
 
     Source: CommonNameUserConversion, apiserver/pkg/authentication/request/x509/x509.go."""
-    if exchange.certificate is None:
-        return None
-    words = [pair for part in exchange.certificate["subject"] for pair in part]
+    words = [pair for part in certificate["subject"] for pair in part]
     names = [value for key, value in words if key == "commonName"]
     groups = [value for key, value in words if key == "organizationName"]
     return User(names[-1], (*groups, "system:authenticated")) if names else None
 
 
-def _impersonated(exchange: Exchange) -> User | None:
-    name = exchange.headers.get(b"impersonate-user")
-    if name is None:
-        return None
+def _impersonated(exchange: Exchange) -> User:
+    name = exchange.headers[b"impersonate-user"]
     groups = [
         value.decode("latin1") for key, value in exchange.listed if key == b"impersonate-group"
     ]

@@ -65,6 +65,7 @@ _FIELDS = 8
 _HEAD_BYTES_MAX = 48
 """Of a frame that holds bodies packed elsewhere: seven fields and the head of an array."""
 _INT64 = 1 << 63
+_INT = frozenset((int,))
 
 
 class FrameError(ValueError):
@@ -217,7 +218,7 @@ def _is_batch(kind: int, body: Any) -> bool:
         return False
     if kind == CALL:
         return True
-    if len(body) != 2 or type(body[0]) is not list or not set(map(type, body[0])) <= {int}:
+    if len(body) != 2 or type(body[0]) is not list or not _INT.issuperset(map(type, body[0])):
         return False
     return kind == ITEMS or (type(body[1]) is list and len(body[0]) == len(body[1]))
 
@@ -232,9 +233,10 @@ def _parse(packed: memoryview) -> Frame:
     version, kind, stream, deadline_ns, trace, epoch, credit, body = fields
     if version != FRAME_VERSION:
         raise FrameError(f"frame version {version!r} is not spoken here, only {FRAME_VERSION}")
-    for number in (kind, stream, deadline_ns, epoch, credit):
-        if type(number) is not int or not 0 <= number < _INT64:
-            raise FrameError(f"malformed frame: {number!r} is no count")
+    counts = (kind, stream, deadline_ns, epoch, credit)
+    if not _INT.issuperset(map(type, counts)) or min(counts) < 0 or max(counts) >= _INT64:
+        wrong = next(one for one in counts if type(one) is not int or not 0 <= one < _INT64)
+        raise FrameError(f"malformed frame: {wrong!r} is no count")
     if kind >= len(KIND_NAMES):
         raise FrameError(f"malformed frame: unknown kind {kind}")
     if trace is not None and type(trace) is not bytes:

@@ -40,6 +40,7 @@ class Exchange:
     __slots__ = (
         "_connection",
         "body",
+        "certificate",
         "gone",
         "headers",
         "keep_alive",
@@ -51,14 +52,18 @@ class Exchange:
         "target",
     )
 
-    def __init__(self, connection: "Connection", method: bytes, target: bytes) -> None:
+    def __init__(
+        self, connection: "Connection", method: bytes, target: bytes, listed: list[Header]
+    ) -> None:
         self._connection = connection
+        self.certificate = connection.certificate
+        """What the client showed and the handshake verified, as ``ssl`` words it."""
         self.method = method
         self.target = target
         """Path and query, as sent."""
-        self.listed: list[Header] = []
+        self.listed = listed
         """All headers in order, names in lower case."""
-        self.headers: dict[bytes, bytes] = {}
+        self.headers: dict[bytes, bytes] = dict(listed)
         """The last one of each name."""
         self.body = b""
         self.oversized = False
@@ -90,11 +95,6 @@ class Exchange:
         they are, and ``on_data`` gets what comes."""
         if not self.gone:
             self._connection.switch(self, headers, on_data)
-
-    @property
-    def certificate(self) -> dict[str, Any] | None:
-        """What the client showed and the handshake verified, as ``ssl`` words it."""
-        return self._connection.certificate
 
     def await_room(self, then: Callable[[], None]) -> None:
         """Call back once, in a later turn, when there is room for more."""
@@ -276,10 +276,6 @@ class Connection(asyncio.Protocol):
 
     # Parser
 
-    def on_message_begin(self) -> None:
-        self._target, self._listed = b"", []
-        self._exchange = None
-
     def on_url(self, url: bytes) -> None:
         self._target += url
 
@@ -288,9 +284,9 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         bounds = self._host.bounds
-        exchange = self._exchange = Exchange(self, self._parser.get_method(), self._target)
-        exchange.listed = self._listed
-        headers = exchange.headers = dict(self._listed)
+        exchange = Exchange(self, self._parser.get_method(), self._target, self._listed)
+        self._exchange = exchange
+        headers = exchange.headers
         # An answer to a request to leave HTTP that is not 101 is the last.
         exchange.keep_alive = self._parser.should_keep_alive() and not self._parser.should_upgrade()
         self._body, self._body_bytes = [], 0
@@ -312,7 +308,11 @@ class Connection(asyncio.Protocol):
             exchange.oversized = True
             if int(length) > bounds.dropped_bytes_max:
                 self._give_up(exchange)
-        if headers.get(b"expect", b"").lower() == b"100-continue" and self._current is None:
+        if (
+            b"expect" in headers
+            and headers[b"expect"].lower() == b"100-continue"
+            and self._current is None
+        ):
             self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
@@ -330,12 +330,16 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         exchange, self._exchange = self._exchange, None
+        self._target, self._listed = b"", []
         self._reading_head = True
         if exchange is None or self._dropped:
             return
         body = self._body
         exchange.body = body[0] if len(body) == 1 else b"".join(body)
-        self._take(exchange)
+        if self._current is None:
+            self._begin(exchange)
+        else:
+            self._take(exchange)
 
     def _give_up(self, exchange: Exchange) -> None:
         """Answer now, read no more, and close."""
