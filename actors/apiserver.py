@@ -9,6 +9,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, assert_never
 
+from actors.backlogs import Backlogs
 from actors.clock import WallClock, settle_gc
 from actors.hold import Hold
 from actors.http_front import HttpFront, open_stream, send_answer
@@ -63,6 +64,8 @@ ANSWER_BYTES_MAX = 60 << 20
 """Of one call of a component: a little less than a frame may have."""
 BACKLOG_BYTES_MAX = 64 << 20
 """Unsent bytes of an HTTP watch at which its reader counts as gone."""
+BACKLOGS_BYTES_MAX = 1 << 30
+"""Unsent bytes of all of them, above which those with most count as gone."""
 BUSY_BYTES = 8 << 20
 """Unsent bytes of a stream above which an initial state is not continued."""
 WATCHES_ASKED = 1000
@@ -132,6 +135,7 @@ class ApiServer:
         self._asked: dict[int, Exchange] = {}
         self._http_watches: dict[int, Exchange] = {}
         """Bodies that stay open, and the exchanges of the sessions."""
+        self._backlogs = Backlogs(BACKLOG_BYTES_MAX, BACKLOGS_BYTES_MAX)
         self._sessions: dict[int, WebSocket] = {}
         self._frame_watches: dict[int, ServerStream] = {}
         self._ids: dict[ServerStream, int] = {}
@@ -245,6 +249,7 @@ class ApiServer:
             self._spans.gone(request_id)
         self._http_watches.pop(request_id, None)
         self._sessions.pop(request_id, None)
+        self._backlogs.forget(request_id)
         self._take(StreamsClosed((request_id,)))
 
     # The frame server's handler.
@@ -381,16 +386,10 @@ class ApiServer:
         if session is None:
             return
         session.send(messages)
-        if self._http_watches[stream].backlog_bytes > BACKLOG_BYTES_MAX:
-            self._http_watches[stream].abort()
+        self._backlogs.grew(stream, self._http_watches[stream])
 
     def _fell_behind(self, stream: int, watch: Exchange) -> None:
-        backlog = watch.backlog_bytes
-        if backlog <= BUSY_BYTES:
-            return
-        if backlog > BACKLOG_BYTES_MAX:
-            watch.abort()
-        elif stream not in self._busy:
+        if self._backlogs.grew(stream, watch) > BUSY_BYTES and stream not in self._busy:
             self._busy.add(stream)
             self._take(StreamsBusy((stream,)))
             watch.await_room(partial(self._drained, stream))
@@ -414,6 +413,7 @@ class ApiServer:
     def _end(self, stream: int, reason: str) -> None:
         watch = self._http_watches.pop(stream, None)
         session = self._sessions.pop(stream, None)
+        self._backlogs.forget(stream)
         if session is not None:
             session.close()
         elif watch is not None:
