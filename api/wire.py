@@ -25,7 +25,7 @@ def fields_of_message(data: bytes, at: int = 0) -> list[tuple[int, int, Wire]]:
         tag = data[at]
         at += 1
         if tag >= 0x80:
-            tag, at = _varint(data, at - 1)
+            tag, at = varint_at(data, at - 1)
         wire = tag & 7
         if wire == BYTES:
             if at >= end:
@@ -33,13 +33,13 @@ def fields_of_message(data: bytes, at: int = 0) -> list[tuple[int, int, Wire]]:
             size = data[at]
             at += 1
             if size >= 0x80:
-                size, at = _varint(data, at - 1)
+                size, at = varint_at(data, at - 1)
             start, at = at, at + size
             if at > end:
                 raise ProtobufError("unexpected EOF")
             value = data[start:at]
         elif wire == VARINT:
-            value, at = _varint(data, at)
+            value, at = varint_at(data, at)
         elif wire in (FIXED64, FIXED32):
             start, at = at, at + (8 if wire == FIXED64 else 4)
             if at > end:
@@ -54,7 +54,7 @@ def fields_of_message(data: bytes, at: int = 0) -> list[tuple[int, int, Wire]]:
     return found
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
+def varint_at(data: bytes, at: int) -> tuple[int, int]:
     """An unsigned 64-bit number and the place after it."""
     number = 0
     for shift in range(0, 70, 7):

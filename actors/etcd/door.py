@@ -6,7 +6,9 @@ Requests and responses pass gRPC as bytes; ``store.etcd`` knows what they mean.
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -167,7 +169,7 @@ class Door:
         }
         stream = grpc.stream_stream_rpc_method_handler
         services["Watch"] = {"Watch": stream(self._watch)}
-        services["Lease"]["LeaseKeepAlive"] = stream(leases.keep_alive)
+        services["Lease"]["LeaseKeepAlive"] = stream(partial(_keep_alive, leases))
         snapshot = grpc.unary_stream_rpc_method_handler(maintenance.snapshot)
         services["Maintenance"]["Snapshot"] = snapshot
         return services
@@ -276,13 +278,30 @@ class Door:
         stream = WatchStream(self._shards, self._identity)
         self._streams[stream] = None
         try:
-            await stream.run(requests, context.write)
-        except ProtobufError as error:
-            await context.abort(_STATUS[INVALID_ARGUMENT], f"not a request: {error}")
+            async with _refusing(context):
+                await stream.run(requests, context.write)
         finally:
             stream.close()
             self._sent_bytes += stream.sent_bytes
             del self._streams[stream]
+
+
+async def _keep_alive(
+    leases: LeaseService,
+    requests: AsyncIterator[bytes],
+    context: "grpc.aio.ServicerContext[Any, Any]",
+) -> None:
+    async with _refusing(context):
+        await leases.keep_alive(requests, context)
+
+
+@asynccontextmanager
+async def _refusing(context: "grpc.aio.ServicerContext[Any, Any]") -> AsyncIterator[None]:
+    """Of a stream: bytes that are no request end it with the word for it."""
+    try:
+        yield
+    except ProtobufError as error:
+        await context.abort(_STATUS[INVALID_ARGUMENT], f"not a request: {error}")
 
 
 class _Absent:

@@ -6,11 +6,13 @@ as proto3 omits zeros; written, zeros are omitted.
 
 from typing import Any
 
-from api.wire import BYTES, VARINT, ProtobufError, Wire, fields_of_message, int64, text
+from api.wire import BYTES, VARINT, ProtobufError, Wire, fields_of_message, int64, text, varint_at
 from store.etcd.fields import MESSAGES, Fields
 
 Message = dict[str, Any]
 _MASK = (1 << 64) - 1
+DEPTH_MAX = 100
+"""Of messages in each other: only transactions can be, and are refused then."""
 
 
 def decoded(name: str, data: bytes) -> Message:
@@ -64,7 +66,9 @@ def _field(number: int, kind: str, value: Any) -> bytes:
     return prefixed(number, value if type(value) is bytes else encoded(kind, value))
 
 
-def _decoded(fields: Fields, data: bytes) -> Message:
+def _decoded(fields: Fields, data: bytes, depth: int = 0) -> Message:
+    if depth > DEPTH_MAX:
+        raise ProtobufError(f"messages nested deeper than {DEPTH_MAX}")
     message: Message = {}
     for number, wire, value in fields_of_message(data):
         known = fields.get(number)
@@ -78,13 +82,13 @@ def _decoded(fields: Fields, data: bytes) -> Message:
                 assert isinstance(value, bytes)
                 items += _packed(value)
             else:
-                items.append(_value(item_kind, wire, value))
+                items.append(_value(item_kind, wire, value, depth))
         else:
-            message[field] = _value(kind, wire, value)
+            message[field] = _value(kind, wire, value, depth)
     return message
 
 
-def _value(kind: str, wire: int, value: Wire) -> Any:
+def _value(kind: str, wire: int, value: Wire, depth: int) -> Any:
     if wire != (VARINT if kind in ("int", "uint", "bool") else BYTES):
         raise ProtobufError(f"wire type {wire} for {kind}")
     match kind:
@@ -99,19 +103,13 @@ def _value(kind: str, wire: int, value: Wire) -> Any:
         case "str":
             return text(value)
     assert isinstance(value, bytes)
-    return _decoded(MESSAGES[kind], value)
+    return _decoded(MESSAGES[kind], value, depth + 1)
 
 
 def _packed(data: bytes) -> list[int]:
-    """Integers in one field; the numbers that occur here take few bytes."""
-    numbers: list[int] = []
-    number = shift = 0
-    for byte in data:
-        number |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            numbers.append(int64(number & _MASK))
-            number = shift = 0
-    if shift:
-        raise ProtobufError("unexpected EOF")
+    """Integers in one field."""
+    numbers, at = [], 0
+    while at < len(data):
+        number, at = varint_at(data, at)
+        numbers.append(int64(number))
     return numbers

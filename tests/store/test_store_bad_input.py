@@ -23,6 +23,7 @@ from api.frames import (
     FrameDecoder,
     encode,
 )
+from store.etcd.codec import DEPTH_MAX, prefixed
 from store.etcd.errors import EtcdError
 from store.forms import REQUEST_BYTES_MAX, TXN_OPS_MAX
 
@@ -264,5 +265,38 @@ def test_ten_thousand_idle_watchers_on_a_hundred_connections(tmp_path: Path) -> 
                 await one.close()
             # Who hears nothing of the end of a watcher could not be closed either.
             await client.put(b"/0/0")
+
+    run(scenario())
+
+
+def nested(levels: int) -> bytes:
+    """A transaction in a transaction, so often."""
+    body = prefixed(2, prefixed(2, prefixed(1, b"/a")))
+    for _ in range(levels):
+        body = prefixed(2, prefixed(4, body))
+    return body
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "words"),
+    [
+        ("KV/Txn", nested(5_000), f"messages nested deeper than {DEPTH_MAX}"),
+        ("KV/Put", b"\xff", "unexpected EOF"),
+        ("Lease/LeaseKeepAlive", b"\xff", "unexpected EOF"),
+        ("Watch/Watch", b"\xff", "unexpected EOF"),
+        # Ten bytes are the longest integer: to read this one as a number is hours of work.
+        ("Watch/Watch", prefixed(1, prefixed(5, b"\xff" * MIB)), "integer overflow"),
+    ],
+)
+def test_bytes_that_are_no_request(tmp_path: Path, method: str, body: bytes, words: str) -> None:
+    async def scenario() -> None:
+        async with door_of(tmp_path) as (door, client):
+            async with grpc.aio.insecure_channel(door.address) as channel:
+                call = channel.stream_stream(f"/etcdserverpb.{method}")(iter([body]))
+                with pytest.raises(grpc.aio.AioRpcError) as error:
+                    await call.read()
+            assert error.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+            assert error.value.details() == f"not a request: {words}"
+            assert await client.values(b"/") == {}
 
     run(scenario())
