@@ -4,6 +4,7 @@ Requests and responses pass gRPC as bytes; ``store.etcd`` knows what they mean.
 """
 
 import asyncio
+import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -177,8 +178,8 @@ class Door:
     async def listen(self, host: str, port: int) -> None:
         try:
             bound = self._server.add_insecure_port(f"{host}:{port}")
-        except RuntimeError as error:
-            raise PortInUse(f"cannot listen on {host}:{port}: {error}") from None
+        except RuntimeError:
+            raise PortInUse(f"cannot listen on {host}:{port}: {_why_not(host, port)}") from None
         await self._server.start()
         self.address = f"{host}:{bound}"
 
@@ -186,7 +187,7 @@ class Door:
         try:
             self._stop_metrics = serve_metrics(host, port, self)
         except OSError as error:
-            raise PortInUse(f"cannot listen on {host}:{port}: {error}") from None
+            raise PortInUse(f"cannot listen on {host}:{port}: {error.strerror}") from None
 
     def gauges(self) -> Mapping[str, float]:
         """Of all shards together: revisions are the greatest, the rest are sums."""
@@ -284,6 +285,20 @@ class Door:
             stream.close()
             self._sent_bytes += stream.sent_bytes
             del self._streams[stream]
+
+
+def _why_not(host: str, port: int) -> str:
+    """Why nobody can listen there: gRPC only says that it cannot."""
+    try:
+        for family, kind, protocol, _, address in socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM
+        ):
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+    except OSError as error:
+        return str(error.strerror)
+    return "gRPC does not say why"
 
 
 async def _keep_alive(

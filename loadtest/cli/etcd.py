@@ -1,6 +1,7 @@
 """``hollowfleet etcd``: the store alone, behind etcd's own API."""
 
 import asyncio
+import os
 import signal
 from pathlib import Path
 from typing import cast
@@ -58,6 +59,8 @@ def etcd(
     metrics_listen: str | None,
 ) -> None:
     """Serve etcd's v3 API from the store alone, without Ray, until interrupted."""
+    # Or it writes lines of its own to the terminal about what is one error of ours.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # gRPC is imported here only: the other commands start faster without it.
     import uvloop
 

@@ -50,6 +50,34 @@ def test_an_address_of_etcd_that_cannot_be(tmp_path: Path, option: str, address:
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--listen", "127.0.0.1:{taken}"), "Address already in use"),
+        (("--listen", "192.0.2.1:0"), "Cannot assign requested address"),
+        (("--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:{taken}"), "Address already"),
+    ],
+)
+def test_where_etcd_cannot_listen_is_one_sentence(
+    tmp_path: Path, options: tuple[str, ...], why: str
+) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        taken = holder.getsockname()[1]
+        words = [option.format(taken=taken) for option in options]
+        done = subprocess.run(
+            [sys.executable, "-m", "loadtest", "etcd", "--data", str(tmp_path / "data"), *words],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: cannot listen on {words[-1]}: {why}")
+    assert done.stderr.count("\n") == 1 and not done.stdout
+
+
 def test_dry_run_prints_the_plan_and_starts_nothing(tmp_path: Path) -> None:
     result = invoke("run", QUICKSTART, "--dry-run", "--out", str(tmp_path / "runs"))
     assert result.exit_code == 0
