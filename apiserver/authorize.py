@@ -79,7 +79,15 @@ _RULES: dict[str, tuple[Rule, ...]] = {
 """``user NAME`` or ``group NAME`` to what it may."""
 _PATH_RULES: dict[str, tuple[PathRule, ...]] = {
     _ADMINS: (PathRule(_ALL, _ALL),),
-    "group system:monitoring": (PathRule(("get",), ("/metrics", "/healthz", "/livez", "/readyz")),),
+    "group system:monitoring": (
+        PathRule(
+            ("get",),
+            (
+                *("/metrics", "/metrics/slis", "/healthz", "/livez", "/readyz"),
+                *("/healthz/*", "/livez/*", "/readyz/*"),
+            ),
+        ),
+    ),
     _EVERYBODY: (
         PathRule(("get",), ("/healthz", "/livez", "/readyz", "/version", "/version/")),
         PathRule(

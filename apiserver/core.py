@@ -85,6 +85,7 @@ class ApiServerCore:
         self._feed_by_shard = {shard: feed for feed in self._feeds for shard in feed.shards}
         self._ledger = Ledger()
         self._registry.report = self._report
+        self._registry.loading = lambda: any(feed.unsettled for feed in self._feeds)
         self._registry.custom.horizon_of = self._horizon_of
         self._tasks = Tasks(limits)
         self._timers = Timers()

@@ -26,10 +26,10 @@ from api.errors import MethodNotAllowed, NotFound
 from api.kinds import Kind
 from api.openapi import OpenApi
 from apiserver.answers import plain
+from apiserver.health import CHECKS
 from apiserver.messages import Answer, HttpRequest
 from apiserver.negotiate import form_of
 
-_HEALTH = ("/healthz", "/livez", "/readyz")
 _VERSION = orjson.dumps(VERSION)
 _OPENAPI = "/openapi/v3"
 _OPENAPI_2 = "/openapi/v2"
@@ -51,8 +51,6 @@ class Documents:
             return Answer(200, self._paths)
         if path == "/version":
             return Answer(200, _VERSION)
-        if path in _HEALTH:
-            return plain(200, "ok")
         if path in ("/api", "/apis"):
             return self._discovery(path, http)
         if path == _OPENAPI:
@@ -68,7 +66,8 @@ class Documents:
     def _paths(self) -> bytes:
         """All paths that answer. Source: apiserver/pkg/server/routes/index.go."""
         paths = {"/api", "/apis", "/apis/", "/metrics", _OPENAPI, f"{_OPENAPI}/", "/version"}
-        paths.update(_HEALTH)
+        paths.update(CHECKS)
+        paths.update(f"{place}/{name}" for place, names in CHECKS.items() for name in names)
         for place in (*_own_openapi().places, *self._openapi.places):
             parts = place.split("/")
             paths.update("/" + "/".join(parts[:end]) for end in range(2, len(parts) + 1))

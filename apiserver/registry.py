@@ -141,6 +141,7 @@ class Registry:
         "identities",
         "leases",
         "lists_from_cache",
+        "loading",
         "names",
         "now_ns",
         "pod_specs",
@@ -168,6 +169,8 @@ class Registry:
         self.identities = Identities({}, b"")
         self.report: Callable[[], str] = str
         """Makes the text of /metrics: set by the core, which counts."""
+        self.loading: Callable[[], bool] = bool
+        """Whether a group of shards is being read anew: set by the core."""
         self.asked = NOTHING_ASKED
         """What the request is about that is being taken up."""
         self.lists_from_cache = True

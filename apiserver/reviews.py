@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from api.apply import Writer, manager_of, track_create
 from api.core import JsonObject
-from api.errors import BadRequest, Cause, Invalid, MethodNotAllowed
+from api.errors import BadRequest, Cause, Invalid, MethodNotAllowed, NotFound
 from api.kinds import Kind, kind_by_gvk
 from api.protobuf import decode_body
 from api.structure import cannot_handle, check_structure
@@ -22,16 +22,25 @@ from apiserver.untrusted import parse_json
 
 _AUTHORIZATION = "authorization.k8s.io"
 _AUTHENTICATION = "authentication.k8s.io"
+_LOCAL = "localsubjectaccessreviews"
+"""The one that is asked in a namespace."""
 
 
-def review(registry: Registry, http: HttpRequest, resource: str) -> Answer:
-    """Answer a review at once: nothing is stored."""
+def review(registry: Registry, http: HttpRequest, resource: str, namespace: str) -> Answer:
+    """Answer a review at once: nothing is stored. ``namespace``: of the path."""
+    if bool(namespace) is not (resource == _LOCAL):
+        raise NotFound
     if http.method != "POST":
         raise MethodNotAllowed
     user = http.impersonate or http.user
     kind, group, answer = _REVIEWS[resource]
-    spec = _spec(http, kind_by_gvk(group, "v1", kind))
+    body = _parsed(http, kind_by_gvk(group, "v1", kind))
+    spec: JsonObject = body.get("spec") or {}
+    if kind.endswith("AccessReview"):
+        _check_access_review(kind, body.get("metadata") or {}, spec, namespace)
     meta = {"creationTimestamp": rfc3339(registry.now_ns)} if kind == "SelfSubjectReview" else {}
+    if namespace:
+        meta["namespace"] = namespace
     document: JsonObject = {"kind": kind, "apiVersion": f"{group}/v1", "metadata": meta}
     shown = {} if kind == "SelfSubjectRulesReview" else spec
     if kind != "SelfSubjectReview":
@@ -68,18 +77,11 @@ def _may_i(registry: Registry, user: User, spec: JsonObject) -> JsonObject:
 
 def _may_he(registry: Registry, user: User, spec: JsonObject) -> JsonObject:
     named = User(spec.get("user") or "", tuple(spec.get("groups") or ()))
-    if not named.name and not named.groups:
-        cause = Cause.invalid("spec.user", "", "at least one of user or group must be specified")
-        raise Invalid(f".{_AUTHORIZATION}", "", [cause])
     return {"allowed": _allowed(named, spec)}
 
 
 def _allowed(user: User, spec: JsonObject) -> bool:
     resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
-    if (resource is None) == (path is None):
-        text = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
-        cause = Cause.invalid("spec.resourceAttributes", None, text)
-        raise Invalid(f".{_AUTHORIZATION}", "", [cause])
     if resource is None:
         assert path is not None
         return may_path(user, path.get("verb", ""), path.get("path", ""))
@@ -89,7 +91,36 @@ def _allowed(user: User, spec: JsonObject) -> bool:
     return may(user, resource.get("verb", ""), resource.get("group", ""), word)
 
 
+def _check_access_review(kind: str, meta: JsonObject, spec: JsonObject, namespace: str) -> None:
+    """Invalid. Source: pkg/apis/authorization/validation/validation.go at v1.36."""
+    resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+    causes: list[Cause] = []
+    if resource is not None and path is not None:
+        text = "cannot be specified in combination with resourceAttributes"
+        causes.append(Cause.invalid("spec.nonResourceAttributes", path, text))
+    if resource is None and path is None:
+        text = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        causes.append(Cause.invalid("spec.resourceAttributes", None, text))
+    if not kind.startswith("Self") and not spec.get("user") and not spec.get("groups"):
+        text = "at least one of user or group must be specified"
+        causes.append(Cause.invalid("spec.user", "", text))
+    known = ("managedFields", "namespace") if namespace else ("managedFields",)
+    if any(value for name, value in meta.items() if name not in known):
+        text = "must be empty except for namespace" if namespace else "must be empty"
+        causes.append(Cause.invalid("metadata", meta, text))
+    if namespace and resource is not None and resource.get("namespace", "") != namespace:
+        place, text = "spec.resourceAttributes.namespace", "must match metadata.namespace"
+        causes.append(Cause.invalid(place, resource.get("namespace", ""), text))
+    if namespace and path is not None:
+        text = "disallowed on this kind of request"
+        causes.append(Cause.invalid("spec.nonResourceAttributes", path, text))
+    if causes:
+        raise Invalid(f".{_AUTHORIZATION}", "", causes)
+
+
 def _what_may_i(registry: Registry, user: User, spec: JsonObject) -> JsonObject:
+    if not spec.get("namespace"):
+        raise BadRequest("no namespace on request")
     return {
         "resourceRules": [
             {
@@ -127,7 +158,7 @@ _REVIEWS: dict[str, tuple[str, str, _Reply]] = {
 REVIEWS = frozenset((group, resource) for resource, (_, group, _) in _REVIEWS.items())
 
 
-def _spec(http: HttpRequest, kind: Kind) -> JsonObject:
+def _parsed(http: HttpRequest, kind: Kind) -> JsonObject:
     try:
         if http.content_type.startswith("application/vnd.kubernetes.protobuf"):
             body: object = decode_body(http.body)
@@ -140,5 +171,4 @@ def _spec(http: HttpRequest, kind: Kind) -> JsonObject:
     found = check_structure(kind.type_name, body)
     if found.error is not None:
         raise cannot_handle(kind, found.error)
-    spec: JsonObject = body.get("spec") or {}
-    return spec
+    return body

@@ -24,6 +24,7 @@ from apiserver.authorize import ADMINS, may, may_path
 from apiserver.customs import DEFINITIONS, custom_form, seen_as
 from apiserver.definitions import settled
 from apiserver.documents import Documents
+from apiserver.health import health
 from apiserver.messages import Answer, FrameCall, FrameWatch, HttpRequest, User
 from apiserver.metrics import CONTENT_TYPE, NOTHING_ASKED, Asked
 from apiserver.negotiate import FRAME, OBJECT, Form, boolean, form_of, parse_query
@@ -134,7 +135,8 @@ def verb_of_http(registry: Registry, http: HttpRequest) -> AnyVerb | Answer:
         registry.asked = asked
         if http.path == "/metrics" and http.method == "GET":
             return Answer(200, registry.report().encode(), content_type=CONTENT_TYPE)
-        return _documents(registry).answer(http)
+        well = health(http.path, http.query, registry.loading()) if http.method == "GET" else None
+        return well or _documents(registry).answer(http)
     query = parse_query(http.query)
     if verb == "list" and query and boolean(query, "watch"):
         verb, kind = "watch", None
@@ -167,8 +169,10 @@ def _verb_at_length(
     registry: Registry, http: HttpRequest, target: Target, verb: str, query: dict[str, str]
 ) -> AnyVerb | Answer:
     """Of a request that is allowed, when its path and method do not say who answers it."""
-    if (target.group, target.resource) in REVIEWS:
-        return review(registry, http, target.resource)
+    if (target.group, target.resource) in REVIEWS and target.version == "v1":
+        if target.name:
+            raise NotFound
+        return review(registry, http, target.resource, target.namespace)
     kind, view = _kind(registry, target)
     registry.asked = Asked(*_about(kind, verb, target))
     request = _request(http, kind, verb, target, query)
@@ -234,7 +238,9 @@ def _kind(registry: Registry, target: Target) -> tuple[Kind, View | None]:
 def _start_of(kind: Kind, verb: str, target: Target) -> Start:
     """The verb's generator function. NotFound, MethodNotAllowed."""
     if target.resource == "bindings":
-        if verb != "create" or target.name:
+        if target.name:
+            raise NotFound
+        if verb != "create":
             raise MethodNotAllowed
         return bind
     if target.subresource:
@@ -250,6 +256,8 @@ def _start_of(kind: Kind, verb: str, target: Target) -> Start:
         if start is None:
             raise MethodNotAllowed
         return start
+    if kind.namespaced and target.name and not target.namespace:
+        raise NotFound
     start = _VERBS.get(verb)
     if start is None or verb not in kind.verbs:
         raise MethodNotAllowed

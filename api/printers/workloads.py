@@ -78,8 +78,8 @@ def _external_address(service: JsonObject) -> str:
     if kind != "LoadBalancer":
         return "<unknown>"
     ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress", ())
-    found = [entry.get("ip") or entry.get("hostname", "") for entry in ingress]
-    return ",".join([*given, *filter(None, found)]) or "<pending>"
+    found = {entry.get("ip") or entry.get("hostname", ""): None for entry in ingress}
+    return ",".join([*sorted(filter(None, found)), *given]) or "<pending>"
 
 
 def _port(port: JsonObject) -> str:

@@ -21,6 +21,8 @@ from apiserver.verbs.place import find_container
 def run_command(registry: Registry, request: Request) -> Generator[Ask, Any, OpenedCommand]:
     """BadRequest, NotFound, NotImplemented501."""
     place = yield from find_container(registry, request)
+    if place is None:
+        raise BadRequest(f"pod {request.name} does not have a host assigned")
     name = place.container["name"]
     if "running" not in place.state:
         raise BadRequest(f'container "{name}" in pod "{request.name}" is not running')

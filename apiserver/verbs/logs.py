@@ -18,6 +18,8 @@ from apiserver.verbs.place import find_container
 def read_log(registry: Registry, request: Request) -> Generator[Ask, Any, Answer | OpenedLog]:
     options = log_options(request.options, request.name, registry.now_ns)
     place = yield from find_container(registry, request)
+    if place is None:
+        return Answer(204, b"")
     name, state = place.container["name"], place.state
     where = f'container "{name}" in pod "{request.name}"'
     if options.previous:

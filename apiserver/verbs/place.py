@@ -4,7 +4,7 @@ from collections.abc import Generator
 from typing import Any, NamedTuple
 
 from api.core import JsonObject
-from api.errors import BadRequest, NotFound
+from api.errors import NotFound
 from apiserver.containers import container_of, status_of
 from apiserver.registry import Ask, Registry, Request
 from apiserver.verbs.read import not_older
@@ -27,8 +27,8 @@ class Place(NamedTuple):
         return found
 
 
-def find_container(registry: Registry, request: Request) -> Generator[Ask, Any, Place]:
-    """NotFound, BadRequest."""
+def find_container(registry: Registry, request: Request) -> Generator[Ask, Any, Place | None]:
+    """None when the pod has no node yet. NotFound, BadRequest."""
     yield from not_older(registry, request.kind, None)
     cache = registry.cache(request.kind)
     key = cache.key(request.namespace, request.name)
@@ -38,5 +38,5 @@ def find_container(registry: Registry, request: Request) -> Generator[Ask, Any, 
     pod = record.object()
     container = container_of(pod, request.options.get("container", ""))
     if not pod["spec"].get("nodeName"):
-        raise BadRequest(f"pod {request.name} does not have a host assigned")
+        return None
     return Place(key, record.uid, pod, container, status_of(pod, container["name"]))

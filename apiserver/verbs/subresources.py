@@ -118,7 +118,7 @@ def bind(registry: Registry, request: Request) -> Verb:
     binding, _ = decode_object(_BINDING, request, options.field_validation)
     meta = binding["metadata"]
     name = request.name or meta.get("name", "")
-    if request.name and meta.get("name") not in (None, "", request.name):
+    if request.name and meta.get("name", "") != request.name and not request.over_frames:
         raise BadRequest("name in URL does not match name in Binding object")
     _check_target(binding.get("target") or {})
     make = partial(_bound, name, binding, rfc3339(registry.now_ns))
@@ -190,11 +190,9 @@ def evict(registry: Registry, request: Request) -> Verb:
     if b'"policy/v1beta1"' in request.body:
         request.body = request.body.replace(b'"policy/v1beta1"', b'"policy/v1"', 1)
     eviction, _ = decode_object(_EVICTION, request, options.field_validation)
-    name = eviction["metadata"].get("name") or request.name
-    if name != request.name:
-        raise BadRequest(
-            f"name in URL ({request.name}) does not match the name in the Eviction object ({name})"
-        )
+    name = request.name
+    if eviction["metadata"].get("name") != name:
+        raise BadRequest("name in URL does not match name in Eviction object")
     given = eviction.get("deleteOptions") or {}
     conditions = given.get("preconditions") or {}
     wanted = DeleteOptions(

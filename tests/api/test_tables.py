@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -204,9 +205,10 @@ def test_age_of_nothing() -> None:
     assert age(CREATED, NOW_NS) == "5s"
 
 
-def service(**spec: Any) -> list[Any]:
+def service(balancers: Sequence[JsonObject] = (), **spec: Any) -> list[Any]:
     kind = kind_of("services")
     obj: JsonObject = {"metadata": {"name": "s", "creationTimestamp": CREATED}, "spec": spec}
+    obj["status"] = {"loadBalancer": {"ingress": list(balancers)}}
     set_defaults(kind, obj)
     set_addresses(obj, "10.96.0.9")
     cells: list[Any] = table(kind, [obj], NOW_NS)["rows"][0]["cells"]
@@ -225,6 +227,9 @@ def test_rows_of_services() -> None:
         "a=1,b=2",
     ]
     assert service(type="LoadBalancer", ports=[{"port": 80}])[3] == "<pending>"
+    given = [{"hostname": "h.example"}, {"ip": "1.2.3.4"}]
+    outside = service(given, type="LoadBalancer", ports=[{"port": 80}], externalIPs=["10.1.1.1"])
+    assert outside[3] == "1.2.3.4,h.example,10.1.1.1"
     assert service(type="ExternalName", externalName="a.example")[2:5] == [
         "<none>",
         "a.example",

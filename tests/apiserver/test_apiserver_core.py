@@ -180,11 +180,18 @@ def test_finalizers_hold_and_foreground_deletion_adds_one(rig: Rig) -> None:
 def test_a_bound_pod_is_given_grace_and_then_goes(rig: Rig) -> None:
     rig.call("POST", PODS, POD)
     assert (
-        rig.call("POST", f"{PODS}/p/binding", {"target": {"kind": "Node", "name": "n"}})[0] == 201
+        rig.call(
+            "POST",
+            f"{PODS}/p/binding",
+            {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n"}},
+        )[0]
+        == 201
     )
     _, pod = rig.call("DELETE", f"{PODS}/p")
     assert pod["metadata"]["deletionGracePeriodSeconds"] == 30
-    code, status = rig.call("POST", f"{PODS}/p/binding", {"target": {"name": "m"}})
+    code, status = rig.call(
+        "POST", f"{PODS}/p/binding", {"metadata": {"name": "p"}, "target": {"name": "m"}}
+    )
     assert code == 409
     assert "being deleted" in status["message"]
     assert rig.call("DELETE", f"{PODS}/p?gracePeriodSeconds=0")[0] == 200
@@ -215,7 +222,7 @@ def test_watchers_of_a_node_hear_of_their_pods_only(rig: Rig) -> None:
     there = rig.frame_watch("pods", fields="spec.nodeName=n2")
     unbound = rig.frame_watch("pods", fields="spec.nodeName=")
     rig.call("POST", PODS, POD)
-    rig.call("POST", f"{PODS}/p/binding", {"target": {"name": "n1"}})
+    rig.call("POST", f"{PODS}/p/binding", {"metadata": {"name": "p"}, "target": {"name": "n1"}})
     kinds = [[body[1] for body in s.bodies if body[0] == "items"] for s in (here, there, unbound)]
     assert kinds == [[(0,)], [], [(0,), (2,)]]
 

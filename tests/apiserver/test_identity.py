@@ -11,6 +11,7 @@ ACCOUNTS = "/api/v1/namespaces/x/serviceaccounts"
 SCHEDULER = User("system:kube-scheduler", ("system:authenticated",))
 NODES = User("hollowfleet:nodes", ("system:nodes", "system:authenticated"))
 CONTROLLERS = User("system:kube-controller-manager", ("system:authenticated",))
+BINDING = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n"}}
 POD: JsonObject = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
 
 
@@ -141,7 +142,7 @@ def test_each_user_may_what_his_role_says(
     rig: Rig, user: User, method: str, path: str, code: int
 ) -> None:
     rig.call("POST", "/api/v1/namespaces/x/pods", POD)
-    body = {"target": {"kind": "Node", "name": "n"}} if path.endswith("binding") else None
+    body = BINDING if path.endswith("binding") else None
     assert rig.ask(method, path, body, user=user).code == code
 
 

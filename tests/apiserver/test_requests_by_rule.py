@@ -6,8 +6,12 @@ import pytest
 from apiserver_rig import Rig
 
 from api.calls import APPLY_PATCH, MERGE_PATCH, STRATEGIC_PATCH
+from apiserver.health import health
 
 MAPS = "/api/v1/namespaces/x/configmaps"
+PODS = "/api/v1/namespaces/x/pods"
+REVIEWS = "/apis/authorization.k8s.io/v1"
+NO_SUCH = "the server could not find the requested resource"
 CLASSES = "/apis/scheduling.k8s.io/v1/priorityclasses"
 NAMELESS = "the name of the object (a based on URL) was undeterminable: name must be provided"
 
@@ -44,6 +48,27 @@ def rig() -> Rig:
         ("DELETE", f"{MAPS}?continue=abc", None, "", 400,
          "invalid continue token: continue key is not valid: invalid character 'i' looking for "
          "beginning of value"),
+        ("POST", f"{PODS}/a/eviction", {}, "", 400,
+         "name in URL does not match name in Eviction object"),
+        ("POST", f"{PODS}/a/binding", {"target": {"name": "n"}}, "", 400,
+         "name in URL does not match name in Binding object"),
+        ("GET", "/api/v1/pods/a", None, "", 404, NO_SUCH),
+        ("GET", f"{REVIEWS}/subjectaccessreviews/a", None, "", 404, NO_SUCH),
+        ("POST", f"{REVIEWS}/localsubjectaccessreviews", {}, "", 404, NO_SUCH),
+        ("POST", f"{REVIEWS}/selfsubjectrulesreviews", {}, "", 400, "no namespace on request"),
+        ("POST", f"{REVIEWS}/subjectaccessreviews",
+         {"spec": {"resourceAttributes": {}, "nonResourceAttributes": {"path": "/"}}}, "", 422,
+         '.authorization.k8s.io "" is invalid: [spec.nonResourceAttributes: Invalid value: '
+         '{"path":"/"}: cannot be specified in combination with resourceAttributes, spec.user: '
+         'Invalid value: "": at least one of user or group must be specified]'),
+        ("POST", f"{REVIEWS}/namespaces/x/localsubjectaccessreviews",
+         {"spec": {"user": "u", "resourceAttributes": {"namespace": "y"}}}, "", 422,
+         '.authorization.k8s.io "" is invalid: spec.resourceAttributes.namespace: Invalid value: '
+         '"y": must match metadata.namespace'),
+        ("POST", f"{REVIEWS}/selfsubjectaccessreviews",
+         {"metadata": {"name": "a"}, "spec": {"resourceAttributes": {}}}, "", 422,
+         '.authorization.k8s.io "" is invalid: metadata: Invalid value: {"name":"a"}: must be '
+         "empty"),
     ],
 )  # fmt: skip
 def test_refusals(
@@ -87,3 +112,33 @@ def test_deletecollection_with_a_limit_takes_one_page() -> None:
     assert rig.call("DELETE", MAPS, body)[0] == 409
     assert rig.call("DELETE", MAPS)[0] == 200
     assert rig.call("GET", MAPS)[1]["items"] == []
+
+
+def test_health_has_parts(rig: Rig) -> None:
+    """By name, told one by one, and without those that nobody wants to know of."""
+
+    def said(path: str) -> tuple[int, str]:
+        answer = rig.ask("GET", path)
+        return answer.code, answer.body.decode()
+
+    assert said("/readyz/informer-sync") == said("/livez/ping") == said("/healthz") == (200, "ok")
+    assert said("/livez/informer-sync")[0] == said("/readyz/none")[0] == 404
+    code, text = said("/readyz?verbose&exclude=ping&exclude=none")
+    assert code == 200
+    assert text.startswith("[+]ping excluded: ok\n[+]etcd ok\n[+]etcd-readiness ok\n")
+    last = 'warn: some health checks cannot be excluded: no matches for "none"\n'
+    assert text.endswith(f"{last}readyz check passed\n")
+    _, paths = rig.call("GET", "/")
+    assert {"/livez/ping", "/readyz/etcd-readiness"} <= {*paths["paths"]}
+
+
+def test_who_reads_the_shards_anew_is_not_well() -> None:
+    for path, code, text in (
+        ("/livez", 500, "[-]etcd failed: reason withheld\n"),
+        ("/livez/etcd", 500, "internal server error: the shards are being read\n"),
+        ("/readyz?exclude=etcd&exclude=etcd-readiness&exclude=informer-sync", 200, "ok"),
+    ):
+        place, _, query = path.partition("?")
+        answer = health(place, query, True)
+        assert answer is not None and answer.code == code
+        assert text in answer.body.decode()

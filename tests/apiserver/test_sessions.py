@@ -247,8 +247,10 @@ def test_a_log_needs_a_container_with_a_node_that_has_begun(rig: Rig) -> None:
         ("two/log", 400, "must be specified for pod two, choose one of: [a b]"),
         ("two/log?container=z", 400, "container z is not valid for pod two"),
         ("two/log?container=a", 400, 'container "a" in pod "two" is not available'),
-        ("unbound/log", 400, "pod unbound does not have a host assigned"),
         ("none/log", 404, 'pods "none" not found'),
     ):
         answered, body = rig.call("GET", f"{PODS}/{path}")
         assert (answered, words in body["message"]) == (expected, True), body
+    assert rig.call("GET", f"{PODS}/unbound/log") == (204, None)
+    code, body = rig.call("GET", f"{PODS}/unbound/exec?command=env")
+    assert (code, body["message"]) == (400, "pod unbound does not have a host assigned")
