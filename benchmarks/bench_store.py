@@ -141,18 +141,23 @@ class Bench:
         the machine does can only add."""
         arms = (("ours, fsync", self.fsync), ("ours, fsync, 2 shards", self.two))
         costs: dict[str, list[float]] = {name: [] for name, _ in arms}
+        shares: list[str] = []
         for _, server in arms:
             server.start()
             self.fill(server, KEYS)
         for name, server in arms * TURNS:
             flying = PUTS[1].in_flight * server.count
             case = replace(PUTS[1], in_flight=flying, connections=server.count, together=True)
-            costs[name].append(self.row(name, server, case).server_us)
+            syncs = server.gauges()["fsyncs"]
+            result = self.row(name, server, case)
+            costs[name].append(result.server_us)
+            shares.append(f"{result.count / (server.gauges()['fsyncs'] - syncs):.0f}")
         one, two = map(min, costs.values())
         held = two <= one * TWO_SHARDS_MAX
         print(
             f"{'':<26}two shards: {two:.1f} µs a put, one: {one:.1f} (least of {TURNS}); at most"
-            f" {TWO_SHARDS_MAX} times: {'yes' if held else 'NO'}"
+            f" {TWO_SHARDS_MAX} times: {'yes' if held else 'NO'}; puts a sync, in turns:"
+            f" {' '.join(shares)}"
         )
         for _, server in arms:
             server.stop()

@@ -3,14 +3,17 @@
     python -m benchmarks.bench_store_growth [--keys 10000 100000 1000000] [--seconds 5] [--full]
 
 For each number of keys (48 bytes, values of 1,024; fsync) a fresh shard is filled: resident bytes a
-key, then overwrites in rounds of 100, five times: the best rate, the least server CPU a put, as
-whatever else the machine does can only add. Rounds, because a put costs less the more share its
-step: of writers that do not wait for each other 12 to 33 of 100 do on a busy machine, at up to
-twice the CPU. Then, with that many keys, the longest time between two acknowledgements to 100
-writers: undisturbed, and while history is compacted and a snapshot of everything is written; in
-all, and without what the main thread of server or loader, ready to run, waited for a CPU meanwhile;
-and how long the same disk makes a bare log wait (bench_store_disk.py). ``--full``: 5,000,000 keys,
-too.
+key. Then all of them are overwritten in turns, in rounds of 100, five times: the best rate, the
+least server CPU a put, as whatever else the machine does can only add, to a turn of each alike.
+Rounds, because a put costs less the more share its step: of writers that do not wait for each other
+12 to 33 of 100 do on a busy machine, at up to twice the CPU. A size for which memory is not there
+is left out, and that is said: keys and values are kept in memory.
+
+Then, with that many keys, the longest time between two acknowledgements to 100 writers:
+undisturbed, and while history is compacted and a snapshot of everything is written; in all, and
+without what the main thread of server or loader, ready to run, waited for a CPU meanwhile; how long
+the same disk makes a bare log wait (bench_store_disk.py); and the longest step of the shard in CPU
+time, which is the part that the shard has in it. ``--full``: 5,000,000 keys, too.
 """
 
 import argparse
@@ -19,7 +22,7 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +37,11 @@ from benchmarks.bench_store_load import (
     key,
     load_by_frames,
 )
-from benchmarks.bench_store_servers import Shards, resident_bytes
+from benchmarks.bench_store_servers import LONGEST_STEP, Shards, resident_bytes
 
 FLAT = 1.25
+BYTES_A_KEY_MAX = 2_000
+"""What a key is taken to need before it is measured, with room for what overwrites it."""
 SILENCE_S_MAX = 0.05
 RETAIN_S = 2.0
 IN_FLIGHT = 100
@@ -45,18 +50,68 @@ KEPT_S = 86400.0
 TURNS = 5
 
 
-def grown(directory: Path, keys: int, seconds: float) -> tuple[float, list[Result]]:
-    """Resident bytes a key, and the overwrites. History is kept, however long the fill takes:
-    compaction is measured on its own."""
-    server = Shards(directory / f"grown-{keys}", "fsync", retain_s=KEPT_S)
-    server.start()
-    empty = resident_bytes(server.pids)
-    fill_by_frames(server, keys, len(VALUE))
-    each = (resident_bytes(server.pids) - empty) / keys
-    case = Case("put", "put", IN_FLIGHT, 1, keys=keys, together=True)
-    results = [load_by_frames(server, case, seconds / TURNS, 0) for _ in range(TURNS)]
-    server.stop()
-    return each, results
+@dataclass(slots=True)
+class Grown:
+    """A shard with so many keys."""
+
+    server: Shards
+    keys: int
+    bytes_a_key: float = 0.0
+    """Resident, less those of the empty server."""
+    overwrites: list[Result] = field(default_factory=list)
+
+    def fill(self) -> None:
+        self.server.start()
+        empty = resident_bytes(self.server.pids)
+        fill_by_frames(self.server, self.keys, len(VALUE))
+        self.bytes_a_key = (resident_bytes(self.server.pids) - empty) / self.keys
+
+    def overwrite(self, seconds: float) -> None:
+        case = Case("put", "put", IN_FLIGHT, 1, keys=self.keys, together=True)
+        self.overwrites.append(load_by_frames(self.server, case, seconds, 0))
+
+    @property
+    def put_us(self) -> float:
+        return min(result.server_us for result in self.overwrites)
+
+    @property
+    def rate(self) -> float:
+        return max(result.count / result.seconds for result in self.overwrites)
+
+    def __str__(self) -> str:
+        p99_ms = min(result.p99_s for result in self.overwrites) * 1e3
+        row = f"{self.keys:>10,}{self.bytes_a_key:>13,.0f}{self.rate:>9,.0f}"
+        return f"{row}{self.put_us:>11.1f}{p99_ms:>8.1f}"
+
+
+def grown(directory: Path, sizes: Sequence[int], seconds: float) -> list[Grown]:
+    """Shards of these sizes, those that fit into memory, overwritten in turns. History is kept,
+    however long the fill takes: compaction is measured on its own."""
+    found: list[Grown] = []
+    try:
+        for keys in sizes:
+            free = available_bytes()
+            if keys * BYTES_A_KEY_MAX > free:
+                print(f"{keys:>10,}  SKIPPED: {free / 1e9:.1f} GB of memory are free", flush=True)
+                continue
+            server = Shards(directory / f"grown-{keys}", "fsync", retain_s=KEPT_S)
+            found.append(Grown(server, keys))
+            found[-1].fill()
+        for _ in range(TURNS):
+            for one in found:
+                one.overwrite(seconds / TURNS)
+    finally:
+        for one in found:
+            one.server.stop()
+    return found
+
+
+def available_bytes() -> int:
+    """What programs can still take without swapping."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError("/proc/meminfo has no MemAvailable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +122,14 @@ class Silence:
     own_s: float
     """Without what the server or the loader, whichever is more, waited for a CPU."""
     took_s: float
+    longest_step_s: float
+    """Of the server, in CPU time."""
 
     def __str__(self) -> str:
-        return f"{self.in_all_s * 1e3:.0f} ms ({self.own_s * 1e3:.0f} without waits for a CPU)"
+        return (
+            f"{self.in_all_s * 1e3:.0f} ms ({self.own_s * 1e3:.0f} without waits for a CPU, longest"
+            f" step {self.longest_step_s * 1e3:.0f})"
+        )
 
 
 class CpuWaits:
@@ -145,22 +205,21 @@ async def _silence(server: Shards, keys: int, enough: Any) -> Silence:
     await asyncio.gather(*lanes)
     await loader.close()
     waits.close()
-    return Silence(longest, own, time.perf_counter() - begun)
+    took_s = time.perf_counter() - begun
+    return Silence(longest, own, took_s, server.gauges()[LONGEST_STEP])
 
 
 def show_growth(directory: Path, sizes: Sequence[int], seconds: float) -> None:
     print(f"{'keys':>10}{'bytes a key':>13}{'puts/s':>9}{'server µs':>11}{'p99 ms':>8}")
-    costs: list[tuple[float, float, float]] = []
-    for keys in sizes:
-        each, results = grown(directory, keys, seconds)
-        put_us = min(result.server_us for result in results)
-        rate = max(result.count / result.seconds for result in results)
-        p99_ms = min(result.p99_s for result in results) * 1e3
-        costs.append((each, put_us, rate))
-        print(f"{keys:>10,}{each:>13,.0f}{rate:>9,.0f}{put_us:>11.1f}{p99_ms:>8.1f}", flush=True)
-    for name, column in (("bytes a key", 0), ("CPU a put", 1), ("puts/s", 2)):
+    found = grown(directory, sizes, seconds)
+    print(*found, sep="\n", flush=True)
+    columns = {
         # Ten thousand keys are small beside what any process takes.
-        values = [cost[column] for cost in costs if column or cost is not costs[0]]
+        "bytes a key": [one.bytes_a_key for one in found[1:] or found],
+        "CPU a put": [one.put_us for one in found],
+        "puts/s": [one.rate for one in found],
+    }
+    for name, values in columns.items():
         spread = max(values) / min(values)
         print(
             f"{name}: greatest / smallest {spread:.2f}; flat: {'yes' if spread <= FLAT else 'NO'}"
@@ -174,14 +233,17 @@ def show_silence(directory: Path, keys: int, seconds: float) -> None:
     undisturbed, disturbed = longest_silences(directory, keys, seconds)
     after = log_alone(directory, IN_FLIGHT * len(VALUE), seconds, copied)
     bare_s = max(before.max_s, after.max_s)
-    held = disturbed.in_all_s <= SILENCE_S_MAX
     print(
         f"longest silence with {keys:,} keys and {IN_FLIGHT} writers: undisturbed {undisturbed};"
         f" while compacting and writing a snapshot {disturbed}, in {disturbed.took_s:.1f} s; of a"
         f" bare log beside a copy of as much {bare_s * 1e3:.0f} ms; at most"
-        f" {SILENCE_S_MAX * 1e3:.0f} ms while compacting:"
-        f" {'yes' if held else 'NO'}"
+        f" {SILENCE_S_MAX * 1e3:.0f} ms while compacting: {_word(disturbed.in_all_s)}, by the"
+        f" shard's own steps: {_word(disturbed.longest_step_s)}"
     )
+
+
+def _word(silence_s: float) -> str:
+    return "yes" if silence_s <= SILENCE_S_MAX else "NO"
 
 
 def main() -> None:

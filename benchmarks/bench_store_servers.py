@@ -22,11 +22,12 @@ import uvloop
 
 from actors.clock import settle_table_gc
 from actors.plan import Durability, Security, StoreConfig
-from actors.store import start
+from actors.store import Store, start
 
 SECURITY = Security("bench", "bench-token", "")
 ETCD = shutil.which("etcd")
 START_S = 60.0
+LONGEST_STEP = "longest_step_s"
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -80,12 +81,13 @@ class Shards:
         return [process.pid for process in self._processes if process.pid is not None]
 
     def gauges(self) -> dict[str, float]:
-        """Sums over the shards."""
+        """Sums over the shards, and the longest step so far of any."""
         total: dict[str, float] = {}
         for pipe in self._pipes:
             pipe.send("gauges")
             for name, value in pipe.recv().items():
-                total[name] = total.get(name, 0) + value
+                before = total.get(name, 0)
+                total[name] = max(before, value) if name == LONGEST_STEP else before + value
         return total
 
     def stop(self) -> None:
@@ -97,6 +99,24 @@ class Shards:
         self._processes.clear()
 
 
+class TimedSteps:
+    """The longest step of a shard so far, orders carried out, in CPU time of its thread: what other
+    programs on the machine and the disk of another thread take is not in it."""
+
+    def __init__(self, store: Store) -> None:
+        self.longest_s = 0.0
+        turns = store._shard._turns
+        step, clock = turns._step, time.thread_time
+
+        def timed(now_ns: int) -> int | None:
+            begun = clock()
+            wakeup_ns = step(now_ns)
+            self.longest_s = max(self.longest_s, clock() - begun)
+            return wakeup_ns
+
+        turns._step = timed
+
+
 def _serve(pipe: Connection, config: StoreConfig) -> None:
     async def unused(name: str) -> str:
         raise AssertionError(name)
@@ -104,10 +124,11 @@ def _serve(pipe: Connection, config: StoreConfig) -> None:
     async def main() -> None:
         store = await start(config, unused)
         settle_table_gc()
+        steps = TimedSteps(store)
         pipe.send(store.address)
         loop = asyncio.get_running_loop()
         while await loop.run_in_executor(None, pipe.recv) == "gauges":
-            pipe.send(dict(store.gauges()))
+            pipe.send({**store.gauges(), LONGEST_STEP: steps.longest_s})
         await store.stop()
 
     uvloop.run(main())
