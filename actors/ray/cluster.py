@@ -136,13 +136,19 @@ class RayCluster:
                 "num_cpus": os.cpu_count(),
             }
         # The environment of the driver's virtual environment is that of the workers.
-        with without_dashboard(), own_sigterm():
-            self._ray.init(
-                namespace=self.namespace,
-                log_to_driver=False,
-                logging_level=logging.WARNING,
-                **local,
-            )
+        try:
+            with without_dashboard(), own_sigterm():
+                self._ray.init(
+                    namespace=self.namespace,
+                    log_to_driver=False,
+                    logging_level=logging.WARNING,
+                    **local,
+                )
+        except Exception as error:
+            # With this class itself Ray says that one of its processes did not come up.
+            if type(error) is not Exception:
+                raise
+            raise ClusterError(f"Ray did not start: {error}") from error
 
     def _find_machines(self, progress: Callable[[str], None]) -> None:
         """If Ray has other machines than ours, the programs will be there. Unreachable."""

@@ -6,6 +6,7 @@ Exit codes: 0 ok, 1 error, 2 usage (a campaign file that cannot be used is one),
 not reproduced, 130 interrupted.
 """
 
+import errno
 import signal
 import sys
 from importlib import import_module, metadata
@@ -38,6 +39,10 @@ Exit codes: 0 ok, 1 error, 2 usage or campaign file, 3 an SLO failed, 4 the run 
 """
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What any write may meet, also where the directory could be written to before."""
+
+
 def _version() -> str:
     try:
         return metadata.version("hollowfleet")
@@ -46,7 +51,8 @@ def _version() -> str:
 
 
 class Commands(click.Group):
-    """Ctrl-C ends any command with a line and code 130, where click would have said 1."""
+    """Ctrl-C ends any command with a line and code 130, where click would have said 1; a full disk
+    with a line and code 1."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(MODULES)
@@ -64,6 +70,13 @@ class Commands(click.Group):
         except (KeyboardInterrupt, click.Abort):
             click.echo("Interrupted.", err=True)
             sys.exit(INTERRUPTED)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            what = f" {error.filename}" if error.filename else ""
+            raise click.ClickException(
+                f"cannot write{what}: {error.strerror}; make room, or write elsewhere"
+            ) from None
 
 
 @click.group(

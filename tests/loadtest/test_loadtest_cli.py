@@ -78,6 +78,34 @@ def test_where_etcd_cannot_listen_is_one_sentence(
     assert done.stderr.count("\n") == 1 and not done.stdout
 
 
+SMALL = """
+apiVersion: hollowfleet.dev/v1alpha1
+kind: Campaign
+metadata: {name: small}
+spec:
+  cluster: {nodes: 2}
+  phases:
+  - {name: a, duration: 1s, load: [{scenario: pods, arrivals: constant, rate: 1/s}]}
+"""
+
+
+def test_a_disk_that_is_full_is_one_sentence(tmp_path: Path) -> None:
+    file, out = tmp_path / "small.yaml", tmp_path / "runs"
+    file.write_text(SMALL)
+    limited = "import resource, signal, loadtest.__main__ as program; " + (
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000)); program.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", limited, "sim", str(file), "--out", str(out)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "Error: cannot write: File too large; make room, or write elsewhere\n"
+
+
 def test_dry_run_prints_the_plan_and_starts_nothing(tmp_path: Path) -> None:
     result = invoke("run", QUICKSTART, "--dry-run", "--out", str(tmp_path / "runs"))
     assert result.exit_code == 0
