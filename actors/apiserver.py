@@ -313,9 +313,8 @@ class ApiServer:
     def _carry_out(self, effect: Effect) -> None:
         match effect:
             case StoreCall(shard, ids, requests):
-                self._stores[shard].ask(
-                    ("store", requests), partial(self._store_replied, shard, ids)
-                )
+                heard = partial(self._store_replied, shard, ids)
+                self._stores[shard].ask(("store", requests), heard, at_once=True)
             case Answers(ids, answers):
                 for request_id, answer in zip(ids, answers, strict=True):
                     self._answer(request_id, answer)

@@ -160,9 +160,17 @@ class FrameClient:
         self.ask(body, partial(_answered, future), timeout_s)
         return future
 
-    def ask(self, body: object, heard: Heard, timeout_s: float = CALL_TIMEOUT_S) -> None:
+    def ask(
+        self,
+        body: object,
+        heard: Heard,
+        timeout_s: float = CALL_TIMEOUT_S,
+        *,
+        at_once: bool = False,
+    ) -> None:
         """The same, without a future: ``heard`` is called once, in the turn in which the answer
-        comes, and never before this returns."""
+        comes, and never before this returns. ``at_once``: the caller makes no other call in this
+        turn, so that it leaves now and not at the end, which is a turn of the loop later."""
         error: NetError | FrameError | None = None
         if self._closed:
             error = PeerLost(f"{self.name}: this client is closed")
@@ -176,12 +184,14 @@ class FrameClient:
         if error is not None:
             self._loop.call_soon(heard, None, error)
             return
-        self._gather(packed, timeout_s)
+        self._gather(packed, timeout_s, at_once)
         number = self._next
         deadline = self._loop.time() + timeout_s
         self._pending[number] = (heard, deadline)
         if self._sweep is None or deadline < self._sweep_at:
             self._arm(deadline)
+        if at_once and self._link is not None:
+            self._link.flush()
 
     def open(
         self, body: object, on_body: Callable[[Any], None], on_end: Callable[[str], None]
@@ -219,7 +229,7 @@ class FrameClient:
         if self._sweep is not None:
             self._sweep.cancel()
 
-    def _gather(self, packed: bytes, timeout_s: float) -> None:
+    def _gather(self, packed: bytes, timeout_s: float, at_once: bool) -> None:
         """Number a call and line it up: calls of one turn and one time-out share a frame."""
         gathered = self._gathered
         size = self._gathered_bytes + len(packed)
@@ -228,7 +238,7 @@ class FrameClient:
             gathered, size = self._gathered, len(packed)
         if not gathered:
             self._gathered_timeout_s = timeout_s
-            if self._link is not None:
+            if self._link is not None and not at_once:
                 self._link.flush_soon()
         gathered.append(packed)
         self._gathered_bytes = size
