@@ -18,7 +18,7 @@ from apiserver.cache import CacheEvent, ResourceCache
 from apiserver.caching import DEFAULT_CACHING, Caching
 from apiserver.chores import RETRY_NS, Chores, is_chore
 from apiserver.customs import DEFINITIONS
-from apiserver.feed import Feed
+from apiserver.feed import START, Feed
 from apiserver.identity import Identities
 from apiserver.ledger import Ledger
 from apiserver.messages import (
@@ -285,7 +285,7 @@ class ApiServerCore:
         operation, key = task.sent[:2]
         # Nobody waits for an Event, and every third write is one.
         if reply[0] == OK and operation in (PUT, DELETE) and not key.startswith(EVENTS):
-            self._feed_of(shard).wrote(reply[1])
+            self._feed_by_shard[shard].wrote(reply[1])
         self._ledger.stored(task.id, task.sent, task.sent_ns)
         self._resume(task, reply)
 
@@ -339,12 +339,14 @@ class ApiServerCore:
     # The store
 
     def _find(self, key: bytes) -> ResourceCache | None:
+        end = key.find(b"/", len(START))
+        cache = self._first.get(key[len(START) : end]) if end > 0 else None
+        if cache is not None:
+            return cache
         parts = key.split(b"/", 4)
         if len(parts) < 4:
             return None
-        cache = self._first.get(parts[2])
-        if cache is None:
-            cache = self._second.get((parts[2], parts[3]))
+        cache = self._second.get((parts[2], parts[3]))
         if cache is None and len(parts) == 5:
             cache = self._registry.custom.cache_of(parts[2], parts[3])
         return cache

@@ -90,10 +90,8 @@ def parse_path(path: str) -> Target | None:
 
 
 class Way(NamedTuple):
-    """What a path and a method mean, whoever asks for it and with whatever query."""
+    """What a path and a method mean, whoever asks, of whatever object and with whatever query."""
 
-    target: Target | None
-    """None outside the resources."""
     verb: str
     """A list that the query turns into a watch is a list here."""
     kind: Kind | None
@@ -103,16 +101,26 @@ class Way(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def way_of(method: str, path: str) -> Way:
-    """Never raises: whatever is wrong is found when a request is to be answered."""
-    target, verb = parse_path(path), _METHODS.get(method, "")
+def way_of(method: str, path: str) -> tuple[Target | None, Way]:
+    """None outside the resources. Never raises: whatever is wrong is found when a request is to be
+    answered."""
+    target = parse_path(path)
     if target is None:
-        return Way(None, verb, None, create, Asked(verb))
+        verb = _METHODS.get(method, "")
+        return None, Way(verb, None, create, Asked(verb))
+    space, name = target.namespace and "-", target.name and "-"
+    return target, _way(method, Target(*target[:3], space, name, *target[5:]))
+
+
+@lru_cache(maxsize=4096)
+def _way(method: str, target: Target) -> Way:
+    """``target``: with any namespace and name in place of those that it has."""
+    verb = _METHODS.get(method, "")
     if verb == "get" and (target.watching or not target.name):
         verb = "watch" if target.watching else "list"
     elif verb == "delete" and not target.name:
         verb = "deletecollection"
-    known = Way(target, verb, None, create, NOTHING_ASKED)
+    known = Way(verb, None, create, NOTHING_ASKED)
     if target.watching or target.rest or (target.group, target.resource) in REVIEWS:
         return known
     try:
@@ -124,12 +132,12 @@ def way_of(method: str, path: str) -> Way:
         return known
     if kind.key == DEFINITIONS or (target.namespace and not kind.namespaced):
         return known
-    return Way(target, verb, kind, start, Asked(*_about(kind, verb, target)))
+    return Way(verb, kind, start, Asked(*_about(kind, verb, target)))
 
 
 def verb_of_http(registry: Registry, http: HttpRequest) -> AnyVerb | Answer:
     """The generator that answers a request, or the answer. Raises ApiError."""
-    target, verb, kind, start, asked = way_of(http.method, http.path)
+    target, (verb, kind, start, asked) = way_of(http.method, http.path)
     if target is None:
         _authorize_path(http)
         registry.asked = asked
@@ -137,10 +145,11 @@ def verb_of_http(registry: Registry, http: HttpRequest) -> AnyVerb | Answer:
             return Answer(200, registry.report().encode(), content_type=CONTENT_TYPE)
         well = health(http.path, http.query, registry.loading()) if http.method == "GET" else None
         return well or _documents(registry).answer(http)
-    query = parse_query(http.query)
-    if verb == "list" and query and boolean(query, "watch"):
+    query = parse_query(http.query) if http.query else {}
+    if query and verb == "list" and boolean(query, "watch"):
         verb, kind = "watch", None
-    _authorize(http, target, verb)
+    if http.impersonate is not None or ADMINS not in http.user.groups:
+        _authorize(http, target, verb)
     if len(http.body) > BODY_BYTES_MAX:
         raise RequestEntityTooLarge(BODY_BYTES_MAX)
     if kind is None:

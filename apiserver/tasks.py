@@ -10,6 +10,7 @@ and subresources of cmd/kube-apiserver/app/options/completion.go at v0.36.3.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from api.core import InvariantError
@@ -112,6 +113,7 @@ class Tasks:
             raise InvariantError("the count of requests in flight is wrong")
 
 
+@lru_cache(maxsize=4096)
 def counted_as(asked: Asked) -> str:
     """The limit that a request over HTTP counts against."""
     if asked.verb == "watch" or asked.subresource in _LASTING:
