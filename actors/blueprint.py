@@ -42,7 +42,6 @@ MODULES: dict[type[Any], str] = {
 }
 """Where the ``start`` of each program is. Imported only where it runs."""
 
-TRACED = (StoreConfig, ApiServerConfig, SchedulerConfig, HollowNodesConfig)
 API_SERVER = "apiserver-0"
 SCHEDULER = "scheduler"
 """The first; those that stand by have a number."""
@@ -132,8 +131,8 @@ def _networked(part: Part, plan: ClusterPlan) -> Part:
 
 
 def _traced(part: Part, spans: Path) -> Part:
-    """Controllers, partitions and etcd meet no sampled request of their own and write none."""
-    if not isinstance(part.config, TRACED):
+    """An etcd writes none."""
+    if isinstance(part.config, EtcdStoreConfig):
         return part
     config = replace(part.config, spans=str(spans / f"{part.name}.jsonl"))
     return replace(part, config=config)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from actors.net.outbox import Outbox, OutboxBounds, RateLimit
 from actors.net.transport import EXPIRED, INVALID, LOST, FrameTransport, OpenWatch, Transport
-from actors.span_points import PodSpans
+from actors.span_points import OwnerSpans, PodSpans
 from actors.turns import Turns, raise_in_loop
 from api.calls import (
     ApiReply,
@@ -51,8 +51,8 @@ class RunnerOptions:
     check_every_steps: int = 10_000
     """How often the core checks its invariants; 0: never."""
     on_failure: Callable[[BaseException], None] | None = None
-    spans: PodSpans | None = None
-    """What is written down of sampled pods, if anything is."""
+    spans: PodSpans | OwnerSpans | None = None
+    """What is written down of sampled pods or workloads, if anything is."""
 
 
 async def run_component(
@@ -231,7 +231,7 @@ class _Watch:
     ) -> None:
         self._hear()
         spans = self._runner.options.spans
-        if spans is not None and self._spec.resource == "pods":
+        if spans is not None and self._spec.resource in spans.watches:
             spans.saw(types, objects)
         waiting = self._runner.last_seen(self._spec.name)
         if waiting is None:

@@ -3,10 +3,12 @@
 import time
 from collections.abc import Mapping
 
-from actors.component import ComponentRunner, FrameTransport, run_component
+from actors.component import ComponentRunner, FrameTransport, RunnerOptions, run_component
 from actors.net.client import FrameClient
 from actors.plan import ControllersConfig
 from actors.program import Resolve
+from actors.span_points import OwnerSpans
+from actors.spans import span_log
 from controllers.core import ControllersCore
 from controllers.limits import limits_of
 
@@ -35,5 +37,7 @@ async def start(config: ControllersConfig, resolve: Resolve) -> RunningControlle
     core = ControllersCore(config.name, config.shards, limits_of(config.profile))
     agent = f"kube-controller-manager/{config.name}"
     client = FrameClient(config.api_server, config.security, resolve, agent)
-    runner = await run_component(core, FrameTransport(client), time.time_ns)
+    log = span_log(config.spans, time.time_ns)
+    options = RunnerOptions(spans=OwnerSpans(log) if log else None)
+    runner = await run_component(core, FrameTransport(client), time.time_ns, options)
     return RunningControllers(core, runner, client)

@@ -94,6 +94,8 @@ class PartitionConfig:
     """That of the scheduler, whose plugins score."""
     kernel: KernelChoice = "auto"
     """See scheduler.kernel."""
+    spans: str = ""
+    """File for spans of what clients sample; empty: nothing is traced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,8 @@ class ControllersConfig:
     security: Security
     seed: int
     profile: Literal["kubernetes", "unlimited"] = "unlimited"
+    spans: str = ""
+    """File for spans of what clients sample; empty: nothing is traced."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from actors.plan import SchedulerConfig
 from actors.plugin_times import PluginTimes
 from actors.plugins import scheduler_configuration
 from actors.program import Resolve
-from actors.span_points import PodSpans
+from actors.span_points import TRACED, OwnerSpans, PodSpans
 from actors.spans import span_log
 from api.calls import Calls, ComponentEvent, WatchSpec
 from scheduler.election import ElectedScheduler
@@ -99,11 +99,13 @@ class PooledCore:
         spent_ns = {} if self._times is None else self._times.take()
         self.core.core.measures.end_step(time.perf_counter_ns() - began_ns, spent_ns)
         spans = self.runner.options.spans if self.runner is not None else None
+        assert not isinstance(spans, OwnerSpans)
         if spans is not None:
             spans.taken(self.core.core.open_batch, now_ns)
         for effect in effects:
             if isinstance(effect, AskPartition):
-                self._ask(effect)
+                pods = spans.sampled(self.core.core.open_batch) if spans is not None else ()
+                self._ask(effect, [TRACED, pods, effect.body] if pods else effect.body)
             elif isinstance(effect, AskExtender):
                 assert self._extenders is not None
                 self._extenders.ask(effect)
@@ -131,11 +133,11 @@ class PooledCore:
             task.cancel()
         await asyncio.gather(*self._connecting.values(), return_exceptions=True)
 
-    def _ask(self, order: AskPartition) -> None:
+    def _ask(self, order: AskPartition, body: object) -> None:
         """A peer that is not there is lost at once: the batch must not wait for its return."""
         number, client = order.partition, self._clients[order.partition]
         if client.connected:
-            future = client.send(order.body, ANSWER_TIMEOUT_S)
+            future = client.send(body, ANSWER_TIMEOUT_S)
             future.add_done_callback(partial(self._heard, number))
         else:
             self.connect(number)

@@ -7,6 +7,8 @@ They stand beside the cores and tell them nothing. Names follow OpenTelemetry: a
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import orjson
+
 from actors.net.exchange import Exchange
 from actors.spans import SpanLog
 from api.calls import DELETED, ApiReply, ApiRequest
@@ -14,10 +16,14 @@ from api.core import JsonObject
 from api.storage import PUT, StoreRequest
 from api.tracing import CLIENT, INTERNAL, SERVER, Context, context_in, context_of, context_on
 
+CREATED = 201
 PODS_MAX = 100_000
 """Sampled pods that a component remembers; the oldest is forgotten first."""
 CALLS_MAX = 4
 """Requests about one pod that a component writes down: a pod that is tried for ever is not."""
+TRACED = "traced"
+"""Begins a question to a partition that is about sampled pods: their names and traceparents, then
+the question itself."""
 Key = tuple[str, str]
 """Namespace and name of a pod."""
 
@@ -100,11 +106,13 @@ class WriteSpans:
 
 
 class PodSpans:
-    """Of a component that watches pods: when it saw a sampled one, and what it asked for it.
+    """Of a component that acts on pods: when it saw a sampled one, and what it asked for it.
 
     ``waited``: the name of the span from the sight of a pod to the first request about it; empty
     for a scheduler, whose spans are those of its queue and of its decision.
     """
+
+    watches = ("pods",)
 
     def __init__(self, log: SpanLog, waited: str) -> None:
         self.log = log
@@ -127,6 +135,15 @@ class PodSpans:
                 if len(self._seen) >= PODS_MAX:
                     self._forget(next(iter(self._seen)))
                 self._seen[key] = (context, self.log.now_ns())
+
+    def sampled(self, pods: Sequence[str]) -> list[tuple[str, str]]:
+        """Those of "NAMESPACE/NAME" that are, each with its traceparent."""
+        found = []
+        for pod in pods:
+            namespace, _, name = pod.partition("/")
+            if (namespace, name) in self._seen:
+                found.append((pod, self._seen[namespace, name][0].traceparent()))
+        return found
 
     def taken(self, pods: Sequence[str], now_ns: int) -> None:
         """The scheduler took these, "NAMESPACE/NAME", out of its queue in the step of ``now_ns``;
@@ -172,3 +189,99 @@ class PodSpans:
 
 def _of(key: Key) -> dict[str, str | int]:
     return {"k8s.namespace.name": key[0], "k8s.pod.name": key[1]}
+
+
+class OwnerSpans:
+    """Of controllers: from the sight of a sampled workload to the first thing made for it, and each
+    create. A workload is sampled where its own annotations say so, or those of its pods to be."""
+
+    watches = (
+        "apps/deployments", "apps/replicasets", "apps/statefulsets", "apps/daemonsets",
+        "batch/jobs",
+    )  # fmt: skip
+
+    def __init__(self, log: SpanLog) -> None:
+        self.log = log
+        self._seen: dict[str, tuple[Context, int]] = {}
+        """By uid."""
+        self._begun: dict[str, None] = {}
+        self._open: dict[int, tuple[Context, str, int, dict[str, str | int]]] = {}
+
+    def saw(self, types: Sequence[int], objects: Sequence[JsonObject]) -> None:
+        for kind, item in zip(types, objects, strict=True):
+            uid = item["metadata"]["uid"]
+            if kind == DELETED:
+                self._forget(uid)
+            elif uid not in self._seen and (context := _workload_context(item)) is not None:
+                if len(self._seen) >= PODS_MAX:
+                    self._forget(next(iter(self._seen)))
+                self._seen[uid] = (context, self.log.now_ns())
+
+    def asks(self, requests: Sequence[ApiRequest], step_ns: int) -> None:
+        for request in requests:
+            if request.verb != "create" or not isinstance(request.body, dict):
+                continue
+            owner = _controller_of(request.body)
+            seen = self._seen.get(owner.get("uid", ""))
+            if seen is None:
+                continue
+            context, seen_ns = seen
+            now_ns = self.log.now_ns()
+            facts: dict[str, str | int] = {
+                "k8s.namespace.name": request.namespace,
+                f"k8s.{owner['kind'].lower()}.name": owner["name"],
+            }
+            if owner["uid"] not in self._begun:
+                self._begun[owner["uid"]] = None
+                self.log.add(context, (f"sync{owner['kind']}", INTERNAL), (seen_ns, now_ns), facts)
+            self._open[request.id] = (context, f"create {request.resource}", now_ns, facts)
+
+    def answered(self, replies: Sequence[ApiReply]) -> None:
+        for reply in replies:
+            found = self._open.pop(reply.id, None)
+            if found is not None:
+                context, name, begin_ns, facts = found
+                facts["http.response.status_code"] = reply.code
+                if name == "create pods" and reply.code == CREATED:
+                    facts["k8s.pod.name"] = _name_in(reply.body)
+                self.log.add(context, (name, CLIENT), (begin_ns, self.log.now_ns()), facts)
+
+    def _forget(self, uid: str) -> None:
+        self._seen.pop(uid, None)
+        self._begun.pop(uid, None)
+
+
+def _name_in(body: JsonObject | bytes | None) -> str:
+    item: JsonObject = orjson.loads(body) if isinstance(body, bytes) else body or {}
+    return str(item["metadata"]["name"])
+
+
+def _workload_context(item: JsonObject) -> Context | None:
+    context = context_on(item)
+    if context is None and (template := item["spec"].get("template")) is not None:
+        metadata = template.get("metadata")
+        context = context_on(template) if metadata else None
+    return context
+
+
+def _controller_of(body: JsonObject) -> JsonObject:
+    """The owner reference of who made it, or nothing."""
+    owners = body["metadata"].get("ownerReferences") or ()
+    return next((one for one in owners if one.get("controller")), {})
+
+
+class ScoreSpans:
+    """Of a scoring partition: each question about sampled pods."""
+
+    def __init__(self, log: SpanLog) -> None:
+        self.log = log
+
+    def scored(self, pods: Sequence[tuple[str, str]], begin_ns: int) -> None:
+        """``pods``: of the question, "NAMESPACE/NAME" and traceparent."""
+        now_ns = self.log.now_ns()
+        for pod, words in pods:
+            context = context_of(words)
+            namespace, _, name = pod.partition("/")
+            if context is not None:
+                times = (begin_ns, now_ns)
+                self.log.add(context, ("score partition", SERVER), times, _of((namespace, name)))

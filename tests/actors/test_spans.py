@@ -5,15 +5,20 @@ import json
 import ssl
 from pathlib import Path
 
+import numpy as np
 import orjson
-from loopback import PATIENCE_S, run
+from loopback import PATIENCE_S, SECURITY, run
 
 from actors.local import LocalCluster
 from actors.net.client import FrameClient
-from actors.plan import SPANS, ClusterPlan, NodeSpec
+from actors.partition import start as start_partition
+from actors.plan import SPANS, ClusterPlan, NodeSpec, PartitionConfig
 from actors.security import admin_token
+from actors.span_points import TRACED
 from api.core import JsonObject
 from api.tracing import ANNOTATION, CLIENT, INTERNAL, SERVER, Context, Span, span_of
+from scheduler.partition import RowsChanged
+from scheduler.partition_wire import question_body, request_body
 from tests.actors.following import Followed
 
 CONTEXT = Context("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
@@ -56,6 +61,96 @@ async def post(cluster: LocalCluster, body: bytes, traceparent: str) -> None:
     writer.write("\r\n".join(head).encode() + b"\r\n\r\n" + body)
     assert b" 201 " in await reader.readline()
     writer.close()
+
+
+WORKLOAD_WAY = [
+    ("controllers-0", "syncDeployment", INTERNAL),
+    ("controllers-0", "create apps/replicasets", CLIENT),
+    ("controllers-0", "syncReplicaSet", INTERNAL),
+    ("controllers-0", "create pods", CLIENT),
+    ("controllers-0", "create pods", CLIENT),
+]
+
+
+async def live_deployment(directory: Path) -> None:
+    """One that is sampled, and one that is not, of two pods each."""
+    plan = ClusterPlan(
+        str(directory),
+        nodes=(NodeSpec(1),),
+        store_shards=1,
+        controller_shards=1,
+        durability="none",
+        traced=True,
+    )
+    async with LocalCluster(plan) as cluster:
+        client = FrameClient("apiserver-0", cluster.security, cluster.resolve, "test")
+        for name, sampled in (("sampled", True), ("other", False)):
+            template = orjson.loads(pod(name, sampled))
+            template["metadata"] |= {"labels": {"app": name}}
+            spec = {"selector": {"matchLabels": {"app": name}}, "template": template, "replicas": 2}
+            body = orjson.dumps({"metadata": {"name": name}, "spec": spec})
+            call = ["create", "apps/deployments", "default", "", "", "", body, "", True]
+            ((code, _, answer),) = await client.call(("api", [call]))
+            assert code == 201, answer
+        pods = Followed(client, "pods", "default")
+        await pods.until(lambda objects: len(objects) == 4, PATIENCE_S)
+        pods.close()
+        await client.close()
+
+
+def test_controllers_write_what_they_made_for_a_sampled_workload(tmp_path: Path) -> None:
+    run(live_deployment(tmp_path))
+    found = [(program, span) for program, span in spans_of(tmp_path) if "controllers" in program]
+    assert [(program, span.name, span.kind) for program, span in found] == WORKLOAD_WAY
+    assert {span.context for _, span in found} == {CONTEXT}
+    assert all(span.parent == CONTEXT.span for _, span in found)
+    assert {span.attributes.get("k8s.deployment.name") for _, span in found[:2]} == {"sampled"}
+    names = {str(span.attributes["k8s.pod.name"]) for _, span in found[3:]}
+    assert len(names) == 2 and all(name.startswith("sampled-") for name in names)
+
+
+def no_rows() -> RowsChanged:
+    return RowsChanged(
+        sequence=0,
+        reset=True,
+        cluster_nodes=0,
+        gone=(),
+        nodes=(),
+        resources=("cpu",),
+        rows=np.zeros(0, np.int64),
+        counts=np.zeros((7, 0), np.int64),
+        ports=(),
+        images=(),
+    )
+
+
+async def asked(directory: Path) -> None:
+    """A partition, empty but for its first question."""
+    config = PartitionConfig("partition-0", SECURITY, spans=str(directory / "partition-0.jsonl"))
+    partition = await start_partition(config, no_names)
+
+    async def resolve(name: str) -> str:
+        return partition.address
+
+    client = FrameClient("partition-0", SECURITY, resolve, "test")
+    question = request_body(no_rows(), 0, 1, question_body(1, 8, [], []))
+    await client.call(question)
+    await client.call([TRACED, [("default/a", CONTEXT.traceparent())], question])
+    await client.close()
+    await partition.stop()
+
+
+async def no_names(name: str) -> str:
+    raise LookupError(name)
+
+
+def test_a_partition_writes_of_sampled_pods_that_it_is_asked_about(tmp_path: Path) -> None:
+    run(asked(tmp_path))
+    (line,) = (tmp_path / "partition-0.jsonl").read_text().splitlines()
+    span = span_of(line)
+    assert (span.name, span.kind, span.context) == ("score partition", SERVER, CONTEXT)
+    assert span.attributes == {"k8s.namespace.name": "default", "k8s.pod.name": "a"}
+    assert span.start_ns <= span.end_ns
 
 
 async def live(directory: Path, traced: bool) -> None:
@@ -107,7 +202,10 @@ def test_a_sampled_pod_leaves_its_way_in_every_program_and_another_none(tmp_path
     assert all(span.start_ns <= span.end_ns and span.parent == CONTEXT.span for _, span in found)
     steps = [(program, span.name, span.kind) for program, span in found]
     # A kubelet may report more than once, and watches and answers overtake each other.
-    assert sorted(dict.fromkeys(steps)) == sorted(set(WAY))
+    # Partitions are asked once the scheduler is connected to them.
+    asked = {step for step in steps if step[0].startswith("partition-")}
+    assert {(name, kind) for _, name, kind in asked} <= {("score partition", SERVER)}
+    assert sorted(set(steps) - asked) == sorted(set(WAY))
     persisted = [span for _, span in found if span.name == "persist"]
     assert len(persisted) >= 3
     for earlier, later in (("queue", "score"), ("score", "create pods/binding")):
