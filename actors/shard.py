@@ -96,6 +96,9 @@ class Shard:
         )
         self.on_leases_ended: Callable[[Sequence[int]], None] = _nobody_cares
         """Told the leases that are over, before the answer to who revoked them."""
+        self.before_step: Callable[[], None] = _nothing
+        self.after_step: Callable[[], None] = _nothing
+        """Around all the answers of one turn."""
         self._calls: list[int] = []
         self._batches: list[Sequence[StoreRequest]] = []
         self._events: list[StoreEvent] = []
@@ -214,6 +217,7 @@ class Shard:
         self._turns.wake()
 
     def _step(self, now_ns: int) -> int | None:
+        self.before_step()
         try:
             self._step_once(now_ns)
             if self._wrote:
@@ -223,6 +227,7 @@ class Shard:
         # The supervisor's edge: a step that was left half-way must not be followed by another.
         except Exception as bug:
             end_program(bug)
+        self.after_step()
         if self._young >= YOUNG_RECORDS:
             self._young = 0
             pass_young()
@@ -269,6 +274,10 @@ class Shard:
 
 def _nobody_cares(leases: Sequence[int]) -> None:
     """Of a shard whose leases have keys nowhere else."""
+
+
+def _nothing() -> None:
+    """Around the steps of a shard whose answers leave one by one."""
 
 
 def end_program(error: BaseException) -> NoReturn:

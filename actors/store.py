@@ -94,6 +94,7 @@ class Store:
         log = span_log(config.spans, WallClock())
         self._spans = WriteSpans(log) if log else None
         self._server = await FrameServer.start(config.host, config.port, config.security, self)
+        self._shard.before_step, self._shard.after_step = self._server.hold, self._server.let_go
 
     @property
     def address(self) -> str:

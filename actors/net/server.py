@@ -117,6 +117,19 @@ class FrameServer:
         self.refusals = 0
         self.slow_readers = 0
         self._listener: asyncio.Server | None = None
+        self.held: list[_Peer] | None = None
+        """While answers are held back: the connections that have some."""
+
+    def hold(self) -> None:
+        """Answers wait for ``let_go``. Who gives many in one turn so spares the next one, which
+        would be for nothing but to write them."""
+        self.held = []
+
+    def let_go(self) -> None:
+        """Write the answers since ``hold``."""
+        held, self.held = self.held, None
+        for peer in held or ():
+            peer.link.flush()
 
     @classmethod
     async def start(
@@ -303,7 +316,11 @@ class _Peer:
             self.link.write(Frame(ERROR, number, str(body)))
             return
         if not self._answered:
-            self.link.flush_soon()
+            held = self._server.held
+            if held is None:
+                self.link.flush_soon()
+            else:
+                held.append(self)
         self._answered.append(number)
         self._answers.append(body)
 

@@ -78,6 +78,35 @@ def test_an_answer_leaves_with_the_items_of_its_turn_and_behind_them() -> None:
     run(scenario())
 
 
+def test_answers_held_back_are_written_when_let_go_and_need_no_turn_of_their_own() -> None:
+    async def scenario() -> None:
+        handler = Echo()
+        server = await serve(handler)
+        client = client_of(server)
+        order: list[Any] = []
+        client.open("follow", order.append, order.append)
+        calls = [client.send("hold") for _ in range(3)]
+        for number, call in enumerate(calls):
+            call.add_done_callback(lambda _, number=number: order.append(number))
+        await handler.until(lambda: len(handler.held) == 3)
+        (peer,) = server.peers
+        server.hold()
+        handler.held[0]("first")
+        handler.held[1]("second")
+        assert peer._answered and not peer.link._flush_due
+        assert handler.streams[0].send("item")
+        server.let_go()
+        assert not peer._answered and not peer.link._out
+        handler.held[2]("third")
+        assert peer.link._flush_due, "who does not hold answers at the end of his turn"
+        assert list(await asyncio.gather(*calls)) == ["first", "second", "third"]
+        assert order == ["item", 0, 1, 2]
+        await client.close()
+        await server.stop()
+
+    run(scenario())
+
+
 def test_answers_that_do_not_fit_together_come_one_by_one() -> None:
     async def scenario() -> None:
         handler = Echo()
