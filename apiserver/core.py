@@ -26,6 +26,7 @@ from apiserver.messages import (
     CallsArrived,
     Effect,
     Event,
+    FrameCall,
     HttpArrived,
     MessagesArrived,
     StoreEvents,
@@ -50,6 +51,7 @@ from apiserver.registry import (
     TurnAsk,
     after_loads,
 )
+from apiserver.renewal_lane import LOST, RenewalLane
 from apiserver.routes import verb_of_call, verb_of_http, verb_of_watch
 from apiserver.sessions import OpenedLog, OpenedSession, Sessions
 from apiserver.shards import Sharding
@@ -90,6 +92,12 @@ class ApiServerCore:
         self._tasks = Tasks(limits)
         self._timers = Timers()
         self._chores = Chores(self._registry, self._tasks, self._timers, self._start)
+        self._lane = RenewalLane(
+            (self._registry, self._outbox, self._ledger, self._tasks),
+            self._begin_call,
+            self._refuse,
+            self._wrote,
+        )
         self._opened: list[StreamOpened] = []
         self._started = False
         self._first: dict[bytes, ResourceCache] = {}
@@ -147,8 +155,9 @@ class ApiServerCore:
                     start = partial(verb_of_http, self._registry, request)
                     self._begin(request.id, start, request.impersonate or request.user)
             case CallsArrived(calls):
-                for call in calls:
-                    self._begin(call.id, partial(verb_of_call, self._registry, call))
+                loading = any(feed.unsettled for feed in self._feeds)
+                for call in calls if loading else self._lane.take(calls):
+                    self._begin_call(call)
             case WatchesArrived(watches):
                 for watch in watches:
                     self._begin(watch.id, partial(verb_of_watch, self._registry, watch))
@@ -174,6 +183,9 @@ class ApiServerCore:
                 assert_never(event)
 
     # Requests
+
+    def _begin_call(self, call: FrameCall) -> None:
+        self._begin(call.id, partial(verb_of_call, self._registry, call))
 
     def _begin(
         self, request_id: int, start: Callable[[], AnyVerb | Answer], user: User | None = None
@@ -280,14 +292,17 @@ class ApiServerCore:
 
     def _store_replied(self, task: Task, shard: int, reply: StoreReply | None) -> None:
         if reply is None:
-            self._fail(task, "the store did not answer; the outcome of this request is unknown")
+            self._fail(task, LOST)
             return
         operation, key = task.sent[:2]
         # Nobody waits for an Event, and every third write is one.
         if reply[0] == OK and operation in (PUT, DELETE) and not key.startswith(EVENTS):
-            self._feed_by_shard[shard].wrote(reply[1])
+            self._wrote(shard, reply[1])
         self._ledger.stored(task.id, task.sent, task.sent_ns)
         self._resume(task, reply)
+
+    def _wrote(self, shard: int, revision: int) -> None:
+        self._feed_by_shard[shard].wrote(revision)
 
     def _fresh(self, task: Task, answered: bool) -> None:
         if answered:

@@ -1,13 +1,14 @@
 """What each request is about until it is answered, its answer on the way out, and the counts."""
 
 import traceback
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from api.kinds import Kind
 from api.storage import StoreRequest
 from apiserver.in_yaml import in_yaml
 from apiserver.messages import Answer, Answers, Crashed, Effect
-from apiserver.metrics import NOTHING_ASKED, Asked, Metrics
+from apiserver.metrics import NOTHING_ASKED, Asked, Metrics, operation_of
 
 _REFUSED = (NOTHING_ASKED, 0)
 
@@ -15,13 +16,24 @@ _REFUSED = (NOTHING_ASKED, 0)
 class Ledger:
     """``now_ns`` is set at the start of each step."""
 
-    __slots__ = ("_answers", "_crashes", "_ids", "_in_yaml", "_metrics", "_under_way", "now_ns")
+    __slots__ = (
+        "_answers",
+        "_crashes",
+        "_ids",
+        "_in_yaml",
+        "_metrics",
+        "_together",
+        "_under_way",
+        "now_ns",
+    )
 
     def __init__(self) -> None:
         self.now_ns = 0
         self._metrics = Metrics()
         self._under_way: dict[int, tuple[Asked, int]] = {}
         """What each request that has no answer yet is about, and when it was taken up."""
+        self._together: Counter[Asked] = Counter()
+        """How many more have none that are about the same and are answered together."""
         self._in_yaml: set[int] = set()
         """Requests whose answers are wanted as YAML."""
         self._ids: list[int] = []
@@ -30,6 +42,22 @@ class Ledger:
 
     def taken_up(self, request_id: int, asked: Asked) -> None:
         self._under_way[request_id] = asked, self.now_ns
+
+    def taken_up_together(self, asked: Asked, count: int) -> None:
+        self._together[asked] += count
+
+    def answer_together(
+        self, asked: Asked, sent_ns: int, count: int, ids: Sequence[int], answers: Sequence[Answer]
+    ) -> None:
+        """Of ``count`` requests, taken up and sent to the store together, these have answers; the
+        others are the caller's again. None of them is wanted as YAML."""
+        self._together[asked] -= count
+        duration_ns = self.now_ns - sent_ns
+        if ids:
+            self._metrics.answered(asked, 200, duration_ns, len(ids))
+            self._metrics.stored("update", asked.resource, duration_ns, len(ids))
+            self._ids += ids
+            self._answers += answers
 
     def wants_yaml(self, request_id: int) -> None:
         self._in_yaml.add(request_id)
@@ -57,7 +85,8 @@ class Ledger:
         """The store has answered what a request asked it."""
         asked = self._under_way.get(request_id)
         if asked is not None and asked[0].resource:
-            self._metrics.stored(sent, asked[0].resource, self.now_ns - sent_ns)
+            operation = operation_of(sent)
+            self._metrics.stored(operation, asked[0].resource, self.now_ns - sent_ns)
 
     def forget(self, request_id: int) -> None:
         """Whoever asked has gone."""
@@ -67,6 +96,7 @@ class Ledger:
     def text(self, watchers: Mapping[Kind, int], objects: Mapping[Kind, int]) -> str:
         """/metrics; watchers and objects by their kind."""
         asked = [asked for asked, _ in self._under_way.values()]
+        asked += self._together.elements()
         return self._metrics.text(asked, watchers, objects)
 
     def effects(self) -> Sequence[Effect]:

@@ -76,9 +76,9 @@ class _Durations:
         self.counts = [0] * (len(_BOUNDS_NS) + 1)
         self.sum_ns = 0
 
-    def add(self, duration_ns: int) -> None:
-        self.counts[bisect_left(_BOUNDS_NS, duration_ns)] += 1
-        self.sum_ns += duration_ns
+    def add(self, duration_ns: int, count: int) -> None:
+        self.counts[bisect_left(_BOUNDS_NS, duration_ns)] += count
+        self.sum_ns += duration_ns * count
 
     def lines(self, name: str, labels: Labels) -> Iterator[str]:
         total = 0
@@ -99,19 +99,21 @@ class Metrics:
         self._durations: dict[Asked, _Durations] = {}
         self._store: dict[tuple[str, str], _Durations] = {}
 
-    def answered(self, asked: Asked, code: int, duration_ns: int) -> None:
+    def answered(self, asked: Asked, code: int, duration_ns: int, count: int = 1) -> None:
+        """``count``: requests that took so long."""
         durations = self._durations.get(asked)
         if durations is None:
             durations = self._durations[asked] = _Durations()
-        durations.add(duration_ns)
-        durations.codes[code] = durations.codes.get(code, 0) + 1
+        durations.add(duration_ns, count)
+        durations.codes[code] = durations.codes.get(code, 0) + count
 
-    def stored(self, request: StoreRequest, resource: str, duration_ns: int) -> None:
-        key = (_operation(request), resource)
+    def stored(self, operation: str, resource: str, duration_ns: int, count: int = 1) -> None:
+        """``operation``: see ``operation_of``."""
+        key = (operation, resource)
         durations = self._store.get(key)
         if durations is None:
             durations = self._store[key] = _Durations()
-        durations.add(duration_ns)
+        durations.add(duration_ns, count)
 
     def text(
         self, under_way: Iterable[Asked], watchers: Mapping[Kind, int], objects: Mapping[Kind, int]
@@ -154,7 +156,8 @@ def _of(kind: Kind) -> Labels:
     return (("group", kind.group), ("resource", kind.resource))
 
 
-def _operation(request: StoreRequest) -> str:
+def operation_of(request: StoreRequest) -> str:
+    """What the real server's metrics call it."""
     if request[0] == PUT:
         return "update" if request[4] else "create"
     return {GET: "get", DELETE: "delete", RANGE: "list"}.get(request[0], "other")

@@ -161,8 +161,8 @@ class Registry:
         self.frontiers = [0] * len(sharding.groups)
         """For each group of shards: the merged revision up to which its caches are complete."""
         self.pod_specs = PodSpecs()
-        self.renewals: dict[bytes, Renewal] = {}
-        """By the key of the Lease."""
+        self.renewals: dict[tuple[str, str], Renewal] = {}
+        """By namespace and name of the Lease."""
         self.turns = Turns()
         self.charged: dict[bytes, Record] = {}
         """ResourceQuotas by key as this server wrote them last, while its cache is behind."""

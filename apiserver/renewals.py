@@ -1,23 +1,68 @@
-"""What is remembered of Leases that are renewed: see ``verbs.renew``."""
+"""What is remembered of Leases that are renewed: see ``verbs.renew`` and ``renewal_lane``."""
 
-from typing import Final, NamedTuple
+from typing import Final
+
+from api.times import TimeError, parse_time
 
 RENEWALS_MAX: Final = 50_000
 """Leases of which the last renewal is remembered, 1 KB each; at the bound all are forgotten."""
+MICRO_TIME_LETTERS: Final = 27
+TIME_LETTERS: Final = 20
 
 
-class Renewal(NamedTuple):
+class Renewal:
     """How a Lease was renewed the last time: the same text with another revision and moment may
     come again, for the same value."""
 
-    value: bytes
-    header: bytes
-    owned_at: int
-    """Where in the value the owner's time is, and where renewTime."""
-    moment_at: int
-    agent: str
-    before: bytes
-    """The text of the request up to the digits of the revision, from there to those of the moment,
-    and what follows."""
-    between: bytes
-    after: bytes
+    __slots__ = (
+        "_moment_at",
+        "_owned_at",
+        "after",
+        "agent",
+        "before",
+        "between",
+        "header",
+        "key",
+        "value",
+    )
+
+    def __init__(self, key: bytes, header: bytes, value: bytes, places: tuple[int, int]) -> None:
+        """``places``: where in the value the owner's time is, and where renewTime."""
+        self.key = key
+        self.header = header
+        self.value = value
+        """As stored, when the renewal was answered."""
+        self._owned_at, self._moment_at = places
+        self.agent = ""
+        self.before = b""
+        """The text of the request up to the digits of the revision, from there to those of the
+        moment, and what follows."""
+        self.between = self.after = b""
+
+    def moment_of(self, body: bytes, revision: int) -> bytes:
+        """The new renewTime if the text is the last one with another revision and moment; else
+        empty. Whether it is a moment is not looked at."""
+        start = b"%b%d%b" % (self.before, revision, self.between)
+        end = len(start) + MICRO_TIME_LETTERS
+        if not body.startswith(start) or body[end:] != self.after:
+            return b""
+        moment = body[len(start) : end]
+        at = self._moment_at
+        return b"" if moment == self.value[at : at + MICRO_TIME_LETTERS] else moment
+
+    def renewed(self, moment: bytes, time: bytes) -> bytes:
+        """The value to store. ``time``: of now, for the owner."""
+        value, owned, at = self.value, self._owned_at, self._moment_at
+        between = value[owned + TIME_LETTERS : at]
+        return b"".join((value[:owned], time, between, moment, value[at + MICRO_TIME_LETTERS :]))
+
+
+def is_moment(text: str) -> bool:
+    """A MicroTime that is stored as it is."""
+    if len(text) != MICRO_TIME_LETTERS or text[-1] != "Z" or text[19] != ".":
+        return False
+    try:
+        parse_time(text)
+    except TimeError:
+        return False
+    return True

@@ -67,11 +67,13 @@ class Task:
 class Tasks:
     """All of them, by id."""
 
-    __slots__ = ("_by_id", "_counts", "_limits", "_maxima")
+    __slots__ = ("_by_id", "_counts", "_limits", "_maxima", "together")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._by_id: dict[int, Task] = {}
+        self.together = 0
+        """Requests of components under way that have no task of their own: see renewal_lane."""
         self._counts = {MUTATING: 0, READ_ONLY: 0}
         self._maxima: Mapping[str, int] = {
             MUTATING: limits.max_mutating_requests_inflight,
@@ -79,14 +81,19 @@ class Tasks:
         }
 
     def __len__(self) -> int:
-        return len(self._by_id)
+        return len(self._by_id) + self.together
 
     def __contains__(self, task_id: int) -> bool:
         return task_id in self._by_id
 
     @property
     def full(self) -> bool:
-        return len(self._by_id) >= self._limits.all
+        return self.room <= 0
+
+    @property
+    def room(self) -> int:
+        """How many more requests may be under way."""
+        return self._limits.all - len(self._by_id) - self.together
 
     def has_room(self, counted: str, user: User | None) -> bool:
         """Whether a request that counts so may begin."""
@@ -106,7 +113,7 @@ class Tasks:
         return task
 
     def check(self) -> None:
-        if len(self._by_id) > self._limits.all + OWN_MAX:
+        if len(self) > self._limits.all + OWN_MAX:
             raise InvariantError("more requests in flight than allowed")
         counted = [task.counted for task in self._by_id.values()]
         if any(counted.count(kind) != count for kind, count in self._counts.items()):

@@ -16,13 +16,19 @@ from api.core import JsonObject
 from api.kinds import Kind
 from api.storage import CONFLICT, PUT
 from api.structure import find_duplicates
-from api.times import TimeError, parse_time, rfc3339
+from api.times import rfc3339
 from apiserver.bodies import JSON_TYPE
 from apiserver.change import Changed
 from apiserver.ownership import writer_of
 from apiserver.records import Record, header_of
 from apiserver.registry import Ask, Registry, Request
-from apiserver.renewals import RENEWALS_MAX, Renewal
+from apiserver.renewals import (
+    MICRO_TIME_LETTERS,
+    RENEWALS_MAX,
+    TIME_LETTERS,
+    Renewal,
+    is_moment,
+)
 from apiserver.storefail import raise_if_failed
 
 LEASES = "coordination.k8s.io/leases"
@@ -31,8 +37,6 @@ _RENEWED = b'"renewTime":"'
 _OWNED = b'"time":"'
 _MANAGER = b'"manager":"'
 """Comes once in an object with one owner, and rarely elsewhere."""
-_MICRO_TIME_LETTERS = 27
-_TIME_LETTERS = 20
 _HELD = ("labels", "annotations", "finalizers", "generateName", "deletionTimestamp")
 """Metadata that no Lease of a node has; one that has it goes the general way."""
 _SENT = ("name", "namespace", "uid", "resourceVersion", "ownerReferences")
@@ -51,77 +55,49 @@ def renewal(registry: Registry, request: Request) -> Generator[Ask, Any, Changed
     record = cache.records.get(key)
     if record is None:
         return None
-    known = registry.renewals.get(key)
+    place = (request.namespace, request.name)
+    known = registry.renewals.get(place)
     value = None if known is None else _again(known, request, record, registry.now_ns)
     if value is None or known is None:
         value = _renewed(kind, request, record, writer_of(registry, request))
         if value is None:
             return None
-        known = _known(request, header_of(record), value)
+        known = _known(request, record, value)
     reply = yield registry.ask(kind, key, (PUT, key, known.header, value, record.revision, 0))
     raise_if_failed(reply, CONFLICT)
     if reply[0] == CONFLICT:
         return None
-    _remember(registry, key, known, value)
+    known.value = value
+    if place not in registry.renewals and len(registry.renewals) >= RENEWALS_MAX:
+        registry.renewals.clear()
+    registry.renewals[place] = known
     return Changed(value, record.offset, reply[1], record)
 
 
-def _remember(registry: Registry, key: bytes, known: Renewal, value: bytes) -> None:
-    if key not in registry.renewals and len(registry.renewals) >= RENEWALS_MAX:
-        registry.renewals.clear()
-    registry.renewals[key] = known._replace(value=value)
-
-
-def _known(request: Request, header: bytes, value: bytes) -> Renewal:
+def _known(request: Request, record: Record, value: bytes) -> Renewal:
     """A text in which a mark comes twice, or might under another spelling, fits no later one."""
     body = request.body
-    plain = body.count(_REVISION) == body.count(_RENEWED) == 1 and b"\\" not in body
+    places = (value.index(_OWNED) + len(_OWNED), value.index(_RENEWED) + len(_RENEWED))
+    known = Renewal(record.key, header_of(record), value, places)
+    known.agent = request.user_agent
     before, _, rest = body.partition(_REVISION)
     _, _, rest = rest.partition(b'"')
     between, _, rest = rest.partition(_RENEWED)
-    return Renewal(
-        value=value,
-        header=header,
-        owned_at=value.index(_OWNED) + len(_OWNED),
-        moment_at=value.index(_RENEWED) + len(_RENEWED),
-        agent=request.user_agent,
-        before=before + _REVISION if plain else b"",
-        between=b'"' + between + _RENEWED,
-        after=rest[_MICRO_TIME_LETTERS:],
-    )
+    if body.count(_REVISION) == body.count(_RENEWED) == 1 and b"\\" not in body:
+        known.before = before + _REVISION
+    known.between = b'"' + between + _RENEWED
+    known.after = rest[MICRO_TIME_LETTERS:]
+    return known
 
 
 def _again(known: Renewal, request: Request, record: Record, now_ns: int) -> bytes | None:
     """The value to store if nothing but revision and moment is new since the last time."""
-    value, body, at = known.value, request.body, known.moment_at
-    start = b"%b%d%b" % (known.before, record.revision, known.between)
-    end = len(start) + _MICRO_TIME_LETTERS
-    if record.value != value or request.user_agent != known.agent:
+    if record.value != known.value or request.user_agent != known.agent:
         return None
-    if not body.startswith(start) or body[end:] != known.after:
+    moment = known.moment_of(request.body, record.revision)
+    if not moment or not is_moment(moment.decode("latin-1")):
         return None
-    moment = body[len(start) : end]
-    if moment == value[at : at + _MICRO_TIME_LETTERS] or not _is_moment(moment.decode("latin-1")):
-        return None
-    owned, time = known.owned_at, rfc3339(now_ns).encode()
-    return b"%b%b%b%b%b" % (
-        value[:owned],
-        time,
-        value[owned + _TIME_LETTERS : at],
-        moment,
-        value[at + _MICRO_TIME_LETTERS :],
-    )
-
-
-def _is_moment(text: str) -> bool:
-    """A MicroTime that is stored as it is."""
-    if len(text) != _MICRO_TIME_LETTERS or text[-1] != "Z" or text[19] != ".":
-        return False
-    try:
-        parse_time(text)
-    except TimeError:
-        return False
-    return True
+    return known.renewed(moment, rfc3339(now_ns).encode())
 
 
 def _renewed(kind: Kind, request: Request, record: Record, writer: Writer) -> bytes | None:
@@ -152,9 +128,9 @@ def _renewed(kind: Kind, request: Request, record: Record, writer: Writer) -> by
     return b"%b%b%b%b%b" % (
         before[:owned],
         writer.time.encode(),
-        before[owned + _TIME_LETTERS : at],
+        before[owned + TIME_LETTERS : at],
         moment.encode(),
-        before[at + _MICRO_TIME_LETTERS :],
+        before[at + MICRO_TIME_LETTERS :],
     )
 
 
@@ -182,7 +158,7 @@ def _only_moment(old: Any, new: Any) -> str:
     moment, before = new.get("renewTime"), old.get("renewTime")
     if not isinstance(moment, str) or not isinstance(before, str) or moment == before:
         return ""
-    if not _is_moment(moment):
+    if not is_moment(moment):
         return ""
     if {**old, "renewTime": moment} != new:
         return ""
@@ -204,6 +180,6 @@ def _owned_alone(meta: JsonObject, kind: Kind, writer: Writer) -> bool:
         and entry["operation"] == "Update"
         and entry["apiVersion"] == kind.api_version
         and "subresource" not in entry
-        and len(entry.get("time", "")) == _TIME_LETTERS
+        and len(entry.get("time", "")) == TIME_LETTERS
         and "f:renewTime" in entry["fieldsV1"].get("f:spec", ())
     )
