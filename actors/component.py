@@ -234,8 +234,9 @@ class _Watch:
         if spans is not None and self._spec.resource in spans.watches:
             spans.saw(types, objects)
         waiting = self._runner.last_seen(self._spec.name)
-        if waiting is None:
-            seen = ObjectsSeen(self._spec.name, list(types), list(objects), list(revisions))
+        if self._spec.as_text or waiting is None:
+            batch_of = objects if self._spec.as_text else list(objects)
+            seen = ObjectsSeen(self._spec.name, list(types), batch_of, list(revisions))
             self._runner.report(seen)
         else:
             for batch, more in (

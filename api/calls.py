@@ -9,7 +9,9 @@ Resource keys: ``"pods"`` for the core group, ``"GROUP/PLURAL"`` for others, for
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, overload
+
+import orjson
 
 from api.core import Core, JsonObject
 
@@ -65,6 +67,9 @@ class WatchSpec:
     namespace: str = ""
     label_selector: str = ""
     field_selector: str = ""
+    as_text: bool = False
+    """Most of its objects are looked at by a few letters only: where they come as text, they are
+    handed over as ``Texts``."""
     optional: bool = False
     """An API server that refuses the watch has none of it: the shell reports an empty list, and
     asks again from time to time."""
@@ -88,6 +93,28 @@ class WatchReset:
     them is gone. Always the first event of a watch."""
 
     watch: str
+
+
+class Texts(Sequence[JsonObject]):
+    """Objects as their JSON, each parsed when it is asked for, and again when it is asked again."""
+
+    __slots__ = ("encoded",)
+
+    def __init__(self, encoded: Sequence[bytes]) -> None:
+        self.encoded = encoded
+
+    def __len__(self) -> int:
+        return len(self.encoded)
+
+    @overload
+    def __getitem__(self, place: int) -> JsonObject: ...
+    @overload
+    def __getitem__(self, place: slice) -> "Texts": ...
+    def __getitem__(self, place: int | slice) -> "JsonObject | Texts":
+        if isinstance(place, slice):
+            return Texts(self.encoded[place])
+        parsed: JsonObject = orjson.loads(self.encoded[place])
+        return parsed
 
 
 @dataclass(frozen=True, slots=True)

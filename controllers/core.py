@@ -19,6 +19,7 @@ from api.calls import (
     CallsDone,
     ComponentEvent,
     ObjectsSeen,
+    Texts,
     WatchReset,
     WatchSpec,
     WatchSynced,
@@ -30,6 +31,7 @@ from controllers.customs import DEFINITIONS, CustomResources
 from controllers.deployment import DeploymentController
 from controllers.garbage_collector import GarbageCollector
 from controllers.hollow_provisioner import HollowProvisioner
+from controllers.lease_texts import LeaseTexts
 from controllers.limits import ControllerLimits
 from controllers.namespace import NamespaceController
 from controllers.node_lifecycle import NodeLifecycleController
@@ -84,7 +86,7 @@ _WRITTEN_THROUGH = (DEPLOYMENTS, REPLICA_SETS, NAMESPACES, CLAIMS, VOLUMES)
 def _watches_of(customs: Iterable[str]) -> tuple[WatchSpec, ...]:
     """What there is from the start, the definitions, and what they make."""
     return (
-        *(WatchSpec(resource, resource) for resource in WATCHED),
+        *(WatchSpec(resource, resource, as_text=resource == LEASES) for resource in WATCHED),
         WatchSpec(DEFINITIONS, DEFINITIONS, optional=True),
         *(WatchSpec(resource, resource, optional=True) for resource in customs),
     )
@@ -140,6 +142,7 @@ class ControllersCore:
             for controller, workers in self._controllers()
             if not only or controller.name in only
         ]
+        self._lease_texts = LeaseTexts()
         self._takers: dict[int, tuple[_Flight, int, str] | None] = {}
         self._leases_open: dict[int, int] = {}
         self._next_id = 1
@@ -206,7 +209,9 @@ class ControllersCore:
                     # Of a custom resource whose definition has just gone.
                     continue
                 case WatchReset():
-                    self._listing = self._listing or event.watch == LEASES
+                    if event.watch == LEASES:
+                        self._listing = True
+                        self._lease_texts.forget()
                     self._view.reset(event.watch)
                 case WatchSynced():
                     self._synced(event.watch, now_ns)
@@ -249,19 +254,36 @@ class ControllersCore:
         if resource == DEFINITIONS:
             self._see_definitions(event, now_ns)
             return
-        if not self._view.watches(resource):
+        if resource == LEASES:
+            self._see_leases(event, now_ns)
+        elif self._view.watches(resource):
+            for kind, item, revision in zip(
+                event.types, event.objects, event.revisions, strict=True
+            ):
+                self._see_object(resource, kind, item, revision)
+
+    def _see_object(self, resource: str, kind: int, item: JsonObject, revision: int) -> None:
+        now_ns = self._now_ns
+        if kind == DELETED:
+            for change in self._view.deleted(resource, item, revision):
+                self._notice(change, now_ns)
             return
-        rows = zip(event.types, event.objects, event.revisions, strict=True)
-        for kind, item, revision in rows:
-            if resource == LEASES and self._see_lease(item, kind == DELETED, now_ns):
-                continue
-            if kind == DELETED:
-                for change in self._view.deleted(resource, item, revision):
-                    self._notice(change, now_ns)
-            else:
-                seen = self._view.seen(resource, item, revision)
-                if seen is not None:
-                    self._notice(seen, now_ns)
+        seen = self._view.seen(resource, item, revision)
+        if seen is not None:
+            self._notice(seen, now_ns)
+
+    def _see_leases(self, event: ObjectsSeen, now_ns: int) -> None:
+        texts = event.objects if isinstance(event.objects, Texts) else None
+        places: Sequence[int] = range(len(event.objects))
+        if texts is not None and not self._listing:
+            names, places = self._lease_texts.take(event, texts)
+            self._nodes.heard(names, now_ns)
+        for place in places:
+            kind, item = event.types[place], event.objects[place]
+            if not self._see_lease(item, kind == DELETED, now_ns):
+                self._see_object(LEASES, kind, item, event.revisions[place])
+            elif texts is not None:
+                self._lease_texts.learn(texts.encoded[place], item["metadata"]["name"])
 
     def _see_definitions(self, event: ObjectsSeen, now_ns: int) -> None:
         for kind, item in zip(event.types, event.objects, strict=True):
@@ -299,7 +321,7 @@ class ControllersCore:
         if namespace == LEASE_NAMESPACE:
             self._leadership.observe(item, gone, now_ns)
         elif namespace == NODE_LEASES and not gone:
-            self._nodes.heard(meta["name"], now_ns)
+            self._nodes.heard((meta["name"],), now_ns)
             # A renewal of a known Lease changes nothing that anyone reads.
             known = self._view.get(LEASES, f"{namespace}/{meta['name']}")
             same = known is not None and known.uid == meta.get("uid")

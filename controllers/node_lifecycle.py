@@ -19,7 +19,7 @@ from controllers.limits import NodeLimits
 from controllers.node_taints import NOT_READY, UNREACHABLE, execute_taint, schedule_taints
 from controllers.node_zones import Zones
 from controllers.reconciler import Reconciler
-from controllers.records import NODES, PODS, Node, Taint
+from controllers.records import NODES, PODS, Node, Record, Taint
 from controllers.sync import DONE, FAILED, Sync, again, ok, strategic_patch
 from controllers.taint_eviction import TaintEviction
 from controllers.view import Change, View
@@ -37,6 +37,8 @@ class NodeLifecycleController(Reconciler):
         self._limits = limits
         self._heard: dict[str, int] = {}
         """Node -> when it was last heard of, by our clock, in ns."""
+        self._calm: dict[str, Record] = {}
+        """Nodes that a pass found well, as they were: only silence can change that."""
         self._registered: dict[str, str] = {}
         """Node -> uid for which RegisteredNode was said."""
         self._passing: dict[str, None] = {}
@@ -47,9 +49,9 @@ class NodeLifecycleController(Reconciler):
         self.recorders = (self.events, self._evictions.events)
         self._next_pass_ns: int | None = None
 
-    def heard(self, node: str, now_ns: int) -> None:
-        """Its Lease was renewed."""
-        self._heard[node] = now_ns
+    def heard(self, nodes: Sequence[str], now_ns: int) -> None:
+        """Their Leases were renewed."""
+        self._heard.update(dict.fromkeys(nodes, now_ns))
 
     def notice(self, change: Change, now_ns: int) -> Sequence[str]:
         if change.resource == NODES:
@@ -63,6 +65,7 @@ class NodeLifecycleController(Reconciler):
         assert before is None or isinstance(before, Node)
         if after is None:
             self._heard.pop(change.any.name, None)
+            self._calm.pop(change.any.name, None)
             if self._registered.pop(change.any.name, None) is not None:
                 assert before is not None
                 text = f"Node {before.name} event: Removing Node {before.name} from Controller"
@@ -89,14 +92,20 @@ class NodeLifecycleController(Reconciler):
         if self._next_pass_ns is not None and now_ns < self._next_pass_ns:
             return ()
         self._next_pass_ns = now_ns + self._limits.monitor_period_ns
+        grace_ns = min(self._limits.grace_ns, self._limits.startup_grace_ns)
+        calm, heard, silent_ns = self._calm, self._heard, now_ns - grace_ns
         out = []
         for row in self._view.rows(NODES):
             assert isinstance(row, Node)
+            if calm.get(row.name) is row and heard.get(row.name, 0) >= silent_ns:
+                continue
             new = self._registered.get(row.name) != row.uid
             if (execute_taint(row) is not None) != _has_execute_taint(row):
                 self._passing[row.name] = None
             if new or row.name in self._passing or self._is_silent(row, now_ns):
                 out.append(row.name)
+            else:
+                calm[row.name] = row
         return out
 
     def next_due_ns(self) -> int | None:

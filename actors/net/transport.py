@@ -8,7 +8,7 @@ import orjson
 
 from actors.net.client import FrameClient
 from actors.net.errors import NetError
-from api.calls import ApiReply, ApiRequest, WatchSpec
+from api.calls import ApiReply, ApiRequest, Texts, WatchSpec
 from api.core import JsonObject
 
 CALL_TIMEOUT_S = 60.0
@@ -69,7 +69,7 @@ class FrameTransport:
 
     def watch(self, spec: WatchSpec, revision: int, sink: WatchSink) -> OpenWatch:
         body = ["watch", *spec_words(spec), revision]
-        return self._client.open(body, partial(_deliver, sink), sink.ended)
+        return self._client.open(body, partial(_deliver, sink, spec.as_text), sink.ended)
 
     def send(self, requests: Sequence[ApiRequest], done: Done) -> None:
         body = ["api", [request[1:] for request in requests]]
@@ -84,8 +84,10 @@ def spec_words(spec: WatchSpec) -> tuple[str, str, str, str]:
     return spec.resource, spec.namespace, spec.label_selector, spec.field_selector
 
 
-def _deliver(sink: WatchSink, body: Any) -> None:
+def _deliver(sink: WatchSink, as_text: bool, body: Any) -> None:
     match body:
+        case ["items", types, revisions, objects] if as_text:
+            sink.items(types, revisions, Texts(objects))
         case ["items", types, revisions, objects]:
             try:
                 parsed = [orjson.loads(encoded) for encoded in objects]

@@ -14,10 +14,12 @@ from api.calls import (
     Calls,
     CallsDone,
     ObjectsSeen,
+    Texts,
     WatchReset,
     WatchSpec,
     WatchSynced,
 )
+from api.core import JsonObject
 from scheduler.extender import AskExtender
 from scheduler.leader import AskPartition, PartitionAnswered, SchedulerEffect
 from scheduler.partition import PartitionCore
@@ -143,7 +145,9 @@ class _Watch:
             turns.take(WatchReset(name), 1)
         match body:
             case ("items", types, revisions, encoded):
-                objects = [orjson.loads(item) for item in encoded]
+                objects: Sequence[JsonObject] = (
+                    Texts(encoded) if self._spec.as_text else [orjson.loads(one) for one in encoded]
+                )
                 turns.take(ObjectsSeen(name, types, objects, revisions), len(objects))
             case ("synced", _):
                 turns.take(WatchSynced(name), 1)

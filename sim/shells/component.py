@@ -14,11 +14,13 @@ from api.calls import (
     Calls,
     CallsDone,
     ObjectsSeen,
+    Texts,
     WatchReset,
     WatchSpec,
     WatchSynced,
     followed,
 )
+from api.core import JsonObject
 from scheduler.extender import AskExtender
 from scheduler.leader import AskPartition, PartitionAnswered, PartitionLost, SchedulerEffect
 from sim.connection import MS, SECOND, Client, Handler
@@ -223,7 +225,9 @@ class _Watch:
         kernel = shell.kernel
         for watched in kernel.topics.watched:
             watched(shell.name, spec, types, revisions, encoded)
-        objects = [kernel.seen.parsed(item) for item in encoded]
+        objects: Sequence[JsonObject] = (
+            Texts(encoded) if spec.as_text else [kernel.seen.parsed(item) for item in encoded]
+        )
         if kernel.story is not None:
             for kind, item, revision in zip(types, objects, revisions, strict=True):
                 meta = item["metadata"]
