@@ -42,6 +42,18 @@ class Stream:
         assert bound > 0
         return self.next_u64() % bound
 
+    def many_below(self, bound: int, count: int) -> list[int]:
+        """What ``below`` would give so many times."""
+        assert bound > 0
+        copy, first = self._keyed.copy, self._count + 1
+        self._count += count
+        out = []
+        for number in range(first, first + count):
+            made = copy()
+            made.update(number.to_bytes(8, "little"))
+            out.append(int.from_bytes(made.digest(), "little") % bound)
+        return out
+
     def fraction(self) -> float:
         """A float in [0, 1) with 53 random bits."""
         return (self.next_u64() >> 11) * 2.0**-53

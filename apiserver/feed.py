@@ -24,6 +24,8 @@ from apiserver.records import Record
 
 START = b"/registry/"
 END = b"/registry0"
+NONE = b"\0"
+"""No key begins with it."""
 CHUNK = 2000
 """Records of one RANGE while loading."""
 PATIENCE_NS = 10_000_000
@@ -145,16 +147,19 @@ class Feed:
         """Take a body of a shard's watch stream."""
         if self._merger is None or self._watches[body.shard] != body.watch:
             return
+        cache, prefix = None, NONE
         for event in self._merger.arrived(body.shard, body.events, body.watermark):
-            self._apply(event, now_ns)
+            # Most of a batch are of one resource.
+            if not event[1].startswith(prefix):
+                cache = self._find(event[1])
+                prefix = NONE if cache is None else cache.prefix
+            if cache is not None:
+                self._apply(cache, event, now_ns)
         self.frontier = self._merger.frontier
         self._progress()
 
-    def _apply(self, event: StoreEvent, now_ns: int) -> None:
+    def _apply(self, cache: ResourceCache, event: StoreEvent, now_ns: int) -> None:
         gone, key, revision, created, _version, header, value, _previous = event
-        cache = self._find(key)
-        if cache is None:
-            return
         if gone:
             change = cache.delete(key, revision, now_ns)
         else:

@@ -49,15 +49,19 @@ class Ledger:
     def answer_together(
         self, asked: Asked, sent_ns: int, count: int, ids: Sequence[int], answers: Sequence[Answer]
     ) -> None:
-        """Of ``count`` requests, taken up and sent to the store together, these have answers; the
-        others are the caller's again. None of them is wanted as YAML."""
-        self._together[asked] -= count
+        """The store has answered ``count`` requests that were taken up and sent together. Those
+        with an answer are done, the others are the caller's again. None is wanted as YAML."""
+        self.lost_together(asked, count)
         duration_ns = self.now_ns - sent_ns
+        self._metrics.stored("update", asked.resource, duration_ns, count)
         if ids:
             self._metrics.answered(asked, 200, duration_ns, len(ids))
-            self._metrics.stored("update", asked.resource, duration_ns, len(ids))
             self._ids += ids
             self._answers += answers
+
+    def lost_together(self, asked: Asked, count: int) -> None:
+        """The same if the store has not."""
+        self._together[asked] -= count
 
     def wants_yaml(self, request_id: int) -> None:
         self._in_yaml.add(request_id)

@@ -8,7 +8,6 @@ accept, goes the way of all requests from its beginning.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from api.errors import ApiError, ServiceUnavailable
 from api.storage import OK, PUT, StoreReply, StoreRequest
@@ -28,14 +27,8 @@ LOST = "the store did not answer; the outcome of this request is unknown"
 _ASKED = Asked("update", LEASES, "", "resource")
 
 
-class _Sent(NamedTuple):
-    """One renewal under way."""
-
-    call: FrameCall
-    known: Renewal
-    value: bytes
-    offset: int
-    """Where in it the digits of the resourceVersion go."""
+_Sent = tuple[FrameCall, Renewal, bytes, int]
+"""A renewal under way: its value, and where in it the digits of the resourceVersion go."""
 
 
 class RenewalLane:
@@ -60,9 +53,10 @@ class RenewalLane:
         """Send the renewals among the requests of a step. The others, in their order: what arrives
         in one step is concurrent, so they may come after."""
         registry = self._registry
-        if not registry.renewals:
+        renewals, records = registry.renewals, registry.caches[LEASES].records
+        if not renewals:
             return calls
-        cache, shard_of = registry.caches[LEASES], registry.sharding.shard_of
+        shard_of = registry.sharding.shard_of
         time = rfc3339(registry.now_ns).encode()
         room = self._tasks.room
         others: list[FrameCall] = []
@@ -70,9 +64,9 @@ class RenewalLane:
         seen = b""
         for call in calls:
             known = None
-            if call.verb == "update" and call.resource == LEASES and room > 0:
-                known = registry.renewals.get((call.namespace, call.name))
-            record = None if known is None else cache.records.get(known.key)
+            if call.resource == LEASES and call.verb == "update" and room > 0:
+                known = renewals.get((call.namespace, call.name))
+            record = None if known is None else records.get(known.key)
             if known is None or record is None or not _fits(known, call, record):
                 others.append(call)
                 continue
@@ -87,7 +81,7 @@ class RenewalLane:
             if shard not in by_shard:
                 by_shard[shard] = ([], [])
             sent, requests = by_shard[shard]
-            sent.append(_Sent(call, known, value, record.offset))
+            sent.append((call, known, value, record.offset))
             requests.append((PUT, known.key, known.header, value, record.revision, 0))
             room -= 1
         for shard, (sent, requests) in by_shard.items():
@@ -102,9 +96,9 @@ class RenewalLane:
         def replied(replies: Sequence[StoreReply] | None) -> None:
             self._tasks.together -= len(sent)
             if replies is None:
-                self._ledger.answer_together(_ASKED, sent_ns, len(sent), [], [])
-                for one in sent:
-                    self._refuse(one.call.id, ServiceUnavailable(LOST, 1))
+                self._ledger.lost_together(_ASKED, len(sent))
+                for call, *_ in sent:
+                    self._refuse(call.id, ServiceUnavailable(LOST, 1))
             else:
                 self._done(shard, sent, replies, sent_ns)
 

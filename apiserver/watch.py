@@ -26,6 +26,7 @@ FieldTest = tuple[int, bool, str]
 """(index into a record's fields, must be equal, value)."""
 
 Bucket = tuple[str, str]
+ALL: Bucket = ("all", "")
 
 
 class Selection:
@@ -54,7 +55,7 @@ class Selection:
         """Makes the fields of a record that does not keep them."""
         self.impossible = False
         """Two terms contradict each other: nothing matches."""
-        self.bucket: Bucket = ("namespace", namespace) if namespace else ("all", "")
+        self.bucket: Bucket = ("namespace", namespace) if namespace else ALL
         """Where an object lies that may be meant; an object lies in several."""
 
     @property
@@ -225,7 +226,8 @@ class Watchers:
     def __init__(self, encode_once: bool = True) -> None:
         self._encode_once = encode_once
         self._by_id: dict[int, Watcher] = {}
-        self._by_bucket: dict[tuple[str, Bucket], dict[int, Watcher]] = {}
+        self._by_bucket: dict[str, dict[Bucket, dict[int, Watcher]]] = {}
+        """By resource."""
         self.crashed: list[tuple[Watcher, Exception]] = []
         """Watches that met a bug of ours, to be ended by the owner."""
 
@@ -241,28 +243,31 @@ class Watchers:
     def add(self, watcher: Watcher) -> None:
         assert watcher.id not in self._by_id
         self._by_id[watcher.id] = watcher
-        bucket = (watcher.cache.kind.key, watcher.selection.bucket)
-        self._by_bucket.setdefault(bucket, {})[watcher.id] = watcher
+        buckets = self._by_bucket.setdefault(watcher.cache.kind.key, {})
+        buckets.setdefault(watcher.selection.bucket, {})[watcher.id] = watcher
 
     def remove(self, watch_id: int) -> Watcher | None:
         watcher = self._by_id.pop(watch_id, None)
         if watcher is not None:
-            bucket = (watcher.cache.kind.key, watcher.selection.bucket)
-            del self._by_bucket[bucket][watch_id]
-            if not self._by_bucket[bucket]:
-                del self._by_bucket[bucket]
+            resource, bucket = watcher.cache.kind.key, watcher.selection.bucket
+            buckets = self._by_bucket[resource]
+            del buckets[bucket][watch_id]
+            if not buckets[bucket]:
+                del buckets[bucket]
+            if not buckets:
+                del self._by_bucket[resource]
         return watcher
 
     def tell(
         self, resource: str, event: CacheEvent, now_ns: int, woken: Callable[[Watcher], None]
     ) -> None:
         """Queue an event with everyone who may care; ``woken`` is called for those idle before."""
-        by_bucket = self._by_bucket
-        if not by_bucket:
+        buckets = self._by_bucket.get(resource)
+        if not buckets:
             return
-        record = event.record
-        for bucket in _buckets(resource, record, event.previous):
-            for watcher in by_bucket.get((resource, bucket), {}).values():
+        named = len(buckets) > 1 or ALL not in buckets
+        for bucket in _buckets(resource, event.record, event.previous) if named else (ALL,):
+            for watcher in buckets.get(bucket, {}).values():
                 if not self._encode_once:
                     event.encoded.clear()
                 try:
@@ -274,13 +279,15 @@ class Watchers:
                     self.crashed.append((watcher, bug))
 
     def check(self) -> None:
-        indexed = sum(len(watchers) for watchers in self._by_bucket.values())
+        indexed = sum(
+            len(watchers) for buckets in self._by_bucket.values() for watchers in buckets.values()
+        )
         if indexed != len(self._by_id):
             raise InvariantError(f"{indexed} watchers indexed, {len(self._by_id)} open")
 
 
 def _buckets(resource: str, record: Record, previous: Record | None) -> Sequence[Bucket]:
-    buckets = [("all", ""), ("namespace", record.namespace), ("name", record.name)]
+    buckets = [ALL, ("namespace", record.namespace), ("name", record.name)]
     field = NODE_FIELDS.get(resource)
     if field is not None:
         node = record.fields[field]

@@ -62,8 +62,7 @@ class HollowNodes:
                     for kind, pod in zip(event.types, event.objects, strict=True):
                         self.life.seen(kind, pod, now_ns)
                 case CallsDone():
-                    for reply in event.replies:
-                        self._outbox.answered(reply, now_ns)
+                    self.fleet.answered(event.replies, now_ns)
                 case WatchReset(watch="pods"):
                     self.life.relist()
                 case WatchSynced(watch="pods"):

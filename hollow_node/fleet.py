@@ -3,12 +3,13 @@
 Source: pkg/kubelet/nodelease and kubelet_node_status.go, Kubernetes v1.36.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from api.calls import DELETED, ApiReply
 from api.core import JsonObject
@@ -90,8 +91,12 @@ class Fleet:
         if len(due) > REGISTRATIONS_PER_STEP_MAX:
             starting = due[rows.state[due] != READY][:REGISTRATIONS_PER_STEP_MAX]
             due = np.sort(np.concatenate([due[rows.state[due] == READY], starting]))
-        for row in due.tolist():
-            rows.due_ns[row] = rows.NEVER
+        rows.due_ns[due] = rows.NEVER
+        renewing = (rows.state[due] == READY) & (
+            rows.lease_due_ns[due] <= now_ns + self._quantum_ns
+        )
+        self._renew(due[renewing], now_ns)
+        for row in due[~renewing].tolist():
             state = rows.state[row]
             if state == ABSENT:
                 self._register(row, now_ns)
@@ -99,11 +104,23 @@ class Fleet:
                 self._create_lease(row, now_ns)
             elif state == NOT_READY:
                 self._report(row, now_ns, ready=True)
-            elif rows.lease_due_ns[row] <= now_ns + self._quantum_ns:
-                self._renew(row, now_ns)
             else:
                 # Only a node that others called unwell needs more than a heartbeat.
                 self._report(row, now_ns, ready=bool(rows.unwell[row]))
+
+    def answered(self, replies: Sequence[ApiReply], now_ns: int) -> None:
+        """Renewals are taken together, the others one by one."""
+        renewed, others = self._outbox.of_rows(replies)
+        written: dict[int, int] = {}
+        for row, reply in renewed:
+            if reply.code == 200:
+                written[row] = reply.revision
+            else:
+                self._find_lease(row)
+        if written:
+            self._renewed(written, now_ns)
+        for reply in others:
+            self._outbox.answered(reply, now_ns)
 
     def seen(self, kind: int, node: JsonObject, now_ns: int) -> None:
         """Others may have set a condition while a kubelet was not heard of; it sets it right at
@@ -156,12 +173,20 @@ class Fleet:
         )
 
     def _lease_created(self, row: int, reply: ApiReply, now_ns: int) -> None:
+        rows = self.rows
         if reply.code in (200, 201):
-            self._lease_written(row, reply.revision, now_ns)
+            if rows.state[row] == DEREGISTERED:
+                return
+            rows.lease_revision[row] = reply.revision
+            if period_ns := self._beats.lease_ns:
+                # A fresh fleet would renew in one burst: its first period is spread over all of it.
+                wait = self._stream.below(period_ns)
+                rows.lease_due_ns[row] = now_ns + max(wait, self._quantum_ns)
+            rows.enter(row, NOT_READY, now_ns)
         elif reply.code == 409:
             self._find_lease(row)
         else:
-            self.rows.due_ns[row] = now_ns + RETRY_NS
+            rows.due_ns[row] = now_ns + RETRY_NS
 
     def _find_lease(self, row: int) -> None:
         name, found = self.rows.names[row], partial(self._lease_found, row)
@@ -182,45 +207,30 @@ class Fleet:
         else:
             rows.due_ns[row] = now_ns + RETRY_NS
 
-    def _renew(self, row: int, now_ns: int) -> None:
-        rows = self.rows
-        name = rows.names[row]
-        body = documents.lease_renewal(
-            name, rows.uids[row], int(rows.lease_revision[row]), micro_time(now_ns)
-        )
-        self._outbox.call(
-            partial(self._renewed, row),
-            "update",
-            LEASES,
-            documents.LEASE_NAMESPACE,
-            name,
-            body=body,
-            quiet=True,
-        )
+    def _renew(self, due: NDArray[np.int64], now_ns: int) -> None:
+        """``due``: shape (k,), rows."""
+        rows, moment = self.rows, micro_time(now_ns)
+        for row, revision in zip(due.tolist(), rows.lease_revision[due].tolist(), strict=True):
+            name = rows.names[row]
+            body = documents.lease_renewal(name, rows.uids[row], revision, moment)
+            self._outbox.update_row(row, (LEASES, documents.LEASE_NAMESPACE, name), body)
 
-    def _renewed(self, row: int, reply: ApiReply, now_ns: int) -> None:
-        if reply.code == 200:
-            self._lease_written(row, reply.revision, now_ns)
-        else:
-            self._find_lease(row)
-
-    def _lease_written(self, row: int, revision: int, now_ns: int) -> None:
+    def _renewed(self, written: Mapping[int, int], now_ns: int) -> None:
+        """``written``: row to the new revision of its Lease. A node that others have deleted
+        meanwhile stays as it is."""
         rows = self.rows
-        if rows.state[row] == DEREGISTERED:
-            return
-        rows.lease_revision[row] = revision
-        first = rows.state[row] == NO_LEASE
+        done = np.fromiter(written, np.int64, len(written))
+        ready = rows.state[done] == READY
+        revisions = np.fromiter(written.values(), np.int64, len(written))[ready]
+        done = done[ready]
+        rows.lease_revision[done] = revisions
         if period_ns := self._beats.lease_ns:
-            jitter = self._stream.below(period_ns // 25 + 1)
-            # A fresh fleet would renew in one burst: its first period is spread over all of it.
-            wait = self._stream.below(period_ns) if first else period_ns + jitter
-            rows.lease_due_ns[row] = now_ns + max(wait, self._quantum_ns)
-        if first:
-            rows.enter(row, NOT_READY, now_ns)
-        elif rows.state[row] == READY:
-            rows.due_ns[row] = min(rows.lease_due_ns[row], rows.status_due_ns[row])
+            jitter = self._stream.many_below(period_ns // 25 + 1, len(done))
+            rows.lease_due_ns[done] = now_ns + period_ns + np.array(jitter, np.int64)
         else:
-            rows.due_ns[row] = now_ns
+            # One that was found when its node started, and looked at for once.
+            rows.lease_due_ns[done] = rows.NEVER
+        rows.due_ns[done] = np.minimum(rows.lease_due_ns[done], rows.status_due_ns[done])
 
     # Status
 

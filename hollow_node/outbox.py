@@ -15,11 +15,30 @@ class Outbox:
     def __init__(self) -> None:
         self._requests: list[ApiRequest] = []
         self._answers: dict[int, Answer] = {}
+        self._rows: dict[int, int] = {}
+        """Requests whose answers are taken together -> row of their node."""
         self._last_id = 0
 
     def __len__(self) -> int:
         """Requests without an answer so far."""
-        return len(self._answers)
+        return len(self._answers) + len(self._rows)
+
+    def of_rows(
+        self, replies: Sequence[ApiReply]
+    ) -> tuple[list[tuple[int, ApiReply]], Sequence[ApiReply]]:
+        """The replies to ``update_row``, each with its row; and the others."""
+        rows = self._rows
+        if not rows:
+            return [], replies
+        found: list[tuple[int, ApiReply]] = []
+        others: list[ApiReply] = []
+        for reply in replies:
+            row = rows.pop(reply.id, None)
+            if row is None:
+                others.append(reply)
+            else:
+                found.append((row, reply))
+        return found, others
 
     def answered(self, reply: ApiReply, now_ns: int) -> None:
         self._answers.pop(reply.id)(reply, now_ns)
@@ -28,6 +47,13 @@ class Outbox:
         """The requests gathered since the last call, as effects."""
         requests, self._requests = self._requests, []
         return (Calls(requests),) if requests else ()
+
+    def update_row(self, row: int, where: tuple[str, str, str], body: bytes) -> None:
+        """Quietly update what is at (resource, namespace, name) for a node."""
+        self._last_id += 1
+        self._rows[self._last_id] = row
+        words = (self._last_id, "update", *where, "", "", body, "", True)
+        self._requests.append(ApiRequest._make(words))
 
     def call(
         self,

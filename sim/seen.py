@@ -11,7 +11,7 @@ import orjson
 from api.core import JsonObject
 from sim.topics import Violation
 
-KEPT: Final = 4096
+KEPT: Final = 1024
 """Objects kept at a time. The watchers of one server hear of a change within a few steps."""
 LOOK_EVERY: Final = 32
 """Of so many that are shown again, one is looked at."""

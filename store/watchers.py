@@ -108,18 +108,9 @@ class Watchers:
 
     def notify(self, changes: Sequence[Change], watermark: int) -> list[SendWatchFrames]:
         """Bodies for the synced watchers that these changes concern."""
-        batches: dict[_Span, list[Change]] = {}
         by_span = self._by_span
-        for change in changes:
-            for span in self._spans_of(change[0][KEY]):
-                if span in by_span:
-                    batch = batches.get(span)
-                    if batch is None:
-                        batches[span] = [change]
-                    else:
-                        batch.append(change)
         frames: list[SendWatchFrames] = []
-        for span, batch in batches.items():
+        for span, batch in self._batches(changes).items():
             for form, group in by_span[span].items():
                 numbers = tuple(group)
                 for events, mark in _bodies(batch, form, watermark):
@@ -129,6 +120,25 @@ class Watchers:
         if self._ahead:
             frames += self._approach(changes, watermark)
         return frames
+
+    def _batches(self, changes: Sequence[Change]) -> dict[_Span, Sequence[Change]]:
+        """The changes of the spans that somebody watches and that have any."""
+        by_span = self._by_span
+        if len(by_span) == 1:
+            # API servers watch all of their keys, and often nobody else watches.
+            ((start, end),) = by_span
+            if end is None and all(change[0][KEY].startswith(start) for change in changes):
+                return {(start, end): changes} if changes else {}
+        batches: dict[_Span, list[Change]] = {}
+        for change in changes:
+            for span in self._spans_of(change[0][KEY]):
+                if span in by_span:
+                    batch = batches.get(span)
+                    if batch is None:
+                        batches[span] = [change]
+                    else:
+                        batch.append(change)
+        return {**batches}
 
     def _approach(self, changes: Sequence[Change], watermark: int) -> list[SendWatchFrames]:
         """The same for those that began after the present; it may have come to them."""

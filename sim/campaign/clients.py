@@ -28,6 +28,7 @@ from sim.campaign.servers import CHECK_EVERY_STEPS, ApiServerProgram, Wires, Wor
 from sim.cost import Cost
 from sim.heap import ARRIVAL
 from sim.kernel import Kernel
+from sim.seen import Seen
 from sim.turns import Turns
 
 BATCH_MAX: Final = 500
@@ -75,6 +76,7 @@ class ComponentProgram:
         self.turns.check_every = CHECK_EVERY_STEPS
         self.turns.before = self._gather
         self._wires = wires
+        self._seen = kernel.seen
         self._waiting: deque[ApiRequest] = deque()
         self._in_flight = 0
         self._replies: list[ApiReply] = []
@@ -82,7 +84,7 @@ class ComponentProgram:
     def start(self) -> None:
         for spec in self.core.watches:
             words = (spec.resource, spec.namespace, spec.label_selector, spec.field_selector, 0)
-            self._wires.send_now(self._api.watch, words, _Watch(self.turns, spec))
+            self._wires.send_now(self._api.watch, words, _Watch(self.turns, spec, self._seen))
         self.turns.wake()
 
     def _gather(self) -> None:
@@ -131,9 +133,10 @@ class ComponentProgram:
 class _Watch:
     """One collection that a component follows; it never breaks."""
 
-    __slots__ = ("_reset", "_spec", "_turns")
+    __slots__ = ("_parsed", "_reset", "_spec", "_turns")
 
-    def __init__(self, turns: Turns, spec: WatchSpec) -> None:
+    def __init__(self, turns: Turns, spec: WatchSpec, seen: Seen) -> None:
+        self._parsed = seen.parsed
         self._turns = turns
         self._spec = spec
         self._reset = False
@@ -146,7 +149,7 @@ class _Watch:
         match body:
             case ("items", types, revisions, encoded):
                 objects: Sequence[JsonObject] = (
-                    Texts(encoded) if self._spec.as_text else [orjson.loads(one) for one in encoded]
+                    Texts(encoded) if self._spec.as_text else [self._parsed(one) for one in encoded]
                 )
                 turns.take(ObjectsSeen(name, types, objects, revisions), len(objects))
             case ("synced", _):

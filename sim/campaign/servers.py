@@ -9,8 +9,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, assert_never
 
-import msgpack
-
 from apiserver.authorize import ADMINS
 from apiserver.core import ApiServerCore
 from apiserver.frame_calls import FrameCalls
@@ -148,8 +146,9 @@ class StoreProgram:
 
     def _append(self, order: Append) -> None:
         kernel = self._kernel
-        packed = msgpack.packb((order.first_index, order.records))
-        kernel.digest.add(kernel.agenda.now_ns, self.name, "append", (packed,))
+        kernel.digest.add(
+            kernel.agenda.now_ns, self.name, "append", (order.first_index, order.records)
+        )
         self._appended = order.first_index + len(order.records) - 1
         if not self._syncing:
             self._sync(kernel.sending_ns)

@@ -34,6 +34,9 @@ def test_ranges(bound: int, seed: int) -> None:
     stream = Stream(seed, "ranges")
     assert 0 <= stream.below(bound) < bound
     assert 0.0 <= stream.fraction() < 1.0
+    one, many = Stream(seed, "many"), Stream(seed, "many")
+    drawn = [one.below(bound) for _ in range(4)]
+    assert drawn == [*many.many_below(bound, 3), many.below(bound)]
 
 
 def test_draws_are_even() -> None:

@@ -17,7 +17,7 @@ from api.calls import (
 )
 from api.core import JsonObject
 from hollow_node.core import HollowNodes
-from hollow_node.fleet import BY_STATUS, Heartbeats
+from hollow_node.fleet import BY_STATUS, SILENT, Heartbeats
 from hollow_node.node_list import NodeListError, numbered, read_node_list
 from hollow_node.node_rows import READY
 from hollow_node.stages import Next, Stage, general_stages
@@ -164,6 +164,13 @@ def test_a_node_that_exists_is_taken_over_and_a_lost_lease_is_made_again() -> No
     }
     made = server.run(T0 + 11 * SECOND)
     assert ("create", "coordination.k8s.io/leases") in [(r.verb, r.resource) for r in made]
+
+
+def test_a_silent_node_that_finds_its_lease_renews_it_once() -> None:
+    server = fleet(1, beats=SILENT)
+    server.codes[("create", "coordination.k8s.io/leases")] = 409
+    assert [r.verb for r in server.run(T0)] == ["create", "create", "get", "patch", "update"]
+    assert server.core.next_wakeup_ns() is None
 
 
 def test_a_lost_answer_is_tried_again_after_a_second() -> None:
