@@ -30,7 +30,7 @@ from api.calls import (
 from api.core import JsonObject
 from api.defaulting import set_defaults
 from api.errors import ApiError
-from api.kinds import kind_of
+from api.kinds import has_resource, kind_of
 from api.lifecycle import prepare_create, prepare_status_update, prepare_update
 from api.patches import json_patch, merge_patch, strategic_merge_patch
 from api.streams import Stream
@@ -113,7 +113,12 @@ class MemoryApi:
             case "get":
                 return 200, self._existing(request)
             case "list":
-                return 200, {"items": self.list(request.resource, request.namespace)}
+                items = self.list(request.resource, request.namespace)
+                if not items and not has_resource(request.resource):
+                    raise Refused(
+                        404, "NotFound", "the server could not find the requested resource"
+                    )
+                return 200, {"items": items}
             case "update":
                 assert isinstance(body, dict)
                 return 200, self._update(request, body, now_ns)
