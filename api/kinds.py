@@ -73,6 +73,7 @@ SERVED: tuple[str, ...] = (
     "resource.k8s.io/resourceclaimtemplates",
     "resource.k8s.io/resourceslices",
     "apiextensions.k8s.io/customresourcedefinitions",
+    "apiregistration.k8s.io/apiservices",
 )
 """Keys of the resources that our API server stores."""
 

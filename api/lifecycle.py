@@ -115,6 +115,19 @@ def _prepare_daemon_set(daemon_set: JsonObject, now_ns: int) -> None:
     daemon_set["metadata"].setdefault("annotations", {})[TEMPLATE_GENERATION] = "1"
 
 
+def _prepare_api_service(service: JsonObject, now_ns: int) -> None:
+    """Source: kube-aggregator/pkg/registry/apiservice/strategy.go."""
+    service["status"]["conditions"] = [
+        {
+            "type": "Available",
+            "status": "True",
+            "lastTransitionTime": rfc3339(now_ns),
+            "reason": "Local",
+            "message": "Local APIServices are always available",
+        }
+    ]
+
+
 def _prepare_definition(definition: JsonObject, now_ns: int) -> None:
     _note_stored_version(definition)
 
@@ -155,6 +168,7 @@ _PREPARE_CREATE: Mapping[str, Callable[[JsonObject, int], None]] = {
     "apps/daemonsets": _prepare_daemon_set,
     "batch/jobs": _prepare_job,
     "apiextensions.k8s.io/customresourcedefinitions": _prepare_definition,
+    "apiregistration.k8s.io/apiservices": _prepare_api_service,
 }
 
 

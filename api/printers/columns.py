@@ -131,6 +131,9 @@ PRINTERS: Mapping[str, Printer] = {
     "networking.k8s.io/ingressclasses": _printer(
         "Controller, Parameters, Age", networking.ingress_class_cells
     ),
+    "apiregistration.k8s.io/apiservices": _printer(
+        "Service, Available, Age", networking.api_service_cells
+    ),
     "networking.k8s.io/networkpolicies": _printer(
         "Pod-Selector, Age", networking.network_policy_cells
     ),

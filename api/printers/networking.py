@@ -85,6 +85,22 @@ def ingress_cells(ingress: JsonObject, now_ns: int) -> list[Any]:
     ]
 
 
+def api_service_cells(service: JsonObject, now_ns: int) -> list[Any]:
+    """Name, who serves it, whether it is there, age. Source: kube-aggregator/pkg/registry/
+    apiservice/etcd/etcd.go."""
+    metadata, serves = service["metadata"], service["spec"].get("service")
+    conditions = (service.get("status") or {}).get("conditions") or ()
+    available = "Unknown"
+    for condition in conditions:
+        if condition.get("type") == "Available":
+            available, reason = condition.get("status", ""), condition.get("reason")
+            if available != "True" and reason:
+                available = f"{available} ({reason})"
+    by = f"{serves.get('namespace', '')}/{serves.get('name', '')}" if serves else "Local"
+    made = age(metadata.get("creationTimestamp"), now_ns)
+    return [metadata.get("name", ""), by, available, made]
+
+
 def ingress_class_cells(ingress_class: JsonObject, now_ns: int) -> list[Any]:
     """Name, controller, parameters, age."""
     metadata, spec = ingress_class["metadata"], ingress_class["spec"]

@@ -29,6 +29,7 @@ from api.validation import (
     pods,
     policies,
     quotas,
+    registrations,
     secrets,
     services,
     sets,
@@ -170,6 +171,10 @@ _CHECKS: Mapping[str, tuple[Check, UpdateCheck]] = {
     "rbac.authorization.k8s.io/clusterrolebindings": (
         access.check_cluster_role_binding,
         access.check_cluster_role_binding_update,
+    ),
+    "apiregistration.k8s.io/apiservices": (
+        registrations.check_api_service,
+        registrations.check_api_service_update,
     ),
     "apiextensions.k8s.io/customresourcedefinitions": (
         definitions.check_definition,

@@ -53,6 +53,7 @@ NAME_CHECKS: Mapping[str, NameCheck] = {
     "rbac.authorization.k8s.io/clusterrolebindings": wrong_with_path_segment,
     "networking.k8s.io/ipaddresses": wrong_with_address,
     "certificates.k8s.io/certificatesigningrequests": wrong_with_path_segment,
+    "apiregistration.k8s.io/apiservices": wrong_with_path_segment,
 }
 """Rules of names by kind; all others are DNS subdomains."""
 

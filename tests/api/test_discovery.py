@@ -130,7 +130,7 @@ def test_the_core_group() -> None:
 
 
 def test_what_is_not_served() -> None:
-    assert group(SPINE, "apiregistration.k8s.io") is None
+    assert group(SPINE, "metrics.k8s.io") is None
     assert group(SPINE, "") is None
     assert resource_list(SPINE, "apps", "v1beta1") is None
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 import pytest
 from apiserver_rig import Rig
 
@@ -12,6 +13,7 @@ MAPS = "/api/v1/namespaces/x/configmaps"
 PODS = "/api/v1/namespaces/x/pods"
 REVIEWS = "/apis/authorization.k8s.io/v1"
 NO_SUCH = "the server could not find the requested resource"
+API_SERVICES = "/apis/apiregistration.k8s.io/v1/apiservices"
 CLASSES = "/apis/scheduling.k8s.io/v1/priorityclasses"
 NAMELESS = "the name of the object (a based on URL) was undeterminable: name must be provided"
 
@@ -142,3 +144,22 @@ def test_who_reads_the_shards_anew_is_not_well() -> None:
         answer = health(place, query, True)
         assert answer is not None and answer.code == code
         assert text in answer.body.decode()
+
+
+def test_api_services_say_who_serves_a_group(rig: Rig) -> None:
+    table = rig.ask("GET", API_SERVICES, accept="application/json;as=Table;g=meta.k8s.io;v=v1")
+    rows = {row["cells"][0]: row["cells"][1:3] for row in orjson.loads(table.body)["rows"]}
+    assert rows["v1."] == rows["v2.autoscaling"] == ["Local", "True"] and len(rows) == 21
+    priorities = {"groupPriorityMinimum": 1000, "versionPriority": 15}
+    local: dict[str, Any] = {
+        "metadata": {"name": "v1.a.b"},
+        "spec": {"group": "a.b", "version": "v1"},
+    }
+    local["spec"].update(priorities)
+    code, made = rig.call("POST", API_SERVICES, local)
+    assert (code, made["status"]["conditions"][0]["reason"]) == (201, "Local")
+    away = {"group": "c", "version": "V", "service": {"name": "s", "namespace": "x"}}
+    code, status = rig.call("POST", API_SERVICES, {"metadata": {"name": "v1.d"}, "spec": away})
+    fields = ["name", "version", "groupPriorityMinimum", "versionPriority", "service"]
+    causes = [cause["field"].rpartition(".")[2] for cause in status["details"]["causes"]]
+    assert (code, causes) == (422, fields)
