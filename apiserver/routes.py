@@ -314,6 +314,15 @@ _OF_CUSTOM: dict[str, dict[str, Start]] = {
 }
 
 
+@lru_cache(maxsize=4096)
+def _way_of_part(verb: str, target: Target) -> Way:
+    """Of a call for a kind of ours. ``target``: as for ``_way``. MethodNotAllowed, NotFound,
+    NotImplemented501."""
+    kind = kind_of(target.resource)
+    start = _start_of(kind, verb, target)
+    return Way(verb, kind, start, Asked(*_about(kind, verb, target)))
+
+
 def _kind_of_part(registry: Registry, resource: str) -> Kind:
     """What components call by its key: a custom kind in the version in which it is stored.
     NotFound."""
@@ -328,23 +337,29 @@ def _kind_of_part(registry: Registry, resource: str) -> Kind:
 
 def verb_of_call(registry: Registry, call: FrameCall) -> AnyVerb | Answer:
     """The generator that answers a call of a component. Raises ApiError."""
-    kind = _kind_of_part(registry, call.resource)
-    request = Request(call.id, _PARTS, call.verb, kind)
-    request.form = seen_as(kind, OBJECT)
+    verb, resource = call.verb, call.resource
+    space, name = call.namespace and "-", call.name and "-"
+    target = Target("", "", resource, space, name, call.subresource, False, False)
+    if resource in SERVED:
+        _, kind, start, asked = _way_of_part(verb, target)
+        form = OBJECT
+    else:
+        kind = _kind_of_part(registry, resource)
+        start, asked = _start_of(kind, verb, target), Asked(*_about(kind, verb, target))
+        form = seen_as(kind, OBJECT)
+    assert kind is not None, "a part names a kind"
+    request = Request(call.id, _PARTS, verb, kind)
+    request.form = form
     request.namespace, request.name = call.namespace, call.name
     request.subresource = call.subresource
-    request.options = parse_query(call.query)
+    request.options = parse_query(call.query) if call.query else {}
     request.content_type = call.content_type
     request.body = call.body or b""
     request.user_agent = call.user_agent
     request.quiet = call.quiet
     request.over_frames = True
-    target = Target(
-        "", "", call.resource, call.namespace, call.name, call.subresource, False, False
-    )
-    registry.asked = Asked(*_about(kind, call.verb, target))
-    start = _start_of(kind, call.verb, target)
-    if kind.key == DEFINITIONS and call.verb in ("create", "update", "patch"):
+    registry.asked = asked
+    if kind.key == DEFINITIONS and verb in ("create", "update", "patch"):
         return settled(registry, start(registry, request))
     return start(registry, request)
 
