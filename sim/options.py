@@ -31,6 +31,9 @@ shard's machine."""
 FAULTS_OF_LEADERS: Final = ("pause scheduler", "isolate scheduler")
 """Those for worlds with two schedulers."""
 
+LARGE_ONE_IN: Final = 5
+"""So many worlds to one with twice as many pods. A pod costs more than all else in a run."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -50,6 +53,8 @@ class Options:
     nodes: int
     deployments: int
     replicas_max: int
+    changes: int
+    """Of each Deployment, at most; most are rollouts."""
     bare_pods: int
     cordons: int
     """Nodes that take no pods for a while."""
@@ -98,19 +103,22 @@ def options_of(seed: int) -> Options:
         # What is only in the page cache may be lost with the machine: nothing to check then.
         faults.remove("power loss")
     shards = between(1, 4)
+    servers = between(1, 3)
+    large = chance.below(LARGE_ONE_IN) == 0
     drawn = Options(
         seed=seed,
         store_shards=shards,
         shard_by="hash" if chance.below(2) else "kind",
         durability=durability,
-        api_servers=between(1, 3),
+        api_servers=servers,
         partitions=between(0, 3),
         controllers=between(1, 2),
         hollow_actors=between(1, 2),
         nodes=between(10, 12),
-        deployments=between(5, 6),
-        replicas_max=between(10, 12),
-        bare_pods=between(12, 14),
+        deployments=between(5, 6) if large else between(4, 5),
+        replicas_max=between(10, 12) if large else between(9, 10),
+        changes=2 if large else 1,
+        bare_pods=between(14, 16) if large else between(18, 20),
         pod_delay_ms=(0, 200)[chance.below(2)],
         retain_s=(3, 300)[chance.below(2)],
         segment_bytes=(16 << 10, 64 << 20)[chance.below(2)],
@@ -119,8 +127,8 @@ def options_of(seed: int) -> Options:
         delay_us=(between(50, 300), between(50, 3000)),
         pace_percent=(30, 100, 400)[chance.below(3)],
         skew_ms_max=(0, 20, 2000)[chance.below(3)],
-        # The fewer shards, the fewer steps in a second.
-        fault_seconds=between(8, 9) if shards == 1 else between(6, 7),
+        # The fewer of either, the fewer steps in a second.
+        fault_seconds=between(8, 9) if 1 in (shards, servers) else between(6, 7),
         faults=tuple(faults),
         faults_count=between(4, 12) if faults else 0,
         probes=2,

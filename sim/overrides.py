@@ -18,6 +18,7 @@ NUMBERS: Final = {
     "nodes": (1, 1000),
     "deployments": (0, 200),
     "replicas_max": (1, 200),
+    "changes": (0, 100),
     "bare_pods": (0, 1000),
     "cordons": (0, 100),
     "spare_nodes": (0, 100),

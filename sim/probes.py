@@ -67,9 +67,8 @@ class Log:
 class StoreKeys:
     """Keys on the shards themselves."""
 
-    pause_ms: Final = 20
-
-    def __init__(self, network: Network, name: str, stores: list[str]) -> None:
+    def __init__(self, network: Network, name: str, stores: list[str], pause_ms: int) -> None:
+        self.pause_ms = pause_ms
         self.clients = [Client(network, name, store) for store in stores]
 
     def key(self, number: int) -> str:
@@ -101,7 +100,7 @@ class StoreKeys:
 class ApiKeys:
     """ConfigMaps, each request by another API server."""
 
-    pause_ms: Final = 200
+    pause_ms = 200
 
     def __init__(self, network: Network, name: str, servers: list[str]) -> None:
         self.clients = [Client(network, name, server) for server in servers]

@@ -174,4 +174,6 @@ def run_options(options: Options, trace: str, makers: Makers) -> Outcome:
     if run.undecided:
         outcome.counts["histories undecided"] = run.undecided
     outcome.story = list(kernel.story.lines) if kernel.story is not None else []
+    run.history.forget()
+    kernel.seen.forget()
     return outcome

@@ -26,6 +26,9 @@ class Seen:
         self._parsed: dict[bytes, JsonObject] = {}
         self._again = 0
 
+    def forget(self) -> None:
+        self._parsed.clear()
+
     def parsed(self, encoded: bytes) -> JsonObject:
         """The object, which is not to be changed."""
         found = self._parsed.get(encoded)

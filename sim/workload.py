@@ -31,8 +31,8 @@ PODS_PER_NODE: Final = 10
 """So many find room on an empty node, whatever each of them requests."""
 ZONES: Final = ("a", "b")
 STEADY: Final = 4
-"""Deployments that are not made smaller or deleted. With 9 replicas each, and 14 bare pods, no run
-has fewer than 50 pods."""
+"""Deployments that are not made smaller or deleted. With 8 replicas each and 18 bare pods, or 9 and
+14, no run has fewer than 50 pods."""
 SPARE: Final = "spare"
 """Taint of nodes that have no kubelet and go away again; Deployments tolerate it."""
 DRAINS_NS: Final = (0, SECOND, 10 * SECOND)
@@ -185,7 +185,7 @@ def _deployment(number: int, steady: bool, what: tuple[Options, Stream, int]) ->
     replicas = options.replicas_max - chance.below(2)
     script = Script(DEPLOYMENTS, name, replicas=replicas)
     script.steps.append(("create", _deployment_object(name, replicas, pod)))
-    for _ in range(chance.below(3)):
+    for _ in range(chance.below(options.changes + 1)):
         if chance.below(2) and not steady:
             script.replicas = chance.below(options.replicas_max + 1)
             script.steps.append(("patch", {"spec": {"replicas": script.replicas}}))

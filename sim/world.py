@@ -46,6 +46,8 @@ ELECTION: Final = LeaseLimits(3 * SECOND, SECOND, SECOND // 2)
 """Of schedulers: short, so that faults outlast it. A Lease is no fence: what its holder sent at
 last must arrive within the 2 s between the end of its right and that of the Lease. See
 sim.faults.SURVIVED_NS."""
+PROBE_PAUSE_MS: Final = 15
+"""Longest pause of a probe of the shards, for each API server: all hear of what it writes."""
 CALM_PROBES_NS: Final = 2 * SECOND
 """How long the shards are probed in the liveness phase."""
 
@@ -109,7 +111,8 @@ class World:
         until_ns = kernel.agenda.now_ns + options.fault_seconds * SECOND
         for number in range(options.probes):
             name = f"probe-{number}"
-            keys = StoreKeys(network, f"{name}-store", self._stores)
+            pause_ms = PROBE_PAUSE_MS * options.api_servers
+            keys = StoreKeys(network, f"{name}-store", self._stores, pause_ms)
             Probe(kernel, f"{name}-store", keys, self.store_log, until_ns + CALM_PROBES_NS)
             maps = ApiKeys(network, f"{name}-api", self._servers)
             Probe(kernel, f"{name}-api", maps, self.api_log, until_ns)

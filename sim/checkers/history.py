@@ -104,6 +104,17 @@ class History:
                     state[change.key] = change
         return state
 
+    def forget(self) -> None:
+        """Free what it holds. Listeners and what they listen to hold each other, and Python's
+        collector would undo that knot at ten times the price, object by object."""
+        self.changed.clear()
+        self.objects.clear()
+        self.by_resource.clear()
+        self.written.clear()
+        for lists in (self.logs, self.by_shard):
+            for one in lists:
+                one.clear()
+
     def _persisted(self, shard: int, first_index: int, records: Sequence[LogRecord]) -> None:
         if first_index != len(self.logs[shard]) + 1:
             message = f"shard {shard} logs {first_index} behind {len(self.logs[shard])}"

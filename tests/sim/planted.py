@@ -131,7 +131,7 @@ BUGS: dict[str, Bug] = {
     "requeue lost": Bug(
         Makers(scheduler=programs.LosesRequeue),
         ("core", "convergence"),
-        2,
+        1,
         (*CLUSTER, "nodes=2", "cordons=2", "deployments=0", "bare_pods=18"),
     ),
     "timer runs away": Bug(Makers(scheduler=programs.RunsAway), ("timers",), 1),
@@ -157,7 +157,7 @@ BUGS: dict[str, Bug] = {
     "status write not retried": Bug(
         Makers(hollow=programs.GivesUp),
         ("convergence",),
-        4,
+        1,
         (
             *CLUSTER,
             "nodes=3",
@@ -209,7 +209,7 @@ BUGS: dict[str, Bug] = {
     "snapshot lacks a key": Bug(
         Makers(store=store_of(stores.SnapshotsLackAKey)),
         ("store reads", "store watches"),
-        2,
+        4,
         (
             *SHARD,
             "keepers=4",

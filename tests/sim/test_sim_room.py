@@ -1,12 +1,14 @@
-"""Drawn worlds have room for what their users want, in each part to which pods are tied."""
+"""Drawn worlds are large enough, and have room for what their users want, in each part to which
+pods are tied."""
 
 from collections import Counter
 
 from api.quantity import milli_value
 from sim.options import options_of
-from sim.workload import CPUS, NODE_CAPACITY, PODS, PODS_PER_NODE, ZONES, Users, crowds
+from sim.workload import CPUS, NODE_CAPACITY, PODS, PODS_PER_NODE, STEADY, ZONES, Users, crowds
 
 CAPACITY = dict(NODE_CAPACITY)
+STEADY_NAMES = [f"web-{number}" for number in range(STEADY)]
 
 
 def test_a_node_has_room_for_so_many_pods_whatever_they_ask_for() -> None:
@@ -19,6 +21,19 @@ def test_every_drawn_crowd_finds_room() -> None:
     for seed in range(1, 10_001):
         for pods, nodes in crowds(options_of(seed)):
             assert pods <= nodes * PODS_PER_NODE, seed
+
+
+def test_every_drawn_world_has_fifty_pods_and_some_have_many_more() -> None:
+    seen: Counter[bool] = Counter()
+    for seed in range(1, 501):
+        options = options_of(seed)
+        scripts = [script for script in Users(options, 0).scripts if script.replicas is not None]
+        steady = [one.replicas or 0 for one in scripts if one.name in STEADY_NAMES]
+        assert len(steady) == STEADY
+        assert sum(steady) + options.bare_pods >= 50
+        assert options.nodes >= 10
+        seen[options.changes > 1] += 1
+    assert min(seen[False], seen[True]) >= 50
 
 
 def test_users_want_no_more_than_their_crowds() -> None:
