@@ -127,3 +127,28 @@ def test_more_equal_pods_than_fit() -> None:
     made: Any = pod("p", cpu="900m", topologySpreadConstraints=[spread(ZONE, "DoNotSchedule")])
     place_all(world, made, 40)
     assert 10 < len(world.placed) < 34
+
+
+def test_a_full_node_that_empties_is_found_at_once() -> None:
+    """It leaves no division when it joins one, and the last pod went to another zone."""
+    world, book = cluster(12), DivisionBook()
+    zones = spread(ZONE, "DoNotSchedule", 9)
+    made = pod("p", cpu="100m", topologySpreadConstraints=[zones])
+    made["metadata"]["labels"] = {"app": "a"}
+    shape = world.shapes.of_pod(made)
+    guests = []
+    for row in range(1, 12, 2):
+        guest = world.shapes.of_pod(pod("g", cpu=str(2 + row % 3)))
+        world.place(f"default/g{row}", row, guest)
+        guests.append(world.placed.pop())
+    for number in range(ASKS_MIN + 4 * len(guests)):
+        if number >= ASKS_MIN and number % 4 == 0:
+            world.table.remove_pod(*guests.pop())
+        salt = number * 0x9E3779B97F4A7C15 % 2**64 + 1
+        plain = choose(explain(shape, world.table), world.table, salt)
+        coupling = coupling_of(shape, world.table, NOBODY)
+        assert coupling is not None
+        row = book.choose(world.table, coupling, world.engine.view(shape), salt)
+        assert row == plain if number >= ASKS_MIN else row in (plain, None)
+        world.place(f"default/p{number}", plain, shape)
+    assert not guests
