@@ -100,7 +100,7 @@ class VirtualPool:
         begun = 0.0
         for first in range(0, len(wanted), BATCH_MAX):
             batch = asked[first : first + BATCH_MAX]
-            self._ask(batch)
+            self._ask(batch, len(before))
             self._decide(before)
             self._hear(only_arrived=False)
             self._spend(self.pool.close)
@@ -110,9 +110,9 @@ class VirtualPool:
         self._decide(before)
         return pods / (self.clock - begun)
 
-    def _ask(self, questions: Sequence[Question]) -> None:
+    def _ask(self, questions: Sequence[Question], undecided: int) -> None:
         self._hear(only_arrived=True)
-        for number, body in self._spend(lambda: self.pool.ask(questions, 0)):
+        for number, body in self._spend(lambda: self.pool.ask(questions, undecided, 0)):
             self._serve(number, self._spend(partial(msgpack.packb, body)))
 
     def _decide(self, questions: Sequence[Question]) -> None:
@@ -207,7 +207,7 @@ def main() -> None:
         rate = rates[arm.name, arm.partitions] = run.rate(chosen.pods)
         rows = rows or run.rows
         # Whoever waits for all chooses the same nodes, however many share the work.
-        assert arm.quorum_percent < 100 or run.rows == rows
+        assert arm.quorum_percent < 100 or (run.rows == rows and run.pool.fallbacks == 0)
         share = rate / rates["equal", 1] / arm.partitions
         seconds = PUBLISHED_S.get(arm.partitions)
         beside = f"{PUBLISHED_S[1] / seconds / arm.partitions:.2f}" if seconds else "-"

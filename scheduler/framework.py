@@ -50,6 +50,17 @@ class Divided(NamedTuple):
     """Its normalised scores, by the values of the columns. Given: feasible rows with each."""
 
 
+class Amounts(NamedTuple):
+    """What many pods ask for, [pod, 1], so that it meets columns of rows in [pod, row]."""
+
+    requests: tuple[tuple[str, IntArray], ...]
+    scored: tuple[IntArray, IntArray]
+    """As in ShapeKey."""
+    cpu: FloatArray
+    memory: FloatArray
+    """As in Shape."""
+
+
 class Filter(NamedTuple):
     name: str
     static: bool
@@ -62,6 +73,9 @@ class Filter(NamedTuple):
     """Dynamic ones only: the same for one row."""
     amounts: bool = False
     """Dynamic ones only: of a node it reads amounts and the number of pods, nothing else."""
+    passes_many: Callable[[Amounts, NodeTable, slice], Mask] | None = None
+    """Where of a pod only its amounts count: ``passes`` for many, [pod, row]. Not asked when the
+    table's amounts are wide."""
     coupled: bool = False
     """A pod on one node may change the answer for others: looked at anew for every pod."""
     domains: Callable[[Shape, NodeTable], Sequence[tuple[Admission, Mask]]] | None = None
@@ -82,6 +96,8 @@ class Score(NamedTuple):
     raw_row: Callable[[Shape, NodeTable, int], int] | None = None
     """Dynamic ones only: the same for one row."""
     amounts: bool = False
+    """As with filters."""
+    raw_many: Callable[[Amounts, NodeTable, slice], IntArray] | None = None
     """As with filters."""
     coupled: bool = False
     """As with filters; then ``raw`` is asked about all feasible rows at once."""

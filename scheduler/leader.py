@@ -282,7 +282,7 @@ class SchedulerCore:
         if self._pool is not None:
             self._pool.close()
         batch, self._batch = self._batch, self._next_batch(now_ns)
-        orders = self._ask(now_ns)
+        orders = self._ask(len(batch), now_ns)
         self._decide(batch, now_ns)
         if not orders:
             batch, self._batch = self._batch, []
@@ -291,7 +291,7 @@ class SchedulerCore:
             self._decide(batch, now_ns)
         return orders
 
-    def _ask(self, now_ns: int) -> Sequence[AskPartition]:
+    def _ask(self, undecided: int, now_ns: int) -> Sequence[AskPartition]:
         pooled = [
             (number, decision.shape, decision.salt)
             for number, decision in enumerate(self._batch)
@@ -299,7 +299,8 @@ class SchedulerCore:
         ]
         if self._pool is None or not pooled:
             return ()
-        return [AskPartition(number, body) for number, body in self._pool.ask(pooled, now_ns)]
+        orders = self._pool.ask(pooled, undecided, now_ns)
+        return [AskPartition(number, body) for number, body in orders]
 
     def _next_batch(self, now_ns: int) -> list[Decision]:
         pods = self.queue.pop(BATCH_MAX, now_ns)

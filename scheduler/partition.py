@@ -1,34 +1,38 @@
 """A scoring partition: holds the rows of some nodes and names the best of them for each pod.
 
 It is told rows by the leader, keeps no pods, decides nothing. Its rows are numbered without gaps:
-row r is row ``r * partitions + number`` of the leader. Wire: see scheduler.partition_wire.
+see scheduler.partition_rows. Wire: see scheduler.partition_wire.
 """
 
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 import numpy as np
 
 from api.core import InvariantError
 from scheduler.engine import Engine
 from scheduler.kernel import Kernel
+from scheduler.many_pods import Likeness, at_once, base_scores_of, likeness
+from scheduler.naming import Lots, Naming, Ranks, ranks_of
 from scheduler.node_facts import NodeFacts
 from scheduler.node_table import IntArray, NodeTable
 from scheduler.pod_shape import Port, Shape, ShapeKey
 from scheduler.profile import DEFAULTS, Profiles
-from scheduler.rating import Levels, groups_of
+from scheduler.rating import Levels
 from scheduler.shapes import Shapes
 from scheduler.standings import Scores
 from scheduler.supervision import Raised, asked
-from scheduler.tie import FIRST, tie_places_each
-from scheduler.views import base_scores
+from scheduler.views import StaticView, base_scores
 
-LOOSE = 4
-"""Up to so many times the nodes asked for are named where they tie, rather than drawing lots."""
+SHARE_BITS = 10
+SHARES = 1 << SHARE_BITS
+"""All rows that change, where a partition is told what share of these may be its own."""
+SPARE = 8
+"""Nodes named beyond that, because rows that change are not spread evenly."""
 ASKED_MAX = 1 << 14
 """Shapes remembered as asked about once."""
+RANKED_MAX = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +63,10 @@ class ScoreRequested:
 
     number: int
     partitions: int
-    best_max: int
-    """So many nodes of each vector of levels, and some more where they tie."""
+    changing: int
+    """Rows that may change before the first pod is decided; one more with each pod."""
+    share: int
+    """So many of SHARES of these may be rows of this partition."""
     tie_bits: int
     """See scheduler.tie; of the leader's table."""
     shapes: Sequence[ShapeKey]
@@ -76,50 +82,18 @@ class Stale:
 @dataclass(frozen=True, slots=True)
 class Scored:
     """For each pod and vector of levels among its feasible nodes a list of the best ones, in no
-    order: those left out have a lower base than each of them, or the same and a later draw."""
+    order."""
 
     levels: Sequence[Levels]
     lists: IntArray
-    """[pod, index in levels, feasible nodes, nodes named; list], pods ascending."""
+    """[what, list]: pod, feasible nodes, nodes named, the highest base that others may have, before
+    which place in the draw those that have it do not come, index in levels."""
     rows: IntArray
     """[node named], of this partition, one list after the other."""
     bases: IntArray
     """Parallel to ``rows``: see scheduler.rating."""
     raised: Sequence[int]
     """Pods about which a plugin raised: the leader has to score them itself."""
-
-
-Group = tuple[int, IntArray, Scores]
-"""Index of the levels, feasible rows that have them, and their bases."""
-
-
-class Naming:
-    """The best nodes of one list: ``most`` by base, or somewhat more where they are equal. Of too
-    many equal ones those are named that come first in the draw."""
-
-    __slots__ = ("_wanted", "bases", "chosen", "members", "pod", "tied")
-
-    def __init__(self, pod: int, members: IntArray, bases: Scores, most: int) -> None:
-        self.pod, self.members, self.bases = pod, members, bases
-        self.tied: IntArray | None = None
-        """Positions among the members for whom the draw decides."""
-        if len(bases) <= most:
-            self.chosen = np.arange(len(bases))
-            return
-        ranked = bases.copy()
-        ranked.partition(len(bases) - most)
-        least = ranked[len(bases) - most]
-        self.chosen = (bases >= least).nonzero()[0]
-        if len(self.chosen) > LOOSE * most:
-            self.tied = (bases == least).nonzero()[0]
-            self.chosen = (bases > least).nonzero()[0]
-            self._wanted = most - len(self.chosen)
-
-    def settle(self, places: IntArray) -> None:
-        """``places`` in the draw, parallel to ``tied``."""
-        assert self.tied is not None
-        first = places.argpartition(self._wanted - 1)[: self._wanted]
-        self.chosen = np.concatenate((self.chosen, self.tied[first]))
 
 
 class PartitionCore:
@@ -132,6 +106,8 @@ class PartitionCore:
         self._shapes = Shapes(profiles)
         self._ports: dict[int, Sequence[Port]] = {}
         self._asked: OrderedDict[int, None] = OrderedDict()
+        self._ranked: OrderedDict[int, tuple[StaticView, Ranks]] = OrderedDict()
+        """By place."""
         self._sequence = 0
         self._stale = True
 
@@ -200,65 +176,77 @@ class PartitionCore:
 
     def _score(self, request: ScoreRequested) -> Scored:
         shapes = [self._shapes.of_key(key) for key in request.shapes]
-        levels: dict[Levels, int] = {}
-        groups: dict[int, list[Group] | Raised] = {}
-        lists: list[tuple[int, int, int]] = []
-        found: list[Naming] = []
+        naming = self._naming(request)
         raised: list[int] = []
+        pods_of: dict[int, list[int]] = {}
         for pod, (index, _) in enumerate(request.pods):
-            if index not in groups:
-                groups[index] = asked(self._groups, shapes[index], levels)
-            of_shape = groups[index]
-            if isinstance(of_shape, Raised):
+            pods_of.setdefault(index, []).append(pod)
+        alike: dict[Likeness, list[int]] = {}
+        for index, pods in pods_of.items():
+            like = asked(self._likeness, shapes[index])
+            if isinstance(like, Likeness):
+                alike.setdefault(like, []).extend(pods)
+                continue
+            base = like if like is not None else asked(self._base, shapes[index])
+            if isinstance(base, Raised):
                 # The leader asks them again, and tells.
                 self._engine.forget(shapes[index])
-                raised.append(pod)
-                continue
-            for of_levels, members, bases in of_shape:
-                lists.append((pod, of_levels, len(members)))
-                found.append(Naming(pod, members, bases, request.best_max))
-        self._draw(request, [naming for naming in found if naming.tied is not None])
-        named = [(*words, len(n.chosen)) for words, n in zip(lists, found, strict=True)]
-        return Scored(
-            levels=list(levels),
-            lists=np.array(named, np.int64).reshape(-1, 4).T,
-            rows=_joined([naming.members[naming.chosen] for naming in found]),
-            bases=_joined([naming.bases[naming.chosen] for naming in found]),
-            raised=raised,
-        )
+                raised += pods
+            else:
+                bases = np.broadcast_to(base, (len(pods), len(base)))
+                naming.see(bases, self._ranks(shapes[index]), pods)
+        each = at_once(self._table.rows)
+        for like, pods in alike.items():
+            theirs = [shapes[request.pods[pod][0]] for pod in pods]
+            static, ranks = self._engine.static_view(theirs[0]), self._ranks(theirs[0])
+            for first in range(0, len(pods), each):
+                some = theirs[first : first + each]
+                bases = base_scores_of(some, like, self._table, static.admitted, static.fixed)
+                naming.see(bases, ranks, pods[first : first + each])
+        return Scored(list(naming.levels), naming.lists, naming.rows, naming.bases, raised)
 
-    def _groups(self, shape: Shape, levels: dict[Levels, int]) -> list[Group]:
-        """Adds to the ``levels`` numbered so far."""
-        static = self._engine.static_view(shape)
+    def _naming(self, request: ScoreRequested) -> Naming:
+        changing = request.changing + np.arange(len(request.pods))
+        # Rounded up, and one more than may change.
+        wanted = (changing * request.share >> SHARE_BITS) + 1 + SPARE
+        lots = Lots(
+            number=request.number,
+            partitions=request.partitions,
+            tie_bits=request.tie_bits,
+            salts=[salt for _, salt in request.pods],
+            order=self._table.order,
+        )
+        return Naming(wanted, lots)
+
+    def _likeness(self, shape: Shape) -> Likeness | None:
+        """What it has in common with other pods asked about once. None: it is looked at alone."""
+        self._ranks(shape)
+        if shape.number in self._asked or self._kernel is not None:
+            return None
+        like = likeness(shape, self._table)
+        if like is not None:
+            self._remember(shape)
+        return like
+
+    def _base(self, shape: Shape) -> Scores:
         if shape.number in self._asked:
             # It comes again and again: only what changed is scored.
-            base = self._engine.view(shape).base
-        else:
-            base = base_scores(shape, self._table, static, self._kernel)
-            self._asked[shape.number] = None
-            if len(self._asked) > ASKED_MAX:
-                self._asked.popitem(last=False)
-        return [
-            (levels.setdefault(of_levels, len(levels)), members, bases)
-            for of_levels, members, bases in groups_of(shape, static, base)
-        ]
+            return self._engine.view(shape).base
+        static = self._engine.static_view(shape)
+        base = base_scores(shape, self._table, static, self._kernel)
+        self._remember(shape)
+        return base
 
-    def _draw(self, request: ScoreRequested, namings: Sequence[Naming]) -> None:
-        """Lots for many pods at once."""
-        rows = [n.members[n.tied] for n in namings if n.tied is not None]
-        counts = [len(part) for part in rows]
-        salts = [salt for _, salt in request.pods]
-        of = np.repeat(np.array([n.pod for n in namings], np.int64), counts)
-        theirs = _joined(rows)
-        places = tie_places_each(
-            theirs * request.partitions + request.number, salts, of, request.tie_bits
-        )
-        if FIRST in salts:
-            first = np.array([salt == FIRST for salt in salts])
-            places = np.where(first[of], self._table.order[theirs], places)
-        for naming, end, count in zip(namings, accumulate(counts), counts, strict=True):
-            naming.settle(places[end - count : end])
+    def _remember(self, shape: Shape) -> None:
+        self._asked[shape.number] = None
+        if len(self._asked) > ASKED_MAX:
+            self._asked.popitem(last=False)
 
-
-def _joined(parts: Sequence[IntArray | Scores]) -> IntArray:
-    return np.concatenate((*parts, np.zeros(0, np.int64))).astype(np.int64)
+    def _ranks(self, shape: Shape) -> Ranks:
+        static = self._engine.static_view(shape)
+        known = self._ranked.get(shape.place)
+        if known is None or known[0] is not static:
+            known = self._ranked[shape.place] = static, ranks_of(shape, static, self._table)
+            if len(self._ranked) > RANKED_MAX:
+                self._ranked.popitem(last=False)
+        return known[1]

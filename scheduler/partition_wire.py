@@ -19,7 +19,7 @@ LONG, SHORT = "<i8", "<i4"
 
 
 def question_body(
-    best_max: int, tie_bits: int, shapes: Sequence[ShapeKey], pods: Sequence[tuple[int, int]]
+    changing: int, tie_bits: int, shapes: Sequence[ShapeKey], pods: Sequence[tuple[int, int]]
 ) -> bytes:
     """The part of a request that all partitions get: see ScoreRequested. Shapes that differ in
     amounts alone are said once."""
@@ -35,7 +35,7 @@ def question_body(
         amounts += (*key.scored, *key.counted)
     packed: bytes = msgpack.packb(
         [
-            best_max,
+            changing,
             tie_bits,
             list(kinds),
             _pack(np.array(of_kind), SHORT),
@@ -65,7 +65,9 @@ def _shapes_from(kinds: Any, of_kind: bytes, amounts: bytes) -> list[ShapeKey]:
     ]
 
 
-def request_body(rows: RowsChanged, number: int, partitions: int, question: bytes) -> list[Any]:
+def request_body(
+    rows: RowsChanged, number: int, partitions: int, share: int, question: bytes
+) -> list[Any]:
     """What the leader sends to a partition."""
     return [
         rows.sequence,
@@ -80,6 +82,7 @@ def request_body(rows: RowsChanged, number: int, partitions: int, question: byte
         [list(image) for image in rows.images],
         number,
         partitions,
+        share,
         question,
     ]
 
@@ -87,8 +90,8 @@ def request_body(rows: RowsChanged, number: int, partitions: int, question: byte
 def request_from(body: Any) -> tuple[RowsChanged, ScoreRequested]:
     """The inverse, at the partition. TypeError or ValueError when it is no such body."""
     sequence, reset, cluster_nodes, gone, nodes, resources, rows, counts, *rest = body
-    ports, images, number, partitions, question = rest
-    best_max, bits, kinds, of_kind, amounts, indices, salts = msgpack.unpackb(question)
+    ports, images, number, partitions, share, question = rest
+    changing, bits, kinds, of_kind, amounts, indices, salts = msgpack.unpackb(question)
     row_array = _unpack(rows, SHORT)
     changed = RowsChanged(
         sequence=sequence,
@@ -105,7 +108,8 @@ def request_from(body: Any) -> tuple[RowsChanged, ScoreRequested]:
     request = ScoreRequested(
         number=number,
         partitions=partitions,
-        best_max=best_max,
+        changing=changing,
+        share=share,
         tie_bits=bits,
         shapes=_shapes_from(kinds, of_kind, amounts),
         pods=list(zip(indices, salts, strict=True)),
@@ -130,7 +134,7 @@ def answer_from(body: Any) -> Scored:
     levels, lists, rows, bases, raised = body
     return Scored(
         levels=[tuple(one) for one in levels],
-        lists=_unpack(lists, SHORT).reshape(4, -1),
+        lists=_unpack(lists, SHORT).reshape(6, -1),
         rows=_unpack(rows, SHORT),
         bases=_unpack(bases, SHORT),
         raised=raised,

@@ -5,6 +5,14 @@ the next. A row that changed after a round was sent is rated by the leader itsel
 of a lost partition, so the choice is that of a leader that scores alone. With a quorum below 100 %
 a round closes when so many have answered: the rows of the others do not count in it, and they are
 not asked again before they have answered.
+
+How many nodes are named. Between a question and the decision about a pod so many rows change as
+pods are decided meanwhile: those of the batch before, and those of its own batch before it. One
+more node is named than so many, so one of them is unchanged, and the leader need not score all. A
+partition names only the share of that many which it had of the changed rows lately, or its even
+share if that is more, and SPARE. So with one partition the leader never scores all for want of
+named nodes; with more, only for a pod before which a partition had a larger share of the changes
+than in the rounds before, and by more than SPARE rows. ``fallbacks`` counts that.
 """
 
 from collections import Counter
@@ -14,23 +22,20 @@ from typing import Any
 
 import numpy as np
 
-from scheduler.changed_rows import ChangedRows
+from scheduler.changed_rows import AHEAD, ChangedRows
 from scheduler.engine import Engine
 from scheduler.explain import NOBODY, Pod
 from scheduler.node_table import IntArray, NodeTable
+from scheduler.partition import SHARES
+from scheduler.partition_rows import partition_of
 from scheduler.partition_wire import STALE, answer_from, question_body, request_body
 from scheduler.pod_shape import Shape, ShapeKey
 from scheduler.rating import Levels, rate, weighted_levels
-from scheduler.round import Question, Round
+from scheduler.round import NO_KEY, Question, Round
 from scheduler.telling import Telling
 from scheduler.tie import FIRST, tie_bits, tie_place
 from scheduler.views import NOWHERE
 
-NAMED_MIN, NAMED_MAX = 32, 2048
-"""Nodes asked for per pod, from all partitions together: more after pods for which all had changed,
-fewer while the first ones do."""
-SPARE = 4
-"""More of them from each, because they are not spread evenly."""
 RETRY_AFTER_NS = 1_000_000_000
 """A lost partition is asked again after this."""
 PLACE_ASKS_MIN = 4
@@ -74,12 +79,12 @@ class ScoringPool:
         self._changed = ChangedRows(table, engine, 0)
         self._places: Counter[int] = Counter()
         """How often pods of a place were asked about."""
-        self._named = NAMED_MIN
-        self._deepest = 0
-        """How far down a chosen node was, of this round."""
-        self._alone_before = 0
+        self._shares = [-(-SHARES // partitions)] * partitions
+        """Of SHARES: how many of the rows that change may be theirs."""
+        self._position = 0
+        """Of the table at the last question."""
         self.fallbacks = 0
-        """Decisions for which too many rows had changed, so the leader scored all itself."""
+        """Decisions for which the leader scored all nodes itself."""
         self.by_levels = 0
         """Decisions for which maxima may have changed, so that no merged order holds."""
 
@@ -87,10 +92,13 @@ class ScoringPool:
     def waiting(self) -> bool:
         return any(partition.waiting for partition in self._partitions)
 
-    def ask(self, pods: Sequence[tuple[int, Shape, int]], now_ns: int) -> list[tuple[int, Any]]:
-        """Open a round about (number in the batch, shape, salt); (partition, body) to send."""
+    def ask(
+        self, pods: Sequence[tuple[int, Shape, int]], undecided: int, now_ns: int
+    ) -> list[tuple[int, Any]]:
+        """Open a round about (number in the batch, shape, salt); (partition, body) to send.
+        ``undecided``: pods that are decided before the batch."""
         assert not self.waiting and self._open is None
-        self._adapt()
+        self._set_shares()
         self._open = self._question(pods)
         shapes: dict[int, int] = {}
         keys: list[ShapeKey] = []
@@ -101,8 +109,9 @@ class ScoringPool:
                 keys.append(shape.key)
             asked.append((index, salt))
         count = len(self._partitions)
-        best_max = self._named // count + SPARE
-        question = question_body(best_max, self._open.tie_bits, keys, asked)
+        # Of this batch only those that partitions are asked about have an index there.
+        unasked = pods[-1][0] + 1 - len(pods) if pods else 0
+        question = question_body(undecided + unasked, self._open.tie_bits, keys, asked)
         images = _image_counts(self._table, keys)
         orders = []
         for number, partition in enumerate(self._partitions):
@@ -111,7 +120,8 @@ class ScoringPool:
             if partition.asked:
                 partition.waiting = True
                 changed = self._telling.changes(number, images)
-                orders.append((number, request_body(changed, number, count, question)))
+                share = self._shares[number]
+                orders.append((number, request_body(changed, number, count, share, question)))
         return orders
 
     def answered(self, number: int, body: Any, now_ns: int) -> None:
@@ -170,7 +180,8 @@ class ScoringPool:
             and not one.lost
             and one.support(index) > len(self._changed.slot_of)
         ):
-            own = self._changed.best(shape, maxima[: len(shape.profile.levels)])
+            coming = [asked for _, asked, _ in one.question.pods[index : index + AHEAD]]
+            own = self._changed.best(coming, maxima[: len(shape.profile.levels)])
         if own is not None:
             return self._merged(one, index, own, shape, salt)
         self.by_levels += 1
@@ -187,37 +198,30 @@ class ScoringPool:
         )
 
     def _merged(
-        self, one: Round, index: int, own: tuple[int, IntArray], shape: Shape, salt: int
+        self,
+        one: Round,
+        index: int,
+        own: tuple[int, IntArray | list[int]],
+        shape: Shape,
+        salt: int,
     ) -> int:
         """The better one of the best among the changed rows and among the others."""
         top, rows = own
-        named = one.best(index, self._changed.slot_of)
-        if named is not None:
-            total, row, depth = named
-            self._deepest = max(self._deepest, depth)
-            if total > top:
-                return row
-            mine = self._table.first_of(rows, salt)
-            if total == top and self._rank(row, salt) < self._rank(mine, salt):
-                return row
-            return mine
-        mine = self._table.first_of(rows, salt) if top != NOWHERE else NOWHERE
-        bound = one.bound(index)
-        if bound is not None:
-            # Whoever was left out comes after that.
-            if mine == NOWHERE or bound < (-top, self._rank(mine, salt)):
-                return self._alone(shape, salt)
-        elif mine == NOWHERE and one.any_left_out:
-            # A node of those who are late may do.
+        key, row = one.best(index, self._changed.mask)
+        if top != NOWHERE and (key == NO_KEY or top >= one.total(key)):
+            mine = self._table.first_of(np.asarray(rows), salt)
+            key, row = max((key, row), (one.key(top, mine, salt), mine))
+        if key < one.bound(index) or (key == NO_KEY and one.any_left_out):
+            # One that was not named, or of those who are late, may do better.
             return self._alone(shape, salt)
-        return mine
+        return row if key != NO_KEY else NOWHERE
 
     def _choose_by_levels(self, one: Round, index: int, shape: Shape, salt: int) -> int:
         """Vector of levels by vector of levels: which of them still have a feasible node says what
         the maxima are."""
         lists, changed = one.lists, self._changed.slot_of
         candidates: list[tuple[Levels, int, int]] = []
-        for at in np.flatnonzero(lists.pods == index).tolist():
+        for at in range(one.lists_begin.item(index), one.lists_begin.item(index + 1)):
             begin, end = lists.starts.item(at), lists.starts.item(at + 1)
             rows, bases = lists.rows[begin:end].tolist(), lists.bases[begin:end].tolist()
             left = [(-b, self._rank(r, salt), r) for r, b in zip(rows, bases, strict=True)
@@ -274,13 +278,19 @@ class ScoringPool:
             places=often,
         )
 
-    def _adapt(self) -> None:
-        """Ask for as many nodes as it takes."""
-        if self.fallbacks > self._alone_before:
-            self._named = min(2 * self._named, NAMED_MAX)
-        elif self._deepest * 4 < self._named:
-            self._named = max(self._named // 2, NAMED_MIN)
-        self._alone_before, self._deepest = self.fallbacks, 0
+    def _set_shares(self) -> None:
+        """What share of the rows that change each partition has had lately: at least its even one,
+        and what it had in the last rounds, which count less the longer ago they are."""
+        table, count = self._table, len(self._partitions)
+        changed = table.changed_since(self._position)
+        self._position = table.position
+        if not changed:
+            return
+        theirs = np.bincount(partition_of(np.array(changed, np.int64), count), minlength=count)
+        for number, rows in enumerate(theirs.tolist()):
+            seen = -(-SHARES * rows // len(changed))
+            before = self._shares[number]
+            self._shares[number] = max(seen, (before + seen) // 2, -(-SHARES // count))
 
     def _images_moved(self, question: Question, shape: Shape) -> bool:
         """Image scores of all nodes depend on how many of all nodes have an image."""
@@ -302,7 +312,8 @@ class ScoringPool:
         rows = np.array(list(self._changed.slot_of), np.int64)
         if one.lost:
             everyone = np.arange(self._table.rows)
-            theirs = everyone[np.isin(everyone % len(self._partitions), one.lost)]
+            whose = partition_of(everyone, len(self._partitions))
+            theirs = everyone[np.isin(whose, one.lost)]
             rows = np.unique(np.concatenate((rows, theirs)))
         return rows
 

@@ -1,9 +1,9 @@
-"""The answers of all partitions about one batch, merged: for each pod the nodes named, best first.
+"""The answers of all partitions about one batch, merged: for each pod the nodes named, and how good
+what is left out may be.
 
 Totals need the maxima of the levels over all feasible nodes, which no partition knows; the leader
-has them when all answers are in. A list of nodes leaves out worse ones of the same levels, so the
-merged order holds down to the worst node of the best list that leaves some out. All pods of a batch
-are merged at once, by columns.
+has them when all answers are in. A node's key is its total and then its place in the draw, so the
+highest key wins. All pods of a batch are merged at once, by columns.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,13 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scheduler.node_table import IntArray, NodeTable
+from scheduler.node_table import LOG_MAX, IntArray, Mask, NodeTable
 from scheduler.partition import Scored
+from scheduler.partition_rows import leaders_rows
 from scheduler.pod_shape import Shape
 from scheduler.rating import Levels, weighted_levels
-from scheduler.tie import FIRST, tie_places_each
+from scheduler.tie import FIRST, tie_place, tie_places_each
 
 NO_BOUND = (1 << 63) - 1
+NO_KEY = -(1 << 63)
+KEY_BITS = 62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,42 +41,46 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """All lists of all partitions, one after the other: see partition.Scored."""
+    """All lists of all partitions, those of one pod side by side: see partition.Scored."""
 
     pods: IntArray
+    feasible: IntArray
+    named: IntArray
+    bounds: IntArray
+    places: IntArray
     levels: IntArray
     """[list]: index in ``kinds``."""
-    feasible: IntArray
+    kinds: Sequence[Levels]
     starts: IntArray
     """[list or the end]: where in ``rows``."""
-    kinds: Sequence[Levels]
     rows: IntArray
     """[node named], of the leader."""
     bases: IntArray
 
-    @property
-    def named(self) -> IntArray:
-        """[list]."""
-        return np.diff(self.starts)
-
 
 def lists_of(answers: Sequence[Scored | None]) -> Lists:
     kinds: dict[Levels, int] = {}
-    parts: list[IntArray] = [np.zeros((4, 0), np.int64)]
+    parts: list[IntArray] = [np.zeros((6, 0), np.int64)]
     rows, bases = [parts[0][0]], [parts[0][0]]
     for number, answer in enumerate(answers):
         if answer is not None:
             known = [kinds.setdefault(levels, len(kinds)) for levels in answer.levels]
             lists = answer.lists.copy()
-            lists[1] = np.array(known, np.int64)[lists[1]]
+            lists[5] = np.array(known, np.int64)[lists[5]]
             parts.append(lists)
-            rows.append(answer.rows * len(answers) + number)
+            rows.append(leaders_rows(answer.rows, number, len(answers)))
             bases.append(answer.bases)
-    pods, levels, feasible, named = np.concatenate(parts, axis=1)
+    lists = np.concatenate(parts, axis=1)
+    order = np.argsort(lists[0], kind="stable")
+    came_at = (np.cumsum(lists[2]) - lists[2])[order]
+    pods, feasible, named, bounds, places, levels = lists[:, order]
     starts = np.concatenate(([0], np.cumsum(named)))
+    # Nodes move with their list.
+    at = np.arange(starts[-1]) + np.repeat(came_at - starts[:-1], named)
     return Lists(
-        pods, levels, feasible, starts, list(kinds), np.concatenate(rows), np.concatenate(bases)
-    )
+        pods, feasible, named, bounds, places, levels, list(kinds), starts,
+        np.concatenate(rows)[at], np.concatenate(bases)[at],
+    )  # fmt: skip
 
 
 class Round:
@@ -88,13 +95,18 @@ class Round:
     ) -> None:
         """``left_out``: partitions whose rows do not count, because nobody waits for them."""
         self.question = question
+        self._table = table
         self.any_left_out = any(left_out)
         self.lost = [n for n, a in enumerate(answers) if a is None and not left_out[n]]
         """Partitions whose rows the leader has to rate."""
         self.raised = {pod: None for a in answers if a is not None for pod in a.raised}
         self.lists = lists_of(answers)
+        self.lists_begin: IntArray = np.searchsorted(
+            self.lists.pods, np.arange(len(question.pods) + 1)
+        )
+        """[pod or the end]: where its lists begin."""
         self._set_maxima()
-        self._set_order(table)
+        self._set_keys(table)
 
     def maxima(self, pod: int) -> Levels:
         """Over the feasible nodes of all partitions that answered."""
@@ -104,25 +116,29 @@ class Round:
         """Fewer rows than so many may change, and the maxima do not become lower."""
         return int(self._support[pod])
 
-    def best(self, pod: int, changed: Mapping[int, int]) -> tuple[int, int, int] | None:
-        """(total, row, how many before it had changed) of the best named row that has not; None
-        when there is none."""
-        begin, end = self._begins.item(pod), self._begins.item(pod + 1)
-        for first in range(begin, end, 32):
-            for at, row in enumerate(self._rows[first : min(first + 32, end)].tolist(), first):
-                if row not in changed:
-                    return self._totals.item(at), row, at - begin
-        return None
+    def best(self, pod: int, changed: Mask) -> tuple[int, int]:
+        """(key, row) of the best named row that has not changed; NO_KEY when there is none."""
+        part = slice(self._begins.item(pod), self._begins.item(pod + 1))
+        rows = self.lists.rows[part]
+        if not len(rows):
+            return NO_KEY, 0
+        keys = np.where(changed[rows], NO_KEY, self._keys[part])
+        at = int(keys.argmax())
+        return keys.item(at), rows.item(at)
 
-    def bound(self, pod: int) -> tuple[int, int] | None:
-        """(-total, place in the draw) of a node that comes before all that are left out; None: none
-        is."""
-        packed = self._bounds.item(pod)
-        if packed == NO_BOUND:
-            return None
-        place = packed & (1 << self._place_bits) - 1
-        below = packed >> self._place_bits & (1 << self._total_bits) - 1
-        return below - self._highest, place
+    def bound(self, pod: int) -> int:
+        """No row that is left out has a higher key; NO_KEY: none is left out."""
+        return int(self._bounds[pod])
+
+    def key(self, total: int, row: int, salt: int) -> int:
+        """Of any row."""
+        place = self._table.order.item(row)
+        if salt != FIRST:
+            place = tie_place(row, salt, self.question.tie_bits)
+        return (total + 1 << self._place_bits) - 1 - place
+
+    def total(self, key: int) -> int:
+        return key >> self._place_bits
 
     def _set_maxima(self) -> None:
         """maxima: [pod, level]; support: [pod]."""
@@ -141,37 +157,34 @@ class Round:
         having[self._maxima == 0] = NO_BOUND
         self._support = having.min(axis=1, initial=NO_BOUND)
 
-    def _set_order(self, table: NodeTable) -> None:
-        """Named rows of each pod, best first, down to its bound."""
-        pods, lists, named = self.question.pods, self.lists, self.lists.named
-        totals = lists.bases + np.repeat(self._gains(table), named)
-        of_pod = np.repeat(lists.pods, named)
-        places = self._places(table, of_pod)
-        self._highest = int(totals.max(initial=0))
-        self._place_bits = int(places.max(initial=0)).bit_length()
-        self._total_bits = (self._highest - int(totals.min(initial=0))).bit_length()
-        assert self._place_bits + self._total_bits + len(pods).bit_length() < 63
-        keys = of_pod << self._total_bits | self._highest - totals
-        keys = keys << self._place_bits | places
-        self._bounds = np.full(len(pods), NO_BOUND)
-        if len(named):
-            # Every list names a row.
-            worst = np.maximum.reduceat(keys, lists.starts[:-1])
-            left_out = lists.feasible > named
-            np.minimum.at(self._bounds, lists.pods[left_out], worst[left_out])
-        kept = np.flatnonzero(keys <= self._bounds[of_pod])
-        kept = kept[np.argsort(keys[kept])]
-        self._rows, self._totals = lists.rows[kept], totals[kept]
-        self._begins = np.searchsorted(of_pod[kept], np.arange(len(pods) + 1))
+    def _set_keys(self, table: NodeTable) -> None:
+        """Of named rows, and of the best that may be left out for each pod."""
+        pods, lists = self.question.pods, self.lists
+        gains = self._gains(table)
+        totals = lists.bases + np.repeat(gains, lists.named)
+        bounds = lists.bounds + gains
+        places = self._places(table, np.repeat(lists.pods, lists.named))
+        # Nodes may come, and with them their numbers, until the last pod is decided.
+        latest = int(table.order.max(initial=0)) + LOG_MAX
+        highest = max(latest, (1 << self.question.tie_bits) - 1)
+        self._place_bits = highest.bit_length()
+        most = int(max(totals.max(initial=0), bounds.max(initial=0)))
+        assert self._place_bits + most.bit_length() < KEY_BITS
+        self._keys = (totals + 1 << self._place_bits) - 1 - places
+        self._bounds = np.full(len(pods), NO_KEY)
+        out = lists.feasible > lists.named
+        keys = (bounds + 1 << self._place_bits) - 1 - lists.places
+        np.maximum.at(self._bounds, lists.pods[out], keys[out])
+        self._begins = lists.starts[self.lists_begin]
 
     def _gains(self, table: NodeTable) -> IntArray:
         """[list]: what its levels add to the bases."""
         lists, kinds = self.lists, max(len(self.lists.kinds), 1)
-        alike: dict[tuple[int, Levels], int] = {}
+        alike: dict[tuple[int, bytes], int] = {}
         examples: list[int] = []
         of_pod = []
         for pod, (_, shape, _) in enumerate(self.question.pods):
-            number = alike.setdefault((shape.place, self.maxima(pod)), len(examples))
+            number = alike.setdefault((shape.place, self._maxima[pod].tobytes()), len(examples))
             if number == len(examples):
                 examples.append(pod)
             of_pod.append(number)

@@ -1,6 +1,6 @@
 """What the leader has told each partition about its rows, and what it has to tell it now.
 
-Row ``row`` belongs to partition ``row % partitions``, which knows it as ``row // partitions``.
+Which rows belong to whom: see scheduler.partition_rows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,6 +11,7 @@ import numpy as np
 from scheduler.node_facts import NodeFacts
 from scheduler.node_table import IntArray, NodeTable
 from scheduler.partition import RowsChanged
+from scheduler.partition_rows import own_rows, partition_of, rows_of
 from scheduler.pod_shape import Port
 
 
@@ -51,7 +52,7 @@ class Telling:
         stamps, orders = self._known
         reset = not told.informed
         if reset:
-            stamps[number :: self._partitions] = 0
+            stamps[rows_of(number, self._partitions, len(stamps))] = 0
             told.with_ports = {}
         rows = self._rows_of(number, told)
         alive, order = table.alive[rows], table.order[rows]
@@ -68,10 +69,10 @@ class Telling:
             sequence=told.sequence,
             reset=reset,
             cluster_nodes=table.cluster_nodes,
-            gone=(gone // self._partitions).tolist(),
+            gone=own_rows(gone, self._partitions).tolist(),
             nodes=[self._theirs(row, order, facts) for row, order, facts in nodes],
             resources=list(table.resource_index),
-            rows=counted // self._partitions,
+            rows=own_rows(counted, self._partitions),
             counts=table.counts(counted),
             ports=ports,
             images=images,
@@ -86,12 +87,12 @@ class Telling:
         if told.informed and self._changed[0] != span:
             changed = table.changed_since(told.position)
             if changed is None:
-                return np.arange(number, table.rows, count)
+                return rows_of(number, count, table.rows)
             self._changed = (span, np.unique(np.array(changed, np.int64)))
         if not told.informed:
-            return np.arange(number, table.rows, count)
+            return rows_of(number, count, table.rows)
         rows = self._changed[1]
-        own: IntArray = rows[rows % count == number]
+        own: IntArray = rows[partition_of(rows, count) == number]
         return own
 
     def _ports(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from scheduler.framework import SCORE_MAX, Score, narrow
+from scheduler.framework import SCORE_MAX, Amounts, Score, narrow
 from scheduler.node_table import FloatArray, IntArray, NodeTable, Rows
 from scheduler.plugins.resource_scoring import balance
 from scheduler.pod_shape import Shape
@@ -23,7 +23,17 @@ def has_requests(shape: Shape, _table: NodeTable) -> bool:
 
 def balance_gain(shape: Shape, table: NodeTable, rows: Rows) -> IntArray:
     """50..100 where the pod improves or keeps the balance, less where it spoils it."""
-    after = _balance(table, rows, float(shape.cpu), float(shape.memory))
+    return _gain(table, rows, float(shape.cpu), float(shape.memory))
+
+
+def balance_gain_many(of: Amounts, table: NodeTable, rows: slice) -> IntArray:
+    return _gain(table, rows, of.cpu, of.memory)
+
+
+def _gain(
+    table: NodeTable, rows: Rows, cpu: float | FloatArray, memory: float | FloatArray
+) -> IntArray:
+    after = _balance(table, rows, cpu, memory)
     after -= balance_now(table)[rows]
     # Differences are at least -50, so the sum is never negative and halving rounds as in Go.
     after += HALF
@@ -49,7 +59,9 @@ def _balance_now_row(table: NodeTable, row: int) -> int:
     return int((1.0 - abs(min(cpu / first, 1.0) - min(memory / second, 1.0)) / 2) * SCORE_MAX)
 
 
-def _balance(table: NodeTable, rows: Rows, cpu: float, memory: float) -> IntArray:
+def _balance(
+    table: NodeTable, rows: Rows, cpu: float | FloatArray, memory: float | FloatArray
+) -> IntArray:
     share = _share(table, rows, CPU_COLUMN, cpu)
     share -= _share(table, rows, MEMORY_COLUMN, memory)
     np.abs(share, out=share)
@@ -59,11 +71,11 @@ def _balance(table: NodeTable, rows: Rows, cpu: float, memory: float) -> IntArra
     result = narrow(share)
     lacking = table.lacking[rows]
     if lacking.any():
-        result[lacking] = SCORE_MAX
+        result[..., lacking] = SCORE_MAX
     return result
 
 
-def _share(table: NodeTable, rows: Rows, column: int, more: float) -> FloatArray:
+def _share(table: NodeTable, rows: Rows, column: int, more: float | FloatArray) -> FloatArray:
     """Used share of a resource, at most 1."""
     share: FloatArray = table.used[column, rows] + more
     share /= table.capacity[column, rows]
@@ -107,7 +119,7 @@ def score_over(resources: Sequence[str]) -> Score:
     def asks(shape: Shape, _table: NodeTable) -> bool:
         return any(name in resources for name, _ in shape.key.requests)
 
-    return SCORE._replace(applies=asks, raw=raw, raw_row=raw_row)
+    return SCORE._replace(applies=asks, raw=raw, raw_row=raw_row, raw_many=None)
 
 
 SCORE = Score(
@@ -119,4 +131,5 @@ SCORE = Score(
     raw=balance_gain,
     raw_row=balance_gain_row,
     amounts=True,
+    raw_many=balance_gain_many,
 )

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from scheduler.framework import SCORE_MAX, Filter, Reason, Score, always, narrow
+from scheduler.framework import SCORE_MAX, Amounts, Filter, Reason, Score, always, narrow
 from scheduler.node_table import FloatArray, IntArray, Mask, NodeTable, Rows
 from scheduler.plugins.resource_scoring import Strategy, Weighted
 from scheduler.pod_shape import Shape
@@ -21,6 +21,16 @@ def passes(shape: Shape, table: NodeTable, rows: Rows) -> Mask:
         if column < 0:
             return np.zeros_like(result)
         result &= table.free[column, rows] >= amount
+    return result
+
+
+def passes_many(of: Amounts, table: NodeTable, rows: slice) -> Mask:
+    result = table.pods[rows] < table.pods_allowed[rows]
+    for name, amounts in of.requests:
+        column = table.resource(name)
+        if column < 0:
+            return np.zeros((len(amounts), result.shape[-1]), np.bool_)
+        result = result & (table.free[column, rows] >= amounts)
     return result
 
 
@@ -57,8 +67,18 @@ def least_allocated(shape: Shape, table: NodeTable, rows: Rows) -> IntArray:
     resource that the node does not have is left out."""
     if table.amounts_wide:
         return _least_allocated_wide(shape, table, rows)
-    total = _free_percent(table, rows, 0, shape.key.scored[0])
-    total += _free_percent(table, rows, 1, shape.key.scored[1])
+    return _mean_free(table, rows, shape.key.scored)
+
+
+def least_allocated_many(of: Amounts, table: NodeTable, rows: slice) -> IntArray:
+    return _mean_free(table, rows, of.scored)
+
+
+def _mean_free(
+    table: NodeTable, rows: Rows, scored: tuple[int, int] | tuple[IntArray, IntArray]
+) -> IntArray:
+    total = _free_percent(table, rows, 0, scored[0])
+    total += _free_percent(table, rows, 1, scored[1])
     result = narrow(total)
     lacking = table.lacking[rows]
     if lacking.any():
@@ -69,7 +89,7 @@ def least_allocated(shape: Shape, table: NodeTable, rows: Rows) -> IntArray:
     return result
 
 
-def _free_percent(table: NodeTable, rows: Rows, column: int, asked: int) -> FloatArray:
+def _free_percent(table: NodeTable, rows: Rows, column: int, asked: int | IntArray) -> FloatArray:
     """Whole numbers. Source of the arithmetic: integers; dividing floats below 2 ** 52 and
     dropping the fraction gives the same."""
     left: FloatArray = table.nonzero_left[column, rows] - asked
@@ -126,6 +146,7 @@ def filter_without(ignored: Collection[str], groups: Collection[str]) -> Filter:
     return FILTER._replace(
         passes=lambda shape, table, rows: passes(seen(shape), table, rows),
         passes_row=lambda shape, table, row: passes_row(seen(shape), table, row),
+        passes_many=None,
         reasons=lambda shape, table, rows: shortages(seen(shape), table, rows),
     )
 
@@ -141,7 +162,7 @@ def score_by(
     def raw_row(shape: Shape, table: NodeTable, row: int) -> int:
         return int(raw(shape, table, slice(row, row + 1))[0])
 
-    return SCORE._replace(raw=raw, raw_row=raw_row)
+    return SCORE._replace(raw=raw, raw_row=raw_row, raw_many=None)
 
 
 FILTER = Filter(
@@ -152,6 +173,7 @@ FILTER = Filter(
     reasons=shortages,
     passes_row=passes_row,
     amounts=True,
+    passes_many=passes_many,
 )
 SCORE = Score(
     name=NAME,
@@ -162,4 +184,5 @@ SCORE = Score(
     raw=least_allocated,
     raw_row=least_allocated_row,
     amounts=True,
+    raw_many=least_allocated_many,
 )

@@ -112,7 +112,7 @@ class Remix:
 
     def ask(self, questions: list[Question]) -> None:
         asked = [(n, shape, salt) for n, (_, shape, salt, _) in enumerate(questions)]
-        for number, body in self.pool.ask(asked, 0):
+        for number, body in self.pool.ask(asked, 0, 0):
             if not self.below(8):
                 self.pool.lost(number, -2_000_000_000)
                 continue

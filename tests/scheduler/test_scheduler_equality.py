@@ -79,7 +79,7 @@ class World:
 
     def ask(self, questions: list[Any], lost: int | None = None, data_loss: bool = False) -> None:
         """One round over the wire format."""
-        for number, body in self.pool.ask(questions, 0):
+        for number, body in self.pool.ask(questions, 0, 0):
             if number == lost:
                 self.pool.lost(number, -2_000_000_000)
                 continue
@@ -192,7 +192,7 @@ def test_ties_are_shared_out_evenly() -> None:
     assert min(counts) > 880 and max(counts) < 1120
 
 
-def test_when_more_nodes_changed_than_were_named_the_leader_scores_all() -> None:
+def test_when_more_nodes_changed_than_was_foreseen_the_leader_scores_all() -> None:
     world = World(1)
     for number in range(80):
         world.table.put_node(node_facts(node(f"n{number}", cpu="2" if number % 2 else "4")))

@@ -53,7 +53,7 @@ def pool_of_three(table: NodeTable) -> Choose:
     cores = [PartitionCore() for _ in range(3)]
 
     def ask(shape: Shape, pod: Pod) -> int:
-        for number, body in pool.ask([(0, shape, FIRST)], 0):
+        for number, body in pool.ask([(0, shape, FIRST)], 0, 0):
             changed, request = request_from(msgpack.unpackb(msgpack.packb(body)))
             (answer,) = cores[number].step([changed, request], 0)
             pool.answered(number, msgpack.unpackb(msgpack.packb(answer_body(answer))), 0)

@@ -72,7 +72,7 @@ def test_a_partition_hears_that_a_node_came_anew_between_two_questions() -> None
     shape = Shapes().of_pod({"spec": {"containers": [{"name": "c", "image": "a"}]}})
     chosen = []
     for _ in range(2):
-        for _, body in pool.ask([(0, shape, FIRST)], 0):
+        for _, body in pool.ask([(0, shape, FIRST)], 0, 0):
             (answer,) = core.step(request_from(msgpack.unpackb(msgpack.packb(body))), 0)
             pool.answered(0, msgpack.unpackb(msgpack.packb(answer_body(answer))), 0)
         pool.close()

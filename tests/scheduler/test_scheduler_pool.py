@@ -4,6 +4,8 @@ partitions and move while a batch is decided, lists that run out."""
 from typing import Any
 
 import msgpack
+import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scheduler_objects import node, pod
@@ -13,8 +15,9 @@ from scheduler.explain import choose, explain
 from scheduler.node_facts import node_facts
 from scheduler.node_table import NodeTable
 from scheduler.partition import PartitionCore
+from scheduler.partition_rows import partition_of
 from scheduler.partition_wire import answer_body, request_from
-from scheduler.pool import NAMED_MIN, SPARE, ScoringPool
+from scheduler.pool import ScoringPool
 from scheduler.shapes import Shapes
 
 PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
@@ -46,8 +49,8 @@ class Cluster:
         self.names = 0
         self.decided = 0
 
-    def ask(self, questions: list[tuple[int, Any, int]]) -> None:
-        for number, body in self.pool.ask(questions, 0):
+    def ask(self, questions: list[tuple[int, Any, int]], undecided: int) -> None:
+        for number, body in self.pool.ask(questions, undecided, 0):
             changed, request = request_from(msgpack.unpackb(msgpack.packb(body)))
             (answer,) = self.cores[number].step([changed, request], 0)
             self.answers.append((number, msgpack.unpackb(msgpack.packb(answer_body(answer)))))
@@ -106,7 +109,7 @@ def test_overlapping_rounds_choose_as_one_at_a_time(data: st.DataObject) -> None
             affinity = wishes[number % len(wishes)]
             shape = cluster.shapes.of_pod(pod("p", cpu=cpu, affinity=affinity))
             batch.append((number, shape, salt * (number + 1) % 2**64))
-        cluster.ask(batch)
+        cluster.ask(batch, len(before))
         cluster.decide(before)
         cluster.close()
         if data.draw(st.booleans()):
@@ -131,29 +134,48 @@ def test_most_decisions_follow_the_merged_order() -> None:
             (n, cluster.shapes.of_pod(pod("p", cpu=f"{100 + 7 * n}m", affinity=wish)), 99 * n + 1)
             for n in range(first, first + 16)
         ]
-        cluster.ask(batch)
+        cluster.ask(batch, 0)
         cluster.close()
         cluster.decide(batch)
     assert cluster.decided == 64
     assert cluster.merged > 48
 
 
-def test_when_all_named_nodes_changed_the_leader_scores_all_and_asks_for_more() -> None:
-    """No two nodes alike, so every pod of a batch has the same best nodes."""
-    cluster = Cluster(2)
+def overlapping(cluster: Cluster, rounds: int) -> list[int]:
+    """Batches of 48 pods that all want the same nodes, each asked about before the one before it is
+    decided. How often the leader scored all nodes itself, by batch."""
+    before: list[tuple[int, Any, int]] = []
+    alone = []
+    for first in range(0, (rounds + 1) * 48, 48):
+        batch = [
+            (n, cluster.shapes.of_pod(pod("p", cpu=f"{3000 + first + n}m")), n + 1)
+            for n in range(48)
+        ]
+        cluster.ask(batch, len(before))
+        fallbacks = cluster.pool.fallbacks
+        cluster.decide(before)
+        alone.append(cluster.pool.fallbacks - fallbacks)
+        cluster.close()
+        before = batch
+    return alone[1:]
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 3, 7])
+def test_so_many_nodes_are_named_that_one_of_them_has_not_changed(partitions: int) -> None:
+    """No two nodes alike, so all pods have the same best nodes, which only one of them gets."""
+    cluster = Cluster(partitions)
     for number in range(400):
         facts = node(f"n{number}", cpu=f"{4000 + 10 * number}m", memory="64Gi")
         cluster.table.put_node(node_facts(facts))
-    alone = []
-    for first in range(0, 384, 96):
-        batch = [
-            (n, cluster.shapes.of_pod(pod("p", cpu=f"{3000 + n}m")), n + 1)
-            for n in range(first, first + 96)
-        ]
-        before = cluster.pool.fallbacks
-        cluster.ask(batch)
-        cluster.close()
-        cluster.decide(batch)
-        alone.append(cluster.pool.fallbacks - before)
-    assert NAMED_MIN + 2 * SPARE < 96
-    assert alone[0] > 0 and alone[-1] < alone[0]
+    assert overlapping(cluster, 4) == [0, 0, 0, 0]
+
+
+def test_a_partition_that_gets_more_than_its_share_names_more_from_then_on() -> None:
+    """All large nodes are in one of three partitions, which nobody knows at first."""
+    cluster = Cluster(3)
+    whose = partition_of(np.arange(600), 3).tolist()
+    for number in range(600):
+        cpu = 4000 + 10 * number if whose[number] == 1 else 3000
+        cluster.table.put_node(node_facts(node(f"n{number}", cpu=f"{cpu}m", memory="64Gi")))
+    alone = overlapping(cluster, 4)
+    assert alone[0] > 0 and alone[-1] == 0

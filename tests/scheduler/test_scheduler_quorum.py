@@ -28,7 +28,7 @@ class Cluster:
     def choose(self, cpu: str, silent: tuple[int, ...] = ()) -> tuple[list[int], str]:
         """The partitions that are asked, and the node."""
         shape = self.shapes.of_pod(pod("p", cpu))
-        orders = self.pool.ask([(0, shape, FIRST)], 0)
+        orders = self.pool.ask([(0, shape, FIRST)], 0, 0)
         for number, body in orders:
             changed, request = request_from(msgpack.unpackb(msgpack.packb(body)))
             (scored,) = self.cores[number].step([changed, request], 0)
@@ -69,7 +69,7 @@ def test_one_that_is_lost_meanwhile_begins_anew() -> None:
 def test_at_a_hundred_percent_every_answer_is_awaited() -> None:
     cluster = Cluster(100)
     shape = cluster.shapes.of_pod(pod("p"))
-    orders = cluster.pool.ask([(0, shape, FIRST)], 0)
+    orders = cluster.pool.ask([(0, shape, FIRST)], 0, 0)
     for number, body in orders:
         assert cluster.pool.waiting
         changed, request = request_from(msgpack.unpackb(msgpack.packb(body)))
