@@ -43,6 +43,7 @@ MODULES: dict[type[Any], str] = {
 """Where the ``start`` of each program is. Imported only where it runs."""
 
 API_SERVER = "apiserver-0"
+"""The first, which kubeconfigs name."""
 SCHEDULER = "scheduler"
 """The first; those that stand by have a number."""
 
@@ -80,23 +81,24 @@ def parts_of(plan: ClusterPlan, security: Security) -> list[Part]:
         )
         for name in partitions
     ]
-    api = ApiServerConfig(
-        API_SERVER,
-        stores,
-        security,
-        plan.seed,
-        plan.shard_by,
-        https_port=plan.https_port,
-        watch_cache_index=plan.watch_cache_index,
-        encode_once=plan.encode_once,
-        consistent_lists=plan.consistent_lists,
-    )
-    parts.append(Part(API_SERVER, api, 1))
+    for index in range(plan.api_servers):
+        api = ApiServerConfig(
+            server_of(plan, index),
+            stores,
+            security,
+            plan.seed,
+            plan.shard_by,
+            https_port=0 if index else plan.https_port,
+            watch_cache_index=plan.watch_cache_index,
+            encode_once=plan.encode_once,
+            consistent_lists=plan.consistent_lists,
+        )
+        parts.append(Part(api.name, api, 1))
     for index in range(plan.controller_shards):
         name = f"controllers-{index}"
         config = ControllersConfig(
             name,
-            API_SERVER,
+            server_of(plan, index),
             plan.controller_shards,
             security,
             plan.seed,
@@ -106,7 +108,7 @@ def parts_of(plan: ClusterPlan, security: Security) -> list[Part]:
     for index in range(plan.schedulers):
         name = f"{SCHEDULER}-{index}" if index else SCHEDULER
         scheduler = SchedulerConfig(
-            API_SERVER,
+            server_of(plan, index),
             partitions,
             security,
             plan.seed,
@@ -122,6 +124,11 @@ def parts_of(plan: ClusterPlan, security: Security) -> list[Part]:
     if plan.traced:
         parts = [_traced(part, directory / SPANS) for part in parts]
     return [_networked(part, plan) for part in parts]
+
+
+def server_of(plan: ClusterPlan, index: int) -> str:
+    """The API server of the component of this number: each has its turn."""
+    return f"apiserver-{index % plan.api_servers}"
 
 
 def _networked(part: Part, plan: ClusterPlan) -> Part:
@@ -152,7 +159,7 @@ def _hollow_part(plan: ClusterPlan, security: Security, index: int) -> Part:
     name = f"hollow-{index}"
     config = HollowNodesConfig(
         name,
-        API_SERVER,
+        server_of(plan, index),
         security,
         plan.seed,
         index,

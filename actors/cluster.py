@@ -12,6 +12,8 @@ class ClusterHandle(Protocol):
 
     server: str
     """URL of the HTTPS API."""
+    servers: list[str]
+    """Those of all API servers, that one first."""
     ca_file: str
     kubeconfig: str
     identity_file: str

@@ -4,7 +4,7 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
-from actors.blueprint import API_SERVER, Part, parts_of, start_part
+from actors.blueprint import Part, parts_of, start_part
 from actors.net.fault_proxy import FaultyNames
 from actors.plan import ClusterPlan
 from actors.program import Resolve, Running
@@ -21,14 +21,19 @@ class LocalCluster:
         self.networks: dict[str, FaultyNames] = {}
         self.kubeconfig = f"{plan.run_directory}/kubeconfig"
         self.server = ""
+        self.servers: list[str] = []
 
     async def __aenter__(self) -> Self:
         parts = parts_of(self.plan, self.security)
         for stage in sorted({part.stage for part in parts}):
             await asyncio.gather(*(self.start(part) for part in parts if part.stage == stage))
             if stage == 1:
-                port = self.running[API_SERVER].https_port  # type: ignore[attr-defined]
-                self.server = f"https://127.0.0.1:{port}"
+                self.servers = [
+                    f"https://127.0.0.1:{running.https_port}"  # type: ignore[attr-defined]
+                    for name, running in self.running.items()
+                    if name.startswith("apiserver-")
+                ]
+                self.server = self.servers[0]
                 write_kubeconfig(self.security, self.server, self.kubeconfig)
         return self
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from actors.blueprint import API_SERVER, Part
-from actors.plan import EtcdStoreConfig, HollowNodesConfig, StoreConfig
+from actors.plan import ApiServerConfig, EtcdStoreConfig, HollowNodesConfig, StoreConfig
 
 Strategy = Literal["STRICT_SPREAD", "SPREAD"]
 FIRST_SHARD = "store-0"
@@ -39,19 +39,24 @@ def layout(parts: Sequence[Part], machines: int) -> Layout:
     assert machines > 0
     stores = _names(parts, (StoreConfig, EtcdStoreConfig))
     hollow = _names(parts, (HollowNodesConfig,))
-    known = {*stores, *hollow, API_SERVER}
+    servers = _names(parts, (ApiServerConfig,))
+    known = {*stores, *hollow, *servers}
     others = tuple(part.name for part in parts if part.name not in known)
     apart = len(stores) <= machines
     groups = (
         Group("stores", stores, "STRICT_SPREAD" if apart else "SPREAD"),
         Group("servers", (API_SERVER,), "SPREAD", beside=FIRST_SHARD),
+        Group("more servers", servers[1:], "SPREAD"),
         Group("components", others, "SPREAD"),
         Group("hollow nodes", hollow, "SPREAD"),
     )
     said = (
         "Load generators: on the driver's machine, which runs no program of the cluster.",
         _of_shards(len(stores), machines),
-        f"API server: beside {FIRST_SHARD}, without which it could not serve.",
+        f"API server: beside {FIRST_SHARD}, without which it could not serve."
+        if len(servers) == 1
+        else f"API servers: {API_SERVER} beside {FIRST_SHARD}, without which it could not serve, "
+        f"{len(servers) - 1} more spread over {_counted(machines, 'machine')}.",
         f"Hollow nodes and other components: spread over {_counted(machines, 'machine')}.",
     )
     return Layout(tuple(group for group in groups if group.programs), said)

@@ -216,6 +216,8 @@ class ClusterPlan:
     encode_once: bool = True
     consistent_lists: bool = True
     """See apiserver.caching.Caching."""
+    api_servers: int = 1
+    """Clients of frames and load generators are dealt out to them in turn."""
     scheduler_partitions: int = 2
     scheduler_configuration: str = ""
     """A KubeSchedulerConfiguration as JSON; empty: the default."""

@@ -61,6 +61,7 @@ class ClusterKnobs:
     """Or a LIST of the most recent state reads all of it from the store."""
     percentage_of_nodes_to_score: int | None
     """0: adaptive. None: as the scheduler's configuration has it, or else 100."""
+    api_servers: int
     schedulers: int
     queueing_hints: bool
     """Of the scheduler, Kubernetes' feature gate SchedulerQueueingHints."""
@@ -226,6 +227,7 @@ def _cluster(section: Section) -> ClusterKnobs:
         encode_once=section.flag("encodeOnce", True),
         consistent_list_from_cache=section.flag("consistentListFromCache", True),
         percentage_of_nodes_to_score=_percentage(section),
+        api_servers=section.integer("apiServers", 1, 1, 16),
         schedulers=section.integer("schedulers", 1, 1, 8),
         queueing_hints=section.flag("queueingHints", True),
         gather_quorum_percent=section.integer("gatherQuorum", 100, 1, 100),

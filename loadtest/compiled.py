@@ -136,6 +136,7 @@ def _cluster_plan(campaign: Campaign, directory: Path) -> tuple[ClusterPlan, int
         encode_once=knobs.encode_once,
         consistent_lists=knobs.consistent_list_from_cache,
         scheduler_partitions=knobs.scheduler_partitions,
+        api_servers=knobs.api_servers,
         controller_shards=knobs.controller_shards,
         hollow_actors=knobs.hollow_actors,
         machines=knobs.machines,
@@ -271,7 +272,9 @@ def _cluster_lines(compiled: Compiled) -> list[str]:
         f"Cluster  {compiled.nodes} nodes{source}",
         f"         {knobs.store_shards} store shards by {knobs.shard_by}"
         + (", each an etcd, " if knobs.store_engine == "etcd" else ", ")
-        + f"durability {knobs.durability}, {knobs.scheduler_partitions} scoring partitions, "
+        + f"durability {knobs.durability}, "
+        + (f"{knobs.api_servers} API servers, " if knobs.api_servers > 1 else "")
+        + f"{knobs.scheduler_partitions} scoring partitions, "
         f"{knobs.controller_shards} controller shards ({knobs.controller_profile}), "
         f"{knobs.hollow_actors} hollow-node actors"
         + (f" over {knobs.machines} machines or more" if knobs.machines > 1 else "")

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from loadtest.bodies import IMAGE
@@ -71,11 +72,19 @@ class _Process:
 class GeneratorFleet:
     """All generators of one run.
 
+    ``servers``: all API servers, over which each generator spreads its load; none: the endpoint's.
     ``bundle``: the run directory, which holds the schedule already. ``private``: a directory for
     the token and the configurations.
     """
 
-    def __init__(self, compiled: Compiled, endpoint: Endpoint, bundle: Path, private: Path) -> None:
+    def __init__(
+        self,
+        compiled: Compiled,
+        endpoint: Endpoint,
+        bundle: Path,
+        private: Path,
+        servers: Sequence[str] = (),
+    ) -> None:
         knobs = compiled.campaign.generator
         token_file = private / "token"
         write_private(token_file, endpoint.token)
@@ -83,7 +92,7 @@ class GeneratorFleet:
         self._processes: list[_Process] = []
         for index in range(knobs.processes):
             config = GeneratorConfig(
-                server=endpoint.server,
+                servers=list(servers) or [endpoint.server],
                 ca_file=endpoint.ca_file,
                 token_file=str(token_file),
                 identity_file=endpoint.identity_file,

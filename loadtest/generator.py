@@ -51,14 +51,14 @@ class Generator:
         self._window = LatencyWindow()
         self._sampling = Sampling(config.seed, config.trace_share)
         self._spans = RequestLog(Path(config.spans))
-        environment = Environment(host=config.server)
+        environment = Environment(host=config.servers[0])
         token = Path(config.token_file).read_text().strip()
         self._timed, self._lanes = open_and_closed(mine)
         watches = sum(1 for a in mine if a.verb == "watch")
 
-        def target(connections: int, timeout_s: float) -> Target:
+        def target(server: str, connections: int, timeout_s: float) -> Target:
             return Target(
-                server=config.server,
+                server=server,
                 ca_file=config.ca_file,
                 token=token,
                 identity_file=config.identity_file,
@@ -68,13 +68,21 @@ class Generator:
                 sampling=self._sampling,
             )
 
-        one_shot = target(config.in_flight_max + len(self._lanes), config.request_timeout_s)
-        self._perform: dict[str, Callable[[Arrival], Outcome]] = {
-            "deployments": DeploymentUser(environment, one_shot).perform,
-            "pods": PodUser(environment, one_shot).perform,
-            "readers": ReadUser(environment, one_shot).perform,
-        }
-        self._watcher = WatchUser(environment, target(max(1, watches), 3600.0))
+        self._perform: list[dict[str, Callable[[Arrival], Outcome]]] = []
+        """By server and scenario."""
+        self._watchers: list[WatchUser] = []
+        for server in config.servers:
+            at_once = config.in_flight_max + len(self._lanes)
+            one_shot = target(server, at_once, config.request_timeout_s)
+            self._perform.append(
+                {
+                    "deployments": DeploymentUser(environment, one_shot).perform,
+                    "pods": PodUser(environment, one_shot).perform,
+                    "readers": ReadUser(environment, one_shot).perform,
+                }
+            )
+            watching = target(server, max(1, watches), 3600.0)
+            self._watchers.append(WatchUser(environment, watching))
         self._requests = Pool(config.in_flight_max)
         self._watches = Pool(max(1, watches))
         self._users = Group()
@@ -117,6 +125,10 @@ class Generator:
         if self._main:
             self._main.kill(block=False)
 
+    def _server_of(self, arrival: Arrival) -> int:
+        """The same for all that is done to one object."""
+        return arrival.group // self._config.processes % len(self._perform)
+
     def _since_start_us(self) -> int:
         return (time.monotonic_ns() - self._start_mono_ns) // 1000
 
@@ -158,7 +170,7 @@ class Generator:
         intended_us = arrival.at_ns // 1000
         began_us = intended_us if arrival.until_ns else self._since_start_us()
         try:
-            outcome = self._perform[arrival.scenario](arrival)
+            outcome = self._perform[self._server_of(arrival)][arrival.scenario](arrival)
         except gevent.GreenletExit:
             outcome, goes_on = Outcome(NO_ANSWER, 0), False
         ended_us = self._since_start_us()
@@ -188,7 +200,7 @@ class Generator:
         def count(what: str, number: int) -> None:
             self.recorder.counts[what] += number
 
-        self._watcher.hold(arrival, opened, count)
+        self._watchers[self._server_of(arrival)].hold(arrival, opened, count)
 
     def _report(self) -> None:
         while True:

@@ -10,7 +10,8 @@ from pathlib import Path
 class GeneratorConfig:
     """What one generator process is told. Lies in a private directory: it names the token."""
 
-    server: str
+    servers: list[str]
+    """URLs; all that is sent to one object goes to one of them."""
     ca_file: str
     token_file: str
     identity_file: str

@@ -23,6 +23,7 @@ SHORT_NAMES = {
     "consistent_list_from_cache": "spec.cluster.consistentListFromCache",
     "heartbeat_by": "spec.cluster.heartbeatBy",
     "percentage_of_nodes_to_score": "spec.cluster.percentageOfNodesToScore",
+    "api_servers": "spec.cluster.apiServers",
     "schedulers": "spec.cluster.schedulers",
     "queueing_hints": "spec.cluster.queueingHints",
     "gather_quorum": "spec.cluster.gatherQuorum",

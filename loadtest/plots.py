@@ -43,7 +43,10 @@ STYLE = {
     "grid.color": GRID,
     "grid.linewidth": 0.8,
     "axes.axisbelow": True,
-    "legend.frameon": False,
+    "legend.frameon": True,
+    "legend.framealpha": 0.85,
+    "legend.edgecolor": "none",
+    "legend.borderpad": 0.2,
     "lines.linewidth": 1.6,
 }
 SIZE_IN = (5.6, 2.9)

@@ -46,7 +46,7 @@ code{font-size:12px;overflow-wrap:anywhere}
 @media(max-width:820px){.figures{grid-template-columns:1fr}
 .tiles{grid-template-columns:1fr 1fr 1fr}}
 @page{size:A4;margin:12mm}
-@media print{body{background:#fff;font-size:11px}main{max-width:none;padding:0}
+@media print{body{background:#fff;font-size:11px}main{max-width:none;padding:0 1px}
 *{-webkit-print-color-adjust:exact;print-color-adjust:exact}
 .meta,.note,figcaption,.tiles span,code{font-size:9.5px}figcaption b{font-size:11px}
 h2{font-size:13px;margin-bottom:5px}header{padding:12px 16px}.badge{font-size:17px}

@@ -114,7 +114,9 @@ class CampaignRun:
         # Generators import Locust meanwhile; they start only when told.
         # Their token lies with the cluster's secrets, which go however the run ends.
         private = Path(self._handle.ca_file).parent
-        self._fleet = GeneratorFleet(self._compiled, endpoint, self._directory, private)
+        self._fleet = GeneratorFleet(
+            self._compiled, endpoint, self._directory, private, self._handle.servers
+        )
         self._wait_nodes(began)
         self.state.boot_s = round(time.monotonic() - began, 3)
         if not self._compiled.target:

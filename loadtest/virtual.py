@@ -61,6 +61,7 @@ def check_virtual_time(campaign: Campaign, source: str) -> None:
         ("cluster.nodeTransport: https", cluster.node_transport != "frames"),
         ("cluster.storeEngine: etcd", cluster.store_engine != "own"),
         ("cluster.watchCacheIndex: hash", cluster.watch_cache_index != "btree"),
+        ("cluster.apiServers above 1", cluster.api_servers > 1),
         ("cluster.schedulers above 1", cluster.schedulers > 1),
         ("tracing.sample above 0", bool(campaign.trace_share)),
         ("cluster.machines above 1", cluster.machines > 1),

@@ -90,6 +90,7 @@ class RayCluster:
         self.ca_file = str(Path(security.directory) / "ca.crt")
         self.identity_file = ""
         self.server = ""
+        self.servers: list[str] = []
 
     @classmethod
     def start(
@@ -98,9 +99,6 @@ class RayCluster:
         """Join Ray at ``address``, or that of the job we are in, or else bring up a private one;
         then start all programs stage by stage. Blocks."""
         security = create_security(str(Path(plan.run_directory) / "security"))
-        if not plan.https_port:
-            # A restarted API server must be where kubeconfigs say.
-            plan = replace(plan, https_port=lasting_port("127.0.0.1"))
         address = address or job_address()
         private: Path | None = None
         reaper: Reaper | None = None
@@ -175,21 +173,25 @@ class RayCluster:
         """Find a place for each program. NoPlace."""
         if self._machines is None:
             self._places.here(parts)
-            return parts
+            return [self._lasting(part) for part in parts]
         addresses = set(self._machines.nodes().values())
         plan = layout(parts, len(addresses))
         excluded = self._machines.own_nodes()
         for group in plan.groups:
             self._places.apart(group, excluded)
         self.placement = [*plan.said, *self._by_machine(parts)]
-        # A restarted API server must be where kubeconfigs say.
-        port = self._machines.ask(self._address_of(API_SERVER), "port")
-        return [
-            replace(part, config=replace(part.config, https_port=port))
-            if isinstance(part.config, ApiServerConfig)
-            else part
-            for part in parts
-        ]
+        return [self._lasting(part) for part in parts]
+
+    def _lasting(self, part: Part) -> Part:
+        """A restarted API server must be where kubeconfigs and generators look for it."""
+        if not isinstance(part.config, ApiServerConfig):
+            return part
+        port = part.config.https_port
+        if self._machines is not None:
+            port = self._machines.ask(self._address_of(part.name), "port")
+        return replace(
+            part, config=replace(part.config, https_port=port or lasting_port("127.0.0.1"))
+        )
 
     def _by_machine(self, parts: list[Part]) -> list[str]:
         """What is where, as sentences."""
@@ -219,8 +221,12 @@ class RayCluster:
             for name in names:
                 self._await_address(name)
             if API_SERVER in names:
-                port = self._ask(API_SERVER, "https_port", START_TIMEOUT_S)
-                self.server = f"https://{self._address_of(API_SERVER)}:{port}"
+                self.servers = [
+                    f"https://{self._address_of(name)}:"
+                    f"{self._ask(name, 'https_port', START_TIMEOUT_S)}"
+                    for name in names
+                ]
+                self.server = self.servers[0]
                 write_kubeconfig(self.security, self.server, self.kubeconfig)
                 if self._machines is not None:
                     self._machines.put(self.kubeconfig)

@@ -29,6 +29,7 @@ GAIN_MIN = 0.1
 SUSPECTS = 2
 KNOBS = {
     "store": "storeShards",
+    "apiserver": "apiServers",
     "partition": "schedulerPartitions",
     "controllers": "controllerShards",
     "hollow": "hollowActors",

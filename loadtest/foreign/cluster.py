@@ -21,6 +21,7 @@ class ForeignCluster:
     kubeconfig = ""
 
     def __init__(self, endpoint: Endpoint, namespace: str, run: str) -> None:
+        self.servers = [endpoint.server]
         self.server, self.ca_file = endpoint.server, endpoint.ca_file
         self.token, self.identity_file = endpoint.token, endpoint.identity_file
         self._namespace, self._run = namespace, run

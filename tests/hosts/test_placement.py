@@ -33,6 +33,21 @@ def test_the_api_server_is_where_the_first_shard_is_which_is_placed_before() -> 
     assert groups.index(server) > 0
 
 
+def test_more_api_servers_are_spread() -> None:
+    plan = ClusterPlan("run", nodes=(NodeSpec(10),), api_servers=3, hollow_actors=4)
+    parts = parts_of(plan, Security("", "", ""))
+    made = layout(parts, 2)
+    (more,) = [group for group in made.groups if "apiserver-1" in group.programs]
+    assert (more.programs, more.strategy, more.beside) == (
+        ("apiserver-1", "apiserver-2"), "SPREAD", "",
+    )  # fmt: skip
+    placed = [name for group in made.groups for name in group.programs]
+    assert sorted(placed) == sorted(part.name for part in parts)
+    assert any("apiserver-0 beside store-0" in said and "2 more" in said for said in made.said)
+    asked = [part.config.api_server for part in parts if part.name.startswith("hollow-")]  # type: ignore[union-attr]
+    assert asked == ["apiserver-0", "apiserver-1", "apiserver-2", "apiserver-0"]
+
+
 def test_what_cannot_be_had_is_said() -> None:
     assert "Store: 2 shards, each on a machine of its own." in laid_out(2, 2).said
     assert "Store: 1 shard, on a machine of its own." in laid_out(2, 1).said

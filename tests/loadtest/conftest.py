@@ -31,6 +31,10 @@ class FakeHandle:
     stopped: bool = False
     plans: list[ClusterPlan] = field(default_factory=list)
 
+    @property
+    def servers(self) -> list[str]:
+        return [self.server]
+
     def samples(self) -> list[ProcessSample]:
         pid = self.process.pid
         return [ProcessSample("apiserver-0", pid, cpu_seconds(pid), pss_bytes(pid))]

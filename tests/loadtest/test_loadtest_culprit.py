@@ -103,7 +103,8 @@ def test_real_components_are_relieved_by_their_knobs(tmp_path: Path) -> None:
     assert (how, knobs) == ("storeShards 3 -> 6", (("cluster.storeShards", 6),))
     assert costs == DEFAULT
     assert Trial(real, knobs, 0).campaign().cluster.store_shards == 6
-    for name in ("apiserver-0", "scheduler", "store-0/disk"):
+    assert relief_of(real, DEFAULT, "apiserver-0")[0] == "apiServers 1 -> 2"
+    for name in ("scheduler", "store-0/disk"):
         assert relief_of(real, DEFAULT, name)[0] == ""
 
 
