@@ -20,7 +20,8 @@ import resource
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,6 @@ from sim.heap import Agenda
 from sim.kernel import Kernel
 from sim.network import Network
 from sim.options import options_of
-from sim.overrides import changed
 from sim.processes import Process
 from sim.run import START_NS, Outcome, run_seed
 from sim.shells.store import StoreShell
@@ -168,35 +168,50 @@ def room_of(path: Path) -> str:
     return "sim: checkers" if parts[1] == "checkers" else "sim: kernel, shells, clients"
 
 
+SIZES = (10, 20, 40)
+"""Nodes of the clusters whose memory is measured, besides one that has none and no pods."""
+AGES_S = (20, 300)
+"""Just after everything was made, and when API servers have let go of the changes that made it."""
+
+
 def memory() -> None:
-    """Bytes that a cluster without checkers has live, per object that exists."""
-    print(
-        f"\n{'memory of a cluster':34}{'virtual s':>12}{'objects':>12}{'MB':>9}{'B an object':>12}"
-    )
-    for nodes in (10, 40):
-        texts = [
-            "faults=",
-            "keepers=0",
-            f"nodes={nodes}",
-            f"deployments={nodes // 2}",
-            "retain_s=3",
-        ]
-        options = changed(options_of(2), texts)
-        kernel = Kernel(options.seed, Agenda(START_NS))
-        deaf = History(Topics(), options.store_shards, lambda: 0)
-        tracemalloc.start()
-        checkers = (Leases(deaf), StoreReads(Topics(), deaf))
-        world = World(kernel, options, Makers(), checkers)
-        for age_s in (20, 80):
-            kernel.agenda.run(START_NS + age_s * SECOND)
-            gc.collect()
-            traced = tracemalloc.get_traced_memory()[0]
-            live = sum(keys_of(process) for process in world.processes.values())
-            name = f"  {nodes} nodes"
-            print(f"{name:34}{age_s:>12}{live:>12,}{traced / 1e6:>9.1f}{traced / live:>12,.0f}")
-        tracemalloc.stop()
+    """What clusters without checkers have live: what one has without nodes and pods, and how much
+    more it is for each further object; and how much of it are parsed objects that only the
+    simulator keeps, and the files of the disks."""
+    print(f"\n{'memory of a cluster':20}{'virtual s':>10}{'objects':>9}{'MB':>8}", end="")
+    print(f"{'kB a further object':>21}{'MB of it parsed':>17}{'files':>8}")
+    empty = {age_s: (live, size_mb) for age_s, live, size_mb, _, _ in ages_of(0)}
+    for age_s, (live, size_mb) in empty.items():
+        print(f"{'  empty':20}{age_s:>10}{live:>9,}{size_mb:>8.1f}")
+    for nodes in SIZES:
+        for age_s, live, size_mb, parsed_mb, files_mb in ages_of(nodes):
+            more = (size_mb - empty[age_s][1]) / (live - empty[age_s][0])
+            print(f"{f'  {nodes} nodes':20}{age_s:>10}{live:>9,}{size_mb:>8.1f}", end="")
+            print(f"{more * 1000:>21.0f}{parsed_mb:>17.1f}{files_mb:>8.1f}")
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak of the process {peak_mib:.0f} MiB")
+
+
+def ages_of(nodes: int) -> Iterator[tuple[int, int, float, float, float]]:
+    """(age in virtual seconds, objects; MB in all, of parsed objects, of files) of one cluster."""
+    alone = replace(options_of(2), faults=(), faults_count=0, probes=0, keepers=0, mirrors=0)
+    alone = replace(alone, readers=0, cordons=0, spare_nodes=0)
+    short = replace(alone, retain_s=3, segment_bytes=16 << 10, snapshot_bytes=64 << 10)
+    options = replace(short, nodes=nodes, deployments=nodes // 2, bare_pods=nodes)
+    kernel = Kernel(options.seed, Agenda(START_NS))
+    deaf = History(Topics(), options.store_shards, lambda: 0)
+    tracemalloc.start()
+    world = World(kernel, options, Makers(), (Leases(deaf), StoreReads(Topics(), deaf)))
+    for age_s in AGES_S:
+        kernel.agenda.run(START_NS + age_s * SECOND)
+        gc.collect()
+        traced = tracemalloc.get_traced_memory()[0]
+        kernel.seen.forget()
+        parsed = traced - tracemalloc.get_traced_memory()[0]
+        live = sum(keys_of(process) for process in world.processes.values())
+        files = sum(disk.log_bytes for disk in world.disks)
+        yield age_s, live, traced / 1e6, parsed / 1e6, files / 1e6
+    tracemalloc.stop()
 
 
 def keys_of(process: Process) -> int:
