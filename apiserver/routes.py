@@ -71,22 +71,29 @@ class Target(NamedTuple):
 
 def parse_path(path: str) -> Target | None:
     """The resource of a path; None outside ``/api/v1/*`` and ``/apis/GROUP/VERSION/*``."""
-    parts = [unquote(part) for part in path.strip("/").split("/")]
-    if parts[0] == "api" and len(parts) > 2:
-        group, version, parts = "", parts[1], parts[2:]
-    elif parts[0] == "apis" and len(parts) > 3:
-        group, version, parts = parts[1], parts[2], parts[3:]
+    parts = path.strip("/").split("/")
+    if "%" in path:
+        parts = [unquote(part) for part in parts]
+    count = len(parts)
+    if parts[0] == "api" and count > 2:
+        group, version, at = "", parts[1], 2
+    elif parts[0] == "apis" and count > 3:
+        group, version, at = parts[1], parts[2], 3
     else:
         return None
-    watching = parts[0] == "watch" and len(parts) > 1
+    watching = parts[at] == "watch" and count > at + 1
     if watching:
-        parts = parts[1:]
-    namespace = ""
-    own = len(parts) == 3 and not group and parts[2] in ("status", "finalize")
-    if parts[0] == "namespaces" and len(parts) > 2 and not own:
-        namespace, parts = parts[1], parts[2:]
-    resource, name, subresource, *rest = [*parts, "", "", ""][: max(3, len(parts))]
-    return Target(group, version, resource, namespace, name, subresource, any(rest), watching)
+        at += 1
+    namespace, left = "", count - at
+    if parts[at] == "namespaces" and left > 2:
+        own = left == 3 and not group and parts[at + 2] in ("status", "finalize")
+        if not own:
+            namespace = parts[at + 1]
+            at, left = at + 2, left - 2
+    name = parts[at + 1] if left > 1 else ""
+    subresource = parts[at + 2] if left > 2 else ""
+    rest = left > 3 and any(parts[at + 3 :])
+    return Target(group, version, parts[at], namespace, name, subresource, rest, watching)
 
 
 class Way(NamedTuple):
@@ -100,16 +107,22 @@ class Way(NamedTuple):
     asked: Asked
 
 
-@lru_cache(maxsize=4096)
 def way_of(method: str, path: str) -> tuple[Target | None, Way]:
     """None outside the resources. Never raises: whatever is wrong is found when a request is to be
-    answered."""
+    answered. Cost: the same however many objects there are, so paths of objects are not kept."""
     target = parse_path(path)
     if target is None:
         verb = _METHODS.get(method, "")
         return None, Way(verb, None, create, Asked(verb))
-    space, name = target.namespace and "-", target.name and "-"
-    return target, _way(method, Target(*target[:3], space, name, *target[5:]))
+    group, version, resource, space, name, subresource, rest, watching = target
+    space, name = space and "-", name and "-"
+    return target, _way(
+        method, Target(group, version, resource, space, name, subresource, rest, watching)
+    )
+
+
+_way_posted = lru_cache(maxsize=4096)(way_of)
+"""What is mostly posted to are collections, and those are few."""
 
 
 @lru_cache(maxsize=4096)
@@ -137,7 +150,8 @@ def _way(method: str, target: Target) -> Way:
 
 def verb_of_http(registry: Registry, http: HttpRequest) -> AnyVerb | Answer:
     """The generator that answers a request, or the answer. Raises ApiError."""
-    target, (verb, kind, start, asked) = way_of(http.method, http.path)
+    find = _way_posted if http.method == "POST" else way_of
+    target, (verb, kind, start, asked) = find(http.method, http.path)
     if target is None:
         _authorize_path(http)
         registry.asked = asked
