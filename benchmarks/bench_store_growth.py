@@ -12,8 +12,9 @@ is left out, and that is said: keys and values are kept in memory.
 Then, with that many keys, the longest time between two acknowledgements to 100 writers:
 undisturbed, and while history is compacted and a snapshot of everything is written; in all, and
 without what the main thread of server or loader, ready to run, waited for a CPU meanwhile; how long
-the same disk makes a bare log wait (bench_store_disk.py); and the longest step of the shard in CPU
-time, which is the part that the shard has in it. ``--full``: 5,000,000 keys, too.
+the same disk makes a bare log wait (bench_store_disk.py); and what of it was the shard's: its
+longest step in CPU time, which is all that it has in it, and the longest sync of its log, up to the
+next power of two. ``--full``: 5,000,000 keys, too.
 """
 
 import argparse
@@ -37,7 +38,7 @@ from benchmarks.bench_store_load import (
     key,
     load_by_frames,
 )
-from benchmarks.bench_store_servers import LONGEST_STEP, Shards, resident_bytes
+from benchmarks.bench_store_servers import LONGEST_STEP, LONGEST_SYNC, Shards, resident_bytes
 
 FLAT = 1.25
 BYTES_A_KEY_MAX = 2_000
@@ -124,11 +125,13 @@ class Silence:
     took_s: float
     longest_step_s: float
     """Of the server, in CPU time."""
+    longest_sync_s: float
+    """Of the server's log: no sync took longer."""
 
     def __str__(self) -> str:
         return (
             f"{self.in_all_s * 1e3:.0f} ms ({self.own_s * 1e3:.0f} without waits for a CPU, longest"
-            f" step {self.longest_step_s * 1e3:.0f})"
+            f" step {self.longest_step_s * 1e3:.0f}, a sync up to {self.longest_sync_s * 1e3:.0f})"
         )
 
 
@@ -206,7 +209,8 @@ async def _silence(server: Shards, keys: int, enough: Any) -> Silence:
     await loader.close()
     waits.close()
     took_s = time.perf_counter() - begun
-    return Silence(longest, own, took_s, server.gauges()[LONGEST_STEP])
+    gauges = server.gauges()
+    return Silence(longest, own, took_s, gauges[LONGEST_STEP], gauges[LONGEST_SYNC])
 
 
 def show_growth(directory: Path, sizes: Sequence[int], seconds: float) -> None:

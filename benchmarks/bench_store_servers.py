@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -21,6 +22,7 @@ from pathlib import Path
 import uvloop
 
 from actors.clock import settle_table_gc
+from actors.disk.journal_file import SYNC_BUCKETS_S
 from actors.plan import Durability, Security, StoreConfig
 from actors.store import Store, start
 
@@ -28,6 +30,7 @@ SECURITY = Security("bench", "bench-token", "")
 ETCD = shutil.which("etcd")
 START_S = 60.0
 LONGEST_STEP = "longest_step_s"
+LONGEST_SYNC = "longest_sync_s"
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -81,13 +84,14 @@ class Shards:
         return [process.pid for process in self._processes if process.pid is not None]
 
     def gauges(self) -> dict[str, float]:
-        """Sums over the shards, and the longest step so far of any."""
+        """Sums over the shards; the longest step and sync so far of any."""
         total: dict[str, float] = {}
         for pipe in self._pipes:
             pipe.send("gauges")
             for name, value in pipe.recv().items():
                 before = total.get(name, 0)
-                total[name] = max(before, value) if name == LONGEST_STEP else before + value
+                longest = name in (LONGEST_STEP, LONGEST_SYNC)
+                total[name] = max(before, value) if longest else before + value
         return total
 
     def stop(self) -> None:
@@ -99,22 +103,32 @@ class Shards:
         self._processes.clear()
 
 
-class TimedSteps:
-    """The longest step of a shard so far, orders carried out, in CPU time of its thread: what other
-    programs on the machine and the disk of another thread take is not in it."""
+class Longest:
+    """What a shard's writers have waited for at most: the longest step so far, orders carried out,
+    in CPU time of its thread, which other programs and the disk do not lengthen; and the longest
+    sync, by its bucket."""
 
     def __init__(self, store: Store) -> None:
-        self.longest_s = 0.0
+        self._step_s = 0.0
+        self._syncs = store._shard.journal.sync_times
         turns = store._shard._turns
         step, clock = turns._step, time.thread_time
 
         def timed(now_ns: int) -> int | None:
             begun = clock()
             wakeup_ns = step(now_ns)
-            self.longest_s = max(self.longest_s, clock() - begun)
+            self._step_s = max(self._step_s, clock() - begun)
             return wakeup_ns
 
         turns._step = timed
+
+    def gauges(self) -> dict[str, float]:
+        taken = [
+            bound
+            for bound, count in zip((*SYNC_BUCKETS_S, inf), self._syncs.counts, strict=True)
+            if count
+        ]
+        return {LONGEST_STEP: self._step_s, LONGEST_SYNC: max(taken, default=0.0)}
 
 
 def _serve(pipe: Connection, config: StoreConfig) -> None:
@@ -124,11 +138,11 @@ def _serve(pipe: Connection, config: StoreConfig) -> None:
     async def main() -> None:
         store = await start(config, unused)
         settle_table_gc()
-        steps = TimedSteps(store)
+        longest = Longest(store)
         pipe.send(store.address)
         loop = asyncio.get_running_loop()
         while await loop.run_in_executor(None, pipe.recv) == "gauges":
-            pipe.send({**store.gauges(), LONGEST_STEP: steps.longest_s})
+            pipe.send({**store.gauges(), **longest.gauges()})
         await store.stop()
 
     uvloop.run(main())

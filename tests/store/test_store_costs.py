@@ -9,8 +9,19 @@ from store.change_log import CHUNK, ChangeLog
 from store.core import TRIM_PER_STEP, StoreSettings
 from store.forms import KEYS_AND_HEADERS, WHOLE
 from store.keyspace import Keyspace
-from store.messages import Record, Reply, RequestsArrived, SendWatchFrames
+from store.messages import (
+    Append,
+    Persisted,
+    Record,
+    Reply,
+    RequestsArrived,
+    SendWatchFrames,
+    SnapshotWritten,
+    StoreEvent,
+    WriteSnapshot,
+)
 from store.reads import RANGE_BYTES_MAX, RangeRead
+from store.snapshots import CHUNK_KEYS
 
 KEY = b"/registry/pods/default/a"
 
@@ -143,6 +154,37 @@ def test_compaction_frees_a_bounded_number_in_a_step_and_answers_meanwhile() -> 
     shard.settle()
     keyspace.check()
     assert len(keyspace.changes) == 1
+
+
+def test_compaction_and_snapshot_take_a_bounded_part_of_each_step_and_no_write_waits() -> None:
+    """However many keys there are: a write is on its way to the disk in the step that it came in,
+    and answered in the one that hears of the disk."""
+    keys = 3000
+    shard = ShardInMemory(StoreSettings(shard=3, retain_ns=SECOND), check=False)
+    core, keyspace = shard.core, shard.core.keyspace
+    for first in range(0, 2 * keys, 1000):
+        shard.do(*[("put", key(n % keys), b"", b"v", -1, 0) for n in range(first, first + 1000)])
+    shard.now_ns += 10 * SECOND
+    events: list[StoreEvent] = [Persisted(core.ledger.persisted_index, 1 << 30)]
+    chunks: list[WriteSnapshot] = []
+    steps = 0
+    while not chunks or not chunks[-1].last or len(keyspace.changes) > steps:
+        call = 1000 + steps
+        kept = len(keyspace.changes)
+        asked = RequestsArrived((call,), ((("put", key(call % keys), b"", b"w", -1, 0),),))
+        effects = core.step([*events, asked], shard.now_ns)
+        assert kept + bool(steps) - len(keyspace.changes) <= TRIM_PER_STEP
+        answered = [effect.calls for effect in effects if isinstance(effect, Reply)]
+        assert answered == ([[call - 1]] if steps else [])
+        (order,) = [effect for effect in effects if isinstance(effect, Append)]
+        events = [Persisted(order.first_index + len(order.records) - 1, 1 << 30)]
+        written = [effect for effect in effects if isinstance(effect, WriteSnapshot)]
+        assert len(written) <= 1 and all(len(chunk.rows) <= CHUNK_KEYS for chunk in written)
+        events += [SnapshotWritten(chunk.revision, 0) for chunk in written]
+        chunks += written
+        steps += 1
+    assert sum(len(chunk.rows) for chunk in chunks) == keys
+    assert steps >= 2 * keys // TRIM_PER_STEP
 
 
 def test_freed_changes_are_let_go_of_as_they_are_freed() -> None:
