@@ -86,11 +86,7 @@ class WriteSpans:
         self, requests: Sequence[StoreRequest], reply: Callable[[Any], None]
     ) -> Callable[[Any], None]:
         """``reply``, or what also writes the spans of these requests."""
-        found = [
-            (context, bytes(request[1]).decode())
-            for request in requests
-            if request[0] == PUT and (context := context_in(request[3])) is not None
-        ]
+        found = [one for request in requests if (one := _sampled(request)) is not None]
         if not found:
             return reply
         begin_ns = self.log.now_ns()
@@ -103,6 +99,16 @@ class WriteSpans:
             reply(replies)
 
         return replied
+
+
+def _sampled(request: StoreRequest) -> tuple[Context, str] | None:
+    """Context and key of a put that somebody samples. The shard has not looked at it yet: what it
+    will refuse is none."""
+    match request:
+        case [word, bytes(key), _, bytes(value), _, _, *_] if word == PUT:
+            context = context_in(value)
+            return None if context is None else (context, key.decode(errors="replace"))
+    return None
 
 
 class PodSpans:

@@ -34,7 +34,8 @@ GROUP_BYTES_MAX: Final = 8 << 20
 """Appends of more than this are not gathered into one write."""
 
 INLINE_SYNC_S_MAX: Final = 0.001
-"""A disk whose syncs take longer is not waited for on the caller's thread."""
+"""A disk whose syncs take longer is not waited for on the caller's thread. With five times as much
+a put costs a tenth less on a busy disk, but a get beside 100 writers takes 4 ms and not 0.2."""
 INLINE_BYTES_MAX: Final = 256 << 10
 """More than this is left to the thread."""
 SYNC_SHARE: Final = 0.2

@@ -12,10 +12,12 @@ from loopback import PATIENCE_S, SECURITY, run
 from actors.local import LocalCluster
 from actors.net.client import FrameClient
 from actors.partition import start as start_partition
-from actors.plan import SPANS, ClusterPlan, NodeSpec, PartitionConfig
+from actors.plan import SPANS, ClusterPlan, NodeSpec, PartitionConfig, StoreConfig
 from actors.security import admin_token
 from actors.span_points import TRACED
+from actors.store import start as start_store
 from api.core import JsonObject
+from api.storage import INVALID, OK
 from api.tracing import ANNOTATION, CLIENT, INTERNAL, SERVER, Context, Span, span_of
 from scheduler.partition import RowsChanged
 from scheduler.partition_wire import question_body, request_body
@@ -212,6 +214,34 @@ def test_a_sampled_pod_leaves_its_way_in_every_program_and_another_none(tmp_path
         ends = [one.end_ns for _, one in found if one.name == earlier]
         begins = [one.start_ns for _, one in found if one.name == later]
         assert ends == begins, (earlier, later)
+
+
+def test_a_traced_shard_refuses_what_is_malformed_as_any_other_does(tmp_path: Path) -> None:
+    sampled = pod("a", sampled=True)
+    malformed = (5, [], ["put"], ["put", b"k", b"", 7, -1, 0], ["put", 7, b"", sampled, -1, 0])
+
+    async def scenario() -> None:
+        spans = str(tmp_path / "spans.jsonl")
+        config = StoreConfig(0, str(tmp_path / "log"), SECURITY, "none", spans=spans)
+        store = await start_store(config, unresolved)
+
+        async def resolve(name: str) -> str:
+            return store.address
+
+        client = FrameClient("store-0", SECURITY, resolve, "tester")
+        for request in malformed:
+            assert (await client.call(("store", [request])))[0][0] == INVALID
+        assert (await client.call(("store", [("put", b"\xff", b"", sampled, -1, 0)])))[0][0] == OK
+        await client.close()
+        await store.stop()
+
+    run(scenario())
+    (line,) = (tmp_path / "spans.jsonl").read_text().splitlines()
+    assert span_of(line).attributes["db.key"] == "\ufffd"
+
+
+async def unresolved(name: str) -> str:
+    raise AssertionError(name)
 
 
 def test_a_cluster_that_is_not_traced_writes_nothing(tmp_path: Path) -> None:
