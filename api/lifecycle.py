@@ -115,6 +115,12 @@ def _prepare_daemon_set(daemon_set: JsonObject, now_ns: int) -> None:
     daemon_set["metadata"].setdefault("annotations", {})[TEMPLATE_GENERATION] = "1"
 
 
+def _prepare_stateful_set(stateful_set: JsonObject, now_ns: int) -> None:
+    """MaxUnavailableStatefulSet is off. Source: dropStatefulSetDisabledFields,
+    pkg/registry/apps/statefulset/strategy.go."""
+    (stateful_set["spec"]["updateStrategy"].get("rollingUpdate") or {}).pop("maxUnavailable", None)
+
+
 def _prepare_api_service(service: JsonObject, now_ns: int) -> None:
     """Source: kube-aggregator/pkg/registry/apiservice/strategy.go."""
     service["status"]["conditions"] = [
@@ -166,6 +172,7 @@ _PREPARE_CREATE: Mapping[str, Callable[[JsonObject, int], None]] = {
     "persistentvolumes": _prepare_volume,
     "persistentvolumeclaims": _prepare_claim,
     "apps/daemonsets": _prepare_daemon_set,
+    "apps/statefulsets": _prepare_stateful_set,
     "batch/jobs": _prepare_job,
     "apiextensions.k8s.io/customresourcedefinitions": _prepare_definition,
     "apiregistration.k8s.io/apiservices": _prepare_api_service,
@@ -206,6 +213,8 @@ def prepare_update(kind: Kind, new: JsonObject, old: JsonObject) -> None:
         keep_allocated(new, old)
     elif key == "apps/daemonsets":
         _count_template(new, old)
+    elif key == "apps/statefulsets":
+        _prepare_stateful_set(new, 0)
     elif key == "apiextensions.k8s.io/customresourcedefinitions":
         _note_stored_version(new)
     if key in _WISHES and _wish_changed(key, new, old):

@@ -13,8 +13,10 @@ from api.validation.ports import check_int_or_percent, is_over_100_percent, numb
 from api.validation.templates import (
     check_counts,
     check_runs_on,
+    check_selector,
     check_selector_and_template,
     check_template,
+    check_template_metadata,
     not_selected,
 )
 from api.validation.workloads import check_same_selector
@@ -67,7 +69,11 @@ def check_stateful_set(causes: list[Cause], stateful_set: JsonObject, new: bool 
     if new and service:
         for text in wrong_with_label(service):
             causes.append(Cause.invalid("spec.serviceName", service, text))
-    check_selector_and_template(causes, spec, "statefulset", "StatefulSet")
+    template = spec["template"]
+    if check_selector(causes, spec, "statefulset"):
+        # Of the pods no more: what they mount may come from the templates of claims.
+        check_template_metadata(causes, template, "spec.template")
+    check_runs_on(causes, template["spec"], "spec.template.spec", "StatefulSet")
 
 
 def check_stateful_set_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:

@@ -18,6 +18,13 @@ def check_selector_and_template(
 
     ``noun``, ``owner``: what it is called in the messages about either.
     """
+    if check_selector(causes, spec, noun):
+        check_template(causes, spec["template"], "spec.template")
+        check_runs_on(causes, spec["template"]["spec"], "spec.template.spec", owner)
+
+
+def check_selector(causes: list[Cause], spec: JsonObject, noun: str) -> bool:
+    """``selector``, and whether it finds what ``template`` makes. False: it is none."""
     selector = spec.get("selector")
     if selector is None:
         causes.append(Cause.required("spec.selector"))
@@ -30,13 +37,11 @@ def check_selector_and_template(
         matcher = label_selector_of(selector)
     except SelectorError:
         causes.append(Cause.invalid("spec.selector", selector, "invalid label selector"))
-        return
-    template = spec["template"]
-    labels = template["metadata"].get("labels")
+        return False
+    labels = spec["template"]["metadata"].get("labels")
     if not matcher.empty and not matcher.matches(labels):
         causes.append(not_selected(labels))
-    check_template(causes, template, "spec.template")
-    check_runs_on(causes, template["spec"], "spec.template.spec", owner)
+    return True
 
 
 def not_selected(labels: object) -> Cause:
@@ -47,13 +52,19 @@ def not_selected(labels: object) -> Cause:
 
 def check_template(causes: list[Cause], template: JsonObject, field: str) -> None:
     """Labels, annotations and specification of a pod template."""
-    metadata, spec = template["metadata"], template["spec"]
-    check_labels(causes, metadata.get("labels", {}), f"{field}.labels")
-    check_annotations(causes, metadata.get("annotations", {}), f"{field}.annotations")
+    spec = template["spec"]
+    check_template_metadata(causes, template, field)
     check_pod_spec(causes, spec, f"{field}.spec")
     if "ephemeralContainers" in spec:
         text = "ephemeral containers not allowed in pod template"
         causes.append(Cause.forbidden(f"{field}.spec.ephemeralContainers", text))
+
+
+def check_template_metadata(causes: list[Cause], template: JsonObject, field: str) -> None:
+    """Its labels and annotations."""
+    metadata = template["metadata"]
+    check_labels(causes, metadata.get("labels", {}), f"{field}.labels")
+    check_annotations(causes, metadata.get("annotations", {}), f"{field}.annotations")
 
 
 def check_runs_on(causes: list[Cause], spec: JsonObject, field: str, owner: str) -> None:

@@ -322,3 +322,34 @@ def test_names_of_stateful_sets_and_their_services_are_labels() -> None:
     new["metadata"] |= {"resourceVersion": "1", "name": "a"}
     grown = {**new, "spec": {**new["spec"], "replicas": 3}}
     assert validate_update(kind, grown, new) == [], "one that is there already may stay so"
+
+
+def test_of_a_stateful_sets_pods_little_is_asked() -> None:
+    """What they mount may be made of its claims; how many may be missing is a feature that is
+    off."""
+    mounts = [{"name": "claimed", "mountPath": "/d"}]
+    template = {
+        "metadata": {"labels": {"a": "b"}},
+        "spec": {"containers": [{"name": "c", "volumeMounts": mounts}], "restartPolicy": "Never"},
+    }
+    rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 2}}
+    spec: JsonObject = {
+        "selector": {"matchLabels": {"a": "b"}},
+        "template": template,
+        "updateStrategy": rolling,
+    }
+    only = 'spec.template.spec.restartPolicy: Unsupported value: "Never": supported values: '
+    assert causes_of("apps/statefulsets", spec) == [f'{only}"Always"']
+    assert spec["updateStrategy"]["rollingUpdate"] == {"partition": 0}
+
+
+def test_a_job_keeps_a_selector_that_finds_its_pods() -> None:
+    kind = kind_of("batch/jobs")
+    metadata = {"name": "a", "namespace": "x", "uid": "u"}
+    pods = {"spec": {"containers": [{"name": "c", "image": "i"}], "restartPolicy": "Never"}}
+    old: JsonObject = {"metadata": metadata, "spec": {"template": pods}}
+    set_defaults(kind, old)
+    prepare_create(kind, old, 0)
+    new: JsonObject = {**old, "spec": {**old["spec"], "selector": {"matchLabels": {"z": "z"}}}}
+    fields = [cause.field for cause in validate_update(kind, new, old)]
+    assert fields == ["spec.template.metadata.labels", "spec.selector"]
