@@ -72,6 +72,7 @@ bench-scheduler: $(VENV)/test.stamp ## decisions, a million nodes, scheduler_per
 	$(BIN)/python -m benchmarks.bench_scheduler_sampling
 	$(BIN)/python -m benchmarks.bench_scheduler_perf
 	$(BIN)/python -m benchmarks.bench_scheduler_pool --out runs
+	$(BIN)/python -m benchmarks.bench_scheduler_frames
 	$(BIN)/python -m benchmarks.bench_scheduler_end_to_end
 	$(BIN)/python -m benchmarks.bench_scheduler_end_to_end --kind spread
 	$(BIN)/python -m benchmarks.bench_scheduler_end_to_end --kind apart --pods 5000

@@ -107,8 +107,11 @@ class VirtualPool:
             if not before:
                 begun, self.leader, self.partition = self.clock, 0.0, 0.0
             before = batch
+        # As many rounds were asked as were decided since; the last is only decided.
+        rate, spent = pods / (self.clock - begun), (self.leader, self.partition)
         self._decide(before)
-        return pods / (self.clock - begun)
+        self.leader, self.partition = spent
+        return rate
 
     def _ask(self, questions: Sequence[Question], undecided: int) -> None:
         self._hear(only_arrived=True)
