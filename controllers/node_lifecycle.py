@@ -96,9 +96,10 @@ class NodeLifecycleController(Reconciler):
         calm, heard, silent_ns = self._calm, self._heard, now_ns - grace_ns
         out = []
         for row in self._view.rows(NODES):
-            assert isinstance(row, Node)
-            if calm.get(row.name) is row and heard.get(row.name, 0) >= silent_ns:
+            name = row.name
+            if calm.get(name) is row and heard.get(name, 0) >= silent_ns:
                 continue
+            assert isinstance(row, Node)
             new = self._registered.get(row.name) != row.uid
             if (execute_taint(row) is not None) != _has_execute_taint(row):
                 self._passing[row.name] = None

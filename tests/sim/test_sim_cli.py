@@ -9,12 +9,19 @@ from loadtest.cli import cli
 from sim.run import run_seed
 
 
-def test_a_seed_prints_its_summary_and_digest() -> None:
+def test_a_seed_prints_its_summary_and_digest_and_a_component_has_a_story() -> None:
     result = CliRunner().invoke(cli, ["sim", "--seed", "4"])
     assert result.exit_code == 0, result.output
-    assert result.output.splitlines()[-1] == f"digest {run_seed(4).digest}"
+    told = run_seed(4, "controllers-0")
+    assert result.output.splitlines()[-1] == f"digest {told.digest}", "to be told changes nothing"
     for word in ("nodes", "faults", "checked", "virtual seconds"):
         assert word in result.output
+    lines = [line.split(maxsplit=2)[1:] for line in told.story]
+    own = [rest for who, rest in lines if who == "controllers-0"]
+    for what in ("starts", "sees", "create", "patch", "is told"):
+        assert any(rest.startswith(what) for rest in own), f"the story of a component: {what}"
+    # Its Lease, in the other rooms.
+    assert {who.rstrip("-0123456789") for who, _ in lines} >= {"store", "apiserver", "controllers"}
 
 
 def test_seeds_print_a_line_each() -> None:
