@@ -78,6 +78,9 @@ def _too_much_copied(size: int) -> RequestEntityTooLarge:
 
 def strategic_merge_patch(type_name: str, doc: JsonObject, patch: Any) -> JsonObject:
     """Strategic merge patch of a ``type_name`` of fields.json. BadRequest, or 500 as recorded."""
+    if patch is None:
+        # Go reads null into a map as an empty one.
+        patch = {}
     if not isinstance(patch, dict):
         raise BadRequest(
             f"json: cannot unmarshal {_json_type(patch)} into Go value of type "

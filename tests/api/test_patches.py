@@ -146,6 +146,9 @@ def test_json_patch_must_be_a_list(wrong: object) -> None:
 def test_merge_patches_must_be_maps(wrong: object) -> None:
     with pytest.raises(BadRequest):
         merge_patch({}, wrong)
+    if wrong is None:
+        assert strategic_merge_patch("api.core.v1.ConfigMap", {}, wrong) == {}
+        return
     with pytest.raises(BadRequest):
         strategic_merge_patch("api.core.v1.ConfigMap", {}, wrong)
 

@@ -93,6 +93,8 @@ def test_a_strategic_patch_may_replace_all_and_name_another_kind(rig: Rig) -> No
     """It is read into a struct of the kind."""
     whole: dict[str, Any] = {"$patch": "replace", "kind": "Foo", "metadata": {"name": "a"}}
     before = rig.call("GET", f"{MAPS}/a")[1]
+    nothing = rig.call("PATCH", f"{MAPS}/a", b"null", content_type=STRATEGIC_PATCH)
+    assert nothing == (200, before)
     code, made = rig.call("PATCH", f"{MAPS}/a", whole, content_type=STRATEGIC_PATCH)
     assert (code, made["kind"], "data" in made) == (200, "ConfigMap", False)
     assert made["metadata"]["uid"] == before["metadata"]["uid"]
