@@ -8,9 +8,6 @@ from collections.abc import Iterable, Mapping
 from api.core import JsonObject
 from api.quantity import parse
 
-_NANO = 1_000_000_000
-_NANOS_PER_MILLI = 1_000_000
-
 Amounts = dict[str, int]
 """Resource name -> nano units. Exact, as quantities are."""
 
@@ -42,26 +39,6 @@ def pod_condition(pod: JsonObject, kind: str) -> JsonObject | None:
     return None
 
 
-def effective_requests(pod: JsonObject) -> dict[str, int]:
-    """What the scheduler counts for a pod: cpu in thousandths, all else in whole units, up.
-
-    The containers together, or the largest init container with the sidecars started before it if
-    that is more; what the pod itself states for cpu, memory and huge pages instead; overhead on
-    top. Source: k8s.io/component-helpers/resource/helpers.go, PodRequests.
-    """
-    spec = pod["spec"]
-    total = aggregate_requests(spec)
-    pod_level = (spec.get("resources") or {}).get("requests") or {}
-    for name, text in pod_level.items():
-        if is_pod_level_resource(name):
-            total[name] = parse(text)[0]
-    _add(total, amounts_of(spec.get("overhead")))
-    return {
-        name: -(-nanos // (_NANOS_PER_MILLI if name == "cpu" else _NANO))
-        for name, nanos in total.items()
-    }
-
-
 def aggregate_requests(spec: JsonObject) -> Amounts:
     """Requests of all containers, init containers and sidecars of a pod, in nano units."""
     total: Amounts = {}
@@ -83,7 +60,8 @@ def aggregate_requests(spec: JsonObject) -> Amounts:
 
 
 def is_pod_level_resource(name: str) -> bool:
-    """Resources that a pod may state as a whole."""
+    """Resources that a pod may state as a whole.
+    Source: component-helpers/resource/helpers.go, supportedPodLevelResources."""
     return name in _QOS_RESOURCES or name.startswith("hugepages-")
 
 

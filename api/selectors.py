@@ -71,7 +71,6 @@ class LabelSelector:
         return hash(self.requirements)
 
 
-EVERYTHING = LabelSelector(())
 NOTHING = LabelSelector((), nothing=True)
 
 
@@ -89,13 +88,6 @@ class FieldSelector:
             if (fields.get(key, "") == value) is (operator == "!="):
                 return False
         return True
-
-    def value_of(self, key: str) -> str | None:
-        """The one value that it allows for a key, or None."""
-        return next(
-            (one.values[0] for one in self.requirements if one.key == key and one.operator == "="),
-            None,
-        )
 
     def __str__(self) -> str:
         return ",".join(

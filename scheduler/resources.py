@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from api.core import JsonObject
+from api.podspec import is_pod_level_resource
 from api.quantity import milli_value, whole_value
 
 CPU = "cpu"
@@ -42,12 +43,6 @@ def amounts_of(quantities: Mapping[str, object] | None) -> Amounts:
     if not quantities:
         return {}
     return {name: amount_of(name, str(text)) for name, text in quantities.items()}
-
-
-def is_pod_level(resource: str) -> bool:
-    """Whether ``spec.resources`` of a pod may speak of it.
-    Source: component-helpers/resource/helpers.go, supportedPodLevelResources."""
-    return resource in (CPU, MEMORY) or resource.startswith("hugepages-")
 
 
 class PodRequests(NamedTuple):
@@ -93,7 +88,7 @@ def pod_level_requests(spec: JsonObject) -> Amounts:
     if not spec.get("resources"):
         return {}
     amounts = amounts_of(spec["resources"].get("requests"))
-    return {name: amount for name, amount in amounts.items() if is_pod_level(name)}
+    return {name: amount for name, amount in amounts.items() if is_pod_level_resource(name)}
 
 
 def _sum_of_containers(

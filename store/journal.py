@@ -43,7 +43,6 @@ _packer = msgpack.Packer()
 """Kept for its buffer."""
 HEADER_BYTES: Final = _HEADER.size + _CRC.size
 HEAD_BYTES: Final = _HEAD.size + _CRC.size
-PAYLOAD_BYTES_MAX: Final = 1 << 30
 
 
 class JournalError(Exception):

@@ -34,7 +34,6 @@ PAGE_LIMIT: Final = 500
 WATCH_SILENCE_S: Final = 600.0
 """Servers send a bookmark about every minute; a watch this silent is taken for lost."""
 INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"
-NO_STREAMED_LIST: Final = (400, 422)
 NEVER_SERVED: Final = (400, 404, 405, 422)
 _TYPES: Final = {name: number for number, name in enumerate(WATCH_EVENT_NAMES)}
 

@@ -11,7 +11,6 @@ from api.printers.ages import NONE, UNSET, age
 from api.selectors import label_selector_of
 
 ENDPOINTS_SHOWN = 3
-LOAD_BALANCER_WIDTH = 16
 
 
 def endpoints_cells(endpoints: JsonObject, now_ns: int) -> list[Any]:

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from api.core import JsonObject
-from api.podspec import effective_requests, is_ready, is_terminal, qos_class
+from api.podspec import aggregate_requests, is_ready, is_terminal, qos_class
+
+NANO = 10**9
 
 CPU1 = {"cpu": "1", "memory": "1Gi"}
 
@@ -39,7 +41,8 @@ def test_containers_add_up_and_init_containers_do_not() -> None:
         {"requests": {"cpu": "0.25", "example.com/gpu": "2"}},
         initContainers=[{"resources": {"requests": {"cpu": "2"}}}],
     )
-    assert effective_requests(obj) == {"cpu": 2000, "memory": 2**30, "example.com/gpu": 2}
+    asked = aggregate_requests(obj["spec"])
+    assert asked == {"cpu": 2 * NANO, "memory": 2**30 * NANO, "example.com/gpu": 2 * NANO}
 
 
 def test_sidecars_run_beside_both_the_later_init_containers_and_the_main_ones() -> None:
@@ -52,23 +55,9 @@ def test_sidecars_run_beside_both_the_later_init_containers_and_the_main_ones() 
             {"resources": {"requests": {"cpu": "1200m"}}},
         ],
     )
-    assert effective_requests(obj) == {"cpu": 1500}
+    assert aggregate_requests(obj["spec"]) == {"cpu": 3 * NANO // 2}
     obj["spec"]["containers"][0]["resources"]["requests"]["cpu"] = "2"
-    assert effective_requests(obj) == {"cpu": 2300}
-
-
-def test_the_pod_itself_has_the_last_word_but_for_overhead() -> None:
-    obj = pod(
-        {"requests": {"cpu": "1", "example.com/gpu": "1"}},
-        resources={"requests": {"cpu": "3", "memory": "1Mi", "example.com/gpu": "9"}},
-        overhead={"cpu": "250m"},
-    )
-    assert effective_requests(obj) == {"cpu": 3250, "memory": 2**20, "example.com/gpu": 1}
-
-
-def test_parts_of_a_unit_count_as_a_whole_one_after_adding() -> None:
-    obj = pod({"requests": {"memory": "500m"}}, {"requests": {"memory": "400m", "cpu": "1u"}})
-    assert effective_requests(obj) == {"memory": 1, "cpu": 1}
+    assert aggregate_requests(obj["spec"]) == {"cpu": 23 * NANO // 10}
 
 
 def test_state() -> None:

@@ -269,6 +269,30 @@ def test_ten_thousand_idle_watchers_on_a_hundred_connections(tmp_path: Path) -> 
     run(scenario())
 
 
+@pytest.mark.parametrize("shards", [1, 2])
+def test_a_watch_that_its_reader_cancels_ends_and_no_other_of_its_stream(
+    tmp_path: Path, shards: int
+) -> None:
+    async def scenario() -> None:
+        async with door_of(tmp_path, shards) as (_, client):
+            following = await client.following(b"/a")
+            await following.call.create(key=b"/b", range_end=b"/c")
+            second = (await following.call.read())["watch_id"]
+            assert second != 0
+            await following.call.cancel_watch(7)  # nobody's: not answered
+            await following.call.cancel_watch(0)
+            ended = await following.canceled()
+            assert (ended.get("watch_id", 0), ended.get("cancel_reason", "")) == (0, "")
+            for key in (b"/a", b"/b"):
+                await client.put(key)
+            (event,) = (await following.next())["events"]
+            assert event["kv"]["key"] == b"/b"
+            assert len(following.events) == 1
+            following.call.cancel()
+
+    run(scenario())
+
+
 def nested(levels: int) -> bytes:
     """A transaction in a transaction, so often."""
     body = prefixed(2, prefixed(2, prefixed(1, b"/a")))
