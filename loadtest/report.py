@@ -8,7 +8,7 @@ from typing import cast
 from actors.plan import NetworkFaults
 from api.core import JsonObject
 from loadtest.absences import audit_text
-from loadtest.faults import describe_network
+from loadtest.faults import Slowing, describe_network, describe_slow
 from loadtest.foreign.report import target_conditions, target_section, target_tile
 from loadtest.fullness import fullness
 from loadtest.junit import junit_xml, verdict_text
@@ -311,6 +311,9 @@ def _conditions(summary: Summary) -> str:
         "Commit": (str(versions["commit"]) or "not a git checkout")
         + (", with local changes" if versions["modified"] else ""),
     }
+    slow = [Slowing(**row) for row in cast("list[JsonObject]", summary.campaign.get("slow", []))]
+    if slow:
+        facts["Slow by intent"] = "; ".join(describe_slow(slow))
     if summary.state.simulated:
         facts |= simulated_conditions(summary)
     if target := cast("JsonObject | None", summary.campaign.get("target")):
