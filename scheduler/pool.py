@@ -227,7 +227,11 @@ class ScoringPool:
             left = [(-b, self._rank(r, salt), r) for r, b in zip(rows, bases, strict=True)
                     if r not in changed]  # fmt: skip
             if left:
-                base, _, row = min(left)
+                base, place, row = min(left)
+                bound = -lists.bounds.item(at), lists.places.item(at)
+                if lists.feasible.item(at) > end - begin and (base, place) > bound:
+                    # One that was not named may come before it in the draw.
+                    return self._alone(shape, salt)
                 candidates.append((lists.kinds[lists.levels.item(at)], -base, row))
             elif lists.feasible.item(at) > end - begin:
                 return self._alone(shape, salt)

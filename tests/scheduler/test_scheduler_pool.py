@@ -141,6 +141,28 @@ def test_most_decisions_follow_the_merged_order() -> None:
     assert cluster.merged > 48
 
 
+def test_nodes_that_are_named_without_a_draw_give_way_to_those_that_are_not() -> None:
+    """When the maxima moved, a list that seemed hopeless may have the best node."""
+    cluster = Cluster(1)
+    kinds = [("2", "r0"), ("2", "r2"), ("4", "r1"), ("16", "r0")]
+    for number in range(42):
+        cpu, rack = ("2", "r0") if number == 7 else kinds[number * 7919 % 4]
+        facts = node(f"n{number}", cpu=cpu, memory="4Gi", labels={"rack": rack})
+        cluster.table.put_node(node_facts(facts))
+    before: list[tuple[int, Any, int]] = []
+    for size, step in ((3, 10), (1, 0)):
+        batch = []
+        for number in range(size):
+            cpu = f"{100 + number * step % 30 * 100}m"
+            wish = preferring(("r1", 1), ("r2", 7))
+            batch.append((number, cluster.shapes.of_pod(pod("p", cpu=cpu, affinity=wish)), 0))
+        cluster.ask(batch, len(before))
+        cluster.decide(before)
+        cluster.close()
+        before = batch
+    cluster.decide(before)
+
+
 def overlapping(cluster: Cluster, rounds: int) -> list[int]:
     """Batches of 48 pods that all want the same nodes, each asked about before the one before it is
     decided. How often the leader scored all nodes itself, by batch."""
