@@ -76,8 +76,9 @@ class StoreReads:
             _compare_values(what, items, expected)
 
     def old_read(self, shard: int, revision: int, compacted: int, reply: StoreReply) -> None:
-        """A read at ``revision``, asked when ``compacted`` had been answered."""
-        if revision < compacted and reply[0] != COMPACTED:
+        """A read at ``revision``, asked when ``compacted`` had been answered. A shard that has
+        written nothing yet names revision 0, and whoever asks for 0 later means the present."""
+        if 0 < revision < compacted and reply[0] != COMPACTED:
             message = f"shard {shard} reads at {revision} and had compacted {compacted}"
             raise Violation(NAME, message)
 
