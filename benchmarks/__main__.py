@@ -16,6 +16,7 @@ RUNS = (
     ("benchmarks.bench_sim",),
     ("benchmarks.bench_sim_campaign", "--only", "heartbeats"),
     ("benchmarks.bench_sim_campaign", "--only", "openb"),
+    ("benchmarks.bench_sim_takeover",),
 )
 LIMIT_S = 240
 

@@ -135,7 +135,7 @@ async def asked(directory: Path) -> None:
         return partition.address
 
     client = FrameClient("partition-0", SECURITY, resolve, "test")
-    question = request_body(no_rows(), 0, 1, question_body(1, 8, [], []))
+    question = request_body(no_rows(), 0, 1, 8, question_body(1, 8, [], []))
     await client.call(question)
     await client.call([TRACED, [("default/a", CONTEXT.traceparent())], question])
     await client.close()
