@@ -96,7 +96,8 @@ def _check(options: Options) -> None:
         raise OptionError(message)
     for pods, nodes in crowds(options):
         if pods > nodes * PODS_PER_NODE:
-            raise OptionError(f"{pods} pods may find no room on {nodes} nodes: raise nodes")
+            where = f"{nodes} of {options.nodes} nodes, where alone they may go"
+            raise OptionError(f"{pods} pods may find no room on {where}: raise nodes")
     if options.faults_count and not options.faults:
         raise OptionError("faults_count wants faults, and there is none to choose from")
     if "power loss" in options.faults and options.durability == "buffered":

@@ -55,7 +55,7 @@ def test_a_trace_tells_the_story_of_an_object() -> None:
         (["--seed", "1", "--set", "nodes"], "'nodes' is not KEY=VALUE"),
         (["--seed", "1", "--set", "nodes=many"], "nodes is a number from 1 to 1000, not 'many'"),
         (["--seed", "1", "--set", "store_shards=0"], "store_shards is a number from 1 to 64"),
-        (["--seed", "1", "--set", "nodes=3"], "pods may find no room on 3 nodes"),
+        (["--seed", "1", "--set", "nodes=3"], "of 3 nodes, where alone they may go: raise nodes"),
         (["--seed", "1", "--set", "durability=no"], "durability is fsync or buffered, not 'no'"),
         (["--seed", "1", "--set", "hollow_actors=16"], "16 hollow_actors cannot share"),
         (
