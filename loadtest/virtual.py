@@ -293,6 +293,7 @@ class VirtualCampaign:
         self._run = witness.run = run
         run.generator.in_flight_max = campaign.generator.in_flight_max
         began_ns = run.now_ns
+        settle_gc()
         run.boot([namespace_body(name).encode() for name in self._compiled.namespaces])
         settle_gc()
         gc.set_threshold(*GC_THRESHOLDS)
