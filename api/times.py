@@ -4,6 +4,8 @@ import re
 from datetime import datetime, timedelta
 from functools import lru_cache
 
+TIME_LETTERS = 20
+MICRO_TIME_LETTERS = 27
 _EPOCH = datetime(1970, 1, 1)
 _SECOND = 1_000_000_000
 
@@ -68,6 +70,25 @@ def parse_micro_time(text: str) -> int:
     Source: apimachinery/pkg/apis/meta/v1/micro_time.go, RFC3339Micro.
     """
     return _parse(text, _MICRO_LAYOUT, _MICRO_FORM)
+
+
+def is_stored_time(text: str) -> bool:
+    """A Time that is written as ``rfc3339`` writes it, so that it is stored as it is."""
+    return len(text) == TIME_LETTERS and text[-1] == "Z" and _is_read(text)
+
+
+def is_stored_micro_time(text: str) -> bool:
+    """The same of a MicroTime and ``micro_time``."""
+    as_written = len(text) == MICRO_TIME_LETTERS and text[-1] == "Z" and text[19] == "."
+    return as_written and _is_read(text)
+
+
+def _is_read(text: str) -> bool:
+    try:
+        parse_time(text)
+    except TimeError:
+        return False
+    return True
 
 
 def _compile(layout: _Layout) -> re.Pattern[str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from api.errors import ApiError, ServiceUnavailable
 from api.storage import OK, PUT, StoreReply, StoreRequest
-from api.times import rfc3339
+from api.times import is_stored_micro_time, rfc3339
 from apiserver.bodies import JSON_TYPE
 from apiserver.ledger import Ledger
 from apiserver.messages import Answer, FrameCall
@@ -19,7 +19,7 @@ from apiserver.metrics import Asked
 from apiserver.outbox import Outbox
 from apiserver.records import Record
 from apiserver.registry import Registry
-from apiserver.renewals import Renewal, is_moment
+from apiserver.renewals import Renewal
 from apiserver.tasks import Tasks
 
 LEASES = "coordination.k8s.io/leases"
@@ -72,7 +72,8 @@ class RenewalLane:
                 continue
             moment = known.moment_of(call.body or b"", record.revision)
             # Most of a frame were written at one moment.
-            if not moment or (moment != seen and not is_moment(moment.decode("latin-1"))):
+            known_form = moment == seen or is_stored_micro_time(moment.decode("latin-1"))
+            if not (moment and known_form):
                 others.append(call)
                 continue
             seen = moment

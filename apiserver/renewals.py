@@ -2,12 +2,10 @@
 
 from typing import Final
 
-from api.times import TimeError, parse_time
+from api.times import MICRO_TIME_LETTERS, TIME_LETTERS
 
 RENEWALS_MAX: Final = 50_000
 """Leases of which the last renewal is remembered, 1 KB each; at the bound all are forgotten."""
-MICRO_TIME_LETTERS: Final = 27
-TIME_LETTERS: Final = 20
 
 
 class Renewal:
@@ -55,14 +53,3 @@ class Renewal:
         value, owned, at = self.value, self._owned_at, self._moment_at
         between = value[owned + TIME_LETTERS : at]
         return b"".join((value[:owned], time, between, moment, value[at + MICRO_TIME_LETTERS :]))
-
-
-def is_moment(text: str) -> bool:
-    """A MicroTime that is stored as it is."""
-    if len(text) != MICRO_TIME_LETTERS or text[-1] != "Z" or text[19] != ".":
-        return False
-    try:
-        parse_time(text)
-    except TimeError:
-        return False
-    return True

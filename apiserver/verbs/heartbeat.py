@@ -15,7 +15,7 @@ from api.calls import STRATEGIC_PATCH
 from api.core import JsonObject
 from api.kinds import Kind
 from api.storage import CONFLICT, PUT
-from api.times import TimeError, parse_time
+from api.times import TIME_LETTERS, is_stored_time
 from apiserver.change import Changed
 from apiserver.ownership import writer_of
 from apiserver.records import header_of
@@ -24,7 +24,6 @@ from apiserver.storefail import raise_if_failed
 
 NODES = "nodes"
 _BEAT = "lastHeartbeatTime"
-_TIME_LETTERS = 20
 
 
 def may_be_heartbeat(request: Request) -> bool:
@@ -76,21 +75,10 @@ def _beats(body: bytes) -> dict[str, str] | None:
         if not isinstance(row, dict) or len(row) != 2:
             return None
         word, beat = row.get("type"), row.get(_BEAT)
-        if not isinstance(word, str) or not isinstance(beat, str) or not _is_time(beat):
+        if not isinstance(word, str) or not isinstance(beat, str) or not is_stored_time(beat):
             return None
         beats[word] = beat
     return beats if len(beats) == len(rows) else None
-
-
-def _is_time(text: str) -> bool:
-    """A Time that is stored as it is."""
-    if len(text) != _TIME_LETTERS or text[-1] != "Z":
-        return False
-    try:
-        parse_time(text)
-    except TimeError:
-        return False
-    return True
 
 
 def _beat(status: Any, beats: dict[str, str]) -> bool:
@@ -127,7 +115,7 @@ def _owned(
             mine = entry
         elif any(owned):
             return None
-    if mine is None or len(mine.get("time", "")) != _TIME_LETTERS:
+    if mine is None or len(mine.get("time", "")) != TIME_LETTERS:
         return None
     mine["time"] = writer.time
     return sorted(meta["managedFields"], key=_place)

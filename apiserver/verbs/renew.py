@@ -16,19 +16,13 @@ from api.core import JsonObject
 from api.kinds import Kind
 from api.storage import CONFLICT, PUT
 from api.structure import find_duplicates
-from api.times import rfc3339
+from api.times import MICRO_TIME_LETTERS, TIME_LETTERS, is_stored_micro_time, rfc3339
 from apiserver.bodies import JSON_TYPE
 from apiserver.change import Changed
 from apiserver.ownership import writer_of
 from apiserver.records import Record, header_of
 from apiserver.registry import Ask, Registry, Request
-from apiserver.renewals import (
-    MICRO_TIME_LETTERS,
-    RENEWALS_MAX,
-    TIME_LETTERS,
-    Renewal,
-    is_moment,
-)
+from apiserver.renewals import RENEWALS_MAX, Renewal
 from apiserver.storefail import raise_if_failed
 
 LEASES = "coordination.k8s.io/leases"
@@ -95,7 +89,7 @@ def _again(known: Renewal, request: Request, record: Record, now_ns: int) -> byt
     if record.value != known.value or request.user_agent != known.agent:
         return None
     moment = known.moment_of(request.body, record.revision)
-    if not moment or not is_moment(moment.decode("latin-1")):
+    if not moment or not is_stored_micro_time(moment.decode("latin-1")):
         return None
     return known.renewed(moment, rfc3339(now_ns).encode())
 
@@ -158,7 +152,7 @@ def _only_moment(old: Any, new: Any) -> str:
     moment, before = new.get("renewTime"), old.get("renewTime")
     if not isinstance(moment, str) or not isinstance(before, str) or moment == before:
         return ""
-    if not is_moment(moment):
+    if not is_stored_micro_time(moment):
         return ""
     if {**old, "renewTime": moment} != new:
         return ""

@@ -3,15 +3,32 @@
 import asyncio
 import gc
 import weakref
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from loopback import BRISK, Echo, client_of, run, serve
 
-from actors.net import PeerError, send_to_all
+from actors.net import FrameClient, FrameServer, PeerError, send_to_all
 from actors.net.client import CALLS_BYTES_MAX
 from api.frames import FrameError
+
+
+@asynccontextmanager
+async def followed() -> AsyncIterator[tuple[Echo, FrameServer, FrameClient, list[Any]]]:
+    """A server, a client, and what came to the client on the stream it has open."""
+    handler = Echo()
+    server = await serve(handler)
+    client = client_of(server)
+    order: list[Any] = []
+    client.open("follow", order.append, order.append)
+    try:
+        yield handler, server, client, order
+    finally:
+        await client.close()
+        await server.stop()
 
 
 def test_calls_of_one_turn_with_different_times_and_streams_between_keep_their_numbers() -> None:
@@ -55,54 +72,42 @@ def test_a_call_that_cannot_be_packed_harms_no_other_of_its_turn() -> None:
 
 def test_an_answer_leaves_with_the_items_of_its_turn_and_behind_them() -> None:
     async def scenario() -> None:
-        handler = Echo()
-        server = await serve(handler)
-        client = client_of(server)
-        order: list[Any] = []
-        client.open("follow", order.append, order.append)
-        heard = asyncio.Event()
+        async with followed() as (handler, _, client, order):
+            heard = asyncio.Event()
 
-        def answered(answer: Any, error: Exception | None) -> None:
-            order.append((answer, error))
-            heard.set()
+            def answered(answer: Any, error: Exception | None) -> None:
+                order.append((answer, error))
+                heard.set()
 
-        client.ask("hold", answered)
-        await handler.until(lambda: len(handler.held) == 1)
-        handler.held[0]("answer")
-        assert handler.streams[0].send("item") and order == []
-        await heard.wait()
-        assert order == ["item", ("answer", None)]
-        await client.close()
-        await server.stop()
+            client.ask("hold", answered)
+            await handler.until(lambda: len(handler.held) == 1)
+            handler.held[0]("answer")
+            assert handler.streams[0].send("item") and order == []
+            await heard.wait()
+            assert order == ["item", ("answer", None)]
 
     run(scenario())
 
 
 def test_answers_held_back_are_written_when_let_go_and_need_no_turn_of_their_own() -> None:
     async def scenario() -> None:
-        handler = Echo()
-        server = await serve(handler)
-        client = client_of(server)
-        order: list[Any] = []
-        client.open("follow", order.append, order.append)
-        calls = [client.send("hold") for _ in range(3)]
-        for number, call in enumerate(calls):
-            call.add_done_callback(lambda _, number=number: order.append(number))
-        await handler.until(lambda: len(handler.held) == 3)
-        (peer,) = server.peers
-        server.hold()
-        handler.held[0]("first")
-        handler.held[1]("second")
-        assert peer._answered and not peer.link._flush_due
-        assert handler.streams[0].send("item")
-        server.let_go()
-        assert not peer._answered and not peer.link._out
-        handler.held[2]("third")
-        assert peer.link._flush_due, "who does not hold answers at the end of his turn"
-        assert list(await asyncio.gather(*calls)) == ["first", "second", "third"]
-        assert order == ["item", 0, 1, 2]
-        await client.close()
-        await server.stop()
+        async with followed() as (handler, server, client, order):
+            calls = [client.send("hold") for _ in range(3)]
+            for number, call in enumerate(calls):
+                call.add_done_callback(lambda _, number=number: order.append(number))
+            await handler.until(lambda: len(handler.held) == 3)
+            (peer,) = server.peers
+            server.hold()
+            handler.held[0]("first")
+            handler.held[1]("second")
+            assert peer._answered and not peer.link._flush_due
+            assert handler.streams[0].send("item")
+            server.let_go()
+            assert not peer._answered and not peer.link._out
+            handler.held[2]("third")
+            assert peer.link._flush_due, "who does not hold answers at the end of his turn"
+            assert list(await asyncio.gather(*calls)) == ["first", "second", "third"]
+            assert order == ["item", 0, 1, 2]
 
     run(scenario())
 

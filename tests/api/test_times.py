@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.times import TimeError, micro_time, parse_micro_time, parse_time, rfc3339
+from api.times import (
+    TimeError,
+    is_stored_micro_time,
+    is_stored_time,
+    micro_time,
+    parse_micro_time,
+    parse_time,
+    rfc3339,
+)
 
 NOON = 1_795_262_400_000_000_000
 
@@ -86,3 +94,28 @@ def test_any_text_is_a_time_or_one_error(text: str) -> None:
         parse_time(text)
     except TimeError:
         pass
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-01-02T03:04:05Z",
+        "2026-01-02T03:04:05.123456Z",
+        "2026-01-02T03:04:05,123456Z",
+        "2026-01-02T3:04:05.1234567Z",
+        "2026-01-02T03:04:05.12345678",
+        "2026-13-02T03:04:05.123456Z",
+        "2026-13-02T03:04:05Z",
+        "2026-01-02T3:04:05Z",
+        "2026-01-02T03:04:051",
+        "",
+    ],
+)
+def test_what_is_stored_as_it_is_is_what_would_be_written(text: str) -> None:
+    try:
+        moment = parse_time(text)
+    except TimeError:
+        assert not is_stored_time(text) and not is_stored_micro_time(text)
+    else:
+        assert is_stored_time(text) == (text == rfc3339(moment))
+        assert is_stored_micro_time(text) == (text == micro_time(moment))
