@@ -13,17 +13,19 @@ from actors.backlogs import Backlogs
 from actors.clock import WallClock, settle_gc
 from actors.hold import Hold
 from actors.http_front import HttpFront, open_stream, send_answer
-from actors.net import FrameClient, FrameServer, PeerError, ServerStream
-from actors.net.client import ClientStream
+from actors.net import FrameServer, PeerError, ServerStream
 from actors.net.exchange import Exchange
 from actors.net.https import HttpsBounds, HttpsServer, serve_https
 from actors.net.websocket import WebSocket
 from actors.plan import ApiServerConfig
 from actors.program import Resolve
 from actors.security import read_tokens, server_ssl_context, service_account_key
+from actors.shard_links import ShardLink, shard_links, soon_of
 from actors.span_points import RequestSpans
 from actors.spans import span_log
-from actors.turns import Turns
+from actors.turns import Soon, Turns
+from api.merge import StoreEvent
+from api.storage import StoreReply
 from apiserver.caching import Caching
 from apiserver.core import ApiServerCore
 from apiserver.frame_calls import FrameCalls, Replies, end_of_watch
@@ -85,8 +87,10 @@ def _limits(config: ApiServerConfig) -> Limits:
 
 
 async def start(config: ApiServerConfig, resolve: Resolve) -> "ApiServer":
-    """Load from the store, then listen. TimeoutError when a shard cannot be reached; PortInUse."""
-    server = ApiServer(config, resolve)
+    """Load from the store, then listen. TimeoutError: a shard cannot be reached; DirectoryError,
+    JournalError: one of its own cannot be opened; PortInUse."""
+    soon = soon_of(config)
+    server = ApiServer(config, await shard_links(config, resolve, soon), soon)
     try:
         await server.run()
     except BaseException:
@@ -113,7 +117,7 @@ def _reply_if_it_fits(reply: Callable[[object], None], replies: Replies) -> None
 class ApiServer:
     """A running API server."""
 
-    def __init__(self, config: ApiServerConfig, resolve: Resolve) -> None:
+    def __init__(self, config: ApiServerConfig, shards: Sequence[ShardLink], soon: Soon) -> None:
         self._config = config
         self._now_ns = WallClock()
         sharding = Sharding(config.shard_by, len(config.stores))
@@ -123,10 +127,9 @@ class ApiServer:
             consistent_lists=config.consistent_lists,
         )
         self._core = ApiServerCore(sharding, config.seed, config.name, _limits(config), caching)
-        self._stores = [
-            FrameClient(name, config.security, resolve, config.name) for name in config.stores
-        ]
-        self._store_watches: dict[int, ClientStream] = {}
+        self.shards = shards
+        self._store_watches: dict[int, Callable[[], None]] = {}
+        """Closes the watch of each shard."""
         self._frames: FrameServer | None = None
         self._https: HttpsServer | None = None
         self._front: HttpFront | None = None
@@ -141,7 +144,7 @@ class ApiServer:
         self._ids: dict[ServerStream, int] = {}
         self._http: list[HttpRequest] = []
         self._events: list[Event] = []
-        self._turns = Turns(self._step, self._now_ns)
+        self._turns = Turns(self._step, self._now_ns, soon)
         self._ready = asyncio.Event()
         self._busy: set[int] = set()
         self._crashes = 0
@@ -188,8 +191,8 @@ class ApiServer:
             **self.hold.gauges(),
             **self._behind(),
         }
-        for client in self._stores:
-            gauges |= client.gauges()
+        for link in self.shards:
+            gauges |= link.gauges()
         gauges |= self._spans.log.gauges() if self._spans is not None else {}
         if self._frames is not None:
             gauges |= self._frames.gauges()
@@ -215,8 +218,8 @@ class ApiServer:
         self._turns.stop()
         if self._spans is not None:
             self._spans.log.flush()
-        for client in self._stores:
-            await client.close()
+        for link in self.shards:
+            await link.close()
 
     # The HTTP front's desk.
 
@@ -313,8 +316,7 @@ class ApiServer:
     def _carry_out(self, effect: Effect) -> None:
         match effect:
             case StoreCall(shard, ids, requests):
-                heard = partial(self._store_replied, shard, ids)
-                self._stores[shard].ask(("store", requests), heard, at_once=True)
+                self.shards[shard].ask(requests, partial(self._store_replied, shard, ids))
             case Answers(ids, answers):
                 for request_id, answer in zip(ids, answers, strict=True):
                     self._answer(request_id, answer)
@@ -425,25 +427,24 @@ class ApiServer:
     # The store.
 
     def _store_replied(
-        self, shard: int, ids: Sequence[int], replies: Any, error: Exception | None
+        self, shard: int, ids: Sequence[int], replies: Sequence[StoreReply] | None
     ) -> None:
-        self._take(StoreReplied(shard, ids, replies if error is None else None))
+        self._take(StoreReplied(shard, ids, replies))
 
     def _open_store_watch(self, order: OpenStoreWatch) -> None:
         shard, watch = order.shard, order.watch
 
-        def on_body(body: Any) -> None:
+        def told(events: Sequence[StoreEvent], watermark: int) -> None:
             if self._spans is not None:
-                self._spans.heard(body[0])
-            self._take(StoreEvents(shard, watch, body[0], body[1]))
+                self._spans.heard(events)
+            self._take(StoreEvents(shard, watch, events, watermark))
 
-        def on_end(reason: str) -> None:
+        def ended(reason: str) -> None:
             if not self._stopped:
                 self._take(StoreStreamEnded(shard, watch, reason))
 
         # A group that is loaded anew opens all its streams, also those that were not broken.
         before = self._store_watches.pop(shard, None)
         if before is not None:
-            before.close()
-        body = ("watch", b"/registry/", order.start_revision, False)
-        self._store_watches[shard] = self._stores[shard].open(body, on_body, on_end)
+            before()
+        self._store_watches[shard] = self.shards[shard].follow(order.start_revision, told, ended)

@@ -65,7 +65,7 @@ class EtcdStoreConfig:
 class ApiServerConfig:
     name: str
     stores: tuple[str, ...]
-    """Program names of the shards, in order of shard number."""
+    """Names of the shards, in order of shard number: of programs, or of ``embedded``."""
     security: Security
     seed: int
     shard_by: ShardBy = "kind"
@@ -82,6 +82,8 @@ class ApiServerConfig:
     """See apiserver.caching.Caching."""
     spans: str = ""
     """File for spans of what clients sample; empty: nothing is traced."""
+    embedded: tuple[StoreConfig, ...] = ()
+    """Its shards, if they live in this program. Nobody else reaches them: they have no port."""
 
 
 @dataclass(frozen=True, slots=True)

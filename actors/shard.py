@@ -1,6 +1,7 @@
 """One store shard on this loop: a core, its turns, and the disk behind it. No port of its own.
 
-``actors.store`` puts the frame port before it, ``actors.etcd`` etcd's gRPC port.
+``actors.store`` puts the frame port before it, ``actors.etcd`` etcd's gRPC port, and
+``actors.shard_links`` an API server of the same program.
 """
 
 import asyncio
@@ -11,10 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, Protocol
 
 from actors.clock import WallClock, pass_young
-from actors.disk import DirectoryError, JournalFile, LogDirectory
+from actors.disk import DirectoryError, JournalFile, LogDirectory, has_log
 from actors.disk.journal_file import DiskEvent
-from actors.plan import Durability
-from actors.turns import Turns
+from actors.plan import Durability, StoreConfig
+from actors.turns import Soon, Turns
 from api.storage import StoreReply, StoreRequest
 from store.core import StoreCore, StoreSettings
 from store.messages import (
@@ -65,9 +66,30 @@ def one_by_one(
     return [number for number, sink in sinks.items() if not sink.send(events, watermark)]
 
 
-async def open_shard(path: str, settings: StoreSettings, fan_out: FanOut = one_by_one) -> "Shard":
-    """Recover a shard from its directory. DirectoryError, JournalError for a directory that cannot
-    be used."""
+async def configured_shard(
+    config: StoreConfig, fan_out: FanOut = one_by_one, soon: Soon | None = None
+) -> "Shard":
+    """The shard of a cluster. DirectoryError, JournalError: its directory cannot be used, or
+    nothing is left in that of one which has served before."""
+    settings = StoreSettings(
+        shard=config.shard,
+        durability=config.durability,
+        retain_ns=int(config.retain_revisions_s * 1e9),
+        epoch_ns=config.security.created_ns,
+    )
+    if config.begun and config.durability != "none" and not has_log(config.directory):
+        raise DirectoryError(
+            f"{config.directory} has no log: what shard {config.shard} acknowledged is gone with "
+            "its disk, and there is no other copy"
+        )
+    return await open_shard(config.directory, settings, fan_out, soon)
+
+
+async def open_shard(
+    path: str, settings: StoreSettings, fan_out: FanOut = one_by_one, soon: Soon | None = None
+) -> "Shard":
+    """Recover a shard from its directory; ``soon``: see ``Turns``. DirectoryError, JournalError for
+    a directory that cannot be used."""
     directory = LogDirectory.open(path, settings.shard)
     try:
         found = directory.recovered()
@@ -76,7 +98,7 @@ async def open_shard(path: str, settings: StoreSettings, fan_out: FanOut = one_b
                 f"{directory.path} holds a log that durability none cannot continue"
             )
         core = await asyncio.to_thread(recovered_core, settings, found)
-        return Shard(core, directory, fan_out)
+        return Shard(core, directory, fan_out, soon)
     except BaseException:
         directory.close()
         raise
@@ -85,7 +107,9 @@ async def open_shard(path: str, settings: StoreSettings, fan_out: FanOut = one_b
 class Shard:
     """A running shard. Everything that arrives in one turn of the loop is one step of the core."""
 
-    def __init__(self, core: StoreCore, directory: LogDirectory, fan_out: FanOut) -> None:
+    def __init__(
+        self, core: StoreCore, directory: LogDirectory, fan_out: FanOut, soon: Soon | None
+    ) -> None:
         durability: Any = core.settings.durability
         self.core = core
         self._directory = directory
@@ -113,7 +137,7 @@ class Shard:
         self._young = 0
         """Log records since what they made was passed on."""
         self._stopped = False
-        self._turns = Turns(self._step, self._now_ns)
+        self._turns = Turns(self._step, self._now_ns, soon)
         self._turns.wake()
 
     @staticmethod

@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from actors.clock import WallClock
-from actors.disk import DirectoryError, has_log
 from actors.handover import Sender, receive
 from actors.hold import Hold
 from actors.net import FrameServer, PeerError, ServerStream, send_to_all
 from actors.plan import StoreConfig
 from actors.program import Resolve
-from actors.shard import Shard, open_shard
+from actors.shard import Shard, configured_shard
 from actors.span_points import WriteSpans
 from actors.spans import span_log
-from store.core import StoreSettings
 
 
 async def start(config: StoreConfig, resolve: Resolve) -> "Store":
@@ -27,18 +25,7 @@ async def start(config: StoreConfig, resolve: Resolve) -> "Store":
     PortInUse. ``resolve`` is only asked for that owner."""
     if config.take_from:
         await receive(config, resolve)
-    settings = StoreSettings(
-        shard=config.shard,
-        durability=config.durability,
-        retain_ns=int(config.retain_revisions_s * 1e9),
-        epoch_ns=config.security.created_ns,
-    )
-    if config.begun and config.durability != "none" and not has_log(config.directory):
-        raise DirectoryError(
-            f"{config.directory} has no log: what shard {config.shard} acknowledged is gone with "
-            "its disk, and there is no other copy"
-        )
-    shard = await open_shard(config.directory, settings, send_frames)
+    shard = await configured_shard(config, send_frames)
     store = Store(shard, Path(config.directory))
     try:
         await store.listen(config)

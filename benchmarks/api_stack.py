@@ -1,4 +1,4 @@
-"""An API server with two store shards, each in a process of its own, for benchmarks."""
+"""An API server with two store shards, for benchmarks: in three processes, or all in one."""
 
 import json
 import pickle
@@ -9,11 +9,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 from actors.plan import ApiServerConfig, Durability, Security, StoreConfig
 from actors.processes import cpu_seconds, pss_bytes
 from actors.security import create_security
 from apiserver.keys import CacheIndex
+
+Placement = Literal["own", "apiserver"]
+"""Of the shards: processes of their own, or that of the API server."""
+SHARDS = ("store-0", "store-1")
 
 
 @dataclass
@@ -54,20 +59,24 @@ class Stack:
 
 
 @contextmanager
-def running_stack(durability: Durability, index: CacheIndex = "btree") -> Iterator[Stack]:
+def running_stack(
+    durability: Durability, index: CacheIndex = "btree", placement: Placement = "own"
+) -> Iterator[Stack]:
     with tempfile.TemporaryDirectory() as home:
         security = create_security(f"{home}/security")
         begun = time.perf_counter()
         # Each is told its configuration while it, and the others, still import.
         serving = born("actors.apiserver")
-        waiting = [
-            started("actors.store", StoreConfig(n, f"{home}/store-{n}", security, durability), {})
-            for n in range(2)
+        shards = [
+            StoreConfig(number, f"{home}/{name}", security, durability)
+            for number, name in enumerate(SHARDS)
         ]
+        embedded = tuple(shards) if placement == "apiserver" else ()
+        waiting = [started("actors.store", one, {}) for one in shards if not embedded]
         stores = [ready(process) for process in waiting]
-        addresses = {f"store-{n}": one.address for n, one in enumerate(stores)}
+        addresses = dict(zip(SHARDS, [one.address for one in stores], strict=False))
         config = ApiServerConfig(
-            "apiserver-0", ("store-0", "store-1"), security, seed=1, watch_cache_index=index
+            *("apiserver-0", SHARDS, security), seed=1, watch_cache_index=index, embedded=embedded
         )
         api = ready(configured(serving, config, addresses))
         try:

@@ -5,7 +5,7 @@ from typing import Any
 
 from loopback import run
 
-from actors.turns import Turns
+from actors.turns import Round, Turns
 
 MS = 1_000_000
 
@@ -81,5 +81,71 @@ def test_what_a_step_raises_reaches_the_host_of_the_loop() -> None:
         Turns(broken, clock).wake()
         context = await told
         assert isinstance(context["exception"], ZeroDivisionError) and "handle" in context
+
+    run(main())
+
+
+def test_cores_of_a_round_ask_each_other_within_one_turn_and_never_within_a_step() -> None:
+    async def main() -> None:
+        said: list[str] = []
+        done = asyncio.Event()
+        between = Round(steps_max=3)
+
+        def asks(now_ns: int) -> int | None:
+            said.append("asker begins")
+            if len(said) == 1:
+                answering.wake()
+            else:
+                done.set()
+            said.append("asker ends")
+            return None
+
+        def answers(now_ns: int) -> int | None:
+            said.append("answer begins")
+            asking.wake()
+            said.append("answer ends")
+            return None
+
+        asking = Turns(asks, clock, between.soon)
+        answering = Turns(answers, clock, between.soon)
+        asking.wake()
+        asyncio.get_running_loop().call_soon(said.append, "next in the loop")
+        await done.wait()
+        await asyncio.sleep(0)
+        steps = ["asker begins", "asker ends", "answer begins", "answer ends"]
+        assert said == [*steps, *steps[:2], "next in the loop"]
+
+    run(main())
+
+
+def test_a_round_that_has_no_end_lets_the_loop_go_on() -> None:
+    async def main() -> None:
+        between = Round(steps_max=4)
+        turns = Turns(lambda now_ns: now_ns, clock, between.soon)
+        turns.wake()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        # A turn or two of the loop have passed, and no more steps than they have room for.
+        assert 4 <= turns.steps <= 12 and turns.steps % 4 == 0
+        turns.stop()
+
+    run(main())
+
+
+def test_what_a_step_raises_leaves_the_rest_of_the_round_its_turn() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        told: asyncio.Future[dict[str, Any]] = loop.create_future()
+        loop.set_exception_handler(lambda _, context: told.set_result(context))
+        between = Round(steps_max=4)
+
+        def broken(now_ns: int) -> int | None:
+            raise ZeroDivisionError
+
+        steps = Steps([])
+        Turns(broken, clock, between.soon).wake()
+        Turns(steps, clock, between.soon).wake()
+        await steps.done.wait()
+        assert isinstance((await told)["exception"], ZeroDivisionError)
 
     run(main())

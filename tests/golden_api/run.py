@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.golden_api.replay import Case
@@ -13,11 +14,14 @@ Outcomes = dict[str, str | None]
 """Id of a case to the first difference, or None."""
 
 
-async def replay(directory: Path, only: str = "") -> dict[str, Outcomes]:
-    """File name to the outcomes of its cases. ``only``: the id of the one that is played."""
+async def replay(
+    directory: Path, only: str = "", files: Sequence[str] = FILES, *, embedded: bool = False
+) -> dict[str, Outcomes]:
+    """File name to the outcomes of its cases. ``only``: the id of the one that is played;
+    ``embedded``: the shards live in the API server's program."""
     found: dict[str, Outcomes] = {}
-    async with running_server() as server:
-        for name in FILES:
+    async with running_server(embedded=embedded) as server:
+        for name in files:
             path = directory / f"{name}.jsonl"
             if path.exists():
                 found[path.name] = await _replay_file(server, path, only)
