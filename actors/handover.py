@@ -24,6 +24,7 @@ from actors.disk.directory import HANDED_OVER
 from actors.net import FrameClient, ServerStream
 from actors.plan import StoreConfig
 from actors.program import Resolve
+from store.journal import HEADER_BYTES
 
 PIECE_BYTES: Final = 1 << 20
 UNSENT_BYTES_MAX: Final = 8 << 20
@@ -77,8 +78,9 @@ class Sender:
     async def _send_file(self, name: str, file: BinaryIO) -> None:
         at = self._sent.get(name, 0)
         size = os.fstat(file.fileno()).st_size
-        # Asked for afterwards: a log that is not known then was as new as that.
-        size = self._log_sizes().get(name, size)
+        # Asked for afterwards: a log that is not known then has no record yet, or none that counts.
+        unknown = HEADER_BYTES if name.startswith("log-") else size
+        size = min(size, self._log_sizes().get(name, unknown))
         file.seek(at)
         while at < size or name not in self._sent:
             piece = file.read(min(PIECE_BYTES, size - at))

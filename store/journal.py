@@ -13,7 +13,8 @@ so a length can be trusted before it is followed, and a cut record is told from 
 * A record that the file is too short for, with a sound head, or less than a head: a write was cut
   off. It was never acknowledged, because that waits for the whole write. Only the newest file can
   end so; the reader cuts it there.
-* Zeros behind the records of the newest file are room for the next ones, and cut off like these.
+* Zeros behind the records of a file are room for more: cut off like these in the newest file. In
+  another the number of the next one says whether a record is missing.
 * A checksum that does not match in a record that is there: damage, and the reader refuses the file
   with name and offset. The one exception is a record in which a 512-byte sector begins that reads
   as zeros, or all that is left of the file does: blocks that were allocated and never written, as
@@ -34,6 +35,7 @@ SNAPSHOT_MAGIC: Final = b"HFSNAP\r\n"
 FORMAT_VERSION: Final = 1
 TERM: Final = 0
 SECTOR: Final = 512
+_ZEROS: Final = bytes(64 << 10)
 
 _HEADER = Struct("<8sIIQ")
 _HEAD = Struct("<IQQII")
@@ -116,7 +118,8 @@ def decoded_records(
     name: str, data: bytes | memoryview, first_index: int, newest: bool
 ) -> Iterator[JournalRecord]:
     """The records of a file behind its header. Stops in front of a cut record if the file is the
-    ``newest``, whose end is then the ``end`` of the last record. Raises JournalError."""
+    ``newest``, whose end is then the ``end`` of the last record, and of zeros in any. Raises
+    JournalError."""
     view = memoryview(data)
     size = len(data)
     offset = HEADER_BYTES
@@ -130,7 +133,7 @@ def decoded_records(
             whole = crc32(view[offset : offset + hashed_bytes]) == fields[-1]
         if not whole:
             cut = start > size or _never_written(data, offset, start)
-            if newest and cut:
+            if cut and (newest or _all_zeros(data, offset)):
                 return
             raise JournalError(name, offset, "cut record" if cut else "damaged record head")
         term, index, revision, length, crc, _ = fields
@@ -153,7 +156,7 @@ def decoded_records(
 def _never_written(data: bytes | memoryview, start: int, end: int) -> bool:
     """Whether a sector that begins between ``start`` and ``end`` reads as zeros, as far as the file
     has it, or nothing but zeros follows ``start``."""
-    if not any(data[start:]):
+    if _all_zeros(data, start):
         return True
     sector = -(-start // SECTOR) * SECTOR
     while sector < min(end, len(data)):
@@ -161,3 +164,13 @@ def _never_written(data: bytes | memoryview, start: int, end: int) -> bool:
             return True
         sector += SECTOR
     return False
+
+
+def _all_zeros(data: bytes | memoryview, start: int) -> bool:
+    """Whether nothing but zeros is there from ``start`` on, which may be 64 MB of them."""
+    view = memoryview(data)
+    for at in range(start, len(view), len(_ZEROS)):
+        piece = view[at : at + len(_ZEROS)]
+        if bytes(piece) != _ZEROS[: len(piece)]:
+            return False
+    return True

@@ -15,8 +15,9 @@ from time import perf_counter
 from typing import Final, NamedTuple
 
 from actors.disk.directory import LogDirectory, Segment
-from actors.disk.room import Room
-from actors.disk.snapshot_file import Piece, SnapshotFile, write_all
+from actors.disk.next_log import NextLog
+from actors.disk.room import ROOM_BYTES_MAX, Room
+from actors.disk.snapshot_file import Piece, SnapshotFile
 from actors.plan import Durability
 from store.journal import HEADER_BYTES, LOG_MAGIC, encoded_header, encoded_log
 from store.messages import (
@@ -110,6 +111,7 @@ class JournalFile:
         """With O_DSYNC what is written is on the disk when the call returns: one call, and so one
         wait for the interpreter behind it and not two."""
         self._room = Room(0)
+        self._next = NextLog(directory.path, SEGMENT_BYTES + ROOM_BYTES_MAX)
         self._snapshot = SnapshotFile(directory)
         self._queue: SimpleQueue[_Group | None] = SimpleQueue()
         self._snapshots: SimpleQueue[Piece | None] = SimpleQueue()
@@ -161,6 +163,7 @@ class JournalFile:
         self._snapshots.put(None)
         for thread in self._threads:
             thread.join()
+        self._next.stop()
         if self._file >= 0:
             if not self._broken:
                 self._room.give_back(self._file, self._directory.segments[-1].size)
@@ -256,9 +259,11 @@ class JournalFile:
                 return
             self._cut(segment)
             raise
+        segment.size += len(data)
         if durable:
             self._synced(perf_counter() - begun)
-        segment.size += len(data)
+            if segment.size >= SEGMENT_BYTES // 2:
+                self._next.prepare()
         newest = max(group.max_revision for group in groups)
         segment.max_revision = max(segment.max_revision, newest)
         self.appended_bytes += len(data)
@@ -290,31 +295,38 @@ class JournalFile:
     def _rotate(self) -> None:
         """Seal the newest file, so that only the last can have a torn end, and begin another.
         OSError: it is as it was."""
-        self._room.give_back(self._file, self._directory.segments[-1].size)
-        try:
-            os.fdatasync(self._file)
-        except OSError as error:
-            self._in_doubt(error)
-        else:
-            self._create(self._expected)
+        if self._durability != "fsync":
+            try:
+                os.fdatasync(self._file)
+            except OSError as error:
+                self._in_doubt(error)
+                return
+        self._create(self._expected)
 
     def _create(self, first_index: int) -> None:
         """Begin a log file. OSError: there is none, and the one before is still in use."""
         directory = self._directory
         path = directory.path / f"log-{first_index:020d}"
-        file = os.open(path, self._flags | os.O_CREAT | os.O_EXCL, 0o600)
+        header = encoded_header(LOG_MAGIC, directory.shard, first_index)
+        made = self._next.take()
+        begun = self._next.path if made else path
+        file = os.open(begun, self._flags | (0 if made else os.O_CREAT | os.O_EXCL), 0o600)
+        room = Room(self._next.size if made else 0)
         try:
-            write_all(file, encoded_header(LOG_MAGIC, directory.shard, first_index))
-            os.fsync(file)
+            room.write(file, header, 0, False)
+            if made:
+                begun = begun.rename(path)
+            else:
+                os.fsync(file)
             directory.sync()
         except OSError:
             os.close(file)
-            path.unlink()
+            begun.unlink()
             raise
         if self._file >= 0:
             os.close(self._file)
         self._file = file
-        self._room = Room(HEADER_BYTES)
+        self._room = room
         directory.segments.append(Segment(path, first_index, HEADER_BYTES))
 
     def _write_snapshot(self, piece: Piece) -> DiskEvent:

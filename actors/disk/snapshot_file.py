@@ -2,7 +2,8 @@
 
 Chunks are encoded on the thread that has them, half a millisecond each, and written on another,
 which needs the interpreter for moments only: a thread that holds it longer can be put aside by a
-busy machine while it does, and then nobody is answered.
+busy machine while it does, and then nobody is answered. They go past the page cache, and only the
+end of the file is synced (actors/disk/aligned_file.py).
 
 What a new snapshot makes superfluous is renamed, too, and then removed in pieces: a file system
 that frees a gigabyte at once lets every sync beside it wait.
@@ -14,6 +15,7 @@ from threading import Event
 from time import perf_counter
 from typing import Final, NamedTuple
 
+from actors.disk.aligned_file import AlignedFile
 from actors.disk.directory import SNAPSHOT_TMP, LogDirectory
 from store.journal import SNAPSHOT_MAGIC, encoded_chunk, encoded_header
 from store.messages import WriteSnapshot
@@ -39,7 +41,7 @@ class SnapshotFile:
     def __init__(self, directory: LogDirectory) -> None:
         self._directory = directory
         self._path = directory.path / SNAPSHOT_TMP
-        self._file = -1
+        self._file: AlignedFile | None = None
         self._records = 0
         """Encoded of it so far."""
         self.hurry = Event()
@@ -65,16 +67,16 @@ class SnapshotFile:
         return Piece(chunk.revision, chunk.first, chunk.last, b"".join(parts))
 
     def write(self, piece: Piece) -> None:
-        """Add a piece, durably; with the last one the snapshot replaces the one before. OSError:
-        nothing is left of it."""
+        """Add a piece; with the last one the snapshot is on the disk and replaces the one before.
+        OSError: nothing is left of it."""
         try:
             if piece.first:
-                # Each write is on the disk when it returns: one call, not one to write and another
-                # to sync, between which this thread would have to wait for the interpreter.
-                flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_DSYNC | os.O_CLOEXEC
-                self._file = os.open(self._path, flags, 0o600)
-            write_all(self._file, piece.data)
+                self._file = AlignedFile(self._path)
+            assert self._file is not None, "a snapshot begins with its first piece"
+            self._file.write(piece.data)
             if piece.last:
+                self._file.finish()
+                self._file = None
                 self._publish(piece.revision)
         except OSError:
             self.abandon()
@@ -82,14 +84,12 @@ class SnapshotFile:
 
     def abandon(self) -> None:
         """Drop what was written of it."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        if self._file is not None:
+            self._file.close()
+            self._file = None
             self._path.unlink(missing_ok=True)
 
     def _publish(self, revision: int) -> None:
-        os.close(self._file)
-        self._file = -1
         directory = self._directory
         final = directory.path / f"snapshot-{revision:020d}"
         self._path.replace(final)
@@ -127,10 +127,3 @@ def remove_in_pieces(path: Path, hurry: Event) -> None:
     finally:
         os.close(file)
     path.unlink()
-
-
-def write_all(file: int, data: bytes) -> None:
-    """Write everything; a write may take less than it is given."""
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(file, rest) :]

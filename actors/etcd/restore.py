@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from actors.disk import DirectoryError, LogDirectory
+from actors.disk.aligned_file import write_all
 from actors.disk.directory import decoded_snapshot
-from actors.disk.snapshot_file import SnapshotFile, write_all
+from actors.disk.snapshot_file import SnapshotFile
 from actors.etcd.identity import new_identity
 from actors.etcd.maintenance import SECTOR
 from api.storage import MAX_SHARDS

@@ -10,8 +10,16 @@ from threading import Event
 
 import pytest
 
-from actors.disk import DirectoryError, DirectoryInUse, JournalFile, LogDirectory, journal_file
+from actors.disk import (
+    DirectoryError,
+    DirectoryInUse,
+    JournalFile,
+    LogDirectory,
+    journal_file,
+    next_log,
+)
 from actors.disk.journal_file import INLINE_BYTES_MAX, DiskEvent
+from actors.disk.next_log import NAME, NextLog
 from actors.disk.room import ROOM_BYTES_MIN, ROOMY_BYTES_MAX
 from actors.disk.snapshot_file import PIECE_BYTES, remove_in_pieces
 from actors.plan import Durability
@@ -193,6 +201,62 @@ def test_segments_follow_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     files[2].unlink()
     with pytest.raises(DirectoryError, match="where the file of record"):
         Disk(tmp_path)
+
+
+def test_a_log_goes_on_in_the_zeros_that_were_made_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_file, "SEGMENT_BYTES", 4000)
+    disk = Disk(tmp_path / "disk")
+    disk.append(10)
+    disk.wait_for(10)
+    for turn in range(2, 8):
+        # Half a file is written: the next one is being made, and is there when it is wanted.
+        made = disk.journal._next._thread
+        if made is not None:
+            made.join(TIMEOUT_S)
+        disk.append(10)
+        disk.wait_for(10 * turn)
+    logs = sorted((tmp_path / "disk").glob("log-*"))
+    sizes = [segment.size for segment in disk.directory.segments]
+    assert len(logs) == len(sizes) >= 3
+    assert [log.stat().st_size for log in logs[1:]] == [disk.journal._next.size] * len(sizes[1:])
+    killed = tmp_path / "killed"
+    shutil.copytree(tmp_path / "disk", killed)
+    (killed / NAME).write_bytes(bytes(100))
+    disk.close()
+    assert not (tmp_path / "disk" / NAME).exists()
+    assert logs[-1].stat().st_size == sizes[-1]
+    again = Disk(killed)
+    assert again.log == records(1, 70)
+    assert not (killed / NAME).exists()
+    again.append(1)
+    again.wait_for(71)
+    again.close()
+    sealed = sorted(killed.glob("log-*"))[1]
+    with sealed.open("r+b") as file:
+        file.seek(sizes[1] - 200)
+        file.write(bytes(200))
+    with pytest.raises((JournalError, DirectoryError)):
+        Disk(killed)
+
+
+def test_no_log_is_made_beforehand_on_a_disk_that_is_nearly_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = NextLog(tmp_path, 1 << 20)
+    made.prepare()
+    made.prepare()
+    assert made._thread is not None
+    made._thread.join(TIMEOUT_S)
+    assert made.take() and not made.take() and made.path.read_bytes() == bytes(1 << 20)
+    monkeypatch.setattr(next_log, "FREE_TIMES_MIN", 1 << 40)
+    for _ in range(2):
+        made.prepare()
+        assert made._thread is not None
+        made._thread.join(TIMEOUT_S)
+        assert not made.take() and not made.path.exists()
+    made.stop()
 
 
 def test_torn_end_is_cut_and_damage_is_refused(tmp_path: Path) -> None:

@@ -44,7 +44,9 @@ def test_cut_at_every_offset_leaves_the_whole_records_before_it() -> None:
     for length in range(HEADER_BYTES, len(LOG)):
         whole = sum(1 for end in ends() if end <= length)
         assert read(LOG[:length]) == RECORDS[:whole]
-        if length not in (HEADER_BYTES, *ends()):
+        # What is left of a record may be the zeros it begins with: then only the next file tells.
+        begun = max(end for end in (HEADER_BYTES, *ends()) if end <= length)
+        if any(LOG[begun:length]):
             with pytest.raises(JournalError, match="cut record"):
                 read(LOG[:length], newest=False)
     for length in range(HEADER_BYTES):
@@ -79,6 +81,13 @@ def test_blocks_that_were_never_written_are_a_torn_end() -> None:
     assert read(LOG + bytes(700)) == RECORDS
     with pytest.raises(JournalError):
         read(torn, newest=False)
+
+
+@pytest.mark.parametrize("room", [1, HEAD_BYTES, 200_000])
+def test_room_that_a_sealed_file_has_left_is_no_record(room: int) -> None:
+    assert read(LOG + bytes(room), newest=False) == RECORDS
+    with pytest.raises(JournalError, match="damaged record head"):
+        read(LOG + bytes(room) + b"#" + bytes(HEAD_BYTES), newest=False)
 
 
 def test_the_last_sector_of_a_file_may_be_short_and_never_written() -> None:
