@@ -21,8 +21,8 @@ import uvloop
 
 from actors import partition
 from actors.net import FrameClient
-from actors.plan import PartitionConfig
-from actors.security import Security, create_security
+from actors.plan import PartitionConfig, Security
+from actors.security import create_security
 from api.streams import Stream
 from benchmarks.bench_scheduler import KERNEL, SEED, cluster_node, different_pod
 from scheduler.engine import Engine

@@ -119,13 +119,13 @@ class VirtualPool:
             self._serve(number, self._spend(partial(msgpack.packb, body)))
 
     def _decide(self, questions: Sequence[Question]) -> None:
-        self._spend(lambda: [self._place(question) for question in questions])
+        self._spend(partial(self._place, questions))
 
-    def _place(self, question: Question) -> None:
-        number, shape, salt = question
-        row = self.pool.choose(number, shape, salt)
-        self.table.add_pod(f"default/p{len(self.rows)}", self.table.names[row], shape)
-        self.rows.append(row)
+    def _place(self, questions: Sequence[Question]) -> None:
+        for number, shape, salt in questions:
+            row = self.pool.choose(number, shape, salt)
+            self.table.add_pod(f"default/p{len(self.rows)}", self.table.names[row], shape)
+            self.rows.append(row)
 
     def _spend(self, work: Callable[[], T]) -> T:
         """The leader is busy for as long as it takes."""

@@ -11,7 +11,7 @@ it lists in it. Nothing else happens meanwhile, and no pod waits.
 import argparse
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from actors.clock import settle_gc
 from api.core import JsonObject
@@ -104,7 +104,9 @@ class Cluster:
         store.turns.wake()
         for key, count, made in (("nodes", nodes, node), ("pods", pods, lambda n: pod(n, nodes))):
             self._put(store, key, count, made)
-        self.server: Any = Timed(ApiServerCore(Sharding("kind", 1), 1, "apiserver-0", Limits()))
+        self.server = cast(
+            Any, Timed(ApiServerCore(Sharding("kind", 1), 1, "apiserver-0", Limits()))
+        )
         self.api = ApiServerProgram(self.kernel, self.wires, "apiserver-0", self.server, [store])
         self.api.turns.wake()
         self.until(lambda: self.server.ready)

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from loopback import run
-
 from actors.local import LocalCluster
 from actors.net import FrameClient
 from actors.plan import ClusterPlan, NodeSpec
+from tests.actors.loopback import run
 from tests.faults.followed_pods import REPLICAS, Pods, deploy
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import orjson
 import pytest
-from loopback import BRISK, SECURITY, run
 
 from actors.component import (
     ComponentRunner,
@@ -31,6 +30,7 @@ from api.calls import (
     WatchSynced,
 )
 from api.core import InvariantError
+from tests.actors.loopback import BRISK, SECURITY, run
 
 PODS = WatchSpec("mine", "pods", "default", "app=web", "spec.nodeName=n1")
 QUICK = RunnerOptions(reopen_s=(0.005, 0.02))

@@ -82,8 +82,10 @@ async def two_servers(tmp_path: Path) -> AsyncIterator[list[Kubectl]]:
     try:
         yield clients
     finally:
-        for program in (*servers, *shards):
-            await program.stop()
+        for server in servers:
+            await server.stop()
+        for shard in shards:
+            await shard.stop()
 
 
 async def _defines(kubectl: Kubectl) -> None:

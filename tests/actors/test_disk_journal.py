@@ -60,7 +60,7 @@ class Disk:
             self.directory.close()
             raise
         self.next_index = self.found.first_index + len(self.log)
-        self.reports: Queue[DiskEvent] = Queue()
+        self.reports: Queue[DiskEvent | BaseException] = Queue()
         self.journal = JournalFile(self.directory, durability, self.next_index, self.reports.put)
 
     def append(self, count: int, size: int = 100) -> None:

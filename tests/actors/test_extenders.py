@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 from aiohttp import web
-from loopback import run
 
 from actors.net.extenders import ExtenderClient
 from scheduler.extender import AskExtender, Extender, ExtenderAnswered
+from tests.actors.loopback import run
 
 PATIENCE_NS = 60_000_000_000
 SHORT_NS = 50_000_000

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from loopback import run
 
 from actors.net import PortInUse
 from actors.net.exchange import Exchange
 from actors.net.https import HttpsBounds, HttpsServer, serve_https
 from actors.plan import Security
 from actors.security import client_ssl_context, create_security, server_ssl_context
+from tests.actors.loopback import run
 
 CALM = HttpsBounds(head_s=120.0, body_s=120.0, handshake_s=120.0, head_bytes_max=2000)
 """A busy machine may be late with anything: only what a test is about may run out."""

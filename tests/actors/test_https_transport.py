@@ -8,7 +8,6 @@ from urllib.parse import parse_qs
 
 import orjson
 import pytest
-from loopback import run
 
 from actors.net.exchange import Exchange
 from actors.net.https import HttpsServer, serve_https
@@ -18,6 +17,7 @@ from actors.security import admin_token, create_security, server_ssl_context
 from api.calls import ADDED, DELETED, MERGE_PATCH, MODIFIED, ApiReply, ApiRequest, WatchSpec
 from api.core import JsonObject
 from api.kinds import UnknownKindError
+from tests.actors.loopback import run
 
 PODS = WatchSpec("mine", "pods", "default", "app=web", "spec.nodeName=n1")
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import aiohttp
 import yaml
-from loopback import run
 from prometheus_client.parser import text_string_to_metric_families
-from test_scheduler_programs import SERVICE_ACCOUNT, Programs, create, node, pod
 
 from actors.apiserver import ApiServer
 from actors.net import FrameClient
 from actors.security import client_certificate, write_kubeconfig
 from api.core import JsonObject
 from tests.actors.following import Followed
+from tests.actors.loopback import run
+from tests.actors.test_scheduler_programs import SERVICE_ACCOUNT, Programs, create, node, pod
 
 PATIENCE_S = 120.0
 """It turns a hang into a failure."""

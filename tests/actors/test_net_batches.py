@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from loopback import BRISK, Echo, client_of, run, serve
 
 from actors.net import FrameClient, FrameServer, PeerError, send_to_all
 from actors.net.client import CALLS_BYTES_MAX
 from api.frames import FrameError
+from tests.actors.loopback import BRISK, Echo, client_of, run, serve
 
 
 @asynccontextmanager

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from loopback import BRISK, SECURITY, Echo, client_of, run, serve
 
 from actors.net import (
     CallTimeout,
@@ -33,6 +32,7 @@ from api.frames import (
     FrameError,
     encode,
 )
+from tests.actors.loopback import BRISK, SECURITY, Echo, client_of, run, serve
 
 HELLO_BODY = {
     "magic": "hollowfleet",

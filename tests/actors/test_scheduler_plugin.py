@@ -5,13 +5,20 @@ import sys
 from pathlib import Path
 
 import pytest
-from loopback import run
-from test_scheduler_programs import SERVICE_ACCOUNT, Programs, create, node, pod, until_bound
 
 from actors.net import FrameClient
 from actors.plugins import installed_plugins, scheduler_configuration
 from api.sections import ConfigurationError
 from loadtest.compiled import read_scheduler_configuration
+from tests.actors.loopback import run
+from tests.actors.test_scheduler_programs import (
+    SERVICE_ACCOUNT,
+    Programs,
+    create,
+    node,
+    pod,
+    until_bound,
+)
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "scheduler_plugin"
 

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from loopback import PATIENCE_S, run
 
 from actors import apiserver, controllers, partition, scheduler, store
 from actors.net import FrameClient, PeerError
@@ -20,6 +19,7 @@ from actors.program import Running
 from actors.security import create_security
 from controllers.hollow_provisioner import PROVISIONER
 from tests.actors.following import Followed
+from tests.actors.loopback import PATIENCE_S, run
 
 
 class Programs:

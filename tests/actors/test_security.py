@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import yaml
 from cryptography import x509
-from loopback import run
 
 from actors.plan import Security
 from actors.security import (
@@ -24,6 +23,7 @@ from actors.security import (
     token_of,
     write_kubeconfig,
 )
+from tests.actors.loopback import run
 
 
 def test_every_file_is_private_and_every_secret_is_new(tmp_path: Path) -> None:

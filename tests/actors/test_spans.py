@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import orjson
-from loopback import PATIENCE_S, SECURITY, run
 
 from actors.local import LocalCluster
 from actors.net.client import FrameClient
@@ -22,6 +21,7 @@ from api.tracing import ANNOTATION, CLIENT, INTERNAL, SERVER, Context, Span, spa
 from scheduler.partition import RowsChanged
 from scheduler.partition_wire import question_body, request_body
 from tests.actors.following import Followed
+from tests.actors.loopback import PATIENCE_S, SECURITY, run
 
 CONTEXT = Context("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
 WAY = [

@@ -151,8 +151,8 @@ def test_bodies_that_nobody_should_send(tmp_path: Path) -> None:
                 await client.call(body, timeout_s=PATIENCE_S)
         assert (await client.call(["store", []], timeout_s=PATIENCE_S))[0][0] == INVALID
         assert (await ask(client, 7, None, put(b"/a")))[2][0] == OK
-        for body in (("/", 0, True), (b"/", "0", True), (b"/",)):
-            follower = Follower(client, *body)
+        for words in (("/", 0, True), (b"/", "0", True), (b"/",)):
+            follower = Follower(client, *words)
             await follower.until_end()
             assert follower.reason.startswith("invalid: ")
         await client.close()

@@ -3,9 +3,8 @@
 import asyncio
 from typing import Any
 
-from loopback import run
-
 from actors.turns import Round, Turns
+from tests.actors.loopback import run
 
 MS = 1_000_000
 

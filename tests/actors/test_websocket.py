@@ -5,7 +5,6 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import pytest
-from loopback import run
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import (
     AcceptConnection,
@@ -22,6 +21,7 @@ from wsproto.events import (
 from actors.net.exchange import Exchange
 from actors.net.https import serve_https
 from actors.net.websocket import MESSAGE_BYTES_MAX, WebSocket, refusal_of, subprotocols_of
+from tests.actors.loopback import run
 
 Messages = Sequence[bytes]
 

@@ -311,7 +311,7 @@ def test_formats(name: str, good: str, bad: str) -> None:
 
 
 def test_cells_of_columns() -> None:
-    columns = [
+    columns: list[JsonObject] = [
         {"name": "Whole", "type": "string", "jsonPath": ".spec.list"},
         {"name": "First", "type": "string", "jsonPath": ".spec.list[0].k"},
         {"name": "Ready", "type": "string", "jsonPath": '.status.c[?(@.type=="Ready")].status'},

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from api.kinds import kind_of
 from api.protobuf import (
     MAX_DEPTH,
-    ProtobufError,
     decode_body,
     duration_text,
     read_frame,
     read_message,
 )
+from api.wire import ProtobufError
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "protobuf" / "vectors.jsonl.gz"
 

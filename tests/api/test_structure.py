@@ -37,7 +37,7 @@ def recorded(*files: str) -> dict[str, Any]:
 def kind_at(path: str) -> Kind:
     parts = path.split("?")[0].strip("/").split("/")
     core = parts[0] == "api"
-    group, version, rest = ("", parts[1], parts[2:]) if core else (*parts[1:3], parts[3:])
+    group, version, *rest = ["", *parts[1:]] if core else parts[1:]
     if rest[0] == "namespaces" and len(rest) > 2:
         rest = rest[2:]
     return kind_by_path(group, version, rest[0])

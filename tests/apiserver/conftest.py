@@ -1,7 +1,8 @@
 """What most tests of the API server begin with."""
 
 import pytest
-from apiserver_rig import Rig
+
+from tests.apiserver.apiserver_rig import Rig
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
 """What admission does to new objects, through the whole server."""
 
-from apiserver_rig import Rig
-
 from api.core import JsonObject
+from tests.apiserver.apiserver_rig import Rig
 
 PODS = "/api/v1/namespaces/x/pods"
 CLASSES = "/apis/scheduling.k8s.io/v1/priorityclasses"

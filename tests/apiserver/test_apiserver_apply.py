@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from apiserver_rig import Rig
+
+from tests.apiserver.apiserver_rig import Rig
 
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"

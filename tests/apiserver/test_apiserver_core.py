@@ -2,7 +2,6 @@
 
 import orjson
 import pytest
-from apiserver_rig import ADMIN, ALICE, FrameStream, Rig
 
 from apiserver.core import ApiServerCore
 from apiserver.messages import (
@@ -16,6 +15,7 @@ from apiserver.messages import (
 )
 from apiserver.shards import Sharding
 from apiserver.tasks import Limits
+from tests.apiserver.apiserver_rig import ADMIN, ALICE, FrameStream, Rig
 
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"

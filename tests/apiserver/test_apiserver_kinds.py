@@ -4,13 +4,13 @@ from base64 import b64encode
 from urllib.parse import quote
 
 import pytest
-from apiserver_rig import Rig
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from api.core import JsonObject
+from tests.apiserver.apiserver_rig import Rig
 
 SCALERS = "namespaces/x/horizontalpodautoscalers"
 V1, V2 = f"/apis/autoscaling/v1/{SCALERS}", f"/apis/autoscaling/v2/{SCALERS}"

@@ -7,13 +7,13 @@ arrive, breaks streams and connections, and reconnects watchers where they left 
 from dataclasses import dataclass, field
 
 import orjson
-from apiserver_rig import FrameStream, Rig
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api.calls import DELETED
 from api.merge import Merger
 from apiserver.shards import Sharding
+from tests.apiserver.apiserver_rig import FrameStream, Rig
 
 NAMES = [f"n{number}" for number in range(6)]
 

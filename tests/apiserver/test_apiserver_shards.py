@@ -2,9 +2,9 @@
 
 import orjson
 import pytest
-from apiserver_rig import Rig
 
 from apiserver.shards import ShardBy, Sharding
+from tests.apiserver.apiserver_rig import Rig
 
 
 def shards_of(sharding: Sharding, *keys: tuple[str, str]) -> list[int]:

@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from apiserver_rig import Rig
 
 from api.core import JsonObject
 from api.validation import validate_create
 from apiserver.bootstrap import recorded
+from tests.apiserver.apiserver_rig import Rig
 from tests.golden_api.compare import first_difference, without_managed_fields
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "api" / "bootstrap.jsonl"

@@ -297,7 +297,7 @@ def test_objects_of_a_group_can_be_selected_by_the_fields_it_names() -> None:
 
 def test_versions_that_are_not_served_or_deprecated_say_so() -> None:
     rig = Rig()
-    old = {"served": True, "deprecated": True, "deprecationWarning": "use v2"}
+    old: JsonObject = {"served": True, "deprecated": True, "deprecationWarning": "use v2"}
     defined(
         rig, version("v1", False, **old), version("v2", True), version("v3", False, served=False)
     )

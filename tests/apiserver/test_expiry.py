@@ -1,10 +1,10 @@
 """Events end an hour after their last write, by leases of the store, on a clock of the test."""
 
 import orjson
-from apiserver_rig import Rig, Shard
 
 from api.storage import LEASES
 from store.messages import Reply, RequestsArrived
+from tests.apiserver.apiserver_rig import Rig, Shard
 
 HOUR_S = 3600
 EVENTS = "/api/v1/namespaces/default/events"

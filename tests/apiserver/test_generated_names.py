@@ -1,7 +1,8 @@
 """Names that the server makes up."""
 
 import orjson
-from apiserver_rig import Rig
+
+from tests.apiserver.apiserver_rig import Rig
 
 COUNT, AT_ONCE = 10_000, 500
 

@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from apiserver_rig import Rig
 
 from api.errors import BadRequest
 from apiserver.untrusted import parse_yaml
+from tests.apiserver.apiserver_rig import Rig
 
 
 def value(text: str) -> Any:

@@ -3,7 +3,8 @@
 import time
 
 import pytest
-from apiserver_rig import Rig
+
+from tests.apiserver.apiserver_rig import Rig
 
 CM = "/api/v1/namespaces/x/configmaps"
 YAML = "application/yaml"

@@ -6,11 +6,11 @@ Two servers get the same PUTs, one as JSON, the other as YAML, which never goes 
 from collections.abc import Sequence
 
 import orjson
-from apiserver_rig import Rig
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.core import JsonObject
+from tests.apiserver.apiserver_rig import Rig
 
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 ODD: Sequence[JsonObject] = (

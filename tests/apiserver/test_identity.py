@@ -1,11 +1,11 @@
 """Tokens, reviews and the table of rights."""
 
 import pytest
-from apiserver_rig import ALICE, Rig
 
 from api.core import JsonObject
 from apiserver.identity import Identities
 from apiserver.messages import User
+from tests.apiserver.apiserver_rig import ALICE, Rig
 
 ACCOUNTS = "/api/v1/namespaces/x/serviceaccounts"
 SCHEDULER = User("system:kube-scheduler", ("system:authenticated",))

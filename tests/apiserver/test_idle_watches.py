@@ -2,10 +2,9 @@
 
 import tracemalloc
 
-from apiserver_rig import ADMIN, Rig
-
 from apiserver.messages import HttpArrived, HttpRequest
 from apiserver.tasks import Limits
+from tests.apiserver.apiserver_rig import ADMIN, Rig
 
 COUNT = 5000
 BYTES_MAX = 4096

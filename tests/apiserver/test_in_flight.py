@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from apiserver_rig import ADMIN, ALICE
 
 from apiserver.core import ApiServerCore
 from apiserver.messages import (
@@ -19,6 +18,7 @@ from apiserver.messages import (
 )
 from apiserver.shards import Sharding
 from apiserver.tasks import Limits
+from tests.apiserver.apiserver_rig import ADMIN, ALICE
 
 CM = "/api/v1/namespaces/x/configmaps"
 ROBOT = User("system:kube-controller-manager", ("system:authenticated",))

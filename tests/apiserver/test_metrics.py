@@ -2,7 +2,7 @@
 
 import re
 
-from apiserver_rig import Rig
+from tests.apiserver.apiserver_rig import Rig
 
 CM = "/api/v1/namespaces/x/configmaps"
 

@@ -1,7 +1,8 @@
 """Several API servers over one store: what a client has from one holds for the others."""
 
 import pytest
-from apiserver_rig import Rig
+
+from tests.apiserver.apiserver_rig import Rig
 
 CM = "/api/v1/namespaces/x/configmaps"
 MERGE = "application/merge-patch+json"

@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from apiserver_rig import Rig
 
 from api.core import JsonObject
+from tests.apiserver.apiserver_rig import Rig
 
 PODS = "/api/v1/namespaces/x/pods"
 STRATEGIC, APPLY = "application/strategic-merge-patch+json", "application/apply-patch+yaml"

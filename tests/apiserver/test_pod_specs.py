@@ -6,10 +6,10 @@ from typing import Any
 
 import orjson
 import pytest
-from apiserver_rig import Rig
 
 from api.core import JsonObject
 from apiserver.podspecs import HEAD_BYTES_MAX, HEADS_MAX, SPECS_MAX, PodSpecs
+from tests.apiserver.apiserver_rig import Rig
 
 PODS = "/api/v1/namespaces/x/pods"
 PLAIN: JsonObject = {"containers": [{"name": "c", "image": "nginx"}]}

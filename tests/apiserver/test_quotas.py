@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from apiserver_rig import Rig
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api.core import JsonObject
+from tests.apiserver.apiserver_rig import Rig
 
 SPACE = "/api/v1/namespaces/x"
 PODS, QUOTAS, SERVICES = f"{SPACE}/pods", f"{SPACE}/resourcequotas", f"{SPACE}/services"

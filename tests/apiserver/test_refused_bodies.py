@@ -4,12 +4,12 @@ from typing import Any
 
 import orjson
 import pytest
-from apiserver_rig import Rig
 
 from api.fields import has_type
 from api.kinds import kind_of
 from api.unstructured import misfit_of_map
 from apiserver.go_json import json_error
+from tests.apiserver.apiserver_rig import Rig
 
 CM = "/api/v1/namespaces/x/configmaps"
 YAML, JSON_PATCH = "application/yaml", "application/json-patch+json"

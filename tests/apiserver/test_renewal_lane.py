@@ -3,10 +3,10 @@
 import re
 
 import orjson
-from apiserver_rig import Rig
 
 from apiserver.messages import Answers, CallsArrived, FrameCall, StoreCall, StoreReplied
 from apiserver.tasks import Limits
+from tests.apiserver.apiserver_rig import Rig
 
 LEASES, SPACE = "coordination.k8s.io/leases", "kube-node-lease"
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import orjson
 import pytest
-from apiserver_rig import Rig
 
 from api.calls import APPLY_PATCH, MERGE_PATCH, STRATEGIC_PATCH
 from apiserver.health import health
+from tests.apiserver.apiserver_rig import Rig
 
 MAPS = "/api/v1/namespaces/x/configmaps"
 PODS = "/api/v1/namespaces/x/pods"

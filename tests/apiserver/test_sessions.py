@@ -2,11 +2,11 @@
 
 import orjson
 import pytest
-from apiserver_rig import Rig, Session
 
 from api.core import JsonObject
 from apiserver.messages import MessagesArrived, StreamsClosed, Upgrade
 from apiserver.sessions import IDLE_NS
+from tests.apiserver.apiserver_rig import Rig, Session
 
 PODS = "/api/v1/namespaces/x/pods"
 V5, V4 = "v5.channel.k8s.io", "v4.channel.k8s.io"

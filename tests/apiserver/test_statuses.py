@@ -1,9 +1,9 @@
 """What is refused of a status: counts that cannot be, sizes, addresses."""
 
 import pytest
-from apiserver_rig import Rig
 
 from api.core import JsonObject
+from tests.apiserver.apiserver_rig import Rig
 
 NEGATIVE = "must be greater than or equal to 0"
 AVAILABLE = "status.availableReplicas"

@@ -1,9 +1,9 @@
 """A bookmark in a watch of Tables is a row for an object in which nothing is set."""
 
 import pytest
-from apiserver_rig import Rig
 
 from api.kinds import SERVED, kind_of
+from tests.apiserver.apiserver_rig import Rig
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import orjson
 import pytest
-from apiserver_rig import Rig
 
 from api.core import JsonObject
+from tests.apiserver.apiserver_rig import Rig
 
 PODS = "/api/v1/namespaces/x/pods"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/x/deployments"

@@ -1,8 +1,7 @@
 """What many watches are to be told lingers, and goes out together with what happens meanwhile."""
 
-from apiserver_rig import HttpStream, Rig
-
 from apiserver.streams import LINGER_NS, WIDE
+from tests.apiserver.apiserver_rig import HttpStream, Rig
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 

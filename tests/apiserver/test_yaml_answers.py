@@ -3,9 +3,9 @@
 import orjson
 import pytest
 import yaml
-from apiserver_rig import Rig
 
 from apiserver.in_yaml import written
+from tests.apiserver.apiserver_rig import Rig
 
 YAML = "application/yaml"
 MAPS = "/api/v1/namespaces/x/configmaps"

@@ -1,5 +1,7 @@
 """lightkube, unmodified."""
 
+from typing import Any
+
 import pytest
 
 from tests.clients.conftest import LEAVES_SOCKETS
@@ -18,7 +20,7 @@ def api(cluster: Cluster) -> object:
 
 
 def test_pages_apply_replace_scale_wait_log_and_a_generic_resource(
-    api: object, namespace: str
+    api: Any, namespace: str
 ) -> None:
     """52"""
     from lightkube.generic_resource import create_namespaced_resource
@@ -26,11 +28,10 @@ def test_pages_apply_replace_scale_wait_log_and_a_generic_resource(
     from lightkube.resources.apps_v1 import Deployment
     from lightkube.resources.core_v1 import ConfigMap, Pod
 
-    client: lightkube.Client = api  # type: ignore[assignment]
     for number in range(5):
         made = ConfigMap(metadata=ObjectMeta(name=f"c{number}", namespace=namespace), data={})
-        client.create(made)
-    names = [one.metadata.name for one in client.list(ConfigMap, namespace=namespace, chunk_size=2)]
+        api.create(made)
+    names = [one.metadata.name for one in api.list(ConfigMap, namespace=namespace, chunk_size=2)]
     assert {f"c{number}" for number in range(5)} <= set(names)
     own = ConfigMap(
         apiVersion="v1",
@@ -38,10 +39,10 @@ def test_pages_apply_replace_scale_wait_log_and_a_generic_resource(
         metadata=ObjectMeta(name="own", namespace=namespace),
         data={"k": "v"},
     )
-    assert client.apply(own, force=True).data == {"k": "v"}
-    own = client.get(ConfigMap, "own", namespace=namespace)
+    assert api.apply(own, force=True).data == {"k": "v"}
+    own = api.get(ConfigMap, "own", namespace=namespace)
     own.data["k"] = "w"
-    assert client.replace(own).data == {"k": "w"}
+    assert api.replace(own).data == {"k": "w"}
     labels = {"app": "web"}
     template = {
         "metadata": {"labels": labels},
@@ -49,15 +50,15 @@ def test_pages_apply_replace_scale_wait_log_and_a_generic_resource(
     }
     spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
     meta = {"name": "d", "namespace": namespace}
-    client.create(Deployment.from_dict({"metadata": meta, "spec": spec}))
-    client.wait(Deployment, "d", for_conditions=["Available"], namespace=namespace)
+    api.create(Deployment.from_dict({"metadata": meta, "spec": spec}))
+    api.wait(Deployment, "d", for_conditions=["Available"], namespace=namespace)
     scale = Deployment.Scale.from_dict({"metadata": meta, "spec": {"replicas": 2}})
-    client.replace(scale, "d")
-    assert client.get(Deployment.Scale, "d", namespace=namespace).spec.replicas == 2
-    pod = next(iter(client.list(Pod, namespace=namespace, labels=labels)))
-    client.wait(Pod, pod.metadata.name, for_conditions=["Ready"], namespace=namespace)
-    lines = list(client.log(pod.metadata.name, namespace=namespace))
+    api.replace(scale, "d")
+    assert api.get(Deployment.Scale, "d", namespace=namespace).spec.replicas == 2
+    pod = next(iter(api.list(Pod, namespace=namespace, labels=labels)))
+    api.wait(Pod, pod.metadata.name, for_conditions=["Ready"], namespace=namespace)
+    lines = list(api.log(pod.metadata.name, namespace=namespace))
     assert "no process runs" in lines[-1]
     Generic = create_namespaced_resource("apps", "v1", "ReplicaSet", "replicasets")
-    [owned] = client.list(Generic, namespace=namespace)
+    [owned] = api.list(Generic, namespace=namespace)
     assert owned.metadata.ownerReferences[0].name == "d"

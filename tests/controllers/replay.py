@@ -157,7 +157,7 @@ class Replay:
         resource: str,
         namespace: str,
         name: str,
-        body: object,
+        body: JsonObject | None,
         subresource: str = "",
         content_type: str = "",
     ) -> int:

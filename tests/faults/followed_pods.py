@@ -1,6 +1,7 @@
 """A Deployment, and the fate of its pods as a watch tells it."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -58,7 +59,7 @@ class Pods:
         self.phases.clear()
         self._watch = self._transport.watch(WatchSpec("pods", "pods"), 0, self)
 
-    def items(self, types: Any, revisions: Any, objects: list[JsonObject]) -> None:
+    def items(self, types: Any, revisions: Any, objects: Sequence[JsonObject]) -> None:
         for kind, item in zip(types, objects, strict=True):
             name = item["metadata"]["name"]
             self.nodes.setdefault(name, set()).add(item["spec"].get("nodeName", ""))

@@ -1,6 +1,7 @@
 """Two schedulers as programs: the holder of the Lease stops, the other one takes over."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ class LeaseHolders:
         spec = WatchSpec("lease", LEASES, "kube-system", "", "metadata.name=kube-scheduler")
         self._watch = FrameTransport(client).watch(spec, 0, self)
 
-    def items(self, types: Any, revisions: Any, objects: list[JsonObject]) -> None:
+    def items(self, types: Any, revisions: Any, objects: Sequence[JsonObject]) -> None:
         for item in objects:
             holder = item["spec"]["holderIdentity"]
             if self.seen[-1:] != [holder]:

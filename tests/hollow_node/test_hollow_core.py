@@ -364,7 +364,7 @@ def test_a_second_resize_while_the_first_is_told_is_not_forgotten() -> None:
     server.run(T0)
     server.run(T0, seen(ADDED, running(1, "1")))
     (first,) = (
-        e for e in server.core.step([seen(MODIFIED, running(2, "2"))], T0) for e in e.requests
+        r for e in server.core.step([seen(MODIFIED, running(2, "2"))], T0) for r in e.requests
     )
     assert not server.core.step([seen(MODIFIED, running(3, "3"))], T0)
     (status,) = status_patches(server.run(T0, CallsDone([server.answer(first)])))

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from fake_api import TOKEN
 
 from actors.lives import Life
 from actors.plan import ClusterPlan, ProcessSample
 from actors.processes import cpu_seconds, pss_bytes
+from tests.loadtest.fake_api import TOKEN
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

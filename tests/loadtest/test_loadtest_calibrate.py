@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from experiment_files import small, virtual, write
 
 from api.streams import Stream
 from loadtest.bundle import write_json
@@ -24,6 +23,7 @@ from loadtest.experiments.sweep import parse_sweep
 from loadtest.experiments.trials import Finished, Trial
 from loadtest.fields import CampaignError
 from sim.campaign.costs import DEFAULT
+from tests.loadtest.experiment_files import small, virtual, write
 
 PRICED = (0.2, 0.5, 0.8, 1.1, 1.6)
 

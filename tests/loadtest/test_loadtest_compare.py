@@ -22,7 +22,7 @@ def noisy(stream: Stream, level: float, spread: float) -> list[float]:
 
 
 def verdicts(change: float, metric: str = "pod_start_p99_s", pairs: int = 100) -> list[str]:
-    out = []
+    out: list[str] = []
     for seed in range(pairs):
         stream = Stream(seed, "test")
         values = noisy(stream, 1.0, 0.025), noisy(stream, change, 0.025)

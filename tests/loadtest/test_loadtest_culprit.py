@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from experiment_files import small, virtual, write
 
 from api.core import JsonObject
 from api.streams import Stream
@@ -22,6 +21,7 @@ from loadtest.host import cores_awaited_us
 from loadtest.loads import WatchLoad
 from loadtest.measure import Requests, RoleUsage
 from sim.campaign.costs import DEFAULT, CostProfile
+from tests.loadtest.experiment_files import small, virtual, write
 
 SEEDS = 20
 LOAD = [

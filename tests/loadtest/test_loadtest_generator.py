@@ -20,7 +20,7 @@ PATIENCE_S = 120.0
 
 
 def compiled(load: dict[str, Any], duration: str, generator: dict[str, Any]) -> Compiled:
-    doc = {
+    doc: dict[str, object] = {
         "apiVersion": "hollowfleet.dev/v1alpha1",
         "kind": "Campaign",
         "metadata": {"name": "g"},

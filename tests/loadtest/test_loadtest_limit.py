@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from experiment_files import RATE, small, virtual, write
 
 from api.core import JsonObject
 from api.streams import Stream
@@ -20,6 +19,7 @@ from loadtest.experiments.envelope import Envelope, survey, write_envelope
 from loadtest.experiments.envelope_page import cell_edges
 from loadtest.experiments.limit import Answer, Axis, Search
 from loadtest.experiments.limit_run import LimitError, Question
+from tests.loadtest.experiment_files import RATE, small, virtual, write
 
 ROOT = Path(__file__).parents[2]
 NODES = ["--knob", "nodes", "--from", "1", "--to", "9"]

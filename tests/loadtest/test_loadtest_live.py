@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import httpx
 import pytest
-from chromium import opened
 from prometheus_client.parser import text_string_to_metric_families
 
 from loadtest.live.display import LivePage
@@ -18,6 +17,7 @@ from loadtest.live.page import page_html
 from loadtest.live.server import FOLLOWERS_MAX, LiveError, LiveServer
 from loadtest.progress import ComponentNow, Progress
 from loadtest.window import LatencyWindow
+from tests.loadtest.chromium import opened
 
 PATIENCE_S = 120.0
 

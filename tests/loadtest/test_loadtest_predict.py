@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from experiment_files import small, write
 
 from loadtest.bundle import RunState, write_json
 from loadtest.campaign import read_campaign
@@ -18,6 +17,7 @@ from loadtest.report import render
 from loadtest.virtual import VirtualCampaign
 from sim.campaign.costs import DEFAULT, CostProfile
 from sim.cost import Cost
+from tests.loadtest.experiment_files import small, write
 
 
 def bundle(file: Path, directory: Path) -> Path:

@@ -60,7 +60,7 @@ def bundle(tmp_path: Path, seconds_lost: float = 0.0, outcome: str = "complete")
     """A run of 10 s whose requests take LATENCY_US, or wait for a server that stood still for
     ``seconds_lost`` from second 4 on."""
     loads = [{"scenario": "pods", "rate": 20, "lifetime": "2s"}, {"scenario": "readers", "rate": 9}]
-    doc = {
+    doc: dict[str, object] = {
         "apiVersion": "hollowfleet.dev/v1alpha1",
         "kind": "Campaign",
         "metadata": {"name": "synthetic"},

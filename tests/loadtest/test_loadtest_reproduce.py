@@ -217,7 +217,8 @@ def test_the_exit_code_says_what_became_of_it(
 def test_the_command_names_what_it_can_do(tmp_path: Path) -> None:
     listed = CliRunner().invoke(cli, ["reproduce", "--list"])
     assert listed.exit_code == 0
-    assert all(one.id in listed.output for one in (*EXPERIMENTS, *MISSING))
+    names = [*(one.id for one in EXPERIMENTS), *(one.id for one in MISSING)]
+    assert all(name in listed.output for name in names)
     unknown = CliRunner().invoke(cli, ["reproduce", "R77", "--out", str(tmp_path)])
     assert unknown.exit_code == 2
     assert "no experiment 'R77'" in unknown.output

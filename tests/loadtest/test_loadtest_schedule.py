@@ -28,7 +28,7 @@ HEADER += "deletion_time,scheduled_time"
 
 
 def schedule(loads: list[dict[str, Any]], seed: int = 1, trace: list[TracePod] | None = None):
-    doc = {
+    doc: dict[str, object] = {
         "apiVersion": "hollowfleet.dev/v1alpha1",
         "kind": "Campaign",
         "metadata": {"name": "x"},
@@ -102,7 +102,7 @@ def test_stepped_arrivals_come_many_at_once_at_the_same_rate() -> None:
 
 
 def phased(phase: dict[str, Any]) -> list[Arrival]:
-    doc = {
+    doc: dict[str, object] = {
         "apiVersion": "hollowfleet.dev/v1alpha1",
         "kind": "Campaign",
         "metadata": {"name": "x"},
@@ -268,7 +268,7 @@ def test_the_number_of_nodes_comes_from_the_list_and_the_knob(tmp_path: Path) ->
     (tmp_path / "n.csv").write_text("sn,cpu_milli,memory_mib,gpu,model\na,1,1,0,\nb,1,1,0,\n")
 
     def plan(nodes: int):
-        doc = {
+        doc: dict[str, object] = {
             "apiVersion": "hollowfleet.dev/v1alpha1",
             "kind": "Campaign",
             "metadata": {"name": "x"},

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from experiment_files import RATE, small, virtual, write
 
 from loadtest.bundle import read_rows, read_state
 from loadtest.cli import cli
@@ -22,6 +21,7 @@ from loadtest.experiments.sweep_run import read_sweep
 from loadtest.experiments.trials import Trial, alone_in
 from loadtest.fields import CampaignError
 from loadtest.loads import PodLoad
+from tests.loadtest.experiment_files import RATE, small, virtual, write
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 GRID = {"knobs": {"nodes": [2, 4], "durability": ["fsync", "none"]}, "repetitions": 2}

@@ -118,7 +118,7 @@ def test_a_stopped_job_leaves_no_process(head: Head, tmp_path: Path) -> None:
         assert "load: nodes Ready 20/20" in heard[-1], heard
         assert head.processes("ray::ProgramHost")
         assert head.processes("loadtest")
-        stop = [RAY, "job", "stop", "--address", head.dashboard, "stopped"]
+        stop: list[str] = [RAY, "job", "stop", "--address", head.dashboard, "stopped"]
         subprocess.run(
             stop, check=True, env=head.environment, capture_output=True, timeout=JOB_TIMEOUT_S
         )

@@ -4,11 +4,10 @@ test_scheduler_determinism under different hash seeds."""
 import json
 from hashlib import sha256
 
-from scheduler_fake_api import MS, FakeApi
-from scheduler_objects import node, pod
-
 from api.streams import Stream
 from scheduler.leader import SchedulerCore
+from tests.scheduler.scheduler_fake_api import MS, FakeApi
+from tests.scheduler.scheduler_objects import node, pod
 
 
 def main() -> None:

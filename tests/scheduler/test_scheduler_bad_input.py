@@ -4,8 +4,6 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from scheduler_fake_api import MS, FakeApi
-from scheduler_objects import node, pod
 
 from api.core import JsonObject
 from scheduler.configuration import Configuration
@@ -16,6 +14,8 @@ from scheduler.partition import PartitionCore
 from scheduler.pod_shape import Shape
 from scheduler.profile import FILTERS, SCHEDULER_NAME, SCORES
 from scheduler.queue import BACKOFF_FIRST_NS
+from tests.scheduler.scheduler_fake_api import MS, FakeApi
+from tests.scheduler.scheduler_objects import node, pod
 
 SECOND = 1000 * MS
 Where = Literal["applies", "filter", "row", "reasons", "score"]

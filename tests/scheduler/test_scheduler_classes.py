@@ -5,8 +5,6 @@ from typing import Any
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scheduler_objects import node, pod
-from test_scheduler_equality import TAINTS, World, nodes, preferring
 
 from api.streams import Stream
 from scheduler.engine import CLASSES_ROWS_MIN, Engine
@@ -23,8 +21,10 @@ from scheduler.node_facts import node_facts
 from scheduler.node_table import NodeTable
 from scheduler.shapes import Shapes
 from scheduler.views import StaticView
+from tests.scheduler.scheduler_objects import node, pod
+from tests.scheduler.test_scheduler_equality import TAINTS, World, nodes, preferring
 
-pods = st.fixed_dictionaries(
+pods: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {
         "cpu": st.sampled_from(["", "100m", "500m", "700m"]),
         "memory": st.sampled_from(["", "100Mi", "512Mi"]),
@@ -38,7 +38,8 @@ pods = st.fixed_dictionaries(
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_classes_decide_as_all_nodes_do(data: st.DataObject) -> None:
-    world, known = World(1), {}
+    world = World(1)
+    known: dict[Any, NodeClasses] = {}
     table = world.table
     for number, facts in enumerate(data.draw(st.lists(nodes, min_size=1, max_size=8))):
         table.put_node(node_facts(node(f"n{number}", **facts)))
@@ -46,7 +47,7 @@ def test_classes_decide_as_all_nodes_do(data: st.DataObject) -> None:
         shape = world.shapes.of_pod(pod("p", **data.draw(pods)))
         classes = known.get(shape.place)
         current = classes is not None and classes.static.is_current(shape, table)
-        if not current or not classes.catch_up(table):
+        if classes is None or not current or not classes.catch_up(table):
             classes = known[shape.place] = NodeClasses(StaticView(shape, table), table)
         salt = data.draw(st.integers(0, 2**64 - 1))
         plain = choose(explain(shape, table), table, salt)

@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scheduler_fake_api import FakeApi
-from scheduler_objects import node, pod
 
 from api.core import JsonObject
 from api.sections import ConfigurationError
@@ -30,6 +28,8 @@ from scheduler.registry import Registry, plugin_of
 from scheduler.sampling import ADAPTIVE
 from scheduler.shapes import Shapes
 from scheduler.tie import FIRST
+from tests.scheduler.scheduler_fake_api import FakeApi
+from tests.scheduler.scheduler_objects import node, pod
 
 HEAD = {"apiVersion": "kubescheduler.config.k8s.io/v1", "kind": "KubeSchedulerConfiguration"}
 
@@ -266,14 +266,14 @@ def test_an_added_affinity_holds_for_every_pod() -> None:
     }
 
 
-def _affine(name: str, labels: dict[str, str], **affinity: JsonObject) -> JsonObject:
+def _affine(name: str, labels: dict[str, str], **affinity: list[JsonObject]) -> JsonObject:
     item = pod(name, affinity={"podAffinity": affinity} if affinity else {})
     item["metadata"]["labels"] = labels
     return item
 
 
 def test_weights_of_pod_affinity() -> None:
-    term = {
+    term: JsonObject = {
         "topologyKey": "kubernetes.io/hostname",
         "labelSelector": {"matchLabels": {"app": "web"}},
     }

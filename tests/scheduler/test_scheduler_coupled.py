@@ -5,14 +5,14 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scheduler_objects import node, pod
-from test_scheduler_equality import World, nodes
 
 from api.core import JsonObject
 from scheduler.explain import Pod, choose, explain
 from scheduler.node_facts import node_facts
 from scheduler.placed import Nominee
 from scheduler.preemption import best_trials, trials
+from tests.scheduler.scheduler_objects import node, pod
+from tests.scheduler.test_scheduler_equality import World, nodes
 
 APPS = ("a", "b")
 ZONE, HOST = "zone", "kubernetes.io/hostname"
@@ -117,7 +117,8 @@ def _decide(
         table.nominations.drop(who.name)
         return
     best = best_trials(trials(shape, table, who, explanation, ()))
-    if best and data.draw(st.booleans()):
+    nominate: bool = bool(best) and data.draw(st.booleans())
+    if nominate:
         node_name = table.names[best[0].row]
         for victim in best[0].victims:
             table.remove_pod(victim.pod, node_name)

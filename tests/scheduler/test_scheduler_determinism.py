@@ -9,11 +9,10 @@ ROOT = Path(__file__).parents[2]
 
 
 def digest(hash_seed: str) -> str:
-    path = os.pathsep.join((str(ROOT), str(ROOT / "tests" / "scheduler")))
-    script = str(ROOT / "tests" / "scheduler" / "run_scheduler.py")
     done = subprocess.run(
-        [sys.executable, script],
-        env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": path},
+        [sys.executable, "-m", "tests.scheduler.run_scheduler"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
         capture_output=True,
         text=True,
         check=True,

@@ -4,9 +4,6 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scheduler_objects import node, pod
-from test_scheduler_coupled import HOST, ZONE, disturb, related_pods
-from test_scheduler_equality import World, nodes
 
 from api.core import JsonObject
 from api.streams import Stream
@@ -14,6 +11,9 @@ from scheduler.coupling import coupling_of
 from scheduler.divisions import ASKS_MIN, DIVISIONS_MIN, DivisionBook
 from scheduler.explain import NOBODY, choose, explain
 from scheduler.node_facts import node_facts
+from tests.scheduler.scheduler_objects import node, pod
+from tests.scheduler.test_scheduler_coupled import HOST, ZONE, disturb, related_pods
+from tests.scheduler.test_scheduler_equality import World, nodes
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
@@ -148,7 +148,7 @@ def test_a_full_node_that_empties_is_found_at_once() -> None:
         plain = choose(explain(shape, world.table), world.table, salt)
         coupling = coupling_of(shape, world.table, NOBODY)
         assert coupling is not None
-        row = book.choose(world.table, coupling, world.engine.view(shape), salt)
-        assert row == plain if number >= ASKS_MIN else row in (plain, None)
+        found = book.choose(world.table, coupling, world.engine.view(shape), salt)
+        assert found == plain if number >= ASKS_MIN else found in (plain, None)
         world.place(f"default/p{number}", plain, shape)
     assert not guests

@@ -6,8 +6,6 @@ import json
 from collections import Counter
 from typing import Any
 
-from scheduler_objects import node, pod
-
 from api.calls import (
     ADDED,
     MODIFIED,
@@ -24,6 +22,7 @@ from api.core import JsonObject
 from api.leadership import LEASES, LeaseLimits
 from scheduler.election import ElectedScheduler
 from scheduler.leader import SchedulerCore
+from tests.scheduler.scheduler_objects import node, pod
 
 SECOND = 1_000_000_000
 START_NS = 1_800_000_000 * SECOND

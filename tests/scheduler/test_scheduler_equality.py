@@ -6,7 +6,6 @@ import msgpack
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scheduler_objects import node, pod
 
 from scheduler.engine import Engine
 from scheduler.explain import choose, explain
@@ -19,11 +18,12 @@ from scheduler.pod_columns import NONE
 from scheduler.pool import ScoringPool
 from scheduler.rating import groups_of, rate
 from scheduler.shapes import Shapes
+from tests.scheduler.scheduler_objects import node, pod
 
 TAINTS = ("a=1:PreferNoSchedule", "b=1:PreferNoSchedule", "c=1:NoSchedule")
 ZONES = ("z0", "z1", "z2")
 
-nodes = st.fixed_dictionaries(
+nodes: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {
         "cpu": st.sampled_from(["1", "2", "3", "16"]),
         "memory": st.sampled_from(["1Gi", "2Gi", "3Gi"]),
@@ -50,7 +50,7 @@ def preferring(zones: list[tuple[str, int]]) -> dict[str, Any]:
     return {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": terms}}
 
 
-pods = st.fixed_dictionaries(
+pods: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {
         "cpu": st.sampled_from(["", "100m", "500m", "700m"]),
         "memory": st.sampled_from(["", "100Mi", "512Mi"]),

@@ -5,14 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from scheduler_fake_api import FakeApi
-from scheduler_objects import node, pod
 
 from api.core import JsonObject
 from scheduler.configuration import configuration_from
 from scheduler.extender import AskExtender, ExtenderAnswered
 from scheduler.leader import SchedulerCore
 from scheduler.queue import BACKOFF_MAX_NS, FLUSH_AFTER_NS
+from tests.scheduler.scheduler_fake_api import FakeApi
+from tests.scheduler.scheduler_objects import node, pod
 
 HEAD = {"apiVersion": "kubescheduler.config.k8s.io/v1", "kind": "KubeSchedulerConfiguration"}
 GPU = "example.com/gpu"

@@ -5,8 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from scheduler_fake_api import FakeApi
-from scheduler_objects import node, pod
 
 from api.calls import ApiRequest
 from api.core import JsonObject
@@ -16,6 +14,8 @@ from scheduler.configuration import configuration_from
 from scheduler.extender import AskExtender, ExtenderAnswered
 from scheduler.leader import SchedulerCore
 from scheduler.queue import BACKOFF_FIRST_NS
+from tests.scheduler.scheduler_fake_api import FakeApi
+from tests.scheduler.scheduler_objects import node, pod
 
 HEAD = {"apiVersion": "kubescheduler.config.k8s.io/v1", "kind": "KubeSchedulerConfiguration"}
 GPU = "example.com/gpu"

@@ -2,12 +2,12 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scheduler_fake_api import FakeApi
-from scheduler_objects import node, pod
 
 from api.core import JsonObject
 from scheduler.gangs import LEAST_LABEL, NAME_LABEL, NAME_LABEL_OF_OBJECTS, WAIT_NS, gang_of
 from scheduler.leader import GANG_INCOMPLETE, GANG_TIMEOUT, SchedulerCore
+from tests.scheduler.scheduler_fake_api import FakeApi
+from tests.scheduler.scheduler_objects import node, pod
 
 
 def member(name: str, least: int, cpu: str = "1", gang: str = "g") -> JsonObject:
@@ -141,7 +141,7 @@ def test_no_gang_is_ever_bound_in_part(data: st.DataObject) -> None:
         api.run()
         api.core.check()
     placed = bound(api)
-    for gang, size in enumerate(sizes):
-        assert sum(name.startswith(f"g{gang}-") for name in placed) in (0, size)
+    for number, size in enumerate(sizes):
+        assert sum(name.startswith(f"g{number}-") for name in placed) in (0, size)
     if min(sizes) <= nodes:
         assert placed

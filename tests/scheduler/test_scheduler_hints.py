@@ -5,8 +5,6 @@ import random
 from typing import Any
 
 import pytest
-from scheduler_fake_api import MS, FakeApi
-from scheduler_objects import node, pod
 
 from api.core import JsonObject
 from scheduler.configuration import DEFAULT, Configuration
@@ -15,6 +13,8 @@ from scheduler.hints import HINTS
 from scheduler.leader import SchedulerCore
 from scheduler.profile import FILTERS
 from scheduler.queue import FLUSH_AFTER_NS
+from tests.scheduler.scheduler_fake_api import MS, FakeApi
+from tests.scheduler.scheduler_objects import node, pod
 
 SECOND = 1000 * MS
 

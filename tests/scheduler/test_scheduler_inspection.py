@@ -1,11 +1,11 @@
 """What the plugins say of one pod, from the objects of a cluster."""
 
 import pytest
-from scheduler_objects import node, pod
 
 from api.core import JsonObject
 from scheduler.inspection import Answer, UnknownPod, inspect
 from scheduler.profile import DEFAULTS
+from tests.scheduler.scheduler_objects import node, pod
 
 
 def bound(item: JsonObject, name: str, **status: object) -> JsonObject:

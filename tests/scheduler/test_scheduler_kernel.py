@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scheduler_objects import node, pod
-from test_scheduler_equality import World, nodes, pods
 
 from api.streams import Stream
 from scheduler.engine import Engine
@@ -18,6 +16,8 @@ from scheduler.kernel import Kernel, KernelError, Loops, best_row, kernel_of, sc
 from scheduler.node_facts import node_facts
 from scheduler.standings import Standings, counts_of
 from scheduler.views import ShapeView, StaticView
+from tests.scheduler.scheduler_objects import node, pod
+from tests.scheduler.test_scheduler_equality import World, nodes, pods
 
 INTERPRETED = Kernel("interpreted", Loops(score_rows, best_row))
 KERNELS = [kernel for kernel in (INTERPRETED, kernel_of("auto")) if kernel is not None]

@@ -5,13 +5,13 @@ import copy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scheduler_fake_api import MS, START_NS, FakeApi
-from scheduler_objects import node, pod
 
 from api.calls import STRATEGIC_PATCH, ApiRequest
 from api.core import JsonObject
 from scheduler.binding_cycle import LOOK_AFTER_NS
 from scheduler.leader import PartitionLost, SchedulerCore
+from tests.scheduler.scheduler_fake_api import MS, START_NS, FakeApi
+from tests.scheduler.scheduler_objects import node, pod
 
 SECOND = 1000 * MS
 

@@ -3,14 +3,14 @@
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
-from scheduler_fake_api import MS, FakeApi
-from scheduler_objects import node, pod
 
 from api.calls import DELETED, ApiReply, CallsDone, ObjectsSeen
 from scheduler.election import ElectedScheduler
 from scheduler.gangs import LEAST_LABEL, NAME_LABEL, WAIT_NS
 from scheduler.leader import SchedulerCore
 from scheduler.metrics import metrics_text
+from tests.scheduler.scheduler_fake_api import MS, FakeApi
+from tests.scheduler.scheduler_objects import node, pod
 
 SECOND = 1000 * MS
 PROFILE = "default-scheduler"

@@ -1,7 +1,6 @@
 """What Node objects say, kept once for all nodes that say the same."""
 
 import msgpack
-from scheduler_objects import node
 
 from scheduler.engine import Engine
 from scheduler.interned import Interned
@@ -13,6 +12,7 @@ from scheduler.partition_wire import answer_body, request_from
 from scheduler.pool import ScoringPool
 from scheduler.shapes import Shapes
 from scheduler.tie import FIRST
+from tests.scheduler.scheduler_objects import node
 
 
 def test_facts_come_back_as_they_were_put() -> None:

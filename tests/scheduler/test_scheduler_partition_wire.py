@@ -2,10 +2,10 @@
 
 import msgpack
 import pytest
-from scheduler_objects import pod
-from test_scheduler_equality import World
 
 from scheduler.partition_wire import question_body, request_from
+from tests.scheduler.scheduler_objects import pod
+from tests.scheduler.test_scheduler_equality import World
 
 
 def body(amounts_bytes: int = 0) -> list[object]:

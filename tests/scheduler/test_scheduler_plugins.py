@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from scheduler_objects import node, pod
 
 from api.core import JsonObject
 from scheduler.node_facts import Taint, node_facts
@@ -21,6 +20,7 @@ from scheduler.plugins.taint_toleration import tolerates
 from scheduler.pod_shape import Shape, Toleration
 from scheduler.resources import pod_requests
 from scheduler.shapes import Shapes
+from tests.scheduler.scheduler_objects import node, pod
 
 ALL = slice(0, 64)
 

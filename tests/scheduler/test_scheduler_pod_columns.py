@@ -5,7 +5,6 @@ from uuid import UUID
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scheduler_objects import node, pod
 
 from scheduler.node_facts import node_facts
 from scheduler.node_table import NodeTable
@@ -14,6 +13,7 @@ from scheduler.pod_columns import NONE, PodColumns
 from scheduler.pod_counts import Selected
 from scheduler.pod_shape import Shape
 from scheduler.shapes import Shapes
+from tests.scheduler.scheduler_objects import node, pod
 
 SHAPES = Shapes()
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scheduler_objects import node, pod
 
 from scheduler.engine import Engine
 from scheduler.explain import choose, explain
@@ -19,6 +18,7 @@ from scheduler.partition_rows import partition_of
 from scheduler.partition_wire import answer_body, request_from
 from scheduler.pool import ScoringPool
 from scheduler.shapes import Shapes
+from tests.scheduler.scheduler_objects import node, pod
 
 PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 RACKS = [f"r{number}" for number in range(5)]
@@ -77,7 +77,7 @@ class Cluster:
         return self.decided - self.pool.fallbacks - self.pool.by_levels
 
 
-nodes = st.fixed_dictionaries(
+nodes: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {
         "cpu": st.sampled_from(["2", "4", "16"]),
         "memory": st.sampled_from(["4Gi", "32Gi"]),

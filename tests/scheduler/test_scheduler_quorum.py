@@ -1,7 +1,6 @@
 """A scoring pool that does not wait for all: what is left out, and what never is."""
 
 import msgpack
-from scheduler_objects import node, pod
 
 from scheduler.engine import Engine
 from scheduler.node_facts import node_facts
@@ -11,6 +10,7 @@ from scheduler.partition_wire import answer_body, request_from
 from scheduler.pool import ScoringPool
 from scheduler.shapes import Shapes
 from scheduler.tie import FIRST
+from tests.scheduler.scheduler_objects import node, pod
 
 
 class Cluster:

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from scheduler_objects import node, pod
 
 from scheduler.engine import Engine
 from scheduler.node_facts import node_facts
@@ -12,6 +11,7 @@ from scheduler.profile import DEFAULT
 from scheduler.sampling import ADAPTIVE, nodes_to_find
 from scheduler.shapes import Shapes
 from scheduler.tie import FIRST
+from tests.scheduler.scheduler_objects import node, pod
 
 PUBLISHED = [
     (100, 100), (200, 100), (500, 230), (1000, 420), (2000, 680), (3000, 780),

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 
 import pytest
-from scheduler_fake_api import MS, START_NS, FakeApi
-from scheduler_objects import node, pod
 
 from api.calls import DELETED, ObjectsSeen
 from api.core import JsonObject
@@ -12,6 +10,8 @@ from scheduler.configuration import configuration_from
 from scheduler.leader import SchedulerCore
 from scheduler.queue import BACKOFF_FIRST_NS
 from scheduler.volumes import BOUND_ANNOTATION, CLAIMS, CLASSES, SELECTED_NODE, VOLUMES
+from tests.scheduler.scheduler_fake_api import MS, START_NS, FakeApi
+from tests.scheduler.scheduler_objects import node, pod
 
 SECOND = 1000 * MS
 ERROR = 'running PreBind plugin "VolumeBinding": binding volumes: '

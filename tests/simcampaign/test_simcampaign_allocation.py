@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from campaigns import document, simulated
 from loadtest.allocation import demand_of, waits
 from loadtest.devices import Demand, Devices, Node
 from loadtest.schedule import trace_requests
 from loadtest.trace import TracePod
+from tests.simcampaign.campaigns import document, simulated
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 OPENB = ROOT / "examples" / "openb"

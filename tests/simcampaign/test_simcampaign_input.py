@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from campaigns import document, write
 from loadtest.cli import cli
+from tests.simcampaign.campaigns import document, write
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 OPENB = str(ROOT / "examples" / "openb.yaml")

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from campaigns import document, simulated, write
 from loadtest.bundle import read_rows
 from loadtest.cli import cli
+from tests.simcampaign.campaigns import document, simulated, write
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SMALL = {"nodes": 6, "storeShards": 2, "schedulerPartitions": 1, "controllerShards": 2}
@@ -102,7 +102,7 @@ def test_the_same_seed_gives_the_same_digest_under_any_hash_seed(tmp_path: Path)
     script = f"""
 import sys; sys.path[:0] = [{str(ROOT)!r}, {str(Path(__file__).parent)!r}]
 from pathlib import Path
-from campaigns import digest_of
+from tests.simcampaign.campaigns import digest_of
 print(*(digest_of(Path({str(path)!r}), seed) for seed in (9, 10)))
 """
     other = subprocess.run(

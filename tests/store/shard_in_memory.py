@@ -1,6 +1,7 @@
 """A shard with a disk and readers made of lists: the smallest shell for tests of the core."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from api.storage import StoreReply, StoreRequest
 from store.core import StoreCore, StoreSettings
@@ -36,7 +37,7 @@ class ShardInMemory:
         self.first_index = 1
         self.queued: list[LogRecord] = []
         self.replies: dict[int, Sequence[StoreReply]] = {}
-        self.frames: dict[int, list[tuple[list[tuple[object, ...]], int]]] = {}
+        self.frames: dict[int, list[tuple[list[tuple[Any, ...]], int]]] = {}
         self.ended: dict[int, str] = {}
         self.effects: list[StoreEffect] = []
         self.snapshot: Recovered = Recovered()
@@ -107,7 +108,7 @@ class ShardInMemory:
     def close_watch(self, watcher: int) -> None:
         self.step(WatchClosed(watcher))
 
-    def events(self, watcher: int) -> list[tuple[object, ...]]:
+    def events(self, watcher: int) -> list[tuple[Any, ...]]:
         return [event for events, _ in self.frames.get(watcher, []) for event in events]
 
     def watermark(self, watcher: int) -> int:

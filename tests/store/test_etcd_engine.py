@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from door_in_process import run
 
 from actors.etcd.engine import EtcdStore, start
 from actors.etcd.process import EtcdProcess, NoEtcd
@@ -19,6 +18,7 @@ from actors.net import FrameClient, PeerError
 from actors.plan import EtcdStoreConfig, Security, StoreConfig
 from actors.store import start as start_own
 from api.storage import COMPACTED, CONFLICT, FUTURE, INVALID, NOT_FOUND, OK
+from tests.store.door_in_process import run
 
 SECURITY = Security("cluster-a", "right-token", "/nonexistent")
 A, B, C = b"/registry/pods/a/1", b"/registry/pods/a/2", b"/registry/nodes/1"
@@ -196,8 +196,8 @@ def test_leases_compaction_and_what_is_refused(tmp_path: Path) -> None:
             status = (await one(client, "status"))[1]
             assert status["keys"] == 0 and status["revision"] == revisions[3] + 1
             assert await one(client, "alarm", 0) == [OK, False]
-            for request in (("nonsense",), ("adopt", 7), ("get", A), ("range", A, B, 0, 0, 3), 7):
-                assert (await ask(client, request))[0][0] == INVALID
+            for wrong in (("nonsense",), ("adopt", 7), ("get", A), ("range", A, B, 0, 0, 3), 7):
+                assert (await ask(client, wrong))[0][0] == INVALID
             with pytest.raises(PeerError):
                 await client.call(["api", []])
             # What hangs on a lease may be sent right behind its grant.

@@ -11,12 +11,12 @@ from typing import Any
 
 import httpx
 import pytest
-from door_in_process import run
 
 from actors import apiserver, store
 from actors.etcd import engine
 from actors.plan import ApiServerConfig, EtcdStoreConfig, Security, StoreConfig
 from actors.security import admin_token, create_security
+from tests.store.door_in_process import run
 
 ENGINES = [
     "own",

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from door_in_process import Client, door_of, run
 
 from store.etcd.errors import EtcdError
+from tests.store.door_in_process import Client, door_of, run
 
 PODS, END = b"/registry/pods/", b"/registry/pods0"
 

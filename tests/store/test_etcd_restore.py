@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from door_in_process import door_of, run
 
 from actors.disk import DirectoryError
 from actors.etcd import restore
 from store.etcd.errors import EtcdError
 from store.journal import JournalError
+from tests.store.door_in_process import door_of, run
 
 KEYS = [b"/k/%04d" % number for number in range(2500)]
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from door_in_process import Client, door_of, run
 
 from actors.disk import DirectoryError
 from actors.etcd.identity import cluster_identity
@@ -15,6 +14,7 @@ from api.storage import LEASES, REVOKE
 from store.core import StoreSettings
 from store.etcd.errors import UNIMPLEMENTED, EtcdError
 from store.etcd.spread import home_of, prefix_of, shard_of
+from tests.store.door_in_process import Client, door_of, run
 
 SHARDS = 3
 KEYS = [b"/k/%03d" % number for number in range(60)]

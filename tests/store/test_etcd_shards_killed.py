@@ -6,9 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from door_in_process import Client, run
-
 from store.etcd.errors import EtcdError
+from tests.store.door_in_process import Client, run
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = (150, 400)

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from door_in_process import Following, door_of, run
 from prometheus_client import CollectorRegistry, generate_latest
 
 from actors.etcd.metrics import DoorCollector
 from store.etcd.errors import EtcdError
+from tests.store.door_in_process import Following, door_of, run
 
 NO_PUT, NO_DELETE = 0, 1
 

@@ -4,9 +4,8 @@ revisions, and the transaction over several shards that is refused."""
 import re
 from pathlib import Path
 
-from test_etcdctl import ours, pytestmark
-
 from store.etcd.spread import shard_of
+from tests.store.test_etcdctl import ours, pytestmark
 
 __all__ = ["pytestmark"]
 

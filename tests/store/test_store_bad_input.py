@@ -7,7 +7,6 @@ from typing import Any
 
 import grpc
 import pytest
-from door_in_process import Client, Following, door_of, run
 
 from actors.net.link import MAGIC
 from actors.plan import Security, StoreConfig
@@ -26,6 +25,7 @@ from api.frames import (
 from store.etcd.codec import DEPTH_MAX, prefixed
 from store.etcd.errors import EtcdError
 from store.forms import REQUEST_BYTES_MAX, TXN_OPS_MAX
+from tests.store.door_in_process import Client, Following, door_of, run
 
 INVALID_ARGUMENT, NOT_FOUND, RESOURCE_EXHAUSTED, OUT_OF_RANGE = (
     code.value[0]

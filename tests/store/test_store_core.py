@@ -1,7 +1,8 @@
 """Steps of the store core: order, compare-and-swap, reads, transactions, leases, watches."""
 
+from typing import Any
+
 import pytest
-from shard_in_memory import MS, SECOND, START_NS, ShardInMemory
 
 from api.storage import (
     COMPACTED,
@@ -27,6 +28,7 @@ from store.messages import (
 )
 from store.reads import RANGE_CHUNK_KEYS
 from store.snapshots import CHUNK_BYTES, CHUNK_KEYS
+from tests.store.shard_in_memory import MS, SECOND, START_NS, ShardInMemory
 
 A, B, C = b"/registry/pods/default/a", b"/registry/pods/default/b", b"/registry/pods/other/c"
 
@@ -96,7 +98,8 @@ def test_a_refused_append_refuses_everything_behind_it() -> None:
     assert shard.replies[conflict][0][0] == NO_SPACE
     assert shard.one("get", A, 0)[3] == b"kept"
     assert shard.one(*put(A, b"later"))[0] == OK
-    assert shard.core.keyspace.at(A, shard.core.ledger.watermark)[3] == 2
+    found = shard.core.keyspace.at(A, shard.core.ledger.watermark)
+    assert found is not None and found[3] == 2
 
 
 def test_appends_made_before_the_failure_is_known_are_taken_back_too() -> None:
@@ -235,7 +238,7 @@ def test_transaction_branches_reads_and_one_revision() -> None:
         7,
     ],
 )
-def test_malformed_requests_are_refused_one_by_one(request_: object) -> None:
+def test_malformed_requests_are_refused_one_by_one(request_: Any) -> None:
     shard = ShardInMemory()
     refused, taken = shard.do(request_, put(B))
     if refused[0] == OK:

@@ -1,7 +1,6 @@
 """What the core's work grows with, told by counting steps, orders and visits, never by a clock."""
 
 import pytest
-from shard_in_memory import SECOND, ShardInMemory
 
 from api.sorted_keys import BLOCK_KEYS
 from api.storage import OK
@@ -22,6 +21,7 @@ from store.messages import (
 )
 from store.reads import RANGE_BYTES_MAX, RangeRead
 from store.snapshots import CHUNK_KEYS
+from tests.store.shard_in_memory import SECOND, ShardInMemory
 
 KEY = b"/registry/pods/default/a"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 RUN = """
 import hashlib
 from random import Random
-from shard_in_memory import MS, SECOND, ShardInMemory
+from tests.store.shard_in_memory import MS, SECOND, ShardInMemory
 from store.core import StoreSettings
 random = Random(11)
 shard = ShardInMemory(StoreSettings(shard=1, retain_ns=2 * SECOND), check=False)

@@ -1,9 +1,10 @@
 """What etcd's clients need from the core: dense revisions, deleted, ordered and watched ranges,
 flags of a put, the lease's data, the quota and its alarm."""
 
+from typing import Any
+
 import msgpack
 import pytest
-from shard_in_memory import SECOND, ShardInMemory
 
 from api.storage import (
     COMPACTED,
@@ -22,12 +23,13 @@ from store.core import StoreSettings
 from store.journal import encoded_log
 from store.messages import AppendFailed, WatchOpened
 from store.revisions import Revisions
+from tests.store.shard_in_memory import SECOND, ShardInMemory
 
 A, B, C, D = b"/a", b"/b", b"/c", b"/d"
 NO_SPACE_TEXT = "etcdserver: mvcc: database space exceeded"
 
 
-def dense(**settings: int) -> ShardInMemory:
+def dense(**settings: Any) -> ShardInMemory:
     return ShardInMemory(StoreSettings(shard=0, retain_ns=0, revisions="dense", **settings))
 
 

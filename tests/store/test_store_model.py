@@ -18,13 +18,13 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from shard_in_memory import SECOND, ShardInMemory
 
 from api.storage import COMPACTED, CONFLICT, FUTURE, NOT_FOUND, OK
 from store import core, ledger, reads, watchers
 from store.core import StoreSettings
 from store.journal import HEADER_BYTES, decoded_ops, decoded_records, encoded_log
 from store.messages import OP_REVOKE, AppendFailed
+from tests.store.shard_in_memory import SECOND, ShardInMemory
 
 KEYS = [b"/registry/pods/a/1", b"/registry/pods/a/2", b"/registry/pods/b/1", b"/registry/nodes/1"]
 PREFIXES = [b"", b"/registry/pods/", b"/registry/pods/a/", b"/registry/nodes/1", b"/none/"]

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from door_in_process import run
-from test_etcd_engine_apiserver import MAPS, config_map, serving, version
 
 from actors.disk import DirectoryError
 from actors.net import FrameClient, NetError
@@ -21,6 +19,8 @@ from actors.plan import Security, StoreConfig
 from actors.security import create_security
 from actors.store import start
 from api.storage import OK
+from tests.store.door_in_process import run
+from tests.store.test_etcd_engine_apiserver import MAPS, config_map, serving, version
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVE = """

@@ -7,10 +7,10 @@ release an event below what it already released.
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shard_in_memory import MS, ShardInMemory
 
 from api.storage import MAX_SHARDS, OK
 from store.core import StoreSettings
+from tests.store.shard_in_memory import MS, ShardInMemory
 
 MOVES = st.lists(
     st.tuples(
