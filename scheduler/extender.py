@@ -26,6 +26,7 @@ class ExtenderTls(NamedTuple):
 
     insecure: bool = False
     server_name: str = ""
+    """Whom the server's certificate must name; "": the host of the URL."""
     ca_file: str = ""
     ca_pem: str = ""
     certificate_file: str = ""

@@ -50,11 +50,15 @@ class ExtenderClient:
     async def _ask(self, order: AskExtender) -> None:
         extender = self._extenders[order.extender]
         url = f"{extender.url}/{extender.verbs[order.verb]}"
+        known_as = extender.tls.server_name if extender.tls is not None else ""
         body: object = None
         trouble = ""
         try:
             async with self._sessions[order.extender].post(
-                url, data=orjson.dumps(order.body), headers={"Content-Type": "application/json"}
+                url,
+                data=orjson.dumps(order.body),
+                headers={"Content-Type": "application/json"},
+                server_hostname=known_as or None,
             ) as answer:
                 if answer.status == 200:
                     body = orjson.loads(await _whole(answer.content))

@@ -1,29 +1,42 @@
 """The client of extenders against real servers that answer, refuse, babble, hang or are absent."""
 
 import asyncio
+import ssl
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from aiohttp import web
 
 from actors.net.extenders import ExtenderClient
-from scheduler.extender import AskExtender, Extender, ExtenderAnswered
+from actors.security import create_security
+from scheduler.extender import AskExtender, Extender, ExtenderAnswered, ExtenderTls
 from tests.actors.loopback import run
 
 PATIENCE_NS = 60_000_000_000
 SHORT_NS = 50_000_000
 
 
-def asked(verb: str, timeout_ns: int = PATIENCE_NS) -> ExtenderAnswered:
+class Certified(NamedTuple):
+    """A server with a certificate, and how it is to be asked."""
+
+    context: ssl.SSLContext
+    tls: ExtenderTls
+
+
+def asked(
+    verb: str, timeout_ns: int = PATIENCE_NS, certified: Certified | None = None
+) -> ExtenderAnswered:
     answers: list[ExtenderAnswered] = []
 
     async def keep() -> None:
-        answers.append(await ask(verb, timeout_ns))
+        answers.append(await ask(verb, timeout_ns, certified))
 
     run(keep())
     return answers[0]
 
 
-async def ask(verb: str, timeout_ns: int) -> ExtenderAnswered:
+async def ask(verb: str, timeout_ns: int, certified: Certified | None) -> ExtenderAnswered:
     """One question to a server whose verbs are named after what they do."""
     stopping = asyncio.Event()
 
@@ -50,13 +63,15 @@ async def ask(verb: str, timeout_ns: int) -> ExtenderAnswered:
     application.router.add_post("/extender/{verb}", handle)
     runner = web.AppRunner(application)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    context, tls = certified or (None, None)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
     await site.start()
     host, port = runner.addresses[0][:2]
     if verb == "absent":
         await site.stop()
     heard: asyncio.Future[ExtenderAnswered] = asyncio.get_running_loop().create_future()
-    extender = Extender(f"http://{host}:{port}/extender", {"filter": verb}, timeout_ns=timeout_ns)
+    url = f"{'https' if certified else 'http'}://{host}:{port}/extender"
+    extender = Extender(url, {"filter": verb}, timeout_ns=timeout_ns, tls=tls)
     client = ExtenderClient([extender], heard.set_result)
     client.ask(AskExtender(0, 7, "filter", {"NodeNames": ["n1"]}))
     answer = await heard
@@ -69,6 +84,17 @@ async def ask(verb: str, timeout_ns: int) -> ExtenderAnswered:
 def test_a_question_and_its_answer() -> None:
     answer = asked("echo")
     assert answer == ExtenderAnswered(7, {"Saw": {"NodeNames": ["n1"]}})
+
+
+def test_a_certificate_must_name_the_host_or_the_server_name(tmp_path: Path) -> None:
+    create_security(str(tmp_path), hosts=["extender.example"])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "apiserver.crt", tmp_path / "apiserver.key")
+    named = ExtenderTls(server_name="extender.example", ca_file=str(tmp_path / "ca.crt"))
+    assert asked("echo", certified=Certified(context, named)).body is not None
+    for name in ("", "somebody.else"):
+        answer = asked("echo", certified=Certified(context, named._replace(server_name=name)))
+        assert answer.trouble.startswith("cannot be asked to filter"), answer
 
 
 @pytest.mark.parametrize(
