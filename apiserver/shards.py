@@ -43,9 +43,6 @@ class Sharding:
         """Index into ``groups`` of the shards that may hold keys of ``resource``."""
         return _home(resource, self.count) if self._by_kind else 0
 
-    def shards_of(self, resource: str) -> tuple[int, ...]:
-        return self.groups[self.group_of(resource)]
-
 
 @lru_cache(maxsize=4096)
 def _home(resource: str, count: int) -> int:

@@ -265,7 +265,7 @@ class ControllersCore:
     def _see_object(self, resource: str, kind: int, item: JsonObject, revision: int) -> None:
         now_ns = self._now_ns
         if kind == DELETED:
-            for change in self._view.deleted(resource, item, revision):
+            for change in self._view.deleted(resource, item):
                 self._notice(change, now_ns)
             return
         seen = self._view.seen(resource, item, revision)

@@ -315,7 +315,7 @@ def _status_of(
     status["terminatingReplicas"] = terminating
     if generation := item["metadata"].get("generation", 0):
         status["observedGeneration"] = generation
-    if conditions := _conditions_of(item, active, failure, now_ns):
+    if conditions := _conditions_of(item, failure, now_ns):
         status["conditions"] = conditions
     return status
 
@@ -324,9 +324,7 @@ def _available_at(pod: Pod, min_ready_ns: int) -> int:
     return pod.ready_since_ns + min_ready_ns
 
 
-def _conditions_of(
-    item: JsonObject, active: Sequence[Pod], failure: Failure | None, now_ns: int
-) -> list[JsonObject]:
+def _conditions_of(item: JsonObject, failure: Failure | None, now_ns: int) -> list[JsonObject]:
     conditions: list[JsonObject] = list((item.get("status") or {}).get("conditions") or ())
     known = next((c for c in conditions if c["type"] == "ReplicaFailure"), None)
     if failure is not None and known is None:

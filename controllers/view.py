@@ -190,8 +190,8 @@ class View:
         self._store(key, before if before is not None and before.uid == uid else None, row)
         return Change(resource, before, row)
 
-    def deleted(self, resource: str, item: JsonObject, revision: int) -> list[Change]:
-        """The object ended at this revision."""
+    def deleted(self, resource: str, item: JsonObject) -> list[Change]:
+        """The object is no more. One that was made since under the same name stays."""
         meta = item["metadata"]
         namespace = meta.get("namespace")
         key = f"{namespace}/{meta['name']}" if namespace else meta["name"]

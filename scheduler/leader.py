@@ -209,7 +209,7 @@ class SchedulerCore:
                 self._follower.begin_list(watch)
             case ObjectsSeen(watch, types, objects):
                 for kind, item in zip(types, objects, strict=True):
-                    self._see(watch, kind, item, now_ns)
+                    self._see(watch, kind, item)
             case WatchSynced(watch):
                 self._synced(watch)
             case CallsDone(replies):
@@ -230,7 +230,7 @@ class SchedulerCore:
             case _:
                 assert_never(event)
 
-    def _see(self, watch: str, kind: int, item: JsonObject, now_ns: int) -> None:
+    def _see(self, watch: str, kind: int, item: JsonObject) -> None:
         seen = self._follower.see(watch, kind, item)
         if self._consultation is not None:
             self._consultation.see(watch, seen.key, None if kind == DELETED else item)

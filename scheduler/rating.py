@@ -6,7 +6,6 @@ ranked by base alone, whatever the maxima turn out to be; so of each distinct ve
 the best nodes matter, and merging them over partitions is exact.
 """
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -14,8 +13,6 @@ import numpy as np
 from scheduler.framework import share
 from scheduler.node_table import IntArray, NodeTable
 from scheduler.pod_shape import Shape
-from scheduler.standings import Scores
-from scheduler.views import NOWHERE, StaticView
 
 Levels = tuple[int, ...]
 """Raw scores of one node, parallel to ``Profile.levels``; 0 where a plugin has nothing to say."""
@@ -47,19 +44,6 @@ def rate(shape: Shape, table: NodeTable, rows: IntArray) -> Rating:
                 else:
                     levels[normalised.index(score)] = raw
     return Rating(rows, bases, levels)
-
-
-def groups_of(
-    shape: Shape, static: StaticView, base: Scores
-) -> Iterator[tuple[Levels, IntArray, Scores]]:
-    """Levels, feasible rows that have them, and their bases. ``base``: see views.base_scores."""
-    for levels, rows in static.groups(shape.profile.levels):
-        bases = base.take(rows)
-        feasible = bases != NOWHERE
-        if not feasible.all():
-            rows, bases = rows[feasible], bases[feasible]
-        if len(rows):
-            yield levels, rows, bases - static.constant
 
 
 def weighted_levels(levels: Levels, maxima: Levels, shape: Shape, table: NodeTable) -> int:

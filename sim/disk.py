@@ -89,7 +89,6 @@ class Disk:
         self._unwritten: list[Append] = []
         """Under way to the operating system."""
         self._expected = 1
-        self._writing: WriteSnapshot | None = None
         self._rows: list[Record] = []
         self._leases: Sequence[tuple[int, int]] = ()
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from api.calls import ApiRequest, WatchSpec
-from api.core import JsonObject
 from api.storage import StoreReply, StoreRequest
 from store.messages import LogRecord
 
@@ -58,6 +57,3 @@ class Topics:
     """(component, spec, revision)."""
     restarted: list[Callable[[str], None]] = field(default_factory=list)
     """(program): it lost all it knew."""
-
-
-Objects = Sequence[JsonObject]

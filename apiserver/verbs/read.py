@@ -107,8 +107,6 @@ class Page(NamedTuple):
     """The revision of the state; 0: the present one."""
     not_older: int | None
     """As ``not_older`` takes it, when ``exact`` is 0."""
-    inconsistent: bool
-    """A token that only says where to go on."""
 
 
 def list_objects(registry: Registry, request: Request) -> Verb:
@@ -234,9 +232,9 @@ def _page_of(cache: ResourceCache, request: Request) -> Page:
     match = query.get("resourceVersionMatch", "")
     exact = match == "Exact" or (not match and limit and revision)
     if exact and revision:
-        return Page(limit, b"", revision, None, False)
+        return Page(limit, b"", revision, None)
     # The real server ignores a limit at resourceVersion 0 and so do informers expect no more.
-    return Page(0 if revision == 0 and not match else limit, b"", 0, revision, False)
+    return Page(0 if revision == 0 and not match else limit, b"", 0, revision)
 
 
 def _limit(text: str) -> int:
@@ -270,8 +268,8 @@ def _page_of_token(cache: ResourceCache, namespace: str, token: str, limit: int)
     prefix = cache.key(namespace, "") if namespace else cache.prefix
     after = prefix + start.removesuffix("\0").encode()
     if revision < 0:
-        return Page(limit, after, 0, None, True)
-    return Page(limit, after, revision, None, False)
+        return Page(limit, after, 0, None)
+    return Page(limit, after, revision, None)
 
 
 def _go_char(text: str) -> str:

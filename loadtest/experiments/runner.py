@@ -29,7 +29,6 @@ class Runner:
     def __init__(self, out: Path, jobs: int) -> None:
         self._trials = out / "trials"
         self._jobs = jobs
-        self.ran = 0
         self.kept = 0
 
     def run(self, trials: Sequence[Trial]) -> Iterator[Finished]:
@@ -67,7 +66,6 @@ class Runner:
         directory = self._trials / key
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
-        self.ran += 1
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(PRELOAD)
         process = context.Process(target=run_trial, args=(trial, key, directory))

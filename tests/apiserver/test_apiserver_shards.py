@@ -36,7 +36,8 @@ def test_what_is_read_together() -> None:
     assert Sharding("kind", 3).groups == ((0,), (1,), (2,))
     for spread in ("namespace", "hash"):
         sharding = Sharding(spread, 3)  # type: ignore[arg-type]
-        assert sharding.shards_of("pods") == sharding.shards_of("nodes") == (0, 1, 2)
+        assert sharding.groups == ((0, 1, 2),)
+        assert sharding.group_of("pods") == sharding.group_of("nodes") == 0
         assert Sharding(spread, 1).groups == ((0,),)  # type: ignore[arg-type]
 
 

@@ -16,8 +16,9 @@ from scheduler.partition_wire import answer_body, request_from
 from scheduler.placed import PodReference
 from scheduler.pod_columns import NONE
 from scheduler.pool import ScoringPool
-from scheduler.rating import groups_of, rate
+from scheduler.rating import rate
 from scheduler.shapes import Shapes
+from scheduler.views import NOWHERE
 from tests.scheduler.scheduler_objects import node, pod
 
 TAINTS = ("a=1:PreferNoSchedule", "b=1:PreferNoSchedule", "c=1:NoSchedule")
@@ -152,9 +153,10 @@ def test_views_and_subsets_rate_alike(
         shape = world.shapes.of_pod(pod("p", **kind))
         view = world.engine.view(shape)
         whole = {
-            row: (base, levels)
-            for levels, rows, bases in groups_of(shape, view.static, view.base)
-            for row, base in zip(rows.tolist(), bases.tolist(), strict=True)
+            row: (int(view.base[row]) - view.static.constant, levels)
+            for levels, rows in view.static.groups(shape.profile.levels)
+            for row in rows.tolist()
+            if view.base[row] != NOWHERE
         }
         parts = rate(shape, world.table, np.arange(world.table.rows))
         levels_of = [tuple(column) for column in parts.levels.T.tolist()]

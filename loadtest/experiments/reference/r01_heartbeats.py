@@ -84,7 +84,7 @@ def run(arms: Arms, sizes: Sizes, tell: Tell) -> Finding:
     )
     return Finding(
         (
-            _writes(arms, sizes, rates),
+            _writes(sizes, rates),
             _bytes(periods, nodes),
             _cliff(cliffs, sizes, quota),
             _level(arms, curves, beyond, quota),
@@ -274,7 +274,7 @@ def _judged_cliff(
 # Figures
 
 
-def _writes(arms: Arms, sizes: Sizes, rates: dict[str, list[Growth]]) -> Figure:
+def _writes(sizes: Sizes, rates: dict[str, list[Growth]]) -> Figure:
     def curve(name: str) -> Curve:
         points = zip(sizes.nodes, rates[name], strict=True)
         return Curve(f"by {name}", tuple((n, one.writes / sizes.window_s) for n, one in points))

@@ -72,7 +72,7 @@ def run(arms: Arms, sizes: Sizes, tell: Tell) -> Finding:
     tell(f"one writer, fsync of 1 ms and none: {[round(rate) for rate in alone]} writes a second")
     return Finding(
         (_rates(arms, swept), _latencies(arms, swept)),
-        tuple(_judged(sizes, swept[0], swept[1], alone)),
+        tuple(_judged(swept[0], swept[1], alone)),
         (
             f"closed loop: clients of {WORKERS} workers, {KEYS} keys each; one simulated worker "
             f"stands for {sizes.stands_for}; the store's core decides, appends and answers each "
@@ -177,7 +177,7 @@ def contention(runs: Sequence[Flood]) -> tuple[float, float]:
 
 
 def _judged(
-    sizes: Sizes, single: Sequence[Flood], sharded: Sequence[Flood], alone: Sequence[float]
+    single: Sequence[Flood], sharded: Sequence[Flood], alone: Sequence[float]
 ) -> list[Acceptance]:
     rates = [one.rate for one in single]
     peak = CLIENTS[rates.index(max(rates))]
