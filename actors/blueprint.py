@@ -1,5 +1,6 @@
 """Which programs a plan needs, with the configuration of each, in the order of their start."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -68,10 +69,12 @@ def parts_of(plan: ClusterPlan, security: Security) -> list[Part]:
     stores = tuple(f"store-{shard}" for shard in range(plan.store_shards))
     scorers = plan.scheduler_partitions if plan.schedulers else 0
     partitions = tuple(f"partition-{i}" for i in range(scorers))
-    parts = [
-        Part(name, _store_config(plan, security, shard, str(directory / name)), 0)
+    shards = [
+        _store_config(plan, security, shard, str(directory / name))
         for shard, name in enumerate(stores)
     ]
+    alone = plan.store_placement == "own"
+    parts = [Part(name, config, 0) for name, config in zip(stores, shards, strict=True) if alone]
     configured = plan.scheduler_configuration
     parts += [
         Part(
@@ -81,6 +84,7 @@ def parts_of(plan: ClusterPlan, security: Security) -> list[Part]:
         )
         for name in partitions
     ]
+    embedded = () if alone else _embedded(plan, shards)
     for index in range(plan.api_servers):
         api = ApiServerConfig(
             server_of(plan, index),
@@ -92,6 +96,7 @@ def parts_of(plan: ClusterPlan, security: Security) -> list[Part]:
             watch_cache_index=plan.watch_cache_index,
             encode_once=plan.encode_once,
             consistent_lists=plan.consistent_lists,
+            embedded=embedded,
         )
         parts.append(Part(api.name, api, 1))
     for index in range(plan.controller_shards):
@@ -139,10 +144,14 @@ def _networked(part: Part, plan: ClusterPlan) -> Part:
 
 def _traced(part: Part, spans: Path) -> Part:
     """An etcd writes none."""
-    if isinstance(part.config, EtcdStoreConfig):
+    config = part.config
+    if isinstance(config, EtcdStoreConfig):
         return part
-    config = replace(part.config, spans=str(spans / f"{part.name}.jsonl"))
-    return replace(part, config=config)
+    if isinstance(config, ApiServerConfig):
+        shards = zip(config.stores, config.embedded, strict=False)
+        embedded = [replace(shard, spans=str(spans / f"{name}.jsonl")) for name, shard in shards]
+        config = replace(config, embedded=tuple(embedded))
+    return replace(part, config=replace(config, spans=str(spans / f"{part.name}.jsonl")))
 
 
 def _store_config(
@@ -153,6 +162,15 @@ def _store_config(
     assert plan.durability == "fsync", "etcd has no other durability"
     assert plan.store_shards == 1 or plan.shard_by == "kind", "etcds are not merged"
     return EtcdStoreConfig(shard, directory, security)
+
+
+def _embedded(
+    plan: ClusterPlan, shards: Sequence[StoreConfig | EtcdStoreConfig]
+) -> tuple[StoreConfig, ...]:
+    """The shards of the API server's own program."""
+    assert plan.api_servers == 1, "another API server could not reach them"
+    assert plan.store_engine == "own", "an etcd is a program of its own"
+    return tuple(shard for shard in shards if isinstance(shard, StoreConfig))
 
 
 def _hollow_part(plan: ClusterPlan, security: Security, index: int) -> Part:

@@ -45,18 +45,15 @@ def layout(parts: Sequence[Part], machines: int) -> Layout:
     apart = len(stores) <= machines
     groups = (
         Group("stores", stores, "STRICT_SPREAD" if apart else "SPREAD"),
-        Group("servers", (API_SERVER,), "SPREAD", beside=FIRST_SHARD),
+        Group("servers", (API_SERVER,), "SPREAD", beside=FIRST_SHARD if stores else ""),
         Group("more servers", servers[1:], "SPREAD"),
         Group("components", others, "SPREAD"),
         Group("hollow nodes", hollow, "SPREAD"),
     )
     said = (
         "Load generators: on the driver's machine, which runs no program of the cluster.",
-        _of_shards(len(stores), machines),
-        f"API server: beside {FIRST_SHARD}, without which it could not serve."
-        if len(servers) == 1
-        else f"API servers: {API_SERVER} beside {FIRST_SHARD}, without which it could not serve, "
-        f"{len(servers) - 1} more spread over {_counted(machines, 'machine')}.",
+        _of_shards(len(stores), machines) if stores else f"Store: in {API_SERVER}'s own program.",
+        _of_servers(len(servers), machines, bool(stores)),
         f"Hollow nodes and other components: spread over {_counted(machines, 'machine')}.",
     )
     return Layout(tuple(group for group in groups if group.programs), said)
@@ -64,6 +61,18 @@ def layout(parts: Sequence[Part], machines: int) -> Layout:
 
 def _names(parts: Sequence[Part], kinds: tuple[type, ...]) -> tuple[str, ...]:
     return tuple(part.name for part in parts if isinstance(part.config, kinds))
+
+
+def _of_servers(servers: int, machines: int, shards: bool) -> str:
+    if not shards:
+        return f"API server: on one of {_counted(machines, 'machine')}."
+    beside = f"beside {FIRST_SHARD}, without which it could not serve"
+    if servers == 1:
+        return f"API server: {beside}."
+    return (
+        f"API servers: {API_SERVER} {beside}, "
+        f"{servers - 1} more spread over {_counted(machines, 'machine')}."
+    )
 
 
 def _of_shards(shards: int, machines: int) -> str:

@@ -10,6 +10,7 @@ Durability = Literal["fsync", "buffered", "none"]
 ShardBy = Literal["kind", "namespace", "hash"]
 Heartbeat = Literal["lease", "status"]
 StoreEngine = Literal["own", "etcd"]
+StorePlacement = Literal["own", "apiserver"]
 SPANS = "spans"
 """Directory of the programs' spans, in the run directory."""
 
@@ -213,6 +214,8 @@ class ClusterPlan:
     durability: Durability = "fsync"
     store_engine: StoreEngine = "own"
     """etcd: each shard is a real one, and shards are by kind: nothing orders their revisions."""
+    store_placement: StorePlacement = "own"
+    """Of our own shards: a program each, or all of them in that of the only API server."""
     watch_cache_index: CacheIndex = "btree"
     """Of the API server."""
     encode_once: bool = True

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
-from actors.plan import Durability, Heartbeat, ShardBy, StoreEngine
+from actors.plan import Durability, Heartbeat, ShardBy, StoreEngine, StorePlacement
 from apiserver.keys import CacheIndex
 from loadtest.faults import NO_FAULTS, FaultKnobs, read_faults
 from loadtest.fields import SECOND_NS, CampaignError, Section, load_yaml, nearest, shown
@@ -53,6 +53,8 @@ class ClusterKnobs:
     shard_by: ShardBy
     durability: Durability
     store_engine: StoreEngine
+    store_placement: StorePlacement
+    """Of the shards: a program each, or the API server's own."""
     watch_cache_index: CacheIndex
     """Of the API server, Kubernetes' feature gate BtreeWatchCache."""
     encode_once: bool
@@ -221,6 +223,9 @@ def _cluster(section: Section) -> ClusterKnobs:
             Durability, section.choice("durability", ("fsync", "buffered", "none"), "fsync")
         ),
         store_engine=cast(StoreEngine, section.choice("storeEngine", ("own", "etcd"), "own")),
+        store_placement=cast(
+            StorePlacement, section.choice("storePlacement", ("own", "apiserver"), "own")
+        ),
         watch_cache_index=cast(
             CacheIndex, section.choice("watchCacheIndex", ("btree", "hash"), "btree")
         ),
@@ -261,10 +266,26 @@ def _cluster(section: Section) -> ClusterKnobs:
             "must be kind where storeEngine is etcd: only keys of one etcd have revisions that can "
             "be compared",
         )
+    _check_placement(section, knobs)
     if knobs.lease_period_ns < LEASE_PERIOD_NS_MIN:
         raise section.error("leasePeriod", "must be at least 100ms")
     section.done()
     return knobs
+
+
+def _check_placement(section: Section, knobs: ClusterKnobs) -> None:
+    if knobs.store_placement == "own":
+        return
+    if knobs.api_servers > 1:
+        raise section.error(
+            "apiServers",
+            "must be 1 where storePlacement is apiserver: shards in the program of one API server "
+            "are out of the others' reach",
+        )
+    if knobs.store_engine == "etcd":
+        raise section.error(
+            "storeEngine", "must be own where storePlacement is apiserver: an etcd is a program"
+        )
 
 
 def _percentage(section: Section) -> int | None:

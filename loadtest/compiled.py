@@ -132,6 +132,7 @@ def _cluster_plan(campaign: Campaign, directory: Path) -> tuple[ClusterPlan, int
         shard_by=knobs.shard_by,
         durability=knobs.durability,
         store_engine=knobs.store_engine,
+        store_placement=knobs.store_placement,
         watch_cache_index=knobs.watch_cache_index,
         encode_once=knobs.encode_once,
         consistent_lists=knobs.consistent_list_from_cache,
@@ -272,6 +273,7 @@ def _cluster_lines(compiled: Compiled) -> list[str]:
         f"Cluster  {compiled.nodes} nodes{source}",
         f"         {knobs.store_shards} store shards by {knobs.shard_by}"
         + (", each an etcd, " if knobs.store_engine == "etcd" else ", ")
+        + ("in the API server's program, " if knobs.store_placement == "apiserver" else "")
         + f"durability {knobs.durability}, "
         + (f"{knobs.api_servers} API servers, " if knobs.api_servers > 1 else "")
         + f"{knobs.scheduler_partitions} scoring partitions, "

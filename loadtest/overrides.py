@@ -18,6 +18,7 @@ SHORT_NAMES = {
     "shard_by": "spec.cluster.shardBy",
     "durability": "spec.cluster.durability",
     "engine": "spec.cluster.storeEngine",
+    "placement": "spec.cluster.storePlacement",
     "watch_cache": "spec.cluster.watchCacheIndex",
     "encode_once": "spec.cluster.encodeOnce",
     "consistent_list_from_cache": "spec.cluster.consistentListFromCache",

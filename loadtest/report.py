@@ -299,7 +299,8 @@ def _conditions(summary: Summary) -> str:
         "Cores used": f"{cores:.2f} on average during the load, all processes together",
         "Durability": f"{cluster['durability']}, one copy, on {host['store_filesystem']}",
         "Store": f"{cluster['store_shards']} shards by {cluster['shard_by']}, engine "
-        f"{cluster['store_engine']}",
+        f"{cluster['store_engine']}"
+        + (", in the API server's program" if cluster["store_placement"] == "apiserver" else ""),
         "Scheduler": f"{scored}, {partitions} scoring partitions",
         "Nodes": f"{summary.campaign['nodes']:,} hollow, by {cluster['node_transport']}, Lease "
         f"every {cluster['lease_period_ns'] / 1e9:g} s, pod stages delayed by "

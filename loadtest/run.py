@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from actors.blueprint import API_SERVER
 from actors.cluster import ClusterHandle
 from actors.disk import DirectoryError
 from actors.hollow import all_shapes
@@ -221,9 +222,11 @@ class CampaignRun:
 
     def _tick(self, phase: str) -> None:
         assert self._sampler and self._handle
-        if lost := [one for one in gone(self._handle.lives()) if one.startswith("store-")]:
+        alone = self._compiled.cluster.store_placement == "own"
+        keeps = "store-" if alone else API_SERVER
+        if lost := [one for one in gone(self._handle.lives()) if one.startswith(keeps)]:
             raise RunError(f"{', '.join(lost)} is gone for good, and there is no other copy")
-        if lost := [one for one in stranded(self._handle.lives()) if one.startswith("store-")]:
+        if lost := [one for one in stranded(self._handle.lives()) if one.startswith(keeps)]:
             raise RunError(
                 f"a machine with a shard was lost, and there is no other copy: {lost[0]}"
             )

@@ -60,6 +60,7 @@ def check_virtual_time(campaign: Campaign, source: str) -> None:
     for field, real in (
         ("cluster.nodeTransport: https", cluster.node_transport != "frames"),
         ("cluster.storeEngine: etcd", cluster.store_engine != "own"),
+        ("cluster.storePlacement: apiserver", cluster.store_placement != "own"),
         ("cluster.watchCacheIndex: hash", cluster.watch_cache_index != "btree"),
         ("cluster.apiServers above 1", cluster.api_servers > 1),
         ("cluster.schedulers above 1", cluster.schedulers > 1),

@@ -21,12 +21,12 @@ from typing import Any
 import ray
 import uvloop
 
-from actors.blueprint import MODULES, Part, start_part
+from actors.blueprint import MODULES, Part, ProgramConfig, start_part
 from actors.clock import settle_table_gc
 from actors.hold import Hold
 from actors.lives import Pulse
 from actors.net.fault_proxy import FaultyNames
-from actors.plan import ProcessSample, StoreConfig
+from actors.plan import ApiServerConfig, ProcessSample, StoreConfig
 from actors.processes import cpu_seconds, pss_bytes
 from actors.program import Resolve, Running
 from actors.ray.machine import actor_name
@@ -53,8 +53,8 @@ class ProgramHost:
             part = _settled(part, namespace)
         self._pulse = Pulse(part.config.security.cluster_id, part.name)
         restarted = ray.get_runtime_context().was_current_actor_reconstructed
-        if restarted and isinstance(part.config, StoreConfig):
-            part = replace(part, config=replace(part.config, begun=True))
+        if restarted:
+            part = replace(part, config=_begun(part.config))
         self._thread = ProgramThread(part, Names(namespace), Path(log_path), restarted)
         self._thread.started.add_done_callback(self._started)
         import_module(MODULES[type(part.config)])
@@ -106,6 +106,15 @@ class ProgramHost:
         """Stop the program in good order; the process stays for Ray to end. Its pid."""
         self._thread.stop()
         return os.getpid()
+
+
+def _begun(config: ProgramConfig) -> ProgramConfig:
+    """Of a program that has run before: its shards have logs."""
+    if isinstance(config, StoreConfig):
+        return replace(config, begun=True)
+    if isinstance(config, ApiServerConfig):
+        return replace(config, embedded=tuple(replace(one, begun=True) for one in config.embedded))
+    return config
 
 
 def _settled(part: Part, namespace: str) -> Part:

@@ -59,3 +59,14 @@ def test_a_group_without_programs_is_not_placed() -> None:
     plan = ClusterPlan("run", store_shards=1, controller_shards=0, schedulers=0)
     made = layout(parts_of(plan, Security("", "", "")), 2)
     assert [group.name for group in made.groups] == ["stores", "servers"]
+
+
+def test_an_api_server_with_the_shards_in_its_program_may_be_anywhere() -> None:
+    plan = ClusterPlan("", store_placement="apiserver", scheduler_partitions=0)
+    made = layout(parts_of(plan, Security("", "", "")), 3)
+    servers = made.groups[0]
+    assert (servers.name, servers.programs, servers.beside) == ("servers", ("apiserver-0",), "")
+    assert made.said[1:3] == (
+        "Store: in apiserver-0's own program.",
+        "API server: on one of 3 machines.",
+    )

@@ -103,6 +103,16 @@ def test_defaults_are_filled_in() -> None:
             {"storeEngine": "etcd", "shardBy": "namespace"},
             "spec.cluster.shardBy: must be kind where storeEngine is etcd",
         ),
+        (
+            "spec/cluster",
+            {"storePlacement": "apiserver", "apiServers": 2},
+            "spec.cluster.apiServers: must be 1 where storePlacement is apiserver",
+        ),
+        (
+            "spec/cluster",
+            {"storePlacement": "apiserver", "storeEngine": "etcd"},
+            "spec.cluster.storeEngine: must be own where storePlacement is apiserver",
+        ),
         ("spec/cluster", {"nodes": 0}, "must be a whole number from 1"),
         ("spec/cluster", {"nodes": True}, "must be a whole number"),
         ("spec/cluster", 7, "spec.cluster: must be a mapping"),
@@ -155,6 +165,27 @@ def test_the_engine_of_the_store() -> None:
         part for part in parts_of(compiled.cluster, security) if part.name.startswith("store-")
     ]
     assert [type(part.config) for part in stores] == [EtcdStoreConfig]
+
+
+def test_shards_in_the_program_of_the_api_server() -> None:
+    doc = copy.deepcopy(MINIMAL)
+    apply_overrides(doc, ["placement=apiserver", "shards=3", "trace_sample=1"])
+    compiled = compile_campaign(parse_campaign(doc, "mini.yaml"), Path())
+    assert "3 store shards by kind, in the API server's program, durability" in describe(compiled)
+    parts = parts_of(compiled.cluster, Security("cluster-a", "token", "/nonexistent"))
+    assert not [part for part in parts if part.name.startswith("store-")]
+    [server] = [part.config for part in parts if isinstance(part.config, ApiServerConfig)]
+    assert server.stores == ("store-0", "store-1", "store-2")
+    assert [shard.shard for shard in server.embedded] == [0, 1, 2]
+    assert [Path(shard.directory).name for shard in server.embedded] == list(server.stores)
+    assert [Path(shard.spans).name for shard in server.embedded] == [
+        "store-0.jsonl",
+        "store-1.jsonl",
+        "store-2.jsonl",
+    ]
+    apply_overrides(doc, ["kills=[store-1]"])
+    with pytest.raises(CampaignError, match=r"kills\[0\]: no program 'store-1'"):
+        compile_campaign(parse_campaign(doc, "mini.yaml"), Path())
 
 
 @pytest.mark.parametrize("wanted", ["btree", "hash"])

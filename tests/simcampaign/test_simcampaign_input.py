@@ -45,6 +45,10 @@ def invoke(*words: str) -> tuple[int, str]:
             "spec.cluster.storeEngine: etcd needs real time",
         ),
         (
+            ["sim", QUICKSTART, "--set", "placement=apiserver"],
+            "spec.cluster.storePlacement: apiserver needs real time",
+        ),
+        (
             ["sim", QUICKSTART, "--set", "watch_cache=hash"],
             "spec.cluster.watchCacheIndex: hash needs real time",
         ),
