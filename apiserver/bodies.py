@@ -173,26 +173,40 @@ def _check_type(kind: Kind, obj: JsonObject, body: bytes) -> None:
         obj["kind"], obj["apiVersion"] = named, version
         return
     if not isinstance(named, str) or not isinstance(version, str):
-        field, wrong = ("apiVersion", version) if isinstance(named, str) else ("kind", named)
         raise BadRequest(
-            f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get "
-            f"version/kind; json parse error: json: cannot unmarshal {go_type(wrong)} into Go "
-            f"struct field .{field} of type string ({_excerpt(body)})"
+            f"the object provided is unrecognized (must be of type {kind.kind}): "
+            f"{_no_type(named, version)} ({_excerpt(body)})"
         )
+    bare = split_api_version(version)[1]
+    why = _why_another(kind, named, version)
+    if not why:
+        raise BadRequest(
+            f"the API version in the data ({version}) does not match the expected API version "
+            f"({kind.api_version})"
+        )
+    raise BadRequest(f'{named} in version "{bare}" cannot be handled as a {kind.kind}: {why}')
+
+
+def _no_type(named: object, version: object) -> str:
+    """Of a kind or a version that is no text."""
+    field, wrong = ("apiVersion", version) if isinstance(named, str) else ("kind", named)
+    return (
+        f"couldn't get version/kind; json parse error: json: cannot unmarshal {go_type(wrong)} "
+        f"into Go struct field .{field} of type string"
+    )
+
+
+def _why_another(kind: Kind, named: str, version: str) -> str:
+    """Why an object of this type cannot be one of ``kind``; empty for another version of it."""
     group, bare = split_api_version(version)
     try:
         kind_by_gvk(group, bare, named)
     except UnknownKindError:
-        why = _unregistered(named, version)
-    else:
-        if named == kind.kind:
-            raise BadRequest(
-                f"the API version in the data ({version}) does not match the expected API version "
-                f"({kind.api_version})"
-            )
-        package = kind.group.partition(".")[0] or "core"
-        why = f"converting ({bare}.{named}) to ({package}.{kind.kind}): unknown conversion"
-    raise BadRequest(f'{named} in version "{bare}" cannot be handled as a {kind.kind}: {why}')
+        return _unregistered(named, version)
+    if named == kind.kind:
+        return ""
+    package = kind.group.partition(".")[0] or "core"
+    return f"converting ({bare}.{named}) to ({package}.{kind.kind}): unknown conversion"
 
 
 def _check_custom_type(kind: Kind, obj: JsonObject) -> None:
@@ -221,10 +235,8 @@ def check_patched(
     if strategic is not None:
         # Read into a struct of the kind, whatever the patch made of the type it names.
         obj["kind"], obj["apiVersion"] = kind.kind, kind.api_version
-    elif kind.custom is None and _odd(kind, obj):
-        whole = orjson.dumps(obj, option=orjson.OPT_SORT_KEYS).decode()
-        text = _unregistered(obj.get("kind"), obj.get("apiVersion"))
-        raise Invalid("", "", [Cause.invalid("patch", whole, text)])
+    elif kind.custom is None:
+        _check_patched_type(kind, obj)
     strict = field_validation == "Strict"
     before = orjson.dumps(obj) if strict or strategic is not None else b""
     found = check_kind(kind, obj)
@@ -244,8 +256,26 @@ def check_patched(
     return wrong if field_validation == "Warn" else []
 
 
-def _odd(kind: Kind, obj: JsonObject) -> bool:
-    return obj.get("kind") != kind.kind or obj.get("apiVersion") != kind.api_version
+def _check_patched_type(kind: Kind, obj: JsonObject) -> None:
+    """Without a kind it is of the URL's. Without a version it is read into the struct that the
+    server keeps, which has no other JSON field: nothing is left of it. Source: codec.Decode,
+    apimachinery/pkg/runtime/serializer/versioning; gvkWithDefaults, serializer/json/json.go."""
+    named, version = obj.get("kind") or kind.kind, obj.get("apiVersion") or ""
+    if version == kind.api_version and named == kind.kind:
+        why = ""
+    elif not isinstance(named, str) or not isinstance(version, str):
+        why = _no_type(named, version)
+    elif version:
+        why = _why_another(kind, named, version) or _unregistered(named, version)
+    elif named != kind.kind:
+        why = _unregistered(named, f"{kind.group}/__internal".lstrip("/"))
+    else:
+        why = ""
+        obj.clear()
+    if why:
+        whole = orjson.dumps(obj, option=orjson.OPT_SORT_KEYS).decode()
+        raise Invalid("", "", [Cause.invalid("patch", whole, why)])
+    obj["kind"], obj["apiVersion"] = kind.kind, kind.api_version
 
 
 def decode_options(request: Request) -> JsonObject | None:
