@@ -147,6 +147,7 @@ def refusal_beside_nominees(
         for n in table.nominations.of_node(node)
         if n.pod != pod.name and n.priority >= pod.priority
     ]
+    ports = table.ports.of_row(row)
     for nominee in beside:
         table.add_pod(nominee.pod, node, nominee.shape, nominee.priority)
     try:
@@ -154,6 +155,7 @@ def refusal_beside_nominees(
     finally:
         for nominee in beside:
             table.remove_pod(nominee.pod, node)
+        table.ports.set_row(row, ports)
     return found or refusal(shape, table, row, filters)
 
 

@@ -84,13 +84,13 @@ def _integer(text: str) -> int | None:
 
 
 def _matches_field(table: NodeTable, rows: Rows, requirement: Requirement) -> Mask:
-    """Only metadata.name, with In or NotIn."""
+    """Only metadata.name, with In or NotIn and one value; anything else matches nothing."""
     result = np.zeros(len(table.alive), np.bool_)
-    if requirement.key == NODE_NAME_FIELD and requirement.operator in ("In", "NotIn"):
-        for name in requirement.values:
-            row = table.row_of.get(name)
-            if row is not None:
-                result[row] = True
+    known = requirement.key == NODE_NAME_FIELD and requirement.operator in ("In", "NotIn")
+    if known and len(requirement.values) == 1:
+        row = table.row_of.get(requirement.values[0])
+        if row is not None:
+            result[row] = True
         if requirement.operator == "NotIn":
             result = ~result
     return result[rows]

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from api.core import InvariantError
 from scheduler import image_counts
 from scheduler.cells import RowCells
+from scheduler.host_ports import HostPorts
 from scheduler.image_counts import ImageState
 from scheduler.node_columns import NodeColumns
 from scheduler.node_facts import NodeFacts, Taint
@@ -21,7 +22,7 @@ from scheduler.placed import NOT_STARTED, Nominations, Placed, PodReference
 from scheduler.placed_pods import EVERYBODY, PlacedPods
 from scheduler.pod_columns import NONE
 from scheduler.pod_counts import PodCounts
-from scheduler.pod_shape import Port, Shape
+from scheduler.pod_shape import Shape
 from scheduler.resources import CPU, MEMORY, PLAIN, PODS
 from scheduler.tie import FIRST, tie_bits, tie_place, tie_places
 from scheduler.volumes import VolumeUse, empty_catalog
@@ -85,8 +86,7 @@ class NodeTable:
         self.stamp: IntArray = np.zeros(capacity, np.int64)
         """Another one whenever what is known of the Node object changes."""
         self.images: dict[str, ImageState] = {}
-        self.ports: dict[tuple[str, int], dict[str, dict[int, int]]] = {}
-        """(protocol, port) -> ip -> row -> pods that hold it."""
+        self.ports = HostPorts()
         self.static_version = 0
         """Grows when a Node object changes in what filters and scores read of it."""
         self.image_version = 0
@@ -425,7 +425,7 @@ class NodeTable:
     def _count_use(self, row: int, shape: Shape, sign: int, settled: bool = False) -> None:
         """All that is counted of a pod on a node besides its requests."""
         if shape.key.ports:
-            self.count_ports(row, shape.key.ports, sign)
+            (self.ports.take if sign > 0 else self.ports.leave)(row, shape.key.ports)
         relations = shape.relations
         self.pod_counts.add(row, relations, sign, settled)
         if relations.key.claims or relations.key.disks:
@@ -441,15 +441,6 @@ class NodeTable:
         cpu, memory = key.counted
         if cpu >= WIDE or memory >= WIDE:
             self.amounts_wide = True
-
-    def count_ports(self, row: int, ports: Sequence[Port], sign: int) -> None:
-        for ip, protocol, port in ports:
-            rows = self.ports.setdefault((protocol, port), {}).setdefault(ip, {})
-            left = rows.get(row, 0) + sign
-            if left:
-                rows[row] = left
-            else:
-                del rows[row]
 
     def _resource_column(self, name: str) -> int:
         if name == PODS:

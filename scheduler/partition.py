@@ -104,7 +104,6 @@ class PartitionCore:
         self._table = NodeTable()
         self._engine = Engine(self._table, kernel=kernel)
         self._shapes = Shapes(profiles)
-        self._ports: dict[int, Sequence[Port]] = {}
         self._asked: OrderedDict[int, None] = OrderedDict()
         self._ranked: OrderedDict[int, tuple[StaticView, Ranks]] = OrderedDict()
         """By place."""
@@ -143,24 +142,17 @@ class PartitionCore:
         if change.reset:
             self._table = NodeTable()
             self._engine = Engine(self._table, kernel=self._kernel)
-            self._ports = {}
         table = self._table
         for row in change.gone:
-            self._set_ports(row, ())
+            table.ports.set_row(row, ())
             if row < table.rows and table.known_facts(row) is not None:
                 table.remove_node(table.names[row])
         for row, order, facts in change.nodes:
             table.put_node(facts, row, order)
         table.set_counts(change.rows, change.resources, change.counts)
         for row, ports in change.ports:
-            self._set_ports(row, ports)
+            table.ports.set_row(row, ports)
         self._set_cluster(change)
-
-    def _set_ports(self, row: int, ports: Sequence[Port]) -> None:
-        self._table.count_ports(row, self._ports.pop(row, ()), -1)
-        if ports:
-            self._ports[row] = ports
-            self._table.count_ports(row, ports, 1)
 
     def _set_cluster(self, change: RowsChanged) -> None:
         """Image scores depend on counts over the whole cluster."""

@@ -208,7 +208,7 @@ def _try_node(
     if not lower:
         return Trial(row)
     lower.sort(key=importance)
-    position = table.position
+    position, ports = table.position, table.ports.of_row(row)
     stage = _Stage(shape, table, row, pod, filters)
     violations = 0
     victims: list[Victim] = []
@@ -226,6 +226,7 @@ def _try_node(
         # All of them, also when a plugin raised.
         for victim in sorted(stage.gone.values(), key=importance):
             stage.come_back(victim)
+        table.ports.set_row(row, ports)
     table.rewind(position)
     return Trial(row, tuple(victims), violations, found)
 

@@ -3,7 +3,7 @@
 Which rows belong to whom: see scheduler.partition_rows.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,14 +105,10 @@ class Telling:
         found: list[tuple[int, Sequence[Port]]] = []
         if self._table.ports or had:
             for row in counted.tolist():
-                held = list(self._held(row))
+                held = self._table.ports.of_row(row)
                 if held or row in had:
                     found.append((row // self._partitions, held))
                     had.pop(row, None)
                     had.update({row: None} if held else {})
         told.with_ports = had
         return found
-
-    def _held(self, row: int) -> Iterator[Port]:
-        for shape in self._table.shapes_on(row):
-            yield from shape.key.ports

@@ -11,12 +11,15 @@ from api.selectors import LabelSelector, Requirement, label_selector_of
 from scheduler.relations import Relations
 
 SERVICE = "services"
+CONTROLLER = "replicationcontrollers"
 OWNER_KINDS = {
-    ("v1", "ReplicationController"): "replicationcontrollers",
+    ("v1", "ReplicationController"): CONTROLLER,
     ("apps/v1", "ReplicaSet"): "apps/replicasets",
     ("apps/v1", "StatefulSet"): "apps/statefulsets",
 }
 """Owners that count, and the watch that tells of them."""
+Selector = LabelSelector | dict[str, str] | None
+"""Of a ReplicationController: labels and their values."""
 
 
 class Workloads:
@@ -26,7 +29,7 @@ class Workloads:
         self.version = 0
         """Grows when a selector comes, goes or changes."""
         self._services: dict[str, dict[str, dict[str, str]]] = {}
-        self._owners: dict[tuple[str, str, str], LabelSelector | None] = {}
+        self._owners: dict[tuple[str, str, str], Selector] = {}
         """(resource, namespace, name)."""
         self._selectors: dict[int, LabelSelector] = {}
         self._selectors_version = 0
@@ -44,10 +47,9 @@ class Workloads:
                 if selector is not None:
                     services[name] = selector
             return
-        if resource == "replicationcontrollers":
-            parsed = _equalities(selector.items()) if selector else None
-        else:
-            parsed = None if selector is None else label_selector_of(selector)
+        parsed: Selector = selector
+        if resource != CONTROLLER and selector is not None:
+            parsed = label_selector_of(selector)
         key = (resource, namespace, name)
         if key not in self._owners or self._owners[key] != parsed:
             self.version += 1
@@ -91,8 +93,11 @@ class Workloads:
         more = None
         if owner is not None and resource is not None:
             more = self._owners.get((resource, namespace, owner.name))
+        if isinstance(more, dict):
+            # Where it says otherwise than the services, it is the one that counts.
+            wanted.update(more)
         found = _equalities(wanted.items())
-        if more is None:
+        if not isinstance(more, LabelSelector):
             return found
         rest = [one for one in more.requirements if one not in found.requirements]
         return LabelSelector([*found.requirements, *rest])

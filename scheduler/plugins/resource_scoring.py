@@ -146,5 +146,11 @@ def balance(
     mean = np.sum(shares, axis=0) / count
     squares = sum((share - mean) ** 2 * here for share, here in zip(shares, present, strict=True))
     deviation = np.sqrt(squares / count)
+    # Of two the difference is the same by a shorter way, whose last digit may decide.
+    most = np.max([np.where(here, s, 0.0) for s, here in zip(shares, present, strict=True)], axis=0)
+    least = np.min(
+        [np.where(here, s, 1.0) for s, here in zip(shares, present, strict=True)], axis=0
+    )
+    deviation = np.where(count == 2, (most - least) / 2, deviation)
     result: IntArray = ((1 - deviation) * SCORE_MAX).astype(np.int64)
     return result

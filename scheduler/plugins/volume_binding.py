@@ -77,17 +77,20 @@ def passes(shape: Shape, table: NodeTable, rows: Rows) -> Mask:
 def reasons(shape: Shape, table: NodeTable, rows: IntArray) -> Sequence[Reason]:
     """Every one of them for each row. Empty where the node would do."""
     bound, waiting = claims_of(shape, table)
+    masks = {
+        text: np.zeros(len(rows), np.bool_)
+        for text in (NO_AFFINITY, NOT_FOUND, NO_SPACE, NO_VOLUME)
+    }
+    # One by one, until a row is known to be out of reach.
     near = np.ones(len(rows), np.bool_)
-    known = True
     for claim in bound:
         volume = table.volumes.volumes.get(claim.volume)
         if volume is None:
-            known = False
-        elif volume.terms is not None:
+            masks[NO_VOLUME] = near.copy()
+            break
+        if volume.terms is not None:
             near &= matches_any(table, rows, volume.terms)
-    masks = {NO_AFFINITY: ~near, NOT_FOUND: np.zeros(len(rows), np.bool_)}
-    masks[NO_VOLUME] = np.full(len(rows), not known)
-    masks[NO_SPACE] = np.zeros(len(rows), np.bool_)
+    masks[NO_AFFINITY] = ~near
     if waiting:
         choices = _Choices(table, waiting, rows)
         for at, row in enumerate(rows.tolist()):
@@ -116,7 +119,11 @@ class _Choices:
 
     def __init__(self, table: NodeTable, claims: Sequence[Claim], rows: IntArray) -> None:
         self._table = table
-        self._claims = sorted(claims, key=lambda claim: claim.size)
+        self._heading = [claim for claim in claims if claim.selected_node]
+        """To be provisioned for a node that was chosen before."""
+        self._claims = sorted(
+            (claim for claim in claims if not claim.selected_node), key=lambda claim: claim.size
+        )
         volumes = list(table.volumes.all_volumes())
         self._candidates = {
             claim.name: [
@@ -136,13 +143,10 @@ class _Choices:
         """``at``: the row's position among the rows."""
         node = self._table.names[row]
         matched: list[tuple[Claim, Volume]] = []
-        rest: list[Claim] = []
+        if any(claim.selected_node != node for claim in self._heading):
+            return Bindings(reason=NOT_FOUND)
+        rest = list(self._heading)
         for claim in self._claims:
-            if claim.selected_node:
-                if claim.selected_node != node:
-                    return Bindings(reason=NOT_FOUND)
-                rest.append(claim)
-                continue
             taken = [volume.name for _, volume in matched]
             found = self._smallest(claim, at, taken)
             if found is None:

@@ -224,6 +224,16 @@ def test_balance_over_three_resources() -> None:
     assert found == expected == [75, 69]
 
 
+def test_balance_of_two_resources_is_half_their_difference() -> None:
+    """The standard deviation says the same but for its last digit, which would give 57."""
+    names = ("cpu", "memory", "example.com/gpu")
+    resources = [{"name": name, "weight": 1} for name in names]
+    only = profile(**arguments("NodeResourcesBalancedAllocation", resources=resources))
+    nodes = [node("a", "1", "25Gi"), node("b", "1", "25Gi")]
+    found = explained(only, nodes, pod("p", cpu="1", memory="8Gi"))
+    assert points(found, "NodeResourcesBalancedAllocation") == [58, 58]
+
+
 def test_ignored_resources_are_not_looked_at() -> None:
     only = profile(
         **arguments(

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from api.core import JsonObject
+from scheduler.explain import Pod, explain, filters_for, refusal_beside_nominees
 from scheduler.node_facts import Taint, node_facts
 from scheduler.node_table import NodeTable
+from scheduler.placed import Nominee
 from scheduler.plugins import (
     balanced_allocation,
     image_locality,
@@ -15,11 +17,15 @@ from scheduler.plugins import (
     node_resources_fit,
     node_unschedulable,
     taint_toleration,
+    volume_binding,
 )
 from scheduler.plugins.taint_toleration import tolerates
 from scheduler.pod_shape import Shape, Toleration
+from scheduler.preemption import trials
 from scheduler.resources import pod_requests
 from scheduler.shapes import Shapes
+from scheduler.volumes import BOUND_ANNOTATION, CLAIMS, VOLUMES
+from scheduler.workloads import Workloads
 from tests.scheduler.scheduler_objects import node, pod
 
 ALL = slice(0, 64)
@@ -107,9 +113,9 @@ def test_node_selector_operators(expression: tuple[str, str, list[str]], expecte
 def test_an_empty_term_matches_nothing_and_fields_name_nodes() -> None:
     table = table_of(node("a"), node("b"))
     assert not node_affinity.passes(shape_of(affinity=_required()), table, ALL).any()
-    named = shape_of(affinity=_required(("metadata.name", "In", ["b", "zzz"]), fields=True))
+    named = shape_of(affinity=_required(("metadata.name", "In", ["b"]), fields=True))
     assert node_affinity.passes(named, table, ALL).tolist() == [False, True]
-    assert node_affinity.named_nodes(named) == ("b", "zzz")
+    assert node_affinity.named_nodes(named) == ("b",)
     excluded = shape_of(affinity=_required(("metadata.name", "NotIn", ["b"]), fields=True))
     assert node_affinity.passes(excluded, table, ALL).tolist() == [True, False]
     assert node_affinity.named_nodes(excluded) is None
@@ -203,3 +209,91 @@ def test_init_containers_sidecars_overhead_and_pod_level() -> None:
     assert pod_requests(bigger).amounts == {"cpu": 5010}
     nothing = pod_requests({"containers": [{"name": "c"}]})
     assert nothing == ({}, (100, 200 << 20), (100, 200 << 20))
+
+
+def test_a_port_that_two_pods_hold_is_free_when_one_goes() -> None:
+    table = table_of(node("a"))
+    shape = shape_of(ports=(80,))
+    for name in ("d/one", "d/two"):
+        table.add_pod(name, "a", shape)
+    assert not node_ports.passes_row(shape, table, 0)
+    table.remove_pod("d/one", "a")
+    assert node_ports.passes_row(shape, table, 0) and table.ports.of_row(0) == ()
+    table.remove_pod("d/two", "a")
+    assert node_ports.passes_row(shape, table, 0)
+
+
+def test_looking_for_victims_leaves_ports_as_they_were() -> None:
+    table = table_of(node("a"))
+    shape = shape_of(ports=(80,))
+    for name, priority in (("d/low", 1), ("d/high", 9), ("d/gone", 9)):
+        table.add_pod(name, "a", shape, priority)
+    who = Pod("d/p", 5)
+    # The one of low priority takes the port with it, whoever else holds it.
+    (trial,) = trials(shape, table, who, explain(shape, table, who), ())
+    assert [victim.pod for victim in trial.victims] == ["d/low"]
+    assert table.ports.of_row(0) == shape.key.ports
+    table.remove_pod("d/gone", "a")
+    # Trying without a pod and with it gives no port back.
+    table.add_pod("d/large", "a", shape_of(cpu="4"), 1)
+    full = shape_of(cpu="2")
+    (trial,) = trials(full, table, who, explain(full, table, who), ())
+    assert [victim.pod for victim in trial.victims] == ["d/large"]
+    assert table.ports.of_row(0) == ()
+    table.nominations.add(Nominee("d/nominee", shape, 9), "a")
+    assert refusal_beside_nominees(full, table, 0, who, filters_for(full, table)) is not None
+    assert table.ports.of_row(0) == ()
+
+
+def test_a_field_with_two_values_matches_nothing() -> None:
+    table = table_of(node("a"), node("b"))
+    for operator in ("In", "NotIn"):
+        field = {"key": "metadata.name", "operator": operator, "values": ["a", "c"]}
+        terms = {"nodeSelectorTerms": [{"matchFields": [field]}]}
+        required = {"requiredDuringSchedulingIgnoredDuringExecution": terms}
+        shape = shape_of(affinity={"nodeAffinity": required})
+        assert not node_affinity.passes(shape, table, slice(0, 2)).any()
+
+
+def test_a_replication_controller_outdoes_the_services_of_its_pods() -> None:
+    def selects(resource: str, name: str, selector: JsonObject) -> None:
+        meta = {"namespace": "default", "name": name}
+        workloads.put(resource, {"metadata": meta, "spec": {"selector": selector}})
+
+    workloads, shapes = Workloads(), Shapes()
+    selects("services", "web", {"app": "web", "tier": "front"})
+    selects("replicationcontrollers", "old", {"app": "old"})
+    selects("apps/replicasets", "new", {"matchLabels": {"app": "new"}})
+    item = pod("p")
+    item["metadata"]["labels"] = {"app": "web", "tier": "front"}
+    for api, kind, name, expected in (
+        ("v1", "ReplicationController", "old", {"app": ["old"], "tier": ["front"]}),
+        ("apps/v1", "ReplicaSet", "new", {"app": ["web", "new"], "tier": ["front"]}),
+    ):
+        owner = {"apiVersion": api, "kind": kind, "name": name, "controller": True}
+        item["metadata"]["ownerReferences"] = [owner]
+        found: dict[str, list[str]] = {}
+        selector = workloads.default_selector(shapes.of_pod(item).relations)
+        for requirement in selector.requirements:
+            found.setdefault(requirement.key, []).extend(requirement.values)
+        assert found == expected
+
+
+def test_volumes_out_of_reach_are_told_up_to_the_first() -> None:
+    table = table_of(node("a"), node("b"))
+    for name, on in (("here", "a"), ("gone", "")):
+        meta = {"namespace": "default", "name": name, "annotations": {BOUND_ANNOTATION: "yes"}}
+        table.volumes.put(CLAIMS, {"metadata": meta, "spec": {"volumeName": name}})
+        there = {"key": "kubernetes.io/hostname", "operator": "In", "values": [on]}
+        terms = {"nodeSelectorTerms": [{"matchExpressions": [there]}]}
+        if on:
+            affinity = {"nodeAffinity": {"required": terms}}
+            table.volumes.put(VOLUMES, {"metadata": {"name": name}, "spec": affinity})
+    for names, expected in (
+        (("here", "gone"), [(volume_binding.NO_VOLUME, "a"), (volume_binding.NO_AFFINITY, "b")]),
+        (("gone", "here"), [(volume_binding.NO_VOLUME, "a"), (volume_binding.NO_VOLUME, "b")]),
+    ):
+        volumes = [{"name": n, "persistentVolumeClaim": {"claimName": n}} for n in names]
+        reasons = volume_binding.reasons(shape_of(volumes=volumes), table, np.arange(2))
+        found = [(r.text, table.names[row]) for r in reasons for row in np.flatnonzero(r.rows)]
+        assert sorted(found, key=lambda one: one[1]) == expected
