@@ -9,15 +9,16 @@ busy machine raises a little; what is not sent on one says what the machine had 
 import argparse
 import asyncio
 import json
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import cast
 
-import uvicorn
+import httptools
+import uvloop
 
 from actors.processes import cpu_seconds
 from actors.security import create_security
@@ -29,37 +30,32 @@ from loadtest.measure import read_generators
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 5
-ANSWER = b'{"kind":"Pod","apiVersion":"v1","metadata":{"name":"p","namespace":"n"}}'
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+BODY = b'{"kind":"Pod","apiVersion":"v1","metadata":{"name":"p","namespace":"n"}}'
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
 
 
-async def trivial(scope: dict[str, Any], receive: Callable[[], Any], send: Send) -> None:
+class Trivial(asyncio.Protocol):
     """Answers every request with the same small object."""
-    if scope["type"] == "http":
-        headers = [(b"content-length", b"%d" % len(ANSWER))]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": ANSWER})
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transport of TLS is no subclass of asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
+        self._parser = httptools.HttpRequestParser(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def on_message_complete(self) -> None:
+        self._transport.write(ANSWER)
 
 
 async def serve(directory: Path) -> None:
     home = Path(create_security(str(directory / "security")).directory)
-    config = uvicorn.Config(
-        trivial,
-        host="127.0.0.1",
-        port=0,
-        http="httptools",
-        loop="uvloop",
-        ssl_certfile=str(home / "apiserver.crt"),
-        ssl_keyfile=str(home / "apiserver.key"),
-        log_level="error",
-        lifespan="off",
-    )
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    print(server.servers[0].sockets[0].getsockname()[1], flush=True)
-    await serving
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(home / "apiserver.crt", home / "apiserver.key")
+    server = await asyncio.get_running_loop().create_server(Trivial, "127.0.0.1", 0, ssl=tls)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
 
 
 def campaign(rate: int, processes: int, scenario: str) -> dict[str, object]:
@@ -130,7 +126,7 @@ def main() -> int:
     parser.add_argument("--serve", type=Path)
     options = parser.parse_args()
     if options.serve:
-        asyncio.run(serve(options.serve))
+        uvloop.run(serve(options.serve))
         return 0
     compile_cost()
     with tempfile.TemporaryDirectory() as place:

@@ -1,7 +1,8 @@
 """The process that sends the load: ``python -m loadtest.generator CONFIG.json``.
 
-Open loop: the main greenlet follows the schedule and starts one greenlet per arrival, whether or
-not earlier ones have been answered; and one for each user of a closed loop, who waits for them.
+Open loop: the main greenlet follows the schedule and gives each arrival to a user of Locust's who
+is free, whether or not earlier ones have been answered; and the requests of each user of a closed
+loop to one, who waits for the answers.
 It talks to its parent by lines: "ready" on stdout, then the parent writes the start as wall clock
 ns, then a JSON status line each second, last "done". SIGTERM ends it early with what it has.
 Imports Locust, which patches the process.
@@ -18,25 +19,28 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import gevent
-from gevent.pool import Group, Pool
+from gevent.pool import Pool
 
 from loadtest.compiled import parse_schedule
 from loadtest.generator_config import GeneratorConfig, read_config
 from loadtest.recorder import NO_ANSWER, Recorder
-from loadtest.sampled import RequestLog, Sampling
+from loadtest.requests import request_of
+from loadtest.sampled import RequestLog, Sampling, annotations
 from loadtest.schedule import Arrival, open_and_closed
-from loadtest.users.deployments import DeploymentUser
-from loadtest.users.http import Outcome, Target
-from loadtest.users.pods import PodUser
-from loadtest.users.readers import ReadUser
+from loadtest.users.http import Crew, Sender, Target
 from loadtest.users.watchers import WatchUser
+from loadtest.users.wire import Answer
 from loadtest.window import LatencyWindow
 
 STATUS_PERIOD_S = 1.0
+WATCH_TIMEOUT_S = 3600.0
+SILENCE = Answer(NO_ANSWER, 0)
+GIVEN_AT_ONCE = 64
+"""Arrivals that are due are given away without a look at what came, so many at most."""
 
 
 class Generator:
@@ -56,36 +60,20 @@ class Generator:
         self._timed, self._lanes = open_and_closed(mine)
         watches = sum(1 for a in mine if a.verb == "watch")
 
-        def target(server: str, connections: int, timeout_s: float) -> Target:
-            return Target(
-                server=server,
-                ca_file=config.ca_file,
-                token=token,
-                identity_file=config.identity_file,
-                connections_max=connections,
-                timeout_s=timeout_s,
-                image=config.image,
-                sampling=self._sampling,
-            )
+        def target(server: str, timeout_s: float) -> Target:
+            return Target(server, config.ca_file, token, config.identity_file, timeout_s)
 
-        self._perform: list[dict[str, Callable[[Arrival], Outcome]]] = []
-        """By server and scenario."""
-        self._watchers: list[WatchUser] = []
-        for server in config.servers:
-            at_once = config.in_flight_max + len(self._lanes)
-            one_shot = target(server, at_once, config.request_timeout_s)
-            self._perform.append(
-                {
-                    "deployments": DeploymentUser(environment, one_shot).perform,
-                    "pods": PodUser(environment, one_shot).perform,
-                    "readers": ReadUser(environment, one_shot).perform,
-                }
-            )
-            watching = target(server, max(1, watches), 3600.0)
-            self._watchers.append(WatchUser(environment, watching))
-        self._requests = Pool(config.in_flight_max)
+        self._senders = [Sender(target(s, config.request_timeout_s)) for s in config.servers]
+        self._watchers = [
+            WatchUser(environment, target(s, WATCH_TIMEOUT_S), max(1, watches))
+            for s in config.servers
+        ]
+        self._crew = Crew(environment)
+        self._told = environment.stats.total
+        """What Locust has heard of."""
+        self._open = 0
+        """Requests of open loops under way."""
         self._watches = Pool(max(1, watches))
-        self._users = Group()
         self._start_ns = 0
         """Wall clock of the start; intervals are read from the monotonic clock."""
         self._start_mono_ns = 0
@@ -106,13 +94,11 @@ class Generator:
         self._main.join()
         if not self._interrupted:
             patience_s = self._config.request_timeout_s + 5
-            self._requests.join(timeout=patience_s)
             # The schedule's last time may lie before the end of a closed loop.
             until_us = max((a.until_ns for a in self.arrivals), default=0) // 1000
             rest_s = max(0, until_us - self._since_start_us()) / 1e6
-            self._users.join(timeout=rest_s + patience_s)
-        self._requests.kill(timeout=5)
-        self._users.kill(timeout=5)
+            self._crew.join(rest_s + patience_s)
+        self._crew.kill(5)
         self._watches.kill(timeout=5)
         status.kill()
         self._status_line()
@@ -127,64 +113,78 @@ class Generator:
 
     def _server_of(self, arrival: Arrival) -> int:
         """The same for all that is done to one object."""
-        return arrival.group // self._config.processes % len(self._perform)
+        return arrival.group // self._config.processes % len(self._senders)
 
     def _since_start_us(self) -> int:
         return (time.monotonic_ns() - self._start_mono_ns) // 1000
 
     def _dispatch(self) -> None:
+        given = 0
         for place in self._timed:
             arrival = self.arrivals[place]
             wait_us = arrival.at_ns // 1000 - self._since_start_us()
-            if wait_us > 0:
-                gevent.sleep(wait_us / 1e6)
-            else:
-                gevent.sleep(0)
+            given += 1
+            if wait_us > 0 or given == GIVEN_AT_ONCE:
+                gevent.sleep(max(0, wait_us) / 1e6)
+                given = 0
             if arrival.until_ns:
-                self._users.spawn(self._loop, self._lanes[arrival.lane])
+                self._crew.give(partial(self._loop, self._lanes[arrival.lane]))
             elif arrival.verb == "watch":
                 self.recorder.counts["sent"] += 1
                 self._watches.spawn(self._watch, arrival)
-            elif self._requests.full():
+            elif self._open == self._config.in_flight_max:
                 self.recorder.overflow(arrival, self._since_start_us())
             else:
                 self.recorder.counts["sent"] += 1
-                self._requests.spawn(self._request, arrival)
+                self._open += 1
+                self._crew.give(partial(self._open_request, arrival))
 
-    def _loop(self, mine: deque[int]) -> None:
+    def _open_request(self, arrival: Arrival) -> bool:
+        """Whether the run goes on."""
+        try:
+            return self._request(arrival)
+        finally:
+            self._open -= 1
+
+    def _loop(self, mine: deque[int]) -> bool:
         """A user of a closed loop. A request is intended for when it is sent: nobody is late."""
         while mine:
             now_us = self._since_start_us()
             arrival = self.arrivals[mine[0]]
             if now_us >= arrival.until_ns // 1000:
                 self.recorder.counts["unreached"] += len(mine)
-                return
+                return True
             mine.popleft()
             self.recorder.counts["sent"] += 1
             if not self._request(arrival._replace(at_ns=now_us * 1000)):
-                return
+                return False
+        return True
 
     def _request(self, arrival: Arrival) -> bool:
         """Whether the run goes on."""
         goes_on = True
+        context = self._sampling.context(arrival)
+        request = request_of(arrival, self._config.image, annotations(context))
         intended_us = arrival.at_ns // 1000
         began_us = intended_us if arrival.until_ns else self._since_start_us()
         try:
-            outcome = self._perform[self._server_of(arrival)][arrival.scenario](arrival)
+            sender = self._senders[self._server_of(arrival)]
+            answer = sender.send(request, context.traceparent() if context else "") or SILENCE
         except gevent.GreenletExit:
-            outcome, goes_on = Outcome(NO_ANSWER, 0), False
+            answer, goes_on = SILENCE, False
         ended_us = self._since_start_us()
-        rest = (ended_us - intended_us, ended_us - began_us, outcome.size, time.time_ns())
+        code, size = answer
+        rest = (ended_us - intended_us, ended_us - began_us, size, time.time_ns())
         late_us = max(0, began_us - intended_us)
-        sample = self.recorder.sample(arrival, outcome.code, late_us, rest)
+        sample = self.recorder.sample(arrival, code, late_us, rest)
         self.recorder.record(sample, closed=bool(arrival.until_ns))
-        context = self._sampling.context(arrival)
         if context is not None:
             due_ns, sent_ns, answered_ns = (
                 self._start_ns + us * 1000 for us in (intended_us, began_us, ended_us)
             )
-            self._spans.sent(context, arrival, (due_ns, sent_ns, answered_ns), outcome.code)
-        self._window.add(arrival.verb, outcome.code, ended_us - intended_us)
+            self._spans.sent(context, arrival, (due_ns, sent_ns, answered_ns), code)
+        self._window.add(arrival.verb, code, ended_us - intended_us)
+        self._crew.tell(arrival, answer, ended_us - began_us)
         return goes_on
 
     def _watch(self, arrival: Arrival) -> None:
@@ -215,7 +215,7 @@ class Generator:
             "cpu_s": round(time.process_time() - self._cpu_at_start_s, 4),
             "sent": counts["sent"],
             "done": counts["done"],
-            "in_flight": len(self._requests) + len(self._users),
+            "in_flight": self._crew.busy,
             "watches": len(self._watches),
             "overflow": counts["overflow"],
             "watch_events": counts["watch_events"],
@@ -226,6 +226,8 @@ class Generator:
 
     def _write_result(self) -> None:
         result = self.recorder.result()
+        told = {"requests": self._told.num_requests, "failures": self._told.num_failures}
+        result["locust"] = told
         result["interrupted"] = self._interrupted
         result["start_wall_ns"] = self._start_ns
         result["scheduled"] = len(self.arrivals)

@@ -1,17 +1,20 @@
 """Watches held open; their events are counted, not parsed."""
 
 import socket
+import ssl
 import time
 from collections.abc import Callable
 
 import gevent
 from geventhttpclient.response import HTTPConnectionClosed
-from locust.contrib.fasthttp import FAILURE_EXCEPTIONS
+from locust.contrib.fasthttp import FAILURE_EXCEPTIONS, FastHttpUser
+from locust.env import Environment
 
 from loadtest.bodies import collection_path
 from loadtest.recorder import NO_ANSWER
 from loadtest.schedule import Arrival
-from loadtest.users.http import ApiUser
+from loadtest.tls import client_context
+from loadtest.users.http import Target
 
 REOPEN_PAUSE_S = 0.5
 SLOW_BUFFER_BYTES = 1 << 16
@@ -32,8 +35,26 @@ class ReadPace:
             gevent.sleep(self._free_s - now_s)
 
 
-class WatchUser(ApiUser):
+class WatchUser(FastHttpUser):
+    """All greenlets share one user and so one pool of connections."""
+
     abstract = False
+    insecure = False
+    max_retries = 0
+    max_redirects = 0
+
+    def __init__(self, environment: Environment, target: Target, connections_max: int) -> None:
+        def context(cafile: str | None = None) -> ssl.SSLContext:
+            """The caller offers a public bundle as ``cafile``; only the cluster's CA counts."""
+            return client_context(target.ca_file, target.identity_file)
+
+        self.host = target.server
+        self.ssl_context_factory = context
+        self.concurrency = connections_max
+        self.network_timeout = target.timeout_s
+        self.connection_timeout = target.timeout_s
+        self.default_headers = target.headers()
+        super().__init__(environment)
 
     def hold(
         self,

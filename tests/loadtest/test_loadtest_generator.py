@@ -124,6 +124,11 @@ def test_several_processes_share_a_schedule(
     assert len(rows) == len(plan.arrivals)
     assert {row["code"] for row in rows} == {"201", "200"}
     assert len(list(read_rows(tmp_path / "bundle" / "samples-1.csv.gz"))) > 50
+    results = [
+        json.loads((tmp_path / "bundle" / f"generator-{i}.json").read_text()) for i in (0, 1)
+    ]
+    heard = sum(result["locust"]["requests"] for result in results)
+    assert heard == len(plan.arrivals), "Locust knows of each"
 
 
 def test_a_user_of_a_closed_loop_waits_for_its_answer(
