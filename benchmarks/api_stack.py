@@ -18,6 +18,7 @@ from apiserver.keys import CacheIndex
 
 Placement = Literal["own", "apiserver"]
 """Of the shards: processes of their own, or that of the API server."""
+PLACEMENTS: tuple[Placement, ...] = ("own", "apiserver")
 SHARDS = ("store-0", "store-1")
 
 

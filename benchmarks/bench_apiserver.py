@@ -1,18 +1,21 @@
-"""CPU and rate of an API server with two store shards, each in a process of its own.
+"""CPU and rate of an API server with two store shards: in three processes, and all in one.
 
     python -m benchmarks.bench_apiserver [--operations 8000] [--durability fsync] [--loader python]
-                                         [--memory]
+                                         [--store own|apiserver|both] [--memory]
 
-Over HTTPS with the Go tool of benchmarks/apiload where there is Go, else from raw connections of
-this process, with fewer rows; then creates in batches over the frame port. CPU is that of the
-server's processes by /proc; the loader's own is shown apart. ``--memory``: what 50,000 pods and
-5,000 nodes weigh, before and after lists.
+Both arms run side by side and take turns, row by row: what drifts on the machine meets both. Over
+HTTPS with the Go tool of benchmarks/apiload where there is Go, else from raw connections of this
+process, with fewer rows; then creates in batches over the frame port. CPU is that of the server's
+processes by /proc; the loader's own is shown apart. ``--memory``: what 50,000 pods and 5,000 nodes
+weigh, before and after lists.
 """
 
 import argparse
 import asyncio
 import tempfile
 import time
+from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import orjson
@@ -22,7 +25,7 @@ from actors.net import FrameClient
 from actors.plan import Durability
 from actors.security import admin_token, client_ssl_context
 from benchmarks import apiload_rows
-from benchmarks.api_stack import Stack, running_stack
+from benchmarks.api_stack import PLACEMENTS, Placement, Stack, running_stack
 
 CONNECTIONS = 32
 BATCH = 50
@@ -225,12 +228,28 @@ def _spec(number: int) -> dict[str, object]:
     }
 
 
-def by_apiload(tool: str, stack: Stack, scale: int) -> None:
-    print(f"loader: apiload (Go)\n{apiload_rows.HEAD}")
+Stacks = Mapping[Placement, Stack]
+
+
+def by_apiload(tool: str, stacks: Stacks, scale: int) -> None:
+    print(f"loader: apiload (Go)\n{'':<10}{apiload_rows.HEAD}")
     for row in apiload_rows.rows(scale):
-        report = apiload_rows.run(tool, stack, row)
-        if row.real:
-            print(apiload_rows.line(row, report), flush=True)
+        for placement, stack in stacks.items():
+            report = apiload_rows.run(tool, stack, row)
+            if row.real:
+                print(f"{placement:<10}{apiload_rows.line(row, report)}", flush=True)
+
+
+def by_python(stacks: Stacks, operations: int) -> None:
+    for placement, stack in stacks.items():
+        print(f"store: {placement}")
+        uvloop.run(Bench(stack).run(operations))
+
+
+def by_frames(stacks: Stacks, operations: int) -> None:
+    for placement, stack in stacks.items():
+        print(f"store: {placement}")
+        uvloop.run(Bench(stack).frames(operations))
 
 
 def weigh(tool: str, stack: Stack) -> None:
@@ -255,23 +274,30 @@ def main() -> None:
     parser.add_argument("--operations", type=int, default=8000)
     parser.add_argument("--durability", choices=("fsync", "buffered", "none"), default="fsync")
     parser.add_argument("--loader", choices=("auto", "python"), default="auto")
+    parser.add_argument("--store", choices=("own", "apiserver", "both"), default="both")
     parser.add_argument("--memory", action="store_true", help="weigh it instead, needs Go")
     arguments = parser.parse_args()
     durability: Durability = arguments.durability
-    with tempfile.TemporaryDirectory() as home, running_stack(durability) as stack:
+    wanted = [arm for arm in PLACEMENTS if arguments.store in (arm, "both")]
+    with tempfile.TemporaryDirectory() as home, ExitStack() as running:
+        stacks = {
+            arm: running.enter_context(running_stack(durability, placement=arm)) for arm in wanted
+        }
         print(f"2 shards, durability {durability}")
         tool = apiload_rows.build(home) if arguments.loader == "auto" else None
-        bench = Bench(stack)
-        uvloop.run(bench.prepare())
+        for stack in stacks.values():
+            uvloop.run(Bench(stack).prepare())
         if arguments.memory:
             assert tool is not None, "--memory needs Go"
-            weigh(tool, stack)
+            for arm, stack in stacks.items():
+                print(f"store: {arm}")
+                weigh(tool, stack)
             return
         if tool is not None:
-            by_apiload(tool, stack, arguments.operations)
+            by_apiload(tool, stacks, arguments.operations)
         else:
-            uvloop.run(bench.run(arguments.operations))
-        uvloop.run(bench.frames(arguments.operations))
+            by_python(stacks, arguments.operations)
+        by_frames(stacks, arguments.operations)
 
 
 if __name__ == "__main__":
