@@ -131,6 +131,7 @@ class Connection(asyncio.Protocol):
         "_current",
         "_dropped",
         "_exchange",
+        "_framing_bytes",
         "_full",
         "_head_bytes",
         "_host",
@@ -165,7 +166,8 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._dropped = False
-        self._head_bytes = 0
+        self._head_bytes = self._framing_bytes = 0
+        """Of a head that is not complete; since the last piece of a body: extensions, trailers."""
         self._reading_head = True
         self._chunked = False
         self._served = False
@@ -214,6 +216,8 @@ class Connection(asyncio.Protocol):
             if not self._head_bytes and self._current is None:
                 self.deadline = self._host.time() + self._host.bounds.head_s
             self._head_bytes += len(data)
+        else:
+            self._framing_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
@@ -222,8 +226,9 @@ class Connection(asyncio.Protocol):
         except HttpParserError as error:
             self._refuse(400, b"400 Bad Request: %b" % str(error).encode(errors="replace"))
             return
-        if self._reading_head and self._head_bytes > self._host.bounds.head_bytes_max:
-            self._refuse(431, HEAD_TOO_LARGE)
+        unread = max(self._head_bytes, self._framing_bytes)
+        if unread > self._host.bounds.head_bytes_max and not self._dropped:
+            self._refuse(431, HEAD_TOO_LARGE if self._head_bytes else b"too much beside the body")
 
     def _last_of_http(self, tail: bytes) -> None:
         """Nothing is read until the request is answered, or taken up as what it asks for."""
@@ -280,7 +285,8 @@ class Connection(asyncio.Protocol):
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._listed.append((name.lower(), value))
+        if self._reading_head:  # A trailer is no header.
+            self._listed.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         bounds = self._host.bounds
@@ -297,41 +303,41 @@ class Connection(asyncio.Protocol):
             self._exchange = None
             self._refuse(431, HEAD_TOO_LARGE)
             return
-        self._head_bytes = 0
+        self._head_bytes = self._framing_bytes = 0
         self._reading_head = False
         length = headers.get(b"content-length")
-        if length is None and b"transfer-encoding" not in headers:
-            return
+        if length is None:
+            if b"transfer-encoding" not in headers:
+                return
+            if [v.lower() for n, v in self._listed if n == b"transfer-encoding"] != [b"chunked"]:
+                self._exchange = None
+                self._refuse(501, b"unsupported transfer encoding")
+                return
         if self._current is None:
             self.deadline = self._host.time() + bounds.body_s
         if length is not None and int(length) > bounds.body_bytes_max:
             exchange.oversized = True
             if int(length) > bounds.dropped_bytes_max:
                 self._give_up(exchange)
-        if (
-            b"expect" in headers
-            and headers[b"expect"].lower() == b"100-continue"
-            and self._current is None
-        ):
+        if headers.get(b"expect", b"").lower() == b"100-continue" and self._current is None:
             self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
-        exchange, bounds = self._exchange, self._host.bounds
+        exchange, bounds, self._framing_bytes = self._exchange, self._host.bounds, 0
         if exchange is None:
             return
         self._body_bytes += len(body)
         if self._body_bytes <= bounds.body_bytes_max and not exchange.oversized:
             self._body.append(body)
             return
-        self._body = []
-        exchange.oversized = True
+        self._body, exchange.oversized = [], True
         if self._body_bytes > bounds.dropped_bytes_max:
             self._give_up(exchange)
 
     def on_message_complete(self) -> None:
         exchange, self._exchange = self._exchange, None
         self._target, self._listed = b"", []
-        self._reading_head = True
+        self._reading_head, self._framing_bytes = True, 0
         if exchange is None or self._dropped:
             return
         body = self._body
@@ -448,13 +454,8 @@ class Connection(asyncio.Protocol):
         if self.stopping:
             exchange.keep_alive = False
         close = b"" if exchange.keep_alive else b"connection: close\r\n"
-        return b"%bdate: %b\r\n%b%b%b" % (
-            _STATUS_LINES[code],
-            self._host.date,
-            headers,
-            close,
-            tail,
-        )
+        parts = (_STATUS_LINES[code], self._host.date, headers, close, tail)
+        return b"%bdate: %b\r\n%b%b%b" % parts
 
     def _send(self, data: bytes | memoryview) -> None:
         if self.transport is not None:

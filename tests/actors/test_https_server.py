@@ -174,6 +174,47 @@ def test_a_body_that_dribbles_in_is_cut_off(security: Security) -> None:
     run(scenario())
 
 
+@pytest.mark.parametrize("framing", [b"0\r\nt: ", b"2;", b"0\r\n" + b"t: y\r\n" * 200 + b"t: "])
+def test_what_comes_beside_a_body_is_bounded(security: Security, framing: bytes) -> None:
+    """Trailers and extensions of chunks, which may be as long as one likes, are never kept."""
+
+    async def scenario() -> None:
+        server = await start(security)
+        streams = await connect(server, security)
+        head = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n"
+        streams[1].write(head + framing)
+        await streams[1].drain()
+        streams[1].write(b"y" * 1_000_000)
+        assert b"200 OK" not in await rest(streams)
+        assert server.gauges()["https_refused_total"] == 1
+        await server.stop()
+
+    run(scenario())
+
+
+def test_trailers_are_no_headers_and_other_codings_are_refused(security: Security) -> None:
+    seen: list[list[bytes]] = []
+    answers: list[bool] = []
+
+    def app(exchange: Exchange) -> None:
+        seen.append([name for name, _ in exchange.listed])
+        exchange.answer(200, b"", b"")
+
+    async def scenario() -> None:
+        server = await start(security, app)
+        twice = b"gzip\r\ntransfer-encoding: chunked"
+        for coding, code in ((b"Chunked", 200), (b"gzip, chunked", 501), (twice, 501)):
+            streams = await connect(server, security)
+            head = b"POST / HTTP/1.1\r\nconnection: close\r\ntransfer-encoding: %b\r\n\r\n" % coding
+            streams[1].write(head + b"2\r\n{}\r\n0\r\nimpersonate-user: x\r\n\r\n")
+            answers.append((await rest(streams))[:13] == b"HTTP/1.1 %d " % code)
+        await server.stop()
+
+    run(scenario())
+    assert answers == [True, True, True]
+    assert seen == [[b"connection", b"transfer-encoding"]]
+
+
 @pytest.mark.parametrize("declared", [True, False])
 def test_a_body_over_the_limit_is_answered_and_held_nowhere(
     security: Security, declared: bool
