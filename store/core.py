@@ -296,11 +296,10 @@ class StoreCore:
 
     def _leases(self, call: int, place: int, request: StoreRequest) -> None:
         integers(request, 0)
-        own: list[int] = []
-        adopted: list[int] = []
-        for lease, held in self.leases.granted.items():
-            (own if held.ttl_s else adopted).append(lease)
-        self.answers.give(call, place, (OK, own, adopted))
+        granted = self.leases.granted
+        own = [(held.deadline_ns, lease) for lease, held in granted.items() if held.ttl_s]
+        adopted = [lease for lease, held in granted.items() if not held.ttl_s]
+        self.answers.give(call, place, (OK, [lease for _, lease in sorted(own)], adopted))
 
     def _compact_asked(self, call: int, place: int, request: StoreRequest) -> None:
         """Logged, so that what was once refused is not readable again after a restart."""

@@ -2,7 +2,20 @@
 
 from collections.abc import Sequence
 
-from api.storage import DELETE, DELETE_RANGE, GET, ORDER, PUT, RANGE, StoreRequest
+from api.storage import (
+    ADOPT,
+    DELETE,
+    DELETE_RANGE,
+    GET,
+    GRANT,
+    KEEPALIVE,
+    LEASE,
+    ORDER,
+    PUT,
+    RANGE,
+    REVOKE,
+    StoreRequest,
+)
 
 REQUEST_BYTES_MAX = 1_572_864
 """Key, header and value together. Source: etcd server/embed/config.go, DefaultMaxRequestBytes."""
@@ -13,6 +26,8 @@ DUPLICATE = "etcdserver: duplicate key given in txn request"
 WHOLE, KEYS_AND_HEADERS, COUNT, COUNTED = range(4)
 """Modes of a range; COUNTED is that of etcd's clients."""
 _NESTED = (PUT, DELETE, DELETE_RANGE, GET, RANGE)
+_OF_LEASES = (GRANT, ADOPT, REVOKE, KEEPALIVE, LEASE)
+"""The number of a lease is any but 0."""
 
 
 class Malformed(ValueError):
@@ -125,10 +140,10 @@ def checked_branch(branch: Sequence[StoreRequest]) -> None:
 
 
 def integers(request: StoreRequest, count: int) -> tuple[int, ...]:
-    """The arguments of a request that takes ``count`` integers >= 0."""
+    """The arguments of a request that takes ``count`` integers, >= 0 unless it is of a lease."""
     arguments = tuple(request[1:])
     if len(arguments) != count or any(type(number) is not int for number in arguments):
         raise Malformed(f"{request[0]} takes {count} integers")
-    if min(arguments, default=0) < 0:
+    if min(arguments, default=0) < 0 and request[0] not in _OF_LEASES:
         raise Malformed(f"{request[0]}: negative argument")
     return arguments

@@ -159,7 +159,7 @@ class Ledger:
                 self._apply(run)
                 run = []
                 if type(then) is TransactionReads:
-                    reply = self._apply_transaction(revision or watermark, writes, then)
+                    reply = self._apply_transaction(watermark, revision, writes, then)
                 else:
                     self._apply(writes)
                     self._settle(then, now_ns)
@@ -223,17 +223,20 @@ class Ledger:
         self.pending.settle(writes)
 
     def _apply_transaction(
-        self, at: int, writes: Sequence[Record], then: TransactionReads
+        self, before_revision: int, revision: int, writes: Sequence[Record], then: TransactionReads
     ) -> StoreReply:
+        """A read before the first write is one at the revision before, as etcd says in its
+        header. Source: etcd server/storage/mvcc/kvstore_txn.go, storeTxnWrite.Rev."""
         applied = 0
         for before, place, request in then.reads:
             self._apply(writes[applied:before])
             applied = max(applied, before)
+            at = revision if before else before_revision
             reply = then.replies[place] = self.reads.now(request, at)
             if reply[0] != OK and not writes:
                 return reply
         self._apply(writes[applied:])
-        return (OK, at, then.succeeded, then.replies)
+        return (OK, revision or before_revision, then.succeeded, then.replies)
 
     def _settle(self, then: Then, now_ns: int) -> None:
         match then:

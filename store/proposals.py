@@ -130,14 +130,15 @@ class Proposer:
         """Decide the branch and its writes now; its reads are due when it is applied. All writes
         share one revision, which is only issued if there are any."""
         compares, then, otherwise = checked_transaction(request)
-        for lease in [nested[5] for nested in (*then, *otherwise) if nested[0] == PUT]:
-            if lease and not self._lease_lives(lease):
-                return Proposal((NOT_FOUND,))
         tentative = Tentative(self._keyspace, self._pending)
         outcomes = [holds(tentative, compare) for compare in compares]
         succeeded = all(outcomes)
+        taken = then if succeeded else otherwise
+        for lease in [nested[5] for nested in taken if nested[0] == PUT]:
+            if lease and not self._lease_lives(lease):
+                return Proposal((NOT_FOUND,))
         branch = Branch(tentative, self._clock.following(), self._clock.last)
-        refusal = branch.run(then if succeeded else otherwise)
+        refusal = branch.run(taken)
         if refusal is not None:
             return Proposal(refusal)
         revision = self._clock.issue() if branch.ops else 0

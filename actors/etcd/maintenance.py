@@ -66,8 +66,10 @@ class MaintenanceService:
     async def alarm(self, data: bytes) -> bytes:
         message = decoded("AlarmRequest", data)
         action = message.get("action", 0)
-        if action and message.get("alarm", 0) not in (NO_ALARM, NOSPACE):
-            raise EtcdError(UNIMPLEMENTED, "hollowfleet: the only alarm is NOSPACE")
+        if message.get("alarm", 0) not in (NO_ALARM, NOSPACE):
+            if action == 1:
+                raise EtcdError(UNIMPLEMENTED, "hollowfleet: the only alarm is NOSPACE")
+            return self._response("AlarmResponse")
         _, before = checked(await self._shards.ask((ALARM, 0)))
         if action and before != (action == 1):
             checked(await self._shards.ask((ALARM, action)))
@@ -77,9 +79,10 @@ class MaintenanceService:
         return self._response("AlarmResponse", alarms=alarms)
 
     async def defragment(self, data: bytes) -> bytes:
-        """A log has no holes that could be closed: there is nothing to do."""
+        """A log has no holes that could be closed: there is nothing to do. The answer is empty.
+        Source: etcd server/etcdserver/api/v3rpc/maintenance.go, as for an alarm's header."""
         decoded("DefragmentRequest", data)
-        return self._response("DefragmentResponse")
+        return b""
 
     async def hash(self, data: bytes) -> bytes:
         decoded("HashRequest", data)

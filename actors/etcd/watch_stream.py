@@ -93,11 +93,13 @@ class WatchStream:
     def ended(self, watch: "Watch", reason: str) -> None:
         """The shard ended a watch."""
         del self._watches[watch.id]
-        fields: Message = {"watch_id": watch.id, "canceled": True, "cancel_reason": reason}
         if reason == "compacted":
             compacted = self.shards.compact_revision
             fields = {"watch_id": watch.id, "canceled": True, "compact_revision": compacted}
-        self._control(**fields)
+            # It has a header without a revision. Source: etcd mvcc/watcher_group.go, chooseAll.
+            self.push(control_response(self.identity, 0, **fields))
+        else:
+            self._control(watch_id=watch.id, canceled=True, cancel_reason=reason)
 
     def advanced(self) -> None:
         """A watch has come further: what waited for that is told."""
@@ -152,7 +154,7 @@ class WatchStream:
             self._next_id += 1
         first = message.get("start_revision", 0)
         # Nothing happens at revision 1, so after 0 and after 1 mean the same.
-        after = max(1, first - 1) if first > 0 else await self.shards.now()
+        after = max(1, first - 1) if first else await self.shards.now()
         self._control(watch_id=watch_id, created=True)
         self._watches[watch_id] = watch = Watch(self, watch_id, message, after)
         watch.resume()

@@ -16,6 +16,7 @@ UNIMPLEMENTED: Final = 12
 UNAVAILABLE: Final = 14
 
 EMPTY_KEY: Final = "etcdserver: key is not provided"
+KEY_NOT_FOUND: Final = "etcdserver: key not found"
 VALUE_PROVIDED: Final = "etcdserver: value is provided"
 LEASE_PROVIDED: Final = "etcdserver: lease is provided"
 COMPACTED_TEXT: Final = "etcdserver: mvcc: required revision has been compacted"

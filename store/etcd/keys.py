@@ -20,6 +20,7 @@ from store.etcd.codec import Message, encoded, prefixed, varint
 from store.etcd.errors import (
     EMPTY_KEY,
     INVALID_ARGUMENT,
+    KEY_NOT_FOUND,
     LEASE_PROVIDED,
     UNIMPLEMENTED,
     VALUE_PROVIDED,
@@ -31,6 +32,7 @@ _COUNTED: Final = 3
 _ASCENDING, _DESCENDING = 1, 2
 _COMPARE_FIELDS: Final = ("version", "create", "mod", "value", "lease")
 _COMPARE_OPERANDS: Final = ("version", "create_revision", "mod_revision", "value", "lease")
+_VALUE: Final = 3
 _COMPARE_RESULTS: Final = ("=", ">", "<", "!=")
 
 
@@ -49,7 +51,7 @@ class Identity:
 
     def header(self, revision: int) -> bytes:
         """The header as the first field of a response; revision 0: none, as of the Cluster
-        service."""
+        service and of a watch whose history is gone."""
         if not revision:
             return prefixed(1, self._before + b"\x20\x02")
         return prefixed(1, self._before + b"\x18" + varint(revision) + b"\x20\x02")
@@ -119,7 +121,8 @@ def compact_request(message: Message) -> StoreRequest:
 
 
 def txn_request(message: Message) -> StoreRequest:
-    compares = [_compare(compare) for compare in message.get("compare", ())]
+    found = [_compare(compare) for compare in message.get("compare", ())]
+    compares = [compare for compare in found if compare is not None]
     then, otherwise = (
         [_operation(operation) for operation in message.get(branch, ())]
         for branch in ("success", "failure")
@@ -127,14 +130,24 @@ def txn_request(message: Message) -> StoreRequest:
     return (TXN, compares, then, otherwise)
 
 
-def _compare(message: Message) -> tuple[object, ...]:
+def _compare(message: Message) -> tuple[object, ...] | None:
+    """None for one that is always true. Source: etcd server/etcdserver/txn/txn.go, applyCompare: an
+    unknown target compares as equal, and an unknown result is that of any value there is."""
     key, range_end = message.get("key", b""), message.get("range_end", b"")
     start, end = span(key, range_end)
     target, result = message.get("target", 0), message.get("result", 0)
-    if not (0 <= target < len(_COMPARE_FIELDS) and 0 <= result < len(_COMPARE_RESULTS)):
-        raise EtcdError(INVALID_ARGUMENT, f"unknown compare: target {target}, result {result}")
-    operand = message.get(_COMPARE_OPERANDS[target], b"" if target == 3 else 0)
-    compare = (_COMPARE_FIELDS[target], _COMPARE_RESULTS[result], start, operand)
+    compare: tuple[object, ...]
+    if not 0 <= target < len(_COMPARE_FIELDS):
+        if result not in (1, 2, 3):
+            return None
+        compare = ("version", "<", start, 0)
+    elif not 0 <= result < len(_COMPARE_RESULTS):
+        if target != _VALUE:
+            return None
+        compare = ("version", ">", start, 0)
+    else:
+        operand = message.get(_COMPARE_OPERANDS[target], b"" if target == _VALUE else 0)
+        compare = (_COMPARE_FIELDS[target], _COMPARE_RESULTS[result], start, operand)
     return (*compare, end) if range_end else compare
 
 
@@ -149,7 +162,7 @@ def _operation(message: Message) -> StoreRequest:
         case [("request_txn", _)]:
             message_text = "hollowfleet: a transaction inside a transaction is not supported"
             raise EtcdError(UNIMPLEMENTED, message_text)
-    raise EtcdError(INVALID_ARGUMENT, "etcdserver: a transaction holds an empty request")
+    raise EtcdError(INVALID_ARGUMENT, KEY_NOT_FOUND)
 
 
 # Responses, from the bytes of their header on.
