@@ -9,13 +9,13 @@ import orjson
 from api.core import JsonObject
 from api.errors import BadRequest, Cause, Invalid, UnsupportedMediaType
 from api.fields import DELETE_OPTIONS
+from api.findings import find_duplicates, find_in_object
 from api.kinds import Kind, UnknownKindError, kind_by_gvk, split_api_version
 from api.protobuf import decode_body
 from api.structure import (
     cannot_handle,
     check_kind,
     check_structure,
-    find_duplicates,
     strict_error,
 )
 from api.unstructured import misfit_of_map
@@ -60,7 +60,7 @@ def decode_object(
 
     ``type_name``: its struct when it is not the kind's own, such as that of a Binding. Fields that
     the struct does not have are gone. BadRequest, UnsupportedMediaType."""
-    obj, duplicates = parse_object(kind, request, field_validation)
+    obj, duplicates = parse_object(kind, request, field_validation, type_name)
     return obj, fit_object(kind, obj, duplicates, field_validation, type_name)
 
 
@@ -71,7 +71,7 @@ def fit_object(
     found = check_structure(type_name, obj) if type_name else check_kind(kind, obj)
     if found.error is not None:
         raise cannot_handle(kind, found.error)
-    wrong = [*duplicates, *found.unknown][:FINDINGS_MAX]
+    wrong = list(dict.fromkeys([*duplicates, *found.unknown]))[:FINDINGS_MAX]
     if wrong and field_validation == "Strict":
         raise cannot_handle(kind, strict_error(wrong))
     if obj.get("metadata") is None:
@@ -90,12 +90,19 @@ def one_by_one(findings: Sequence[str]) -> list[str]:
 
 
 def parse_object(
-    kind: Kind, request: Request, field_validation: str
+    kind: Kind, request: Request, field_validation: str, type_name: str = ""
 ) -> tuple[JsonObject, list[str]]:
-    """The parsed body, of the right kind, and the keys that it has twice."""
+    """The parsed body, of the right kind, and the keys that it has twice; for a struct, with what
+    it does not have between them, in order."""
     obj, duplicates = _parsed(kind, request, field_validation)
+    if duplicates and kind.custom is None and not _is_yaml(request):
+        duplicates = find_in_object(request.body, type_name or kind.type_name)
     _check_type(kind, obj, request.body)
     return obj, duplicates
+
+
+def _is_yaml(request: Request) -> bool:
+    return request.content_type.partition(";")[0].strip() == YAML_TYPE
 
 
 def _parsed(kind: Kind, request: Request, field_validation: str) -> tuple[JsonObject, list[str]]:
@@ -157,9 +164,8 @@ def _merged(pairs: list[tuple[str, Any]]) -> JsonObject:
     for name, value in pairs:
         before = out.get(name)
         if isinstance(before, dict) and isinstance(value, dict):
-            before.update(value)
-        else:
-            out[name] = value
+            value = _merged([*before.items(), *value.items()])
+        out[name] = value
     return out
 
 

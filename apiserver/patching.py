@@ -9,16 +9,15 @@ import orjson
 from api.calls import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
 from api.core import JsonObject
 from api.errors import BadRequest, UnsupportedMediaType
+from api.findings import find_duplicates, find_in_operations
 from api.kinds import Kind
 from api.patches import json_patch, merge_patch, strategic_merge_patch
 from api.strategic import go_text
-from api.structure import find_duplicates
 from apiserver.bodies import PatchFindings
 from apiserver.registry import Request
 from apiserver.untrusted import parse_json, refusal_of_json
 
 Patch = Callable[[JsonObject], JsonObject]
-_OPERATION = ("op", "path", "from", "value")
 _CUSTOM = (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
 """How custom resources are patched: no strategy is known of them."""
 
@@ -41,14 +40,7 @@ def _wrong_with_operations(body: bytes, operations: Any) -> list[str]:
     """Source: applyJSPatch, apiserver/pkg/endpoints/handlers/patch.go."""
     if not isinstance(operations, list):
         return []
-    unknown = [
-        f'unknown field "[{index}].{name}"'
-        for index, operation in enumerate(operations)
-        if isinstance(operation, dict)
-        for name in operation
-        if name not in _OPERATION
-    ]
-    return [f"json patch {text}" for text in (*find_duplicates(body, operations), *unknown)]
+    return [f"json patch {text}" for text in find_in_operations(body)]
 
 
 def patch_of(kind: Kind, request: Request, type_name: str = "") -> Patch:

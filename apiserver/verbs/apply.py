@@ -8,8 +8,9 @@ import orjson
 from api.calls import APPLY_PATCH
 from api.core import JsonObject
 from api.errors import AlreadyExists, BadRequest, Conflict, NotFound, PlainError
+from api.findings import find_duplicates
 from api.kinds import Kind
-from api.structure import check_kind, find_duplicates
+from api.structure import check_kind
 from apiserver.bodies import go_type, one_by_one
 from apiserver.change import change, latest
 from apiserver.go_yaml import yaml_twice

@@ -13,9 +13,9 @@ import orjson
 
 from api.apply import Writer
 from api.core import JsonObject
+from api.findings import find_duplicates
 from api.kinds import Kind
 from api.storage import CONFLICT, PUT
-from api.structure import find_duplicates
 from api.times import MICRO_TIME_LETTERS, TIME_LETTERS, is_stored_micro_time, rfc3339
 from apiserver.bodies import JSON_TYPE
 from apiserver.change import Changed

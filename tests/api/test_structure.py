@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.findings import find_duplicates, find_in_object
 from api.kinds import Kind, kind_by_path
 from api.structure import (
     FITS,
     Structure,
     cannot_handle,
     check_structure,
-    find_duplicates,
     strict_error,
 )
 
@@ -274,3 +274,23 @@ def test_any_object_fits_in_the_end_or_is_refused(obj: dict[str, Any]) -> None:
         once = copy.deepcopy(obj)
         assert check_structure(POD, obj) == FITS
         assert obj == once
+
+
+def test_findings_come_in_the_order_of_the_text() -> None:
+    """A key that is not known is never a duplicate, and nothing is said twice."""
+    raw = (
+        b'{"x": {"y": 1, "y": 2}, "metadata": {"name": "a", "labels": {"k": "", "k": ""}, "foo": 1,'
+        b'"name": "b"}, "spec": {"containers": [{"name": "c", "bar": 1, "image": "i", "image": "",'
+        b'"resources": {"limits": {"cpu": "1", "cpu": "2"}}}]}, "x": 1, "spec": {"baz": 1}}'
+    )
+    assert find_in_object(raw, "api.core.v1.Pod") == [
+        'unknown field "x"',
+        'duplicate field "metadata.labels.k"',
+        'unknown field "metadata.foo"',
+        'duplicate field "metadata.name"',
+        'unknown field "spec.containers[0].bar"',
+        'duplicate field "spec.containers[0].image"',
+        'duplicate field "spec.containers[0].resources.limits.cpu"',
+        'duplicate field "spec"',
+        'unknown field "spec.baz"',
+    ]
