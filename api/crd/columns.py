@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 
 from api.core import JsonObject
+from api.crd.numbers import go_number
 from api.crd.paths import find_all, parse_path
-from api.crd.values import go_number
 from api.printers.ages import human_duration
 from api.printers.columns import Column, Printer
 from api.times import TimeError, parse_time

@@ -6,6 +6,7 @@ Source: apiextensions-apiserver/pkg/apiserver/schema/structural.go (which keywor
 from typing import Any
 
 from api.core import JsonObject
+from api.crd.formats import supported_format
 
 RESOURCE_FIELDS = ("apiVersion", "kind", "metadata")
 """Implicitly specified in every resource, whatever its schema says."""
@@ -18,6 +19,7 @@ class Node:
         "additional",
         "default",
         "embedded",
+        "format",
         "has_default",
         "int_or_string",
         "items",
@@ -35,6 +37,7 @@ class Node:
     def __init__(self, raw: JsonObject) -> None:
         self.raw = raw
         self.type: str = raw.get("type", "")
+        self.format = supported_format(raw)
         self.nullable = bool(raw.get("nullable"))
         self.preserve = bool(raw.get("x-kubernetes-preserve-unknown-fields"))
         self.embedded = bool(raw.get("x-kubernetes-embedded-resource"))

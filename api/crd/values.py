@@ -8,20 +8,20 @@ tests/golden/api/patches.jsonl, smp-crd-415.
 """
 
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import Any
 
 from api.core import JsonObject
 from api.crd.expressions import matches
 from api.crd.formats import fits_format
+from api.crd.numbers import NO_PATH, wrong_numbers
 from api.crd.schema import Node
 from api.errors import Cause
 from api.errors import shown as json_text
 
+_GO_FORMATS = {"integer": "int64", "number": "float64"}
+"""What Go's values have by themselves."""
 ABSENT = object()
 """In place of an old value: there was none that this one could be compared with."""
-_NO_PATH = "<nil>"
-"""The path of a failed junctor: the real server loses it."""
 _JSON_TYPES: dict[type, str] = {
     dict: "object",
     list: "array",
@@ -41,9 +41,9 @@ def wrong_values(node: Node, value: Any, old: Any = ABSENT, place: str = "") -> 
 
 
 def _placed(cause: Cause, prefix: str, place: str) -> Cause:
-    if cause.field == _NO_PATH:
-        return cause._replace(field=place or _NO_PATH)
-    return cause._replace(field=f"{prefix}{cause.field}" if cause.field else place or _NO_PATH)
+    if cause.field == NO_PATH:
+        return cause._replace(field=place or NO_PATH)
+    return cause._replace(field=f"{prefix}{cause.field}" if cause.field else place or NO_PATH)
 
 
 def _once(causes: Iterator[Cause]) -> list[Cause]:
@@ -57,20 +57,38 @@ def _judge(node: Node, value: Any, old: Any, path: str) -> Iterator[Cause]:
         types = _types(node)
         if types and not node.nullable:
             yield _mistyped(path, types, "null")
+        yield from _no_word(node, value, path)
         return
-    types = _types(node)
-    if types and not any(_is_of(value, one) for one in types):
-        yield _mistyped(path, types, _type_of(value))
+    yield from _wrong_type(node, value, path)
     yield from _junctors(node.raw, value, path)
     yield from _scalars(node, value, path)
     if isinstance(value, list):
         yield from _list(node, value, old, path)
+    yield from _no_word(node, value, path)
+    if isinstance(value, dict):
+        yield from _object(node, value, old, path)
+
+
+def _no_word(node: Node, value: Any, path: str) -> Iterator[Cause]:
     words = node.raw.get("enum")
     if words and not any(same(value, word) for word in words):
         shown = [word if isinstance(word, str) else json_text(word) for word in words]
         yield Cause.not_supported(path, value, shown)
-    if isinstance(value, dict):
-        yield from _object(node, value, old, path)
+
+
+def _wrong_type(node: Node, value: Any, path: str) -> Iterator[Cause]:
+    """A format decides too: of a text or a list it is asked later, so a schema of texts with a
+    format lets lists pass. Source: typeValidator.Validate, validate/type.go."""
+    types, actual = _types(node), _type_of(value)
+    if not types and not node.format:
+        return
+    fits = any(_is_of(value, one) for one in types)
+    written = isinstance(value, str | list)
+    own = _GO_FORMATS.get(actual, "")
+    if node.format and not written and not fits and own != node.format:
+        yield _mistyped(path, (node.format,), own)
+    elif not fits and not (node.format and written and not {"integer", "number"} & {*types}):
+        yield _mistyped(path, types, actual)
 
 
 def _types(node: Node) -> tuple[str, ...]:
@@ -141,7 +159,7 @@ def _verdict(schema: JsonObject, value: Any, path: str) -> list[Cause]:
 
 
 def _junctor(text: str) -> Cause:
-    return Cause(_NO_PATH, "FieldValueInvalid", f'Invalid value: "": {text}')
+    return Cause(NO_PATH, "FieldValueInvalid", f'Invalid value: "": {text}')
 
 
 def _scalars(node: Node, value: Any, path: str) -> Iterator[Cause]:
@@ -150,46 +168,18 @@ def _scalars(node: Node, value: Any, path: str) -> Iterator[Cause]:
         longest, least, pattern = raw.get("maxLength"), raw.get("minLength"), raw.get("pattern")
         if longest is not None and len(value) > longest:
             yield Cause.too_long(path, longest)
-        if least is not None and len(value) < least:
-            yield Cause.invalid(
-                path, value, f"{path} in body should be at least {least} chars long"
-            )
-        if pattern and not matches(pattern, value):
+        elif least is not None and len(value) < least:
+            text = f"{path} in body should be at least {least} chars long"
+            yield Cause.invalid(path, value, text)
+        elif pattern and not matches(pattern, value):
             yield Cause.invalid(path, value, f"{path} in body should match '{pattern}'")
-        if raw.get("format") and not fits_format(raw["format"], value):
+        if not fits_format(node.format, value):
             cause = Cause.invalid(
-                path, value, f'{path} in body must be of type {raw["format"]}: "{value}"'
+                path, value, f'{path} in body must be of type {node.format}: "{value}"'
             )
             yield cause._replace(reason="FieldValueTypeInvalid")
     elif type(value) in (int, float):
-        yield from _numbers(raw, value, path)
-
-
-def _numbers(raw: JsonObject, value: float, path: str) -> Iterator[Cause]:
-    factor, most, least = raw.get("multipleOf"), raw.get("maximum"), raw.get("minimum")
-    if factor and value / factor != value // factor:
-        text = f"{path} in body should be a multiple of {go_number(factor)}"
-        yield Cause.invalid(path, value, text)
-    if most is not None:
-        strict = bool(raw.get("exclusiveMaximum"))
-        if value > most or (strict and value == most):
-            word = "less than" if strict else "less than or equal to"
-            yield Cause.invalid(path, value, f"{path} in body should be {word} {go_number(most)}")
-    if least is not None:
-        strict = bool(raw.get("exclusiveMinimum"))
-        if value < least or (strict and value == least):
-            word = "greater than" if strict else "greater than or equal to"
-            yield Cause.invalid(path, value, f"{path} in body should be {word} {go_number(least)}")
-
-
-def go_number(value: float) -> str:
-    """A float64 as Go's %v prints it: the shortest digits, with an exponent from a million on."""
-    number = Decimal(repr(float(value))).normalize()
-    exponent = number.adjusted()
-    if not number or -4 <= exponent < 6:
-        return format(number, "f")
-    digits = format(number.scaleb(-exponent), "f")
-    return f"{digits}e{exponent:+03d}"
+        yield from wrong_numbers(node, value, path)
 
 
 def _list(node: Node, value: list[Any], old: Any, path: str) -> Iterator[Cause]:
@@ -225,10 +215,8 @@ def _object(node: Node, value: JsonObject, old: Any, path: str) -> Iterator[Caus
     if least is not None and count < least:
         text = f"{path} in body should have at least {least} properties"
         yield Cause.invalid(path, count, text)
-        return
     if most is not None and count > most:
         yield Cause.too_many(path, count, most)
-        return
     prefix = f"{path}." if path else ""
     if node.additional is not None:
         for name in sorted(value):

@@ -8,10 +8,11 @@ from api.core import JsonObject
 from api.crd.columns import printer_of
 from api.crd.formats import fits_format
 from api.crd.lists import duplicates, embedded_faults
+from api.crd.numbers import go_number
 from api.crd.paths import PathError, find_all, parse_path, put_at, simple_path, value_at
 from api.crd.prune import prune, set_defaults
 from api.crd.schema import Node
-from api.crd.values import go_number, wrong_values
+from api.crd.values import wrong_values
 
 
 def obj(**properties: JsonObject) -> JsonObject:
@@ -92,7 +93,6 @@ def test_defaults_stand_in_for_absent_fields_and_for_nulls_that_may_not_be() -> 
     [
         (INT, "x", "a", 'Invalid value: "string": a in body must be of type integer: "string"'),
         (INT, None, "a", 'Invalid value: "null": a in body must be of type integer: "null"'),
-        (INT, 1.5, "a", 'Invalid value: "number": a in body must be of type integer: "number"'),
         (INT, True, "a", 'Invalid value: "boolean": a in body must be of type integer: "boolean"'),
         (
             {"x-kubernetes-int-or-string": True},
@@ -179,6 +179,53 @@ def test_defaults_stand_in_for_absent_fields_and_for_nulls_that_may_not_be() -> 
 )
 def test_values(schema: JsonObject, value: Any, field: str, message: str) -> None:
     assert faults(obj(a=schema), {"a": value}) == [(field, message)]
+
+
+BEYOND = 'Invalid value: "": {} value must be of type {} in a'
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "messages"),
+    [
+        ({**INT, "format": "int32"}, 1 << 31,
+         [BEYOND.format("Checked", "integer with format int32")]),
+        ({**INT, "format": "bogus"}, 1 << 31, []),
+        ({"type": "number", "format": "int32"}, 1 << 40, []),
+        ({"type": "number", "format": "float"}, 1e39,
+         [BEYOND.format("Checked", "number with format float")]),
+        (INT, 1e30, [BEYOND.format("Checked", "integer (default format)")]),
+        (INT, 1.5, ['Invalid value: "number": a in body must be of type integer: "number"',
+                    BEYOND.format("Checked", "integer (default format)")]),
+        ({**INT, "minimum": 1.5}, 1,
+         [BEYOND.format("Minimum boundary", "integer (default format)"),
+          "Invalid value: 1: a in body should be greater than or equal to 1.5"]),
+        ({"type": "number", "minimum": 1.5}, 1, []),
+        ({"type": "number", "maximum": 2e6}, 2000001,
+         ["Invalid value: 2000001: a in body should be less than or equal to 2000000"]),
+        ({"type": "number", "multipleOf": 0.5}, 2,
+         ["Invalid value: 0: factor MultipleOf declared for a must be positive: 0"]),
+        ({"type": "number", "multipleOf": 0.1}, 0.7, []),
+        ({**INT, "format": "int32"}, True,
+         ['Invalid value: "": a in body must be of type int32: ""']),
+        ({**TEXT, "format": "date"}, 3,
+         ['Invalid value: "int64": a in body must be of type date: "int64"']),
+        ({**TEXT, "format": "date"}, [], []),
+        ({**TEXT, "format": "uuid4"}, "0" * 32,
+         [f'Invalid value: "{"0" * 32}": a in body must be of type uuid4: "{"0" * 32}"']),
+        ({**TEXT, "maxLength": 1, "pattern": "^b+$"}, "ab",
+         ["Too long: may not be more than 1 bytes"]),
+        ({**TEXT, "nullable": True, "enum": ["x"]}, None,
+         ['Unsupported value: null: supported values: "x"']),
+        ({**obj(b=INT), "maxProperties": 1, "required": ["d"]}, {"b": "", "c": 1},
+         ["Too many: 2: must have at most 1 items",
+          'Invalid value: "string": a.b in body must be of type integer: "string"',
+          "Required value"]),
+    ],
+)  # fmt: skip
+def test_values_as_kube_openapi_judges_them(
+    schema: JsonObject, value: Any, messages: list[str]
+) -> None:
+    assert [message for _, message in faults(obj(a=schema), {"a": value})] == messages
 
 
 @pytest.mark.parametrize(
