@@ -48,7 +48,7 @@ async def over_https(stack: Stack, count: int) -> None:
 
     async def open_one(number: int) -> None:
         query = f"watch=1&fieldSelector=metadata.name%3Dn{number}"
-        request = f"GET {PATH}?{query} HTTP/1.1\r\n{bearer}\r\n".encode()
+        request = f"GET {PATH}?{query} HTTP/1.1\r\nhost: localhost\r\n{bearer}\r\n".encode()
         async with slots:
             transport, watch = await loop.create_connection(
                 lambda: _Watch(request, heard), "127.0.0.1", stack.api.https_port, ssl=tls

@@ -22,6 +22,7 @@ from actors.net.unsent import unsent_bytes
 
 Header = tuple[bytes, bytes]
 
+NO_HOST: Final = b"400 Bad Request: missing required Host header"
 HEAD_TOO_LARGE: Final = b"request head too large"
 FOREVER: Final = float("inf")
 ONE_WRITE_BYTES: Final = 1 << 17
@@ -300,8 +301,10 @@ class Connection(asyncio.Protocol):
             sum(len(name) + len(value) for name, value in self._listed) + len(self._target)
             > bounds.head_bytes_max
         ):
-            self._exchange = None
             self._refuse(431, HEAD_TOO_LARGE)
+            return
+        if b"host" not in headers and self._parser.get_http_version() != "1.0":
+            self._refuse(400, NO_HOST)
             return
         self._head_bytes = self._framing_bytes = 0
         self._reading_head = False
@@ -310,7 +313,6 @@ class Connection(asyncio.Protocol):
             if b"transfer-encoding" not in headers:
                 return
             if [v.lower() for n, v in self._listed if n == b"transfer-encoding"] != [b"chunked"]:
-                self._exchange = None
                 self._refuse(501, b"unsupported transfer encoding")
                 return
         if self._current is None:
@@ -488,6 +490,7 @@ class Connection(asyncio.Protocol):
     def _refuse(self, code: int, text: bytes) -> None:
         """Answer a request that cannot be read, out of turn, and close."""
         self._host.refused += 1
+        self._exchange = None
         self._dropped = True
         if self._current is not None:
             self.abort()

@@ -121,7 +121,10 @@ def _wants_bookmarks(query: Mapping[str, str]) -> bool:
 def _end(registry: Registry, query: Mapping[str, str]) -> int:
     text = query.get("timeoutSeconds", "")
     seconds = min(integer(text), TIMEOUT_S_MAX) if text else 0
-    if seconds <= 0:
+    if seconds < 0:
+        # A deadline that has passed: the stream ends as it begins.
+        return registry.now_ns
+    if not seconds:
         seconds = MIN_TIMEOUT_S + registry.names.below(MIN_TIMEOUT_S)
     return registry.now_ns + seconds * SECOND_NS
 

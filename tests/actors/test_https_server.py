@@ -252,7 +252,7 @@ def test_a_large_answer_waits_for_its_reader(security: Security) -> None:
 
         server = await start(security, large)
         reader, writer = await connect(server, security)
-        writer.write(b"GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\n")
+        writer.write(b"GET /1 HTTP/1.1\r\nhost: x\r\n\r\nGET /2 HTTP/1.1\r\nhost: x\r\n\r\n")
         await reader.readuntil(b"\r\n\r\n")
         assert len(begun) == 1
         piece = len(body) // 10
@@ -273,7 +273,7 @@ def test_pipelined_requests_are_answered_in_order(security: Security) -> None:
         server = await start(security)
         reader, writer = await connect(server, security)
         count = 3000
-        writer.write(b"".join(b"GET /%d HTTP/1.1\r\n\r\n" % n for n in range(count)))
+        writer.write(b"".join(b"GET /%d HTTP/1.1\r\nhost: x\r\n\r\n" % n for n in range(count)))
         for number in range(count):
             await reader.readuntil(b"\r\n\r\n")
             path = b"/%d" % number
@@ -287,14 +287,16 @@ def test_pipelined_requests_are_answered_in_order(security: Security) -> None:
 @pytest.mark.parametrize(
     "head",
     [
-        b"POST /a HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 1\r\n\r\nx",
-        b"POST /a HTTP/1.1\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 1\r\n\r\nx",
+        b"POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n"
+        b"0\r\n\r\n",
         b"GET /a HTTP/1.1\r\nhost : x\r\n\r\n",
         b"GET /a HTTP/1.1\r\nhost: x\r\n folded: y\r\n\r\n",
         b"GET /a HTTP/1.1\nhost: x\n\n",
-        b"POST /a HTTP/1.1\r\ncontent-length: -1\r\n\r\n",
-        b"POST /a HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
-        b"GET /a\0b HTTP/1.1\r\n\r\n",
+        b"POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
+        b"POST /a HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        b"GET /a\0b HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"GET /a HTTP/1.1\r\nuser-agent: y\r\n\r\n",
     ],
 )
 def test_what_a_proxy_may_read_otherwise_is_400(security: Security, head: bytes) -> None:
@@ -343,6 +345,17 @@ def test_a_head_request_has_no_body(security: Security) -> None:
         streams[1].write(b"HEAD /a HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
         answer = await rest(streams)
         assert b"content-length: 2\r\n" in answer and answer.endswith(b"\r\n\r\n")
+        await server.stop()
+
+    run(scenario())
+
+
+def test_a_request_of_http_1_0_needs_no_host(security: Security) -> None:
+    async def scenario() -> None:
+        server = await start(security)
+        streams = await connect(server, security)
+        streams[1].write(b"GET /a HTTP/1.0\r\n\r\n")
+        assert (await rest(streams)).endswith(b"\r\n\r\n/a")
         await server.stop()
 
     run(scenario())

@@ -230,7 +230,7 @@ def test_a_stream_that_takes_up_no_upgrade_hears_when_its_reader_leaves() -> Non
 def test_an_upgrade_that_is_refused_is_the_last_request() -> None:
     async def test(server: Server, client: Client) -> None:
         client.send(Request(host="x", target="/no", subprotocols=["a"]))
-        client.writer.write(b"GET /smuggled HTTP/1.1\r\n\r\n")
+        client.writer.write(b"GET /smuggled HTTP/1.1\r\nhost: x\r\n\r\n")
         event = await client.next()
         assert isinstance(event, RejectConnection) and event.status_code == 400
         rest = await client.reader.read()

@@ -183,3 +183,8 @@ def test_api_services_say_who_serves_a_group(rig: Rig) -> None:
     fields = ["name", "version", "groupPriorityMinimum", "versionPriority", "service"]
     causes = [cause["field"].rpartition(".")[2] for cause in status["details"]["causes"]]
     assert (code, causes) == (422, fields)
+
+
+def test_a_watch_whose_time_is_over_ends_as_it_begins(rig: Rig) -> None:
+    assert rig.watch(f"{MAPS}?watch=1&timeoutSeconds=-5").ended == ""
+    assert rig.watch(f"{MAPS}?watch=1&timeoutSeconds=0").ended is None
