@@ -15,10 +15,11 @@ import orjson
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from api.findings import find_duplicates  # noqa: E402
 from api.protobuf import decode_body  # noqa: E402
 from api.quantity import milli_value  # noqa: E402
 from api.selectors import parse_field_selector, parse_label_selector  # noqa: E402
-from api.structure import check_structure, find_duplicates  # noqa: E402
+from api.structure import check_structure  # noqa: E402
 
 POD = {
     "apiVersion": "v1",

@@ -22,7 +22,6 @@ from actors.net.unsent import unsent_bytes
 
 Header = tuple[bytes, bytes]
 
-NO_HOST: Final = b"400 Bad Request: missing required Host header"
 HEAD_TOO_LARGE: Final = b"request head too large"
 FOREVER: Final = float("inf")
 ONE_WRITE_BYTES: Final = 1 << 17
@@ -304,10 +303,9 @@ class Connection(asyncio.Protocol):
             self._refuse(431, HEAD_TOO_LARGE)
             return
         if b"host" not in headers and self._parser.get_http_version() != "1.0":
-            self._refuse(400, NO_HOST)
+            self._refuse(400, b"400 Bad Request: missing required Host header")
             return
-        self._head_bytes = self._framing_bytes = 0
-        self._reading_head = False
+        self._head_bytes, self._framing_bytes, self._reading_head = 0, 0, False
         length = headers.get(b"content-length")
         if length is None:
             if b"transfer-encoding" not in headers:
@@ -490,8 +488,7 @@ class Connection(asyncio.Protocol):
     def _refuse(self, code: int, text: bytes) -> None:
         """Answer a request that cannot be read, out of turn, and close."""
         self._host.refused += 1
-        self._exchange = None
-        self._dropped = True
+        self._exchange, self._dropped = None, True
         if self._current is not None:
             self.abort()
             return
