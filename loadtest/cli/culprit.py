@@ -36,8 +36,9 @@ def culprit(
 ) -> None:
     """Name the component that limits the campaign of FILE, and confirm it by relieving it.
 
-    In virtual time its service times are halved; in real time the knob that spreads it is doubled.
-    The next fullest is relieved, too, for comparison.
+    In virtual time its service times are halved. In real time what the campaign's own faults do to
+    it is halved, or else the knob that spreads it is doubled. The next fullest is relieved, too,
+    for comparison.
 
     Exit codes: 0 confirmed, or nothing is near its limit, 1 a run failed, 6 not confirmed.
     """
