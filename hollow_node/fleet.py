@@ -180,8 +180,7 @@ class Fleet:
             rows.lease_revision[row] = reply.revision
             if period_ns := self._beats.lease_ns:
                 # A fresh fleet would renew in one burst: its first period is spread over all of it.
-                wait = self._stream.below(period_ns)
-                rows.lease_due_ns[row] = now_ns + max(wait, self._quantum_ns)
+                rows.lease_due_ns[row] = now_ns + self._stream.below(period_ns)
             rows.enter(row, NOT_READY, now_ns)
         elif reply.code == 409:
             self._find_lease(row)
@@ -252,14 +251,15 @@ class Fleet:
 
     def _reported(self, row: int, reply: ApiReply, now_ns: int) -> None:
         rows = self.rows
+        if rows.state[row] == DEREGISTERED:
+            return
         if reply.code == 200:
             first = rows.state[row] != READY
             rows.state[row] = READY
             if not (period_ns := self._beats.status_ns):
                 rows.status_due_ns[row] = rows.NEVER
             elif first:
-                wait = self._stream.below(period_ns)
-                rows.status_due_ns[row] = now_ns + max(wait, self._quantum_ns)
+                rows.status_due_ns[row] = now_ns + self._stream.below(period_ns)
             else:
                 # A ticker keeps its phase, however long an answer takes.
                 next_ns = int(rows.status_due_ns[row]) + period_ns

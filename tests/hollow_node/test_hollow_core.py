@@ -17,7 +17,7 @@ from api.calls import (
 )
 from api.core import JsonObject
 from hollow_node.core import HollowNodes
-from hollow_node.fleet import BY_STATUS, SILENT, Heartbeats
+from hollow_node.fleet import BY_STATUS, QUANTUM_NS, SILENT, Heartbeats
 from hollow_node.node_list import NodeListError, numbered, read_node_list
 from hollow_node.node_rows import READY
 from hollow_node.stages import Next, Stage, general_stages
@@ -104,15 +104,21 @@ def test_registration_is_node_then_lease_then_ready() -> None:
 
 
 def test_each_lease_is_renewed_once_a_period_with_its_last_revision() -> None:
-    server = fleet(50)
+    server = fleet(500)
     server.run(T0)
     server.log.clear()
     now = T0
+    last_ns: dict[str, int] = {}
+    periods: list[int] = []
     while now < T0 + 30 * SECOND:
         wake = server.core.next_wakeup_ns()
         assert wake is not None
         now = max(wake, now)
-        server.run(now)
+        for request in server.run(now):
+            if request.verb == "update":
+                if request.name in last_ns:
+                    periods.append(now - last_ns[request.name])
+                last_ns[request.name] = now
     renewals: dict[str, list[int]] = {}
     for request in server.log:
         if request.resource == "coordination.k8s.io/leases":
@@ -120,8 +126,11 @@ def test_each_lease_is_renewed_once_a_period_with_its_last_revision() -> None:
             assert isinstance(request.body, bytes)
             revision = int(orjson.loads(request.body)["metadata"]["resourceVersion"])
             renewals.setdefault(request.name, []).append(revision)
-    assert len(renewals) == 50
+    assert len(renewals) == 500
     assert all(2 <= len(r) <= 4 and r == sorted(set(r)) for r in renewals.values())
+    # Source: component-helpers/apimachinery/lease/controller.go: a jitter of 0.04.
+    assert 10 * SECOND - QUANTUM_NS <= min(periods) < 10.1 * SECOND
+    assert 10.3 * SECOND < max(periods) <= 10.4 * SECOND + QUANTUM_NS
 
 
 def test_a_node_without_leases_reports_its_status_exactly_once_a_period() -> None:
@@ -324,6 +333,33 @@ def test_a_node_that_was_deleted_stays_away() -> None:
         server.run(now)
     assert {request.name for request in server.log} == {"n-1"}
     assert server.core.gauges()["nodes_ready"] == 1
+
+
+def asked(server: Server, now_ns: int, resource: str) -> list[ApiRequest]:
+    """The next requests for a resource, not answered yet; all others are."""
+    while True:
+        effects = server.core.step([], now_ns)
+        requests = [r for effect in effects for r in effect.requests]
+        if requests and requests[0].resource == resource:
+            return requests
+        server.run(now_ns, CallsDone([server.answer(r) for r in requests]))
+        now_ns = max(now_ns, server.core.next_wakeup_ns() or 0)
+
+
+@pytest.mark.parametrize(
+    ("beats", "resource"), [(BY_LEASE, "coordination.k8s.io/leases"), (BY_STATUS, "nodes")]
+)
+def test_an_answer_from_before_does_not_bring_a_deleted_node_back(
+    beats: Heartbeats, resource: str
+) -> None:
+    server = fleet(1, beats=beats)
+    server.run(T0)
+    heartbeats = asked(server, T0 + SECOND, resource)
+    node = {"metadata": {"name": "n-0", "uid": "uid-n-0"}}
+    server.run(T0, ObjectsSeen("nodes", [DELETED], [node], [99]))
+    assert not server.run(T0, CallsDone([server.answer(r) for r in heartbeats]))
+    assert server.core.next_wakeup_ns() is None
+    assert server.core.gauges()["nodes_ready"] == 0
 
 
 def test_a_node_of_another_life_does_not_take_ours_away() -> None:
