@@ -189,5 +189,10 @@ def test_directives_where_there_is_nothing_to_direct(change: JsonObject, spec: J
     assert patch({"spec": {}}, {"spec": change})["spec"] == spec
 
 
+def test_what_cannot_be_merged_goes_where_a_directive_takes_away() -> None:
+    change = {"spec": {"nodeSelector": {"$patch": "delete"}}}
+    assert patch({"spec": {"nodeSelector": "odd"}}, change)["spec"] == {}
+
+
 def test_values_as_go_prints_them() -> None:
     assert go_text({"b": [1, None, True], "a": {"x": "y"}}) == "map[a:map[x:y] b:[1 <nil> true]]"

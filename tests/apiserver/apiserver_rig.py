@@ -179,6 +179,7 @@ class Rig:
                 self.http[stream] = HttpStream(content_type)
             case StreamBytes(streams, chunks):
                 for stream, chunk in zip(streams, chunks, strict=True):
+                    assert self.http[stream].ended is None, "told after its end"
                     self.http[stream].chunks.append(chunk)
             case SessionOpened(stream, protocol):
                 self.sessions[stream] = Session(protocol)
@@ -187,6 +188,7 @@ class Rig:
                     self.sessions[stream].messages += batch
             case StreamBodies(streams, bodies):
                 for stream, body in zip(streams, bodies, strict=True):
+                    assert self.frames[stream].ended is None, "told after its end"
                     self.frames[stream].bodies.append(body)
             case EndStreams(streams, reasons):
                 for stream, reason in zip(streams, reasons, strict=True):

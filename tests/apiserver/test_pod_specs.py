@@ -257,6 +257,15 @@ def test_a_pod_of_a_known_template_needs_its_namespace_and_account(rig: Rig) -> 
     other = {"metadata": {**META, "name": "d"}, "spec": PLAIN}
     assert rig.call("POST", "/api/v1/namespaces/y/pods", other)[0] == 201
     assert rig.call("POST", "/api/v1/namespaces/z/pods", other)[0] == 404
+    leaving = {"metadata": {"name": "w", "finalizers": ["example.com/stay"]}}
+    assert rig.call("POST", "/api/v1/namespaces", leaving)[0] == 201
+    account = {"metadata": {"name": "default"}}
+    assert rig.call("POST", "/api/v1/namespaces/w/serviceaccounts", account)[0] == 201
+    assert rig.call("POST", "/api/v1/namespaces/w/pods", other)[0] == 201
+    assert rig.call("DELETE", "/api/v1/namespaces/w")[0] == 200
+    other["metadata"]["name"] = "late"
+    assert rig.call("POST", "/api/v1/namespaces/w/pods", other)[0] == 403
+    other["metadata"]["name"] = "d"
     rig.call("DELETE", "/api/v1/namespaces/y/serviceaccounts/default")
     other["metadata"]["name"] = "e"
     assert rig.call("POST", "/api/v1/namespaces/y/pods", other)[0] == 403

@@ -110,6 +110,13 @@ def test_what_the_store_does_not_answer_is_unknown_and_no_longer_under_way() -> 
     assert fleet.rig.core.gauges()["store_calls_in_flight"] == 0
 
 
+def test_another_client_owns_what_it_renews() -> None:
+    fleet = Fleet(1)
+    (answer,) = fleet.rig.frame_calls((*fleet.words("n0"), "someone/1.0"))
+    owners = orjson.loads(answer.body)["metadata"]["managedFields"]
+    assert {one["manager"] for one in owners} == {"someone", "unknown"}
+
+
 def test_renewals_count_against_the_bound_on_all_requests() -> None:
     fleet = Fleet(3, Limits(2))
     asked, codes = fleet.under_way(900, ["n0", "n1", "n2"])

@@ -157,6 +157,7 @@ def test_health_has_parts(rig: Rig) -> None:
 def test_who_reads_the_shards_anew_is_not_well() -> None:
     for path, code, text in (
         ("/livez", 500, "[-]etcd failed: reason withheld\n"),
+        ("/livez/ping", 200, "ok"),
         ("/livez/etcd", 500, "internal server error: the shards are being read\n"),
         ("/readyz?exclude=etcd&exclude=etcd-readiness&exclude=informer-sync", 200, "ok"),
     ):

@@ -51,6 +51,35 @@ def test_operations_have_their_time_one_after_the_other() -> None:
     uvloop.run(scenario())
 
 
+class HandClock(asyncio.SelectorEventLoop):
+    """Its time is what it is set to."""
+
+    now_s = 0.0
+
+    def time(self) -> float:
+        return self.now_s
+
+
+def test_a_late_timer_costs_those_behind_nothing() -> None:
+    taken: list[int] = []
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, HandClock)
+        hold = Hold()
+        hold.slow(1.0)
+        for number in range(4):
+            hold.enter(1, lambda number=number: taken.append(number))
+        loop.now_s = 3.5
+        hold.slow(1.0)
+        assert taken == [0, 1, 2]
+        assert hold.gauges() == {"held_s_total": 3.5, "held_operations": 1}
+        hold.close()
+
+    with asyncio.Runner(loop_factory=HandClock) as runner:
+        runner.run(scenario())
+
+
 def test_who_is_slow_no_more_lets_everybody_go_in_order() -> None:
     async def scenario() -> None:
         hold = Hold()

@@ -136,6 +136,10 @@ def test_the_plan_says_what_will_be_done() -> None:
         ({"network": {"partition": "1s"}}, "partitionEvery need each other"),
         ({"network": {"delay": "soon"}}, "delay: 'soon' is not a duration"),
         ({"network": {"delay": "1ms", "between": ["store-0"]}}, "between: must be two programs"),
+        (
+            {"network": {"delay": "1ms", "between": ["store-0"] * 2}},
+            "between: must be two programs",
+        ),
         ({"network": {"between": ["store-0", "apiserver-0"]}}, "between: needs a fault"),
         (
             {"network": {"delay": "1ms", "between": ["store-0", "apiserver"]}},

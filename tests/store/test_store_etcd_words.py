@@ -124,6 +124,7 @@ def test_ranges_are_counted_ordered_and_filtered() -> None:
     assert items(shard, A, b"", 2, 0, 3) == [(A, b"3")]
     assert shard.one("range", A, b"", 2, 0, 3)[1] == 5
     assert shard.one("range", A, b"", 0, 0, 0, newest)[0] == INVALID
+    assert shard.one("range", A, b"", 0, 0, 3, (newest[0], 1, *newest[2:]))[0] == INVALID
 
 
 def test_a_transaction_reads_deletes_and_compares_ranges_in_order() -> None:
@@ -139,8 +140,9 @@ def test_a_transaction_reads_deletes_and_compares_ranges_in_order() -> None:
     assert shard.one("txn", [("create", ">", A, 4, b"")], [], [])[2] is False
     assert shard.one("txn", [("version", "=", A, 0, C)], [], [])[2] is True
     assert shard.one("txn", [("value", "=", A, b"", C)], [], [])[2] is False
-    twice = [put(A), ("delrange", A, B, False)]
-    assert "duplicate key" in shard.one("txn", [], twice, [])[1]
+    for end in (B, b""):
+        twice = [put(A), ("delrange", A, end, False)]
+        assert "duplicate key" in shard.one("txn", [], twice, [])[1]
     keep = [put(B), put(A, flags=KEEP_VALUE)]
     assert shard.one("txn", [], keep, []) == (INVALID, "etcdserver: key not found")
     assert shard.core.keyspace.current(B) is None
