@@ -43,6 +43,11 @@ class ClusterHandle(Protocol):
         does not run now. See actors.hold."""
         ...
 
+    def pause(self, program: str, still: bool) -> bool:
+        """Let the process in which a program serves stand still (SIGSTOP), or go on (SIGCONT).
+        False: there is none. Whoever pauses lets it go on before he stops the cluster."""
+        ...
+
     def lives(self) -> list[Life]:
         """The processes of each program so far: when they began, served and died."""
         ...

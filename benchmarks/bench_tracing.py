@@ -1,8 +1,9 @@
 """What tracing costs: CPU time of a whole cluster in one process, for each pod from create to
 Running.
 
-Run: ``python -m benchmarks.bench_tracing [--rounds 400] [--pods 40] [--arms ...]``. One cluster for
-each arm, and their short rounds take turns, so what drifts on a machine meets all arms. A figure is
+Run: ``python -m benchmarks.bench_tracing [--minutes 9] [--pods 40] [--arms ...]``. One cluster for
+each arm, and their short rounds take turns, so what drifts on a machine meets all arms; two arms
+have the narrowest interval that the time allows. A figure is
 the arm's CPU time by that of the arm ``off``, with a 95 % bootstrap interval over rounds: in the
 median of rounds that are neighbours, and of the quiet rounds (the lowest quarter of each arm's),
 since neighbours on a machine only ever add. ``off again`` is ``off`` once more: the noise.
@@ -131,7 +132,7 @@ def is_ready(node: JsonObject) -> bool:
 
 
 async def measure(
-    rounds: int, pods: int, arms: list[str]
+    seconds: float, pods: int, arms: list[str]
 ) -> tuple[dict[str, list[float]], dict[str, float]]:
     """By arm: CPU seconds of each round, and spans a pod."""
     spans: dict[str, float] = {}
@@ -152,19 +153,22 @@ async def measure(
             await cluster.__aenter__()
             benches[arm] = Bench(cluster, share or 0.0)
             await benches[arm].ready()
-        for number in range(rounds + 1):
+        until_s = time.monotonic() + seconds
+        rounds = 0
+        while rounds < 2 * len(arms) or time.monotonic() < until_s:
             order = list(arms)
             # Not always the same neighbour.
-            order = order[number % len(order) :] + order[: number % len(order)]
+            order = order[rounds % len(order) :] + order[: rounds % len(order)]
             for arm in order:
                 spent = await benches[arm].round(pods)
-                if number:  # the first one warms up
+                if rounds:  # the first one warms up
                     found[arm].append(spent)
+            rounds += 1
         for arm, bench in benches.items():
             written = [
                 one.gauges().get("spans_total", 0.0) for one in bench.cluster.running.values()
             ]
-            spans[arm] = sum(written) / (rounds + 1) / pods
+            spans[arm] = sum(written) / rounds / pods
             await bench.close()
             await bench.cluster.__aexit__(None, None, None)
     return found, spans
@@ -205,15 +209,18 @@ async def one_span() -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=400)
+    parser.add_argument("--minutes", type=float, default=9.0)
     parser.add_argument("--pods", type=int, default=40)
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
     options = parser.parse_args()
     arms = list(dict.fromkeys(["off", *options.arms]))
-    found, spans = uvloop.run(measure(options.rounds, options.pods, arms))
+    found, spans = uvloop.run(measure(options.minutes * 60, options.pods, arms))
     off, each = found["off"], uvloop.run(one_span())
     pod = float(np.median(off)) / options.pods
-    print(f"off: {np.median(off) / options.pods * 1e3:.3f} ms of CPU a pod, create to Running")
+    print(
+        f"off: {np.median(off) / options.pods * 1e3:.3f} ms of CPU a pod, create to Running; "
+        f"{len(off)} rounds of each arm"
+    )
     for arm, spent in found.items():
         if arm != "off":
             middle, low, high = (share - 1 for share in ratio(spent, off))

@@ -1,4 +1,4 @@
-"""The deaths of a run as its report tells them, and what they make of its numbers."""
+"""The deaths and pauses of a run as its report tells them, and what they make of its numbers."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -16,23 +16,31 @@ class Absence:
     away_s: float | None
     """None: it did not come back."""
     planned: bool
-    """The campaign killed it."""
+    """The campaign did it."""
+    paused: bool = False
+    """It stood still and did not die."""
 
 
 def absences(state: RunState) -> list[Absence]:
-    """In order of death."""
+    """Deaths in their order, then pauses in theirs."""
     found = []
+    # Before any load there is nothing to count from.
+    start_ns = state.load_start_wall_ns
     for row in state.outages:
         died_ns, back_ns = cast(int, row["died_ns"]), cast(int, row["back_ns"])
         found.append(
             Absence(
                 program=str(row["program"]),
-                # Before any load there is nothing to count from.
-                died_s=round((died_ns - (state.load_start_wall_ns or died_ns)) / SECOND_NS, 3),
+                died_s=round((died_ns - (start_ns or died_ns)) / SECOND_NS, 3),
                 away_s=round((back_ns - died_ns) / SECOND_NS, 3) if back_ns else None,
                 planned=bool(row["planned"]),
             )
         )
+    for row in state.pauses:
+        since_ns, until_ns = cast(int, row["since_ns"]), cast(int, row["until_ns"])
+        away_s = round((until_ns - since_ns) / SECOND_NS, 3)
+        began_s = round((since_ns - start_ns) / SECOND_NS, 3)
+        found.append(Absence(str(row["program"]), began_s, away_s, planned=True, paused=True))
     return found
 
 

@@ -25,6 +25,7 @@ from loadtest.faults import (
 )
 from loadtest.fields import SECOND_NS, CampaignError, load_yaml
 from loadtest.loads import PodLoad
+from loadtest.pauses import Pausing, compile_pauses, describe_pauses
 from loadtest.schedule import Arrival, compile_schedule, namespace_of
 from loadtest.target import Target
 from loadtest.trace import TracePod
@@ -48,6 +49,7 @@ class Compiled:
     nodes: int
     kills: tuple[Kill, ...] = ()
     slow: tuple[Slowing, ...] = ()
+    pauses: tuple[Pausing, ...] = ()
     target: Target | None = None
     """A cluster that is there already; ``cluster`` and ``nodes`` then mean nothing."""
 
@@ -77,10 +79,11 @@ def compile_campaign(campaign: Campaign, directory: Path) -> Compiled:
     duration_ns = sum(phase.duration_ns for phase in campaign.phases)
     kills = compile_kills(campaign.faults, programs, campaign.seed, duration_ns)
     slow = compile_slow(campaign.faults, programs, duration_ns)
+    pauses = compile_pauses(campaign.faults, programs, duration_ns)
     check_between(campaign.faults.network, programs)
     if plan.store_engine != "own" and any(one.program.startswith("store-") for one in slow):
         raise CampaignError("spec.faults.slow: only a shard of our own can be slow, no etcd")
-    return Compiled(campaign, arrivals, plan, nodes, kills, slow)
+    return Compiled(campaign, arrivals, plan, nodes, kills, slow, pauses)
 
 
 def _read(read: Callable[[Path], T], path: Path, field: str) -> T:
@@ -227,6 +230,7 @@ def document(compiled: Compiled) -> dict[str, object]:
         "phases": phases,
         "kills": [asdict(kill) for kill in compiled.kills],
         "slow": [asdict(one) for one in compiled.slow],
+        "pauses": [asdict(one) for one in compiled.pauses],
         "duration_s": compiled.duration_ns / SECOND_NS,
         "closed": closed_loops(compiled.arrivals),
         "arrivals_total": len(compiled.arrivals),
@@ -258,6 +262,7 @@ def describe(compiled: Compiled) -> str:
         f"Kill     {kill.program} at {kill.at_ns / SECOND_NS:.3f} s" for kill in compiled.kills
     ]
     lines += [f"Slow     {line}" for line in describe_slow(compiled.slow)]
+    lines += [f"Pause    {line}" for line in describe_pauses(compiled.pauses)]
     if campaign.trace_share:
         lines.append(f"Traces   {campaign.trace_share:.4g} of the creates")
     network = describe_network(campaign.faults.network)

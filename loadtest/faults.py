@@ -5,11 +5,14 @@
       slow:
       - {component: scheduler, perOperation: 20ms}       # held to 50 requests a second
       - {component: store, perOperation: 2ms, at: 10s, for: 5s}
+      pause:
+      - {component: store-0, at: 10s, for: 3s}           # SIGSTOP, and SIGCONT three seconds later
       network: {delay: 2ms, jitter: 1ms, loss: 0.001, bandwidth: 10000000, cutEvery: 20s,
                 between: [apiserver-0, store-0]}
 
 A kill names a program, or a kind of program of which the seed picks one. What is slow names a
-program, or a kind, all programs of which are: see actors.hold. An operation is a request: for a
+program, or a kind, all programs of which are: see actors.hold; so does what is paused: the process
+stands still, and its connections stay. An operation is a request: for a
 shard and an API server one that comes, for a scheduling partition a pod to score, for all others
 one that they send. The network is that of frames, between all programs or two of them; see
 actors.net.fault_proxy.
@@ -24,6 +27,9 @@ from loadtest.fields import SECOND_NS, CampaignError, Section, nearest
 
 KILLS_MAX = 1000
 SLOW_MAX = 100
+PAUSE_MAX = 100
+PAUSE_NS = (SECOND_NS // 1000, 60 * SECOND_NS)
+"""Whoever stands still for longer is taken for dead by those who watch over a machine."""
 PER_OPERATION_NS = (1000, 60 * SECOND_NS)
 
 
@@ -38,11 +44,20 @@ class SlowKnobs:
 
 
 @dataclass(frozen=True, slots=True)
+class PauseKnobs:
+    component: str
+    at_ns: int
+    """Since the start of the load."""
+    for_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class FaultKnobs:
     """As written in the campaign."""
 
     kills: tuple[str, ...] = ()
     slow: tuple[SlowKnobs, ...] = ()
+    pause: tuple[PauseKnobs, ...] = ()
     network: NetworkFaults = SOUND_NETWORK
 
 
@@ -80,7 +95,10 @@ def read_faults(section: Section) -> FaultKnobs:
     slow = tuple(map(_slow, section.optional_sections("slow")))
     if len(slow) > SLOW_MAX:
         raise section.error("slow", f"has {len(slow)} entries; at most {SLOW_MAX} are allowed")
-    knobs = FaultKnobs(tuple(names), slow, _network(section.section("network")))
+    pause = tuple(map(_pause, section.optional_sections("pause")))
+    if len(pause) > PAUSE_MAX:
+        raise section.error("pause", f"has {len(pause)} entries; at most {PAUSE_MAX} are allowed")
+    knobs = FaultKnobs(tuple(names), slow, pause, _network(section.section("network")))
     section.done()
     return knobs
 
@@ -94,6 +112,14 @@ def _slow(section: Section) -> SlowKnobs:
     )
     if not PER_OPERATION_NS[0] <= knobs.per_operation_ns <= PER_OPERATION_NS[1]:
         raise section.error("perOperation", "must be from 1us to 1m")
+    section.done()
+    return knobs
+
+
+def _pause(section: Section) -> PauseKnobs:
+    knobs = PauseKnobs(section.text("component"), section.duration("at"), section.duration("for"))
+    if not PAUSE_NS[0] <= knobs.for_ns <= PAUSE_NS[1]:
+        raise section.error("for", "must be from 1ms to 1m")
     section.done()
     return knobs
 
@@ -140,13 +166,13 @@ def compile_kills(
     stream = Stream(seed, "loadtest/kills")
     found = []
     for number, name in enumerate(knobs.kills):
-        of_name = _called(name, programs, f"kills[{number}]")
+        of_name = called(name, programs, f"kills[{number}]")
         program = of_name[stream.below(len(of_name))]
         found.append(Kill(stream.below(duration_ns), program))
     return tuple(sorted(found, key=lambda kill: (kill.at_ns, kill.program)))
 
 
-def _called(name: str, programs: Sequence[str], field: str) -> list[str]:
+def called(name: str, programs: Sequence[str], field: str) -> list[str]:
     """The program of a name, or all of a kind. CampaignError names the field."""
     of_name = [program for program in programs if name in (program, kind_of(program))]
     if not of_name:
@@ -165,7 +191,7 @@ def compile_slow(
         if knob.at_ns >= duration_ns:
             raise CampaignError(f"spec.faults.slow[{number}].at: the load has ended by then")
         end_ns = min(knob.at_ns + knob.for_ns, duration_ns) if knob.for_ns else duration_ns
-        for program in _called(knob.component, programs, f"slow[{number}].component"):
+        for program in called(knob.component, programs, f"slow[{number}].component"):
             others = spans.setdefault(program, [])
             if any(knob.at_ns < until and since < end_ns for since, until in others):
                 raise CampaignError(

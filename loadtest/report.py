@@ -13,6 +13,7 @@ from loadtest.foreign.report import target_conditions, target_section, target_ti
 from loadtest.fullness import fullness
 from loadtest.junit import junit_xml, verdict_text
 from loadtest.page import page, section, table
+from loadtest.pauses import Pausing, describe_pauses
 from loadtest.plots import figures, grouped
 from loadtest.predicted import prediction_section
 from loadtest.simulated import (
@@ -64,7 +65,7 @@ def report_html(summary: Summary, beside: Mapping[str, str]) -> str:
         *(section(name, html) for name, html in beside.items() if html),
         section(f"Requests{mark}", _request_table(summary)),
         section(f"Components{mark}", _component_table(summary)),
-        *([] if mark or target else [section("Deaths and returns", _outages(summary))]),
+        *([] if mark or target else [section("Deaths, pauses and returns", _outages(summary))]),
         *([section("Machines", machines)] if (machines := _machines(summary)) else []),
         section("Validity", _validity(summary)),
         section("Conditions", _conditions(summary)),
@@ -209,11 +210,13 @@ def _component_table(summary: Summary) -> str:
 
 def _outages(summary: Summary) -> str:
     if not summary.outages:
-        return "<p>No program died.</p>"
+        return "<p>No program died, and none was paused.</p>"
     rows = [
         [
             escape(absence.program),
-            "killed by the campaign" if absence.planned else "of its own",
+            "paused by the campaign"
+            if absence.paused
+            else ("killed by the campaign" if absence.planned else "died of its own"),
             f"{absence.died_s:.3f} s",
             "did not come back"
             if absence.away_s is None
@@ -223,11 +226,12 @@ def _outages(summary: Summary) -> str:
         for absence in summary.outages
     ]
     note = (
-        "<p class=note>Seconds since the start of the load. A program is back when it serves again "
-        "in a new process; red bands in the figures are these times.</p>"
+        "<p class=note>Seconds since the start of the load. A program that died is back when it "
+        "serves again in a new process; one that was paused stood still, its connections open. "
+        "Red bands in the figures are these times.</p>"
     )
     audit = escape(audit_text(summary.state))
-    head = ["Program", "Death", "Died at", "Back at", "Away"]
+    head = ["Program", "What", "From", "Until", "Away"]
     return table(head, rows, left=2) + (f"<p>{audit}</p>" if audit else "") + note
 
 
@@ -315,12 +319,15 @@ def _conditions(summary: Summary) -> str:
     slow = [Slowing(**row) for row in cast("list[JsonObject]", summary.campaign.get("slow", []))]
     if slow:
         facts["Slow by intent"] = "; ".join(describe_slow(slow))
+    rows = cast("list[JsonObject]", summary.campaign.get("pauses", []))
+    if paused := [Pausing(**row) for row in rows]:
+        facts["Paused by intent"] = "; ".join(describe_pauses(paused))
     if summary.state.simulated:
         facts |= simulated_conditions(summary)
     if target := cast("JsonObject | None", summary.campaign.get("target")):
         facts = target_conditions(facts, target)
-    rows = [[escape(key), escape(value)] for key, value in facts.items()]
-    return table(["", ""], rows, left=2).replace("<table>", '<table class="facts">')
+    lines = [[escape(key), escape(value)] for key, value in facts.items()]
+    return table(["", ""], lines, left=2).replace("<table>", '<table class="facts">')
 
 
 def _configuration(summary: Summary, campaign: JsonObject) -> str:

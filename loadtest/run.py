@@ -28,6 +28,7 @@ from loadtest.fleet import GeneratorError, GeneratorFleet
 from loadtest.host import cores_awaited_us, host_facts, versions
 from loadtest.observer import Observer
 from loadtest.otlp import read_spans, write_traces
+from loadtest.pauses import Pausing
 from loadtest.progress import Display, Progress
 from loadtest.saboteur import Saboteur
 from loadtest.sampled import SPANS_GLOB
@@ -189,7 +190,8 @@ class CampaignRun:
         self._awaited_us = cores_awaited_us()
         self._fleet.go(start_ns)
         assert self._handle
-        self._saboteur = Saboteur(self._handle, self._compiled.kills, self._compiled.slow)
+        plan = self._compiled
+        self._saboteur = Saboteur(self._handle, [*plan.slow, *plan.pauses, *plan.kills])
         self._saboteur.start(start_ns)
         while self._fleet.running:
             self._tick(self._phase_name())
@@ -303,10 +305,13 @@ class CampaignRun:
             self._saboteur.stop()
             killed = self._saboteur.killed
             self.state.failures += [
-                f"{deed.program} could not be made slow: it did not run"
+                f"{deed.program} could not be paused: it did not run"
+                if isinstance(deed, Pausing)
+                else f"{deed.program} could not be made slow: it did not run"
                 for deed in self._saboteur.missed
-                if deed.per_operation_ns
+                if isinstance(deed, Pausing) or deed.per_operation_ns
             ]
+            self.state.pauses = [asdict(stood) for stood in self._saboteur.stood]
         for outage in outages_of(self._handle.lives()):
             row = asdict(outage)
             row["planned"] = all(pid in killed for pid in row.pop("pids"))

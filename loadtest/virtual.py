@@ -68,6 +68,7 @@ def check_virtual_time(campaign: Campaign, source: str) -> None:
         ("cluster.machines above 1", cluster.machines > 1),
         ("faults.kills", bool(faults.kills)),
         ("faults.slow", bool(faults.slow)),
+        ("faults.pause", bool(faults.pause)),
         ("faults.network", faults.network != SOUND_NETWORK),
         ("phases.load.readRate", _slow_readers(campaign)),
     ):

@@ -82,6 +82,8 @@ class RayCluster:
         self._lives = Lives(security.cluster_id)
         self._below: dict[int, int] = {}
         self._stopped = False
+        self._still: set[str] = set()
+        """Programs that cannot answer, because they are paused."""
         self.namespace = f"hollowfleet-{security.cluster_id}"
         self.plan = plan
         self.security = security
@@ -305,7 +307,7 @@ class RayCluster:
         asked = {
             name: getattr(host, method).remote()
             for name, host in self._hosts.items()
-            if name in serve
+            if name in serve and name not in self._still
         }
         if asked:
             # Who is on a machine that is cut off does not answer, and may not hold up the others.
@@ -318,16 +320,29 @@ class RayCluster:
 
     def kill(self, program: str) -> int:
         """See actors.cluster.ClusterHandle."""
+        return self._signal(program, signal.SIGKILL)
+
+    def pause(self, program: str, still: bool) -> bool:
+        """See actors.cluster.ClusterHandle."""
+        if still:
+            self._still.add(program)
+        found = self._signal(program, signal.SIGSTOP if still else signal.SIGCONT)
+        if not (still and found):
+            self._still.discard(program)
+        return bool(found)
+
+    def _signal(self, program: str, number: signal.Signals) -> int:
+        """To the process in which a program serves; its pid, 0 when there is none."""
         serve = [one for one in self._lives.all() if one.up_ns and not one.ended_ns]
         for life in serve:
             if life.program == program:
                 if self._machines is not None and life.machine:
                     with contextlib.suppress(self._ray.exceptions.RayError):
-                        self._machines.ask(life.machine, "kill", life.pid)
+                        self._machines.ask(life.machine, "signal", life.pid, number.value)
                 else:
                     # It may have died this moment, of something else.
                     with contextlib.suppress(ProcessLookupError):
-                        os.kill(life.pid, signal.SIGKILL)
+                        os.kill(life.pid, number)
                 return life.pid
         return 0
 

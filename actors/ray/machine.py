@@ -91,11 +91,11 @@ class Machine:
             written = log.read(LOG_BYTES_MAX)
         return self._lives.all(), written
 
-    def kill(self, pid: int) -> None:
-        """SIGKILL to a program's process, if it lives."""
+    def signal(self, pid: int, number: int) -> None:
+        """To a program's process, if it lives."""
         if any(life.pid == pid and not life.ended_ns for life in self._lives.all()):
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, number)
 
     def await_end(self, timeout_s: float) -> list[str]:
         """Until no program runs here; names of those that had to be killed. Ends the lease."""

@@ -55,6 +55,9 @@ class ForeignCluster:
     def slow(self, program: str, service_s: float) -> bool:
         return False
 
+    def pause(self, program: str, still: bool) -> bool:
+        return False
+
     def kill(self, program: str) -> int:
         return 0
 

@@ -45,6 +45,9 @@ class FakeHandle:
     def slow(self, program: str, service_s: float) -> bool:
         return False
 
+    def pause(self, program: str, still: bool) -> bool:
+        return False
+
     def kill(self, program: str) -> int:
         return 0
 

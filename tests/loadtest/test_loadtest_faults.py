@@ -16,6 +16,7 @@ from loadtest.campaign import parse_campaign
 from loadtest.compiled import Compiled, compile_campaign, describe, document
 from loadtest.faults import Slowing, describe_slow
 from loadtest.fields import CampaignError
+from loadtest.pauses import Pausing, describe_pauses
 from loadtest.saboteur import Saboteur
 
 SECOND = 1_000_000_000
@@ -68,6 +69,7 @@ class Cluster:
     def __init__(self, deaf: str) -> None:
         self._deaf = deaf
         self.told: list[tuple[str, float]] = []
+        self.still: list[tuple[str, bool]] = []
         self.done = threading.Event()
 
     def await_lives(self, holds: object, timeout_s: float) -> bool:
@@ -79,11 +81,81 @@ class Cluster:
             self.done.set()
         return program != self._deaf
 
+    def pause(self, program: str, still: bool) -> bool:
+        self.still.append((program, still))
+        if still:
+            self.done.set()
+        return program != self._deaf
+
+
+def paused(component: str, at: str, length: str) -> dict[str, str]:
+    return {"component": component, "at": at, "for": length}
+
+
+def test_paused_programs_have_their_times() -> None:
+    plan = compiled({"pause": [paused("store", "5s", "2s"), paused("store-1", "8s", "1s")]})
+    assert plan.pauses == (
+        Pausing(5 * SECOND, "store-0", True),
+        Pausing(5 * SECOND, "store-1", True),
+        Pausing(7 * SECOND, "store-0", False),
+        Pausing(7 * SECOND, "store-1", False),
+        Pausing(8 * SECOND, "store-1", True),
+        Pausing(9 * SECOND, "store-1", False),
+    )
+    assert describe_pauses(plan.pauses) == [
+        "store-0 stands still from 5 to 7 s",
+        "store-1 stands still from 5 to 7 s",
+        "store-1 stands still from 8 to 9 s",
+    ]
+    assert "Pause    store-0 stands still from 5 to 7 s" in describe(plan)
+    assert document(plan)["pauses"] == [asdict(one) for one in plan.pauses]
+
+
+@pytest.mark.parametrize(
+    ("pause", "says"),
+    [
+        ([paused("store", "5s", "0s")], "must be from 1ms to 1m"),
+        ([paused("store", "5s", "61s")], "must be from 1ms to 1m"),
+        ([paused("store", "19s", "2s")], "the load has ended before it goes on"),
+        ([paused("stroe", "1s", "2s")], "did you mean 'store'"),
+        (
+            [paused("store", "1s", "2s"), paused("store-0", "3s", "1s")],
+            "still at that time already",
+        ),
+        ([{"component": "store", "at": "1s"}], "for"),
+        ([{**paused("store", "1s", "1s"), "perOperation": "1s"}], "perOperation"),
+    ],
+)
+def test_a_pause_that_cannot_be_is_one_clear_error(pause: list[Any], says: str) -> None:
+    with pytest.raises(CampaignError, match=says):
+        compiled({"pause": pause})
+
+
+def test_nobody_stands_still_once_the_saboteur_has_stopped() -> None:
+    """However far away the end of the pause is."""
+    cluster = Cluster("")
+    saboteur = Saboteur(cluster, compiled({"pause": [paused("store-0", "1s", "19s")]}).pauses)  # type: ignore[arg-type]
+    saboteur.start(time.time_ns() - 2 * SECOND)
+    assert cluster.done.wait(60)
+    saboteur.stop()
+    assert cluster.still == [("store-0", True), ("store-0", False)]
+    (stood,) = saboteur.stood
+    assert stood.until_ns >= stood.since_ns > 0
+    saboteur.stop()
+    assert len(cluster.still) == 2
+
+
+def test_a_pause_is_told_as_what_it_was() -> None:
+    state = RunState("x", "now", load_start_wall_ns=SECOND)
+    state.pauses = [{"program": "store-0", "since_ns": 6 * SECOND, "until_ns": 8 * SECOND}]
+    assert absences(state) == [Absence("store-0", 5.0, 2.0, planned=True, paused=True)]
+    assert broken_promises(state) == []
+
 
 def test_programs_are_told_in_time_and_who_does_not_hear_is_named() -> None:
     cluster = Cluster("store-1")
     plan = compiled({"slow": [slow("store")]}).slow
-    saboteur = Saboteur(cluster, (), [one for one in plan if one.program != "store-0"])  # type: ignore[arg-type]
+    saboteur = Saboteur(cluster, [one for one in plan if one.program != "store-0"])  # type: ignore[arg-type]
     saboteur.start(time.time_ns() - 60 * SECOND)
     assert cluster.done.wait(60)
     saboteur.stop()

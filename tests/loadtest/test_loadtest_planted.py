@@ -14,7 +14,10 @@ from tests.loadtest.planted_real import Plant, campaign_of, slow
 def test_a_scheduler_that_is_held_is_named(tmp_path: Path) -> None:
     (tmp_path / "trials").mkdir()
     plant = Plant(("scheduler",), slow("scheduler", "1s"))
-    base = Base(campaign_of(plant, 9, 10), "planted", tmp_path, "real")
+    campaign = campaign_of(plant, 9, 10)
+    pause = {"component": "controllers", "at": "3s", "for": "1s"}
+    campaign["spec"]["faults"]["pause"] = [pause]
+    base = Base(campaign, "planted", tmp_path, "real")
     (run,) = Runner(tmp_path, 1).run([Trial(base, (), 0)])
     assert run.outcome == "complete", run.error
     # How full it was in 5 s depends on when the first pods came; that nothing else was fuller, not.
@@ -23,3 +26,6 @@ def test_a_scheduler_that_is_held_is_named(tmp_path: Path) -> None:
     render(run.directory)
     page = (run.directory / "report.html").read_text()
     assert "scheduler: 1000 ms an operation, from 0 to 9 s" in page
+    (told,) = run.summary["outages"]
+    assert told["program"].startswith("controllers") and told["paused"] and told["away_s"] >= 1.0
+    assert "<td>paused by the campaign</td>" in page
