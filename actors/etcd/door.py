@@ -220,7 +220,7 @@ class Door:
             self._stop_metrics()
             self._stop_metrics = None
         for stream in list(self._streams):
-            stream.finish()
+            stream.stop()
         await self._server.stop(grace=1.0)
         await asyncio.gather(*(shard.stop() for shard in self._shards.all))
 
@@ -312,9 +312,12 @@ async def _keep_alive(
 
 @asynccontextmanager
 async def _refusing(context: "grpc.aio.ServicerContext[Any, Any]") -> AsyncIterator[None]:
-    """Of a stream: bytes that are no request end it with the word for it."""
+    """Of a stream: bytes that are no request end it with the word for it, as a server that stops
+    does."""
     try:
         yield
+    except EtcdError as error:
+        await context.abort(_STATUS[error.code], error.message)
     except ProtobufError as error:
         await context.abort(_STATUS[INVALID_ARGUMENT], f"not a request: {error}")
 

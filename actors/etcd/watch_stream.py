@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from actors.etcd.shards import Close, Shards
 from store.etcd.codec import Message, decoded
+from store.etcd.errors import UNAVAILABLE, EtcdError
 from store.etcd.keys import Identity, span
 from store.etcd.watches import PROGRESS_ID, control_response, event, events_responses
 from store.keyspace import Change
@@ -24,6 +25,8 @@ PROGRESS_PERIOD_S: Final = 5.0
 DUPLICATE_ID: Final = "mvcc: duplicate watch ID provided on the WatchStream"
 EMPTY_RANGE: Final = "mvcc: watcher range is empty"
 """Source: etcd server/storage/mvcc/watcher.go, as the one before."""
+STOPPED: Final = "etcdserver: server stopped"
+"""Source: etcd api/v3rpc/rpctypes/error.go, ErrGRPCStopped; clients take any other end for good."""
 
 Write = Callable[[bytes], Awaitable[Any]]
 
@@ -42,6 +45,7 @@ class WatchStream:
         self._watches: dict[int, Watch] = {}
         self._next_id = 0
         self._finished = False
+        self._stopped = False
         self._progress_wanted: list[int] = []
         """Revisions of progress requests that wait until every watch has come so far."""
 
@@ -51,7 +55,7 @@ class WatchStream:
         return len(self._queue)
 
     async def run(self, requests: AsyncIterator[bytes], write: Write) -> None:
-        """Serve until the reader has no more requests or is gone. ProtobufError."""
+        """Serve until the reader has no more requests or is gone. ProtobufError, EtcdError."""
         reader = asyncio.ensure_future(self._read(requests))
         ticker = asyncio.ensure_future(self._tick())
         try:
@@ -68,6 +72,8 @@ class WatchStream:
                     self._room.set()
                     for watch in self._watches.values():
                         watch.resume()
+            if self._stopped:
+                raise EtcdError(UNAVAILABLE, STOPPED)
             if reader.done():
                 reader.result()
         finally:
@@ -78,6 +84,12 @@ class WatchStream:
         self._queue.append(response)
         self.unread_bytes += len(response)
         self._filled.set()
+
+    def stop(self) -> None:
+        """Write what is queued and end with a word after which clients look for the server again,
+        and go on where they were."""
+        self._stopped = True
+        self.finish()
 
     def finish(self) -> None:
         """Write what is queued and end."""

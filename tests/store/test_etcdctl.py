@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
 START_S = 180.0
 COMMAND_S = 180.0
+PATIENCE = ("--command-timeout=120s", "--dial-timeout=60s", "--keepalive-timeout=60s")
+"""Left alone, etcdctl gives up a machine that is full after two seconds."""
 ETCDCTL, ETCD = shutil.which("etcdctl"), shutil.which("etcd")
 pytestmark = pytest.mark.skipif(
     not (ETCDCTL and ETCD), reason="etcdctl or etcd: apt-get install etcd-client etcd-server"
@@ -40,7 +42,7 @@ class Server:
 
     def command(self, *arguments: str) -> list[str]:
         assert ETCDCTL
-        return [ETCDCTL, f"--endpoints={self.endpoint}", "--command-timeout=120s", *arguments]
+        return [ETCDCTL, f"--endpoints={self.endpoint}", *PATIENCE, *arguments]
 
     def run(self, *arguments: str, stdin: str = "") -> str:
         """Output and errors of one command, with its exit code."""
@@ -63,7 +65,8 @@ class Server:
         return self.shown("\n".join([ended.stdout, *errors, f"exit {ended.returncode}"]))
 
     def follow(self, *arguments: str, lines: int) -> str:
-        """The first ``lines`` lines of a command that does not end, then SIGINT."""
+        """The first ``lines`` lines of a command that does not end by itself, then SIGTERM: SIGINT
+        is ignored by whatever a shell has started in the background, and by its children."""
         process = subprocess.Popen(
             self.command(*arguments), stdout=subprocess.PIPE, text=True, env={"ETCDCTL_API": "3"}
         )
@@ -71,7 +74,7 @@ class Server:
         try:
             return self.shown("".join(process.stdout.readline() for _ in range(lines)))
         finally:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             process.wait(COMMAND_S)
             process.stdout.close()
 
@@ -342,7 +345,7 @@ def test_a_watch_of_the_future_begins_there_and_one_of_the_past_is_refused(
         for value in "234":
             server.run("put", "/f/a", value)
         lines += [watcher.stdout.readline() for _ in range(6)]
-        watcher.send_signal(signal.SIGINT)
+        watcher.terminate()
         watcher.wait(COMMAND_S)
         watcher.stdin.close()
         watcher.stdout.close()

@@ -23,7 +23,7 @@ from api.frames import (
     encode,
 )
 from store.etcd.codec import DEPTH_MAX, prefixed
-from store.etcd.errors import EtcdError
+from store.etcd.errors import UNAVAILABLE, EtcdError
 from store.forms import REQUEST_BYTES_MAX, TXN_OPS_MAX
 from tests.store.door_in_process import Client, Following, door_of, run
 
@@ -265,6 +265,21 @@ def test_ten_thousand_idle_watchers_on_a_hundred_connections(tmp_path: Path) -> 
                 await one.close()
             # Who hears nothing of the end of a watcher could not be closed either.
             await client.put(b"/0/0")
+
+    run(scenario())
+
+
+def test_a_server_that_stops_ends_watches_so_that_clients_come_again(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with door_of(tmp_path) as (door, client):
+            follower = await client.following(b"/k")
+            await client.put(b"/k/a")
+            stopping = asyncio.create_task(door.stop())
+            await follower.until(1)
+            with pytest.raises(EtcdError, match="etcdserver: server stopped") as stopped:
+                await follower.next()
+            assert stopped.value.code == UNAVAILABLE
+            await stopping
 
     run(scenario())
 
