@@ -9,7 +9,9 @@ from typing import Final
 
 from api.core import JsonObject
 from api.errors import shown
+from api.names import wrong_with_qualified_name
 from api.quantity import milli_value
+from api.validation.metadata import STANDARD_FINALIZERS
 
 NODE_LABELS: Final = {
     "beta.kubernetes.io/arch": ("v1.14", "kubernetes.io/arch"),
@@ -42,6 +44,24 @@ def warnings_of_kind(key: str, obj: JsonObject) -> list[str]:
     """Of a new object of that kind, or of what an update makes of one; defaulted."""
     warn = _WARNINGS.get(key)
     return [] if warn is None else list(warn(obj))
+
+
+def warnings_of_finalizers(new: JsonObject, old: JsonObject | None = None) -> list[str]:
+    """Of the finalizers that a custom resource comes with, or gets: without a domain and a path
+    others may have them too. Source: validateKubeFinalizerName,
+    apiextensions-apiserver/pkg/registry/customresource/validator.go."""
+    known = () if old is None else old["metadata"].get("finalizers", ())
+    found = []
+    for name in sorted({*new["metadata"].get("finalizers", ())} - {*known}):
+        wrong = list(wrong_with_qualified_name(name))
+        if "/" not in name and name not in STANDARD_FINALIZERS:
+            path = " including a path (/)" if "." in name else ""
+            wrong.append(
+                f"prefer a domain-qualified finalizer name{path} to avoid accidental conflicts "
+                "with other finalizer writers"
+            )
+        found += [f"metadata.finalizers: {shown(name)}: {text}" for text in wrong]
+    return found
 
 
 def of_whole_bytes(amounts: Mapping[str, str], name: str, field: str) -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""Lists that are sets or maps hold nothing twice, and embedded resources are resources.
+"""Lists that are sets or maps hold nothing twice.
 
-Source: apiextensions-apiserver/pkg/apiserver/schema/listtype/validation.go,
-objectmeta/validation.go; tests/golden/api/patches.jsonl, smp-crd-415.
+Source: apiextensions-apiserver/pkg/apiserver/schema/listtype/validation.go;
+tests/golden/api/patches.jsonl, smp-crd-415.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,6 @@ from typing import Any
 
 from api.crd.schema import Node
 from api.errors import Cause, shown
-from api.names import wrong_with_subdomain
 
 
 def duplicates(node: Node | None, value: Any, path: str = "") -> Iterator[Cause]:
@@ -40,24 +39,3 @@ def _twice(node: Node, items: list[Any], path: str) -> Iterator[Cause]:
         if seen.get(text) is False:
             yield Cause.duplicate(f"{path}[{index}]", item)
         seen[text] = text in seen
-
-
-def embedded_faults(node: Node | None, value: Any, path: str = "") -> Iterator[Cause]:
-    """What an embedded resource lacks of a resource, at any depth."""
-    if node is None:
-        return
-    if isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from embedded_faults(node.items, item, f"{path}[{index}]")
-    elif isinstance(value, dict):
-        if node.embedded and path:
-            for name in ("apiVersion", "kind"):
-                if not value.get(name):
-                    yield Cause.required(f"{path}.{name}", "must not be empty")
-            meta = value.get("metadata")
-            own = meta.get("name") if isinstance(meta, dict) else None
-            for text in wrong_with_subdomain(own) if isinstance(own, str) and own else ():
-                yield Cause.invalid(f"{path}.metadata.name", own, text)
-        for name in sorted(value):
-            place = f"{path}.{name}" if path else name
-            yield from embedded_faults(node.child(name), value[name], place)

@@ -11,6 +11,9 @@ import orjson
 from api.core import JsonObject
 from api.crd.schema import RESOURCE_FIELDS, Node
 
+_WHOLE_MAX = 1 << 63
+_HOLDS = (float, dict, list)
+
 
 def prune(root: Node, obj: JsonObject) -> list[str]:
     """Drop, in place, the fields of a custom resource that its schema does not have.
@@ -51,6 +54,21 @@ def _prune(node: Node | None, value: Any, path: str, resource: bool, dropped: li
             continue
         embedded = child is not None and child.embedded
         _prune(child, value[name], f"{prefix}{name}", embedded, dropped)
+
+
+def write_whole(value: Any) -> Any:
+    """A float without a fraction as an integer, at any depth, in place: Go writes 1.0 as 1."""
+    if type(value) is float and -_WHOLE_MAX < value < _WHOLE_MAX and value.is_integer():
+        return int(value)
+    if type(value) is dict:
+        for name, inner in value.items():
+            if type(inner) in _HOLDS:
+                value[name] = write_whole(inner)
+    elif type(value) is list:
+        for index, inner in enumerate(value):
+            if type(inner) in _HOLDS:
+                value[index] = write_whole(inner)
+    return value
 
 
 def set_defaults(node: Node | None, value: Any) -> None:

@@ -17,9 +17,10 @@ from api.conversion import View
 from api.core import JsonObject
 from api.crd.atoms import resource_atom
 from api.crd.columns import printer_of
-from api.crd.lists import duplicates, embedded_faults
+from api.crd.embedded import coerce_embedded, embedded_faults, has_embedded
+from api.crd.lists import duplicates
 from api.crd.paths import PathError, find_all, go_text, parse_path, simple_path, value_at
-from api.crd.prune import prune, set_defaults
+from api.crd.prune import prune, set_defaults, write_whole
 from api.crd.rules import broken_rules, has_rules
 from api.crd.schema import Node
 from api.crd.values import ABSENT, wrong_values
@@ -28,7 +29,7 @@ from api.fields import OBJECT_META
 from api.kinds import Kind, Subresource
 from api.printers.columns import Printer
 from api.structure import check_structure
-from api.validation.metadata import check_metadata, check_metadata_update
+from api.validation.metadata import CUSTOM, check_metadata, check_metadata_update
 
 VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 """In the order in which discovery names them."""
@@ -72,6 +73,10 @@ class CustomVersion:
         return has_rules(self.node)
 
     @cached_property
+    def _has_embedded(self) -> bool:
+        return has_embedded(self.node)
+
+    @cached_property
     def atom(self) -> Atom:
         return resource_atom(self.node)
 
@@ -99,13 +104,17 @@ class CustomVersion:
             error = found.error
         elif meta is not None:
             error = "metadata: expected a map"
-        dropped = [f'unknown field "{path}"' for path in prune(self.node, obj)]
-        return sorted([*unknown, *dropped]), error
+        unknown += [f'unknown field "{path}"' for path in prune(self.node, obj)]
+        if error is None and self._has_embedded:
+            inside, error = coerce_embedded(self.node, obj)
+            unknown += inside
+        return unknown, error
 
     def set_defaults(self, obj: JsonObject) -> None:
         """Canonical metadata and the defaults of the schema, in place. Idempotent."""
         canonicalize(OBJECT_META, obj["metadata"])
         set_defaults(self.node, obj)
+        write_whole(obj)
 
     def view(self, kind: Kind) -> View:
         """How stored objects look in this version, and the reverse: only the apiVersion differs,
@@ -166,10 +175,11 @@ class CustomVersion:
         causes = _type_faults(kind, obj)
         if causes:
             return causes
-        check_metadata(causes, kind.key, obj, kind.namespaced)
+        check_metadata(causes, CUSTOM, obj, kind.namespaced)
         causes += wrong_values(self.node, obj)
         causes += self._scale_faults(obj, True)
-        causes += embedded_faults(self.node, obj)
+        if self._has_embedded:
+            causes += embedded_faults(self.node, obj)
         causes += duplicates(self.node, obj)
         return self._with_rules(causes, obj, ABSENT)
 
@@ -177,11 +187,12 @@ class CustomVersion:
         causes = _type_faults(kind, new)
         if causes:
             return causes
-        check_metadata(causes, kind.key, new, kind.namespaced)
+        check_metadata(causes, CUSTOM, new, kind.namespaced)
         check_metadata_update(causes, new, old)
         causes += wrong_values(self.node, new, old)
         causes += self._scale_faults(new, True)
-        causes += embedded_faults(self.node, new)
+        if self._has_embedded:
+            causes += embedded_faults(self.node, new)
         if not any(True for _ in duplicates(self.node, old)):
             causes += duplicates(self.node, new)
         return self._with_rules(causes, new, old)
@@ -190,7 +201,7 @@ class CustomVersion:
         causes = _type_faults(kind, new)
         if causes:
             return causes
-        check_metadata(causes, kind.key, new, kind.namespaced)
+        check_metadata(causes, CUSTOM, new, kind.namespaced)
         check_metadata_update(causes, new, old)
         node = self.node.child("status")
         if "status" in new and node is not None:

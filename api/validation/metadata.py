@@ -42,7 +42,13 @@ def wrong_with_address(name: str) -> tuple[str, ...]:
     return () if str(address) == name else (f'must be in canonical form ("{address}")',)
 
 
+EMBEDDED = "embedded resources"
+"""In place of a kind: a resource of any kind inside another."""
+CUSTOM = "custom resources"
+"""In place of a kind: one that a definition made."""
 NAME_CHECKS: Mapping[str, NameCheck] = {
+    EMBEDDED: wrong_with_path_segment,
+    "policy/poddisruptionbudgets": wrong_with_path_segment,
     "namespaces": wrong_with_label,
     "services": wrong_with_dns_1035,
     "apps/statefulsets": wrong_with_label,
@@ -56,6 +62,20 @@ NAME_CHECKS: Mapping[str, NameCheck] = {
     "apiregistration.k8s.io/apiservices": wrong_with_path_segment,
 }
 """Rules of names by kind; all others are DNS subdomains."""
+_FREE_FINALIZERS = (
+    EMBEDDED,
+    CUSTOM,
+    "events",
+    "coordination.k8s.io/leases",
+    "policy/poddisruptionbudgets",
+    "apiextensions.k8s.io/customresourcedefinitions",
+    "apiregistration.k8s.io/apiservices",
+    "admissionregistration.k8s.io/validatingwebhookconfigurations",
+    "admissionregistration.k8s.io/mutatingwebhookconfigurations",
+    "admissionregistration.k8s.io/validatingadmissionpolicies",
+    "admissionregistration.k8s.io/validatingadmissionpolicybindings",
+)
+"""Kinds whose finalizers need no domain: their validation is not that of the core group."""
 
 
 def check_metadata(causes: list[Cause], key: str, obj: JsonObject, namespaced: bool) -> None:
@@ -213,7 +233,7 @@ def _check_finalizers(causes: list[Cause], finalizers: Sequence[str], key: str) 
                 "finalizer orphan and foregroundDeletion cannot be both set",
             )
         )
-    if key == "coordination.k8s.io/leases":
+    if key in _FREE_FINALIZERS:
         return
     for index, name in enumerate(finalizers):
         check_plain_finalizer(causes, name, f"{field}[{index}]")

@@ -15,6 +15,7 @@ from api.defaulting import set_defaults
 from api.defaults.services import normalize_cluster_ips
 from api.errors import AlreadyExists, ApiError, BadRequest, Cause, Forbidden, Invalid, NotFound
 from api.fields import OBJECT_META
+from api.kind_warnings import warnings_of_finalizers
 from api.kinds import Kind, kind_of
 from api.lifecycle import prepare_create
 from api.storage import CONFLICT, GET, OK, PUT
@@ -125,7 +126,9 @@ def create_object(registry: Registry, request: Request, draft: Draft) -> Verb:
             writer = None if draft.owned else writer_of(registry, request)
             encoding = yield from _completed(registry, kind, draft, writer, base)
             warnings = draft.warnings
-            if kind.custom is None and not request.over_frames:
+            if kind.custom is not None:
+                warnings = (*warnings, *warnings_of_finalizers(obj))
+            elif not request.over_frames:
                 warnings = (*warnings, *warnings_of_create(kind.key, obj))
         header, value, offset = encoding()
         name = obj["metadata"]["name"]

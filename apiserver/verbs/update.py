@@ -6,6 +6,7 @@ from functools import partial
 from api.core import JsonObject
 from api.defaulting import set_defaults
 from api.errors import BadRequest, Cause, Conflict, Invalid, PlainError
+from api.kind_warnings import warnings_of_finalizers
 from api.kinds import Kind
 from api.lifecycle import (
     prepare_approval,
@@ -147,9 +148,11 @@ def _patcher(
 
 
 def _found(request: Request, new: JsonObject, old: JsonObject) -> list[str]:
-    """What there is to warn of in the new state of a built-in object."""
-    if request.kind.custom is not None or request.subresource or request.over_frames:
+    """What there is to warn of in the new state of an object."""
+    if request.subresource or request.over_frames:
         return []
+    if request.kind.custom is not None:
+        return warnings_of_finalizers(new, old)
     return warnings_of_update(request.kind.key, new, old)
 
 

@@ -6,8 +6,9 @@ import pytest
 
 from api.core import JsonObject
 from api.crd.columns import printer_of
+from api.crd.embedded import coerce_embedded, embedded_faults
 from api.crd.formats import fits_format
-from api.crd.lists import duplicates, embedded_faults
+from api.crd.lists import duplicates
 from api.crd.numbers import go_number
 from api.crd.paths import PathError, find_all, parse_path, put_at, simple_path, value_at
 from api.crd.prune import prune, set_defaults
@@ -310,11 +311,40 @@ def test_lists_that_are_sets_or_maps_hold_nothing_twice() -> None:
     assert found == [("m[2]", 'Duplicate value: {"a":"x","b":1}'), ("s[2]", 'Duplicate value: "x"')]
 
 
-def test_an_embedded_resource_is_a_resource() -> None:
-    schema = obj(a={**obj(), **FREE, "x-kubernetes-embedded-resource": True})
-    value = {"a": {"kind": "Pod", "metadata": {"name": "No"}}}
-    found = [cause.field for cause in embedded_faults(Node(schema), value)]
-    assert found == ["a.apiVersion", "a.metadata.name"]
+EMBEDDED = Node(obj(a={**obj(), **FREE, "x-kubernetes-embedded-resource": True}))
+
+
+@pytest.mark.parametrize(
+    ("value", "faults"),
+    [
+        ({"kind": "Pod", "metadata": {"name": "A B"}}, ["a.apiVersion: Required value"]),
+        ({"apiVersion": "", "kind": "x y", "metadata": {"finalizers": ["x"], "labels": {"-": ""}}},
+         ['a.apiVersion: Invalid value: "": must not be empty',
+          'a.kind: Invalid value: "x y": may have mixed case, but',
+          'a.metadata.labels: Invalid value: "-": name part must']),
+        ({"apiVersion": "a/b/c", "kind": "K", "metadata": {"name": "a/b", "namespace": "-"}},
+         ['a.apiVersion: Invalid value: "a/b/c": unexpected GroupVersion string: a/b/c',
+          "a.metadata.name: Invalid value: \"a/b\": may not contain '/'",
+          'a.metadata.namespace: Invalid value: "-": a lowercase RFC 1123 label must']),
+    ],
+)  # fmt: skip
+def test_an_embedded_resource_is_a_resource(value: JsonObject, faults: list[str]) -> None:
+    found = [f"{cause.field}: {cause.message}" for cause in embedded_faults(EMBEDDED, {"a": value})]
+    assert [text[: len(fault)] for text, fault in zip(found, faults, strict=True)] == faults
+
+
+def test_the_metadata_of_an_embedded_resource_is_read() -> None:
+    value = {"a": {"x": 1, "metadata": {"name": "n", "foo": 1, "creationTimestamp": None}}}
+    assert coerce_embedded(EMBEDDED, value) == (['unknown field "a.metadata.foo"'], None)
+    assert value == {"a": {"x": 1, "metadata": {"name": "n"}}}
+    for wrong, text in (
+        ({"kind": 3}, "a.kind: Invalid value: 3: must be a string"),
+        ({"metadata": "x"}, 'a.metadata: Invalid value: "x": json: cannot unmarshal string into Go '
+         "value of type v1.ObjectMeta"),
+        ({"metadata": {"name": 1}}, 'a.metadata: Invalid value: {"name":1}: json: cannot unmarshal '
+         "number into Go struct field ObjectMeta.name of type string"),
+    ):  # fmt: skip
+        assert coerce_embedded(EMBEDDED, {"a": wrong}) == ([], text)
 
 
 @pytest.mark.parametrize(

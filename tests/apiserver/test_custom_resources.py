@@ -68,6 +68,24 @@ def test_names_that_are_taken_are_not_accepted() -> None:
     assert freed["status"]["acceptedNames"]["kind"] == "Widget"
 
 
+def test_finalizers_without_a_domain_are_warned_of_and_numbers_are_written_as_go_does() -> None:
+    rig = Rig()
+    defined(rig)
+    one = widget("a", {"size": 2.0, "free": {"any": [1.0, 0.5, {"n": 1e3}]}})
+    one["metadata"]["finalizers"] = ["x", "a/b"]
+    made = rig.ask("POST", WIDGETS, one)
+    prefer = "prefer a domain-qualified finalizer name"
+    assert [value.split(" to avoid")[0] for _, value in made.headers] == [
+        f'299 - "metadata.finalizers: \\"x\\": {prefer}'
+    ]
+    assert b'"size":2,' in made.body and b'"any":[1,0.5,{"n":1000}]' in made.body
+    more = {"metadata": {"finalizers": ["x", "y.z"]}}
+    changed = rig.ask("PATCH", f"{WIDGETS}/a", more, content_type=MERGE)
+    assert [value.split(" to avoid")[0] for _, value in changed.headers] == [
+        f'299 - "metadata.finalizers: \\"y.z\\": {prefer} including a path (/)'
+    ]
+
+
 def test_objects_are_pruned_defaulted_judged_and_shown() -> None:
     rig = Rig()
     defined(rig)

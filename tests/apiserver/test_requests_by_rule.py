@@ -189,3 +189,11 @@ def test_api_services_say_who_serves_a_group(rig: Rig) -> None:
 def test_a_watch_whose_time_is_over_ends_as_it_begins(rig: Rig) -> None:
     assert rig.watch(f"{MAPS}?watch=1&timeoutSeconds=-5").ended == ""
     assert rig.watch(f"{MAPS}?watch=1&timeoutSeconds=0").ended is None
+
+
+def test_a_budget_s_metadata_is_judged_as_little_as_upstream(rig: Rig) -> None:
+    """Its validation looks at the specification alone."""
+    meta = {"name": "A_B", "finalizers": ["x"]}
+    path = "/apis/policy/v1/namespaces/x/poddisruptionbudgets"
+    assert rig.call("POST", path, {"metadata": meta, "spec": {}})[0] == 201
+    assert rig.call("POST", MAPS, {"metadata": meta})[0] == 422
