@@ -14,6 +14,7 @@ from api.names import is_label, wrong_with_subdomain
 from api.times import rfc3339
 from api.validation.metadata import masked_prefix
 from apiserver.admit import LIMIT_RANGES, PRIORITY_CLASSES, has_opinions, limit_ranges
+from apiserver.bodies import check_type
 from apiserver.ownership import manager_of_request
 from apiserver.podspecs import PodSpec, Shape, shape_of
 from apiserver.quotas import QUOTAS, has_quotas
@@ -23,6 +24,10 @@ from apiserver.registry import Registry, Request
 GENERATED_BASE_MAX = 58
 """Letters of a prefix that a generated name keeps. Source: maxGeneratedNameLength,
 apiserver/pkg/storage/names/generate.go."""
+
+
+JSON_TYPES = ("", "application/json")
+"""Content types of bodies whose ending is looked up: those that most clients send."""
 
 
 class Likeness(NamedTuple):
@@ -39,14 +44,33 @@ class Likeness(NamedTuple):
 UNLIKE = Likeness(None, b"", None)
 
 
-def likeness(registry: Registry, pod: JsonObject, namespace: str) -> Likeness:
+def likeness(registry: Registry, request: Request, pod: JsonObject) -> Likeness:
     """Of a parsed pod, which is not changed."""
     given = pod.get("spec")
-    if type(given) is not dict or is_limited(registry, namespace):
+    if type(given) is not dict or is_limited(registry, request.namespace):
         return UNLIKE
     key = orjson.dumps(given)
     spec = registry.pod_specs.find(key, registry.caches[PRIORITY_CLASSES].last_revision)
-    return UNLIKE if spec is None else Likeness(spec, key, shape_of(pod))
+    if spec is None:
+        return UNLIKE
+    if request.content_type in JSON_TYPES:
+        registry.pod_endings.learn(request.body, key)
+    return Likeness(spec, key, shape_of(pod))
+
+
+def begun_alike(registry: Registry, request: Request) -> tuple[JsonObject, Likeness] | None:
+    """A pod without its specification, which is known; None: its body must be parsed whole."""
+    if request.content_type not in JSON_TYPES:
+        return None
+    begun = registry.pod_endings.begin(request.body)
+    if begun is None or is_limited(registry, request.namespace):
+        return None
+    pod, key = begun
+    spec = registry.pod_specs.find(key, registry.caches[PRIORITY_CLASSES].last_revision)
+    if spec is None or speaks_of_spec(pod):
+        return None
+    check_type(request.kind, pod, request.body)
+    return pod, Likeness(spec, key, shape_of(pod))
 
 
 def speaks_of_spec(pod: JsonObject) -> bool:

@@ -97,7 +97,7 @@ def parse_object(
     obj, duplicates = _parsed(kind, request, field_validation)
     if duplicates and kind.custom is None and not _is_yaml(request):
         duplicates = find_in_object(request.body, type_name or kind.type_name)
-    _check_type(kind, obj, request.body)
+    check_type(kind, obj, request.body)
     return obj, duplicates
 
 
@@ -169,7 +169,7 @@ def _merged(pairs: list[tuple[str, Any]]) -> JsonObject:
     return out
 
 
-def _check_type(kind: Kind, obj: JsonObject, body: bytes) -> None:
+def check_type(kind: Kind, obj: JsonObject, body: bytes) -> None:
     """Fill in kind and apiVersion, or refuse those of another kind."""
     if kind.custom is not None:
         _check_custom_type(kind, obj)

@@ -454,6 +454,7 @@ class ApiServerCore:
             "store_calls_in_flight": float(len(self._outbox)),
             "objects": float(sum(len(cache.records) for cache in caches)),
             "pod_specs": float(len(self._registry.pod_specs)),
+            "pod_endings": float(len(self._registry.pod_endings)),
             "events_kept": float(sum(len(cache.events) for cache in caches)),
             "watch_encodes": float(sum(cache.encodes for cache in caches)),
             "watch_encoded_bytes": float(sum(cache.encoded_bytes for cache in caches)),

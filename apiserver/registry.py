@@ -16,6 +16,7 @@ from api.streams import Stream
 from apiserver.cache import ResourceCache
 from apiserver.customs import CustomKinds
 from apiserver.documents import Documents
+from apiserver.endings import Endings
 from apiserver.expiry import TTL_S, Leases
 from apiserver.identity import Identities
 from apiserver.keys import CacheIndex
@@ -144,6 +145,7 @@ class Registry:
         "loading",
         "names",
         "now_ns",
+        "pod_endings",
         "pod_specs",
         "renewals",
         "report",
@@ -161,6 +163,7 @@ class Registry:
         self.frontiers = [0] * len(sharding.groups)
         """For each group of shards: the merged revision up to which its caches are complete."""
         self.pod_specs = PodSpecs()
+        self.pod_endings = Endings()
         self.renewals: dict[tuple[str, str], Renewal] = {}
         """By namespace and name of the Lease."""
         self.turns = Turns()

@@ -34,6 +34,7 @@ from apiserver.alike import (
     GENERATED_BASE_MAX,
     UNLIKE,
     Likeness,
+    begun_alike,
     likeness,
     made_alike,
     speaks_of_spec,
@@ -75,10 +76,15 @@ Encoding = Callable[[], tuple[bytes, bytes, int]]
 def create(registry: Registry, request: Request) -> Verb:
     options = write_options("CreateOptions", request.options, request.over_frames)
     validation, kind = options.field_validation, request.kind
-    obj, duplicates = parse_object(kind, request, validation)
-    like = UNLIKE
-    if kind.key == "pods" and not duplicates:
-        like = likeness(registry, obj, request.namespace)
+    like, duplicates = UNLIKE, list[str]()
+    begun = begun_alike(registry, request) if kind.key == "pods" else None
+    if begun is not None:
+        obj, like = begun
+    else:
+        obj, duplicates = parse_object(kind, request, validation)
+        if kind.key == "pods" and not duplicates:
+            like = likeness(registry, request, obj)
+    if like.spec is not None:
         made = None if options.dry_run else made_alike(registry, request, obj, like)
         for _ in range(NAME_TRIES):
             if made is None:
@@ -95,10 +101,10 @@ def create(registry: Registry, request: Request) -> Verb:
             made = made_alike(registry, request, obj, like)
         else:
             raise AlreadyExists.generated(kind.key, obj["metadata"]["generateName"])
-        if like.spec is not None and not speaks_of_spec(obj):
-            del obj["spec"]
-        else:
+        if begun is None and speaks_of_spec(obj):
             like = UNLIKE
+        else:
+            obj.pop("spec", None)
     warnings = fit_object(kind, obj, duplicates, validation)
     if like.shape is not None and (shape_of(obj) or ("",))[1:] != like.shape[1:]:
         like = like._replace(shape=None)  # It had fields that are no pod's.

@@ -159,6 +159,7 @@ def test_metadata_known_from_others_is_answered_as_that_of_the_first() -> None:
             fresh.core._registry.pod_specs = PodSpecs()
     (spec,) = known.core._registry.pod_specs._known.values()
     assert len(spec.heads) == 10
+    assert known.core.gauges()["pod_endings"] == 4, "one for each of MORE"
 
 
 def test_a_known_specification_excuses_nothing_in_the_metadata(rig: Rig) -> None:
