@@ -12,11 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from scheduler.node_table import IntArray, NodeTable
-from scheduler.partition_rows import leaders_rows
 from scheduler.pod_shape import Shape
 from scheduler.rating import Levels, weighted_levels
 from scheduler.standings import Scores
-from scheduler.tie import FIRST, tie_places
+from scheduler.tie import FIRST, Places, tie_places
 from scheduler.views import NOWHERE, StaticView
 
 LOOSE = 4
@@ -62,19 +61,18 @@ def ranks_of(shape: Shape, static: StaticView, table: NodeTable) -> Ranks:
 class Lots:
     """How ties are settled, for all pods of a request."""
 
-    number: int
-    partitions: int
     tie_bits: int
     salts: Sequence[int]
+    leaders: Places
+    """[row]: what the leader calls it."""
     order: IntArray
     """[row]: see NodeTable."""
 
-    def places(self, rows: IntArray, pod: int) -> IntArray:
+    def places(self, rows: IntArray, pod: int) -> IntArray | Places:
         """Of rows of this partition in the draw of a pod."""
         if self.salts[pod] == FIRST:
             return self.order[rows]
-        theirs = leaders_rows(rows, self.number, self.partitions)
-        return tie_places(theirs, self.salts[pod], self.tie_bits)
+        return tie_places(self.leaders[rows], self.salts[pod], self.tie_bits)
 
 
 class Naming:

@@ -17,12 +17,14 @@ from scheduler.many_pods import Likeness, at_once, base_scores_of, likeness
 from scheduler.naming import Lots, Naming, Ranks, ranks_of
 from scheduler.node_facts import NodeFacts
 from scheduler.node_table import IntArray, NodeTable
+from scheduler.partition_rows import leaders_rows
 from scheduler.pod_shape import Port, Shape, ShapeKey
 from scheduler.profile import DEFAULTS, Profiles
 from scheduler.rating import Levels
 from scheduler.shapes import Shapes
 from scheduler.standings import Scores
 from scheduler.supervision import Raised, asked
+from scheduler.tie import Places
 from scheduler.views import StaticView, base_scores
 
 SHARE_BITS = 10
@@ -107,6 +109,8 @@ class PartitionCore:
         self._asked: OrderedDict[int, None] = OrderedDict()
         self._ranked: OrderedDict[int, tuple[StaticView, Ranks]] = OrderedDict()
         """By place."""
+        self._leaders: tuple[tuple[int, int, int], Places] = (0, 0, 0), np.zeros(0, np.uint32)
+        """For which number, partitions and rows it was worked out last."""
         self._sequence = 0
         self._stale = True
 
@@ -202,13 +206,20 @@ class PartitionCore:
         # Rounded up, and one more than may change.
         wanted = (changing * request.share >> SHARE_BITS) + 1 + SPARE
         lots = Lots(
-            number=request.number,
-            partitions=request.partitions,
             tie_bits=request.tie_bits,
             salts=[salt for _, salt in request.pods],
+            leaders=self._leaders_rows(request.number, request.partitions),
             order=self._table.order,
         )
         return Naming(wanted, lots)
+
+    def _leaders_rows(self, number: int, partitions: int) -> Places:
+        """[row]: what the leader calls it. Worked out when that changes."""
+        known = (number, partitions, self._table.rows)
+        if self._leaders[0] != known:
+            rows = leaders_rows(np.arange(self._table.rows), number, partitions)
+            self._leaders = known, rows.astype(np.uint32)
+        return self._leaders[1]
 
     def _likeness(self, shape: Shape) -> Likeness | None:
         """What it has in common with other pods asked about once. None: it is looked at alone."""

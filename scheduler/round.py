@@ -202,7 +202,8 @@ class Round:
     def _places(self, table: NodeTable, of_pod: IntArray) -> IntArray:
         """[node named]: its place in the draw of its pod."""
         rows, salts = self.lists.rows, [salt for _, _, salt in self.question.pods]
-        places = tie_places_each(rows, salts, of_pod, self.question.tie_bits)
+        drawn = tie_places_each(rows, salts, of_pod, self.question.tie_bits)
+        places = drawn.astype(np.int64)
         if FIRST in salts:
             places = np.where(
                 np.array(salts, np.uint64)[of_pod] == FIRST, table.order[rows], places

@@ -18,11 +18,13 @@ FIRST = 0
 """The salt that asks for the earliest in node order instead of a draw."""
 
 IntArray = npt.NDArray[np.int64]
+Places = npt.NDArray[np.uint32]
+"""Only the low bits of a product count, and rows are below 2 ** 31: 32 bits are enough."""
 BITS_MIN = 12
 """Shuffles of fewer numbers are not even enough."""
 ODD = (0x2C1B3C6D, 0x297A2D39, 0x1B56C4E9, 0x5F356495)
-"""Multipliers of the rounds. Below 2 ** 31, as rows are, so products fit 63 bits. With three rounds
-the first places were not even: rows at the end of a table won 4 % too often."""
+"""Multipliers of the rounds. With three rounds the first places were not even: rows at the end of a
+table won 4 % too often."""
 _BACK = tuple(pow(odd, -1, 1 << 32) for odd in ODD)
 CUTS = (0, 16, 32, 48)
 """Where in the salt each round's key begins."""
@@ -50,38 +52,45 @@ def tie_place(row: int, salt: int, bits: int) -> int:
     return row ^ row >> half
 
 
-def tie_places(rows: IntArray, salt: int, bits: int) -> IntArray:
+def tie_places(rows: IntArray | Places, salt: int, bits: int) -> Places:
     """The same for many rows."""
     mask, half = (1 << bits) - 1, (bits + 1) >> 1
+    places = rows.astype(np.uint32)
     for odd, cut in zip(ODD, CUTS, strict=True):
-        rows = (rows ^ (salt >> cut & mask)) * odd
-        rows &= mask
-        rows ^= rows >> half
-    return rows
-
-
-def tie_places_each(rows: IntArray, salts: Sequence[int], of: IntArray, bits: int) -> IntArray:
-    """The same where each row has a salt: the one at this index in ``salts``."""
-    mask, half = (1 << bits) - 1, (bits + 1) >> 1
-    for odd, cut in zip(ODD, CUTS, strict=True):
-        keys = np.array([salt >> cut & mask for salt in salts], np.int64)
-        rows = (rows ^ keys[of]) * odd
-        rows &= mask
-        rows ^= rows >> half
-    return rows
-
-
-def tie_rows(places: IntArray, salt: int, bits: int) -> IntArray:
-    """The rows at some places; there may be no such row."""
-    mask, half = (1 << bits) - 1, (bits + 1) >> 1
-    for back, cut in zip(reversed(_BACK), reversed(CUTS), strict=True):
-        places = (places ^ places >> half) * (back & mask)
-        places &= mask
         places ^= salt >> cut & mask
+        places *= odd
+        places &= mask
+        places ^= places >> half
     return places
 
 
-def walk(rows: int, salt: int, tied: Callable[[IntArray], npt.NDArray[np.bool_]]) -> int:
+def tie_places_each(
+    rows: IntArray | Places, salts: Sequence[int], of: IntArray, bits: int
+) -> Places:
+    """The same where each row has a salt: the one at this index in ``salts``."""
+    mask, half = (1 << bits) - 1, (bits + 1) >> 1
+    places = rows.astype(np.uint32)
+    for odd, cut in zip(ODD, CUTS, strict=True):
+        places ^= np.array([salt >> cut & mask for salt in salts], np.uint32)[of]
+        places *= odd
+        places &= mask
+        places ^= places >> half
+    return places
+
+
+def tie_rows(places: IntArray | Places, salt: int, bits: int) -> Places:
+    """The rows at some places; there may be no such row."""
+    mask, half = (1 << bits) - 1, (bits + 1) >> 1
+    rows = places.astype(np.uint32)
+    for back, cut in zip(reversed(_BACK), reversed(CUTS), strict=True):
+        rows ^= rows >> half
+        rows *= back & mask
+        rows &= mask
+        rows ^= salt >> cut & mask
+    return rows
+
+
+def walk(rows: int, salt: int, tied: Callable[[Places], npt.NDArray[np.bool_]]) -> int:
     """The first row in the shuffle of which ``tied`` holds, of a table of so many rows. Some must
     be; the cost is in proportion to how rare they are."""
     bits = tie_bits(rows)
