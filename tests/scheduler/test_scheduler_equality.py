@@ -247,3 +247,20 @@ def test_a_node_that_comes_changes_the_image_scores_of_all() -> None:
     assert choose(explain(shape, world.table), world.table, 0) == 0
     assert world.engine.choose(shape, 0) == 0
     assert world.pool.choose(0, shape, 0) == 0
+
+
+def test_amounts_that_no_float_holds_are_scored_as_integers() -> None:
+    """Of one node's memory just less than half is left, of the other's just half: 49 and 50 points,
+    which with 96 for the processor are 72 and 73."""
+    world = World(1)
+    asked = (1 << 54) + 1
+    for name, memory in (("less", 2 * asked - 2), ("half", 2 * asked)):
+        world.table.put_node(node_facts(node(name, memory=str(memory))))
+    shape = world.shapes.of_pod(pod("p", cpu="160m", memory=str(asked)))
+    questions = [(number, shape, salt) for number, salt in enumerate((0, 3, 7, 12, 99, 2**63))]
+    world.ask(questions)
+    for number, _, salt in questions:
+        plain = choose(explain(shape, world.table), world.table, salt)
+        assert world.table.names[plain] == "half"
+        assert world.pool.choose(number, shape, salt) == plain
+        assert world.engine.choose(shape, salt) == plain
