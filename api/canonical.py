@@ -39,7 +39,8 @@ def canonicalize(type_name: str, obj: JsonObject) -> None:
 
 
 def zero_of(type_name: str) -> JsonObject:
-    """What is written of a struct in which nothing is set. A fresh object."""
+    """How a struct in which nothing is set is written out: fields without omitempty, at their zero
+    values. A new dict at each call."""
     return {name: zero() for name, zero in plan_of(type_name).always}
 
 

@@ -21,7 +21,7 @@ Convert = Callable[[JsonObject], JsonObject]
 
 
 class View(NamedTuple):
-    """How the objects of one kind look as another."""
+    """A second API version of a kind: how its objects are converted there and back."""
 
     kind: Kind
     """As clients see them."""

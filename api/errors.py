@@ -201,7 +201,7 @@ class BadRequest(ApiError):
 
 
 class Unauthorized(ApiError):
-    """Nobody known is calling."""
+    """401: the request has no credentials, or none that the server knows."""
 
     code = 401
     reason = "Unauthorized"
@@ -279,7 +279,7 @@ class NotAcceptable(ApiError):
 
 
 class AlreadyExists(ApiError):
-    """There is an object of that name."""
+    """409: an object of that name exists."""
 
     code = 409
     reason = "AlreadyExists"

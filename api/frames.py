@@ -63,7 +63,8 @@ KIND_NAMES = (
 _LENGTH = struct.Struct(">I")
 _FIELDS = 8
 _HEAD_BYTES_MAX = 48
-"""Of a frame that holds bodies packed elsewhere: seven fields and the head of an array."""
+"""Most bytes of a frame apart from bodies that were packed before: seven fields and the head of
+an array."""
 _INT64 = 1 << 63
 _INT = frozenset((int,))
 

@@ -68,7 +68,7 @@ _STATUS_TYPES: Mapping[str, str] = {
 }
 """Kinds whose status only its own path may write, with its type."""
 _KEPT_STATUS = ("nodes",)
-"""Of those, what may come with a status."""
+"""Kinds among them whose create keeps the status that the client sent."""
 
 _KEPT_BY_STATUS_UPDATE: Mapping[str, tuple[str, ...]] = {
     "pods": ("ownerReferences",),
@@ -240,7 +240,8 @@ def _count_template(new: JsonObject, old: JsonObject) -> None:
 
 
 def prepare_status_update(kind: Kind, new: JsonObject, old: JsonObject) -> None:
-    """Of a status update only the status, and what metadata a registry lets through, counts."""
+    """In place: ``spec``, system metadata, and other metadata that the kind's registry does not let
+    through in a status update are set back to what ``old`` has."""
     if kind.custom is not None:
         kind.custom.prepare_status_update(new, old)
         return
@@ -330,7 +331,7 @@ def _keep_verdicts(new: JsonObject, old: JsonObject) -> None:
 
 
 def prepare_approval(new: JsonObject, old: JsonObject) -> None:
-    """Of the approval of a CertificateSigningRequest only the conditions count, in place."""
+    """In place: all of ``new`` but its conditions is set back to what ``old`` has."""
     conditions = list(new.get("status", {}).get("conditions") or ())
     prepare_status_update(_CERTIFICATE_REQUEST, new, old)
     new["status"] = {name: old["status"][name] for name in old["status"] if name != "conditions"}

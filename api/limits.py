@@ -24,7 +24,8 @@ def limit_pod(pod: JsonObject, ranges: Sequence[JsonObject]) -> list[str]:
 
 
 def limit_claim(claim: JsonObject, ranges: Sequence[JsonObject]) -> list[str]:
-    """What is out of bounds with the storage that a PersistentVolumeClaim asks for."""
+    """Messages about the storage that a PersistentVolumeClaim requests beyond the ranges'
+    bounds."""
     kind = "PersistentVolumeClaim"
     requests = claim["spec"].get("resources", {}).get("requests", {})
     faults: list[str] = []

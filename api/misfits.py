@@ -114,7 +114,7 @@ class _Walk:
 
 
 class _Place:
-    """Where a value stands, as encoding/json tells it."""
+    """The path of a value in the words of Go's encoding/json, which names Go types and fields."""
 
     def __init__(self, field: str, go_path: str) -> None:
         self.field = field

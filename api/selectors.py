@@ -56,7 +56,7 @@ class LabelSelector:
 
     @property
     def empty(self) -> bool:
-        """It matches everything."""
+        """Whether it has no requirement and so matches everything."""
         return not self.requirements and not self._absent
 
     def __str__(self) -> str:

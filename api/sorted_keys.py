@@ -9,7 +9,8 @@ BLOCK_KEYS = 1024
 PIECE_KEYS = 128
 """To take a key along, even for a look, is a miss of the processor's cache when there are many."""
 MERGED_KEYS_MIN = 32
-"""So many keys are put into one block at once, fewer one by one."""
+"""From this many new keys of one block on they are merged in one pass; fewer are inserted
+singly."""
 
 
 class SortedKeys:

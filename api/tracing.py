@@ -37,7 +37,7 @@ class Context(NamedTuple):
 
 
 class Span(NamedTuple):
-    """What was done for one context, and when."""
+    """One piece of work for a sampled request or object, with its begin and end."""
 
     context: Context
     id: str
@@ -56,7 +56,7 @@ class Span(NamedTuple):
         return "" if self.id == self.context.span else self.context.span
 
     def line(self) -> str:
-        """Of the file of spans."""
+        """The span as a line of a program's file of spans."""
         return json.dumps([*self[:-1], dict(self.attributes)]) + "\n"
 
 
@@ -82,7 +82,7 @@ def context_in(value: bytes) -> Context | None:
 
 
 def context_on(item: JsonObject) -> Context | None:
-    """Of a parsed object."""
+    """The context in the annotation of a parsed object; None: it is not sampled."""
     annotations = item["metadata"].get("annotations")
     words = annotations.get(ANNOTATION) if annotations else None
     return context_of(words) if words else None

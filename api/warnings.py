@@ -51,7 +51,7 @@ _OWNERS: Final = (
 )
 """Kinds whose pods are named after them, with a template at ``spec.template``."""
 _NAMED_BY_LABEL: Final = ("apps/daemonsets",)
-"""Of those, which do not mind a name that is no label."""
+"""Kinds among them that are not warned of a name which is no DNS label."""
 _INGRESS_CLASS: Final = "kubernetes.io/ingress.class"
 
 

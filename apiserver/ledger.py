@@ -33,7 +33,8 @@ class Ledger:
         self._under_way: dict[int, tuple[Asked, int]] = {}
         """What each request that has no answer yet is about, and when it was taken up."""
         self._together: Counter[Asked] = Counter()
-        """How many more have none that are about the same and are answered together."""
+        """Requests under way without an id of their own, because they are answered in batches: how
+        many, by what they ask for."""
         self._in_yaml: set[int] = set()
         """Requests whose answers are wanted as YAML."""
         self._ids: list[int] = []
@@ -60,7 +61,7 @@ class Ledger:
             self._answers += answers
 
     def lost_together(self, asked: Asked, count: int) -> None:
-        """The same if the store has not."""
+        """End ``count`` requests of such a batch that the store never answered."""
         self._together[asked] -= count
 
     def wants_yaml(self, request_id: int) -> None:

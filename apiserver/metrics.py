@@ -19,7 +19,7 @@ BUCKETS_S: Final = (
     *(0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0),
     *(4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0),
 )
-"""Of request durations and of store request durations alike."""
+"""Upper bounds of the buckets, in seconds, of request durations and of store request durations."""
 _BOUNDS_NS: Final = tuple(round(bound * 1e9) for bound in BUCKETS_S)
 _VERBS: Final = {
     "get": "GET",

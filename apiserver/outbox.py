@@ -8,7 +8,7 @@ from apiserver.messages import StoreCall, StoreReplied
 Then = Callable[[StoreReply | None], None]
 """Called with the reply, or with None when the connection was lost and the outcome is unknown."""
 ThenAll = Callable[[Sequence[StoreReply] | None], None]
-"""The same of several requests, in their order."""
+"""Told the replies to several requests, in their order; None: the shard was lost."""
 
 
 class Outbox:

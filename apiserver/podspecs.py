@@ -30,11 +30,13 @@ SPECS_MAX = 1024
 SPEC_BYTES_MAX = 16 * 1024
 HEADS_MAX = 16
 HEAD_BYTES_MAX = 1024
-"""Of the keys of labels and annotations and of what else is in a shape."""
+"""Bytes of a shape (keys of labels and annotations, and values that must be equal) above which the
+metadata of a pod is not remembered."""
 OWNERS_MAX = 16
 """Texts of managedFields kept with one head, 1 KB each."""
 ANNOTATIONS_LETTERS_MAX = ANNOTATIONS_BYTES_MAX // 8
-"""In the values of annotations that are not counted in bytes: a letter has at most four."""
+"""Characters in all annotation values up to which their bytes need no counting, as UTF-8 takes at
+most four a character."""
 _packer = msgpack.Packer()
 _PODS = kind_of("pods")
 _TYPED = ("kind", "apiVersion", "metadata")

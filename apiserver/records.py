@@ -125,7 +125,7 @@ def ordered_metadata(given: JsonObject) -> JsonObject:
 
 
 def offset_of(value: bytes) -> int:
-    """Where the digits of the resourceVersion go."""
+    """Offset in a stored value at which the digits of the resourceVersion are inserted."""
     return value.index(_MARK) + len(_MARK)
 
 

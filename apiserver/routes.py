@@ -64,7 +64,7 @@ class Target(NamedTuple):
     name: str
     subresource: str
     rest: bool
-    """There is more path than a resource can have."""
+    """Whether the path goes on behind the subresource."""
     watching: bool
     """The deprecated prefix ``watch/`` was there."""
 

@@ -36,7 +36,7 @@ _TRIES = 64
 
 
 class Addresses:
-    """What is taken, and by whom."""
+    """Cluster IPs and node ports in use, and which Service has each."""
 
     def __init__(self, services: ResourceCache, chance: Stream) -> None:
         self._services = services

@@ -31,7 +31,7 @@ from apiserver.messages import (
 
 V5: Final = "v5.channel.k8s.io"
 PROTOCOLS: Final = (V5, "v4.channel.k8s.io")
-"""That we speak, best first."""
+"""Subprotocols of the WebSocket that are spoken here, best first."""
 STDIN, STDOUT, STDERR, ERROR, RESIZE = range(5)
 CLOSE: Final = 255
 IDLE_NS: Final = 4 * 3600 * 10**9

@@ -92,7 +92,7 @@ class Tasks:
 
     @property
     def room(self) -> int:
-        """How many more requests may be under way."""
+        """How many requests may still be begun before the bound on those under way."""
         return self._limits.all - len(self._by_id) - self.together
 
     def has_room(self, counted: str, user: User | None) -> bool:

@@ -14,7 +14,7 @@ class Turns:
 
     def __init__(self) -> None:
         self._waiting: dict[bytes, deque[Callable[[], bool]]] = {}
-        """Of each key that somebody has: those who come after."""
+        """Key that a request holds -> requests that wait for it, in order of arrival."""
         self._freed: list[bytes] = []
 
     def take(self, key: bytes, begin: Callable[[], bool]) -> None:

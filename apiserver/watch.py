@@ -56,7 +56,8 @@ class Selection:
         self.impossible = False
         """Two terms contradict each other: nothing matches."""
         self.bucket: Bucket = ("namespace", namespace) if namespace else ALL
-        """Where an object lies that may be meant; an object lies in several."""
+        """The one bucket in which every object that this selection may match is listed; an object
+        is listed in several (by name, node, namespace, all)."""
 
     @property
     def everything(self) -> bool:
@@ -131,7 +132,7 @@ class Watcher:
         self.started = False
         """A Table was sent: the next ones leave out their columns."""
         self.pending: list[Told] = []
-        """Not handed to the shell yet: emptied at the end of each step."""
+        """Events that the shell has not been given yet; emptied at the end of each step."""
         self._word = ""
         """What its form and options are called in ``CacheEvent.encoded``."""
 

@@ -78,7 +78,8 @@ WATCHED = (
 )
 NODE_LEASES = "kube-node-lease"
 LEASE_PREFIX = "hollowfleet-controllers-"
-"""Of the Leases of shards. The first choice of a process is the shard that its name ends with."""
+"""A shard's Lease has this prefix and its number. A process first tries for the shard whose number
+its own name ends with."""
 _WRITES = ("create", "update", "patch")
 _WRITTEN_THROUGH = (DEPLOYMENTS, REPLICA_SETS, NAMESPACES, CLAIMS, VOLUMES)
 

@@ -38,7 +38,7 @@ class Expectations:
         self._expected[key] = _Expected(0, dict.fromkeys(pods), now_ns)
 
     def created(self, key: str, count: int = 1) -> None:
-        """So many creations were seen, or failed."""
+        """``count`` expected creations were observed by the watch, or failed."""
         known = self._expected.get(key)
         if known is not None:
             known.creations -= count

@@ -238,7 +238,7 @@ def _key_of(row: Record) -> str:
 
 
 def _is_ours(row: Record) -> bool:
-    """It waits for the collector."""
+    """Whether it is being deleted and has a finalizer that only the collector removes."""
     return bool(row.deleted_at) and (ORPHAN in row.finalizers or FOREGROUND in row.finalizers)
 
 

@@ -102,7 +102,8 @@ def _asks_us(claim: JsonObject) -> bool:
 
 
 def _is_done_with(volume: JsonObject) -> bool:
-    """It is ours, its claim is gone, and nobody wants to keep it."""
+    """Whether this provisioner made the volume, its claim is gone, and its reclaim policy is
+    Delete."""
     return (
         notes_of(volume).get(PROVISIONED_BY) == PROVISIONER
         and (volume.get("status") or {}).get("phase") == "Released"

@@ -11,7 +11,8 @@ from api.calls import DELETED, ObjectsSeen, Texts
 
 _MARK = b'"resourceVersion":"'
 _DELETION = b'"deletionTimestamp"'
-"""Also within a string: then the Lease is parsed, and nothing is lost."""
+"""Looked for in the raw text, so a string that holds it matches, too: the Lease is then parsed,
+which costs time and changes nothing."""
 
 
 class LeaseTexts:
@@ -24,7 +25,7 @@ class LeaseTexts:
         """The beginning of the text -> name of the Lease."""
 
     def learn(self, text: bytes, name: str) -> None:
-        """It was parsed, and nobody needs its like parsed again."""
+        """The Lease of ``text`` was parsed and is a node's: its renewals need no parsing."""
         self._nodes[text.partition(_MARK)[0]] = name
 
     def forget(self) -> None:

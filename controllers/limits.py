@@ -19,13 +19,14 @@ class NodeLimits:
     grace_ns: int = 50 * SECOND
     """A node not heard of for so long is Unknown (node-monitor-grace-period)."""
     startup_grace_ns: int = 60 * SECOND
-    """The same for a node that never was ready."""
+    """The grace period for a node that was never Ready."""
     eviction_qps: float = 0.1
     """Nodes per second and zone that get a NoExecute taint."""
     secondary_eviction_qps: float = 0.01
-    """The same in a zone of which too much is down."""
+    """Evictions a second in a zone of which too many nodes are down."""
     large_zone_min: int = 50
-    """In smaller zones of which too much is down nothing is evicted at all."""
+    """Nodes from which on a zone is large. In a smaller one with too many nodes down nothing is
+    evicted."""
     unhealthy_zone_fraction: float = 0.55
 
 

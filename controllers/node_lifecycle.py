@@ -229,7 +229,7 @@ class NodeLifecycleController(Reconciler):
 
 
 def _same(before: Node, after: Node) -> bool:
-    """Nothing changed that a sync reads."""
+    """Whether the two are alike in everything that a sync reads."""
     return (
         before.uid == after.uid
         and before.taints == after.taints

@@ -47,7 +47,7 @@ class Rollout:
         self.deployment = deployment
         self.now_ns = now_ns
         self.scaled = False
-        """This sync has changed the size of a ReplicaSet."""
+        """Whether this sync has changed the size of a ReplicaSet."""
         self.new = find_new(deployment, sets)
         self.olds = find_olds(self.new, sets)
         self._events = events

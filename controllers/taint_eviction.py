@@ -25,11 +25,11 @@ class _Timed:
     since_ns: int
     due_ns: int
     fired: bool = False
-    """It was evicted for these taints; once is enough."""
+    """Whether the pod was already deleted for these taints."""
 
 
 class TaintEviction:
-    """What is due when, by node and pod."""
+    """Deletions of pods on tainted nodes, each with the time at which its toleration ends."""
 
     def __init__(self, view: View) -> None:
         self._view = view

@@ -57,7 +57,8 @@ class View:
         self._gone: OrderedDict[str, None] = OrderedDict()
         self._stale: dict[str, dict[str, Record]] = {}
         self._synced: dict[str, bool] = dict.fromkeys(self._tables, False)
-        """Of the resources that are watched from the start; others may be empty as well."""
+        """Whether the first list of a resource is complete; only of resources watched from the
+        start."""
 
     # Reading.
 

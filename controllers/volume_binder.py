@@ -130,7 +130,8 @@ class VolumeBinder(Reconciler):
         return storage is not None and storage.get("volumeBindingMode") == "WaitForFirstConsumer"
 
     def _order(self, claim: JsonObject, now_ns: int) -> Sync:
-        """Nothing serves it: have a volume made, or say what it waits for."""
+        """No volume fits the claim: order one from its provisioner, or write an event that says
+        what the claim waits for."""
         notes, class_name = notes_of(claim), class_of(claim)
         if self._waits(claim) and SELECTED_NODE not in notes:
             self._tell(claim, NORMAL, "WaitForFirstConsumer", WAITS, now_ns)

@@ -153,7 +153,7 @@ class WorkQueue(Generic[K]):
             self._ready.append(key)
 
     def drop(self, key: K) -> None:
-        """Nobody here is responsible for the key any more."""
+        """Forget the key, with its failures: this process is no longer responsible for it."""
         self._failures.pop(key, None)
         self._due.pop(key, None)
 

@@ -33,7 +33,7 @@ REGISTRATIONS_PER_STEP_MAX = 500
 
 
 class Heartbeats(NamedTuple):
-    """How a node shows that it lives."""
+    """By what, and how often, a node shows that it lives. Periods in ns; 0: not at all."""
 
     lease_ns: int = 10 * SECOND
     """Between two renewals; 0: its Lease is made and never renewed."""

@@ -41,7 +41,7 @@ class PodRow:
 
 
 _SETTLE = Stage("pod-settle", (), False, Next.SETTLED)
-"""Of no table: every kubelet does it, at once."""
+"""In no table of stages: every kubelet carries out changes of a running pod, without delay."""
 
 
 class PodLife:

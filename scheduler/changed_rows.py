@@ -21,9 +21,10 @@ from scheduler.views import NOWHERE, StaticView, dynamic_plugins
 CAPACITY = 320
 """Rows at first: those of two batches, and some of others."""
 AHEAD = 6
-"""So many pods are scored together ..."""
+"""Pods scored together for the rows in the small table, before they are asked about ..."""
 LATE_MAX = 12
-"""... unless more rows than that changed meanwhile, which are then rated one by one."""
+"""... and rows that may change after that. They are rated one by one; with more of them the scores
+are made anew."""
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ US = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of one kind of program, in nanoseconds."""
+    """Service times of one kind of program, in nanoseconds."""
 
     step_ns: int
     item_ns: int

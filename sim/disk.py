@@ -80,7 +80,7 @@ class Disk:
         self._chance: Stream = kernel.stream(f"disk/{shard}")
         self._segments = [Segment(1, bytearray(HEADER))]
         self._closed_bytes = 0
-        """Of all segments but the newest."""
+        """Bytes in all segments but the newest, which alone is written to."""
         self._snapshot: Snapshot | None = None
         self._process = 0
         self._report: Report | None = None

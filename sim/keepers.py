@@ -33,7 +33,7 @@ TIMEOUT_NS: Final = SECOND
 PAUSE_MS: Final = (10, 60)
 """Least time to think, and what chance adds."""
 LEASES_MAX: Final = 3
-"""That one keeper holds at once."""
+"""Leases that one keeper holds at a time."""
 REMEMBERED_MAX: Final = 40
 """Revisions that a keeper may read again."""
 
@@ -233,7 +233,8 @@ class Keeper:
         self._ask(shard, (RANGE, b"/registry/", b"/registry0", 0, limit, 0), heard)
 
     def _compact(self) -> None:
-        """What is at least a second old, so that watches have some history."""
+        """Compact what is at least a second old, so that watches still have some history to begin
+        from."""
         now_ns = self._kernel.agenda.now_ns
         old = [seen for seen in self._seen if seen[2] < now_ns - SECOND]
         if not old or self._chance.below(3):

@@ -29,7 +29,7 @@ from sim.heap import ARRIVAL
 from sim.kernel import Kernel
 
 DOUBLED, LATE = "doubled", "late"
-"""What is wrong with calls: some arrive a second time, or some are overtaken by later ones."""
+"""Faults of calls: some are delivered twice, or some are overtaken by later ones."""
 LATE_MS_MAX = 300
 DIE = (1 << 20) - 1
 """Greatest number that jitter is made of: far above any jitter in microseconds."""

@@ -32,7 +32,7 @@ FAULTS_OF_LEADERS: Final = ("pause scheduler", "isolate scheduler")
 """Those for worlds with two schedulers."""
 
 LARGE_ONE_IN: Final = 5
-"""So many worlds to one with twice as many pods. A pod costs more than all else in a run."""
+"""One world in this many has twice as many pods. Pods cost more than all else in a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,13 @@ class Options:
     controllers: int
     """Processes of controllers, and as many shards of their keys."""
     schedulers: int
-    """Of which the one that holds their Lease schedules."""
+    """Scheduler programs. They share a Lease; only its holder schedules."""
     hollow_actors: int
     nodes: int
     deployments: int
     replicas_max: int
     changes: int
-    """Of each Deployment, at most; most are rollouts."""
+    """Most changes that users make to one Deployment; most of them start a rollout."""
     bare_pods: int
     cordons: int
     """Nodes that take no pods for a while."""

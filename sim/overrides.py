@@ -39,11 +39,11 @@ NUMBERS: Final = {
 WORDS: Final = {"durability": ("fsync", "buffered"), "shard_by": ("kind", "hash")}
 KINDS: Final = (*FAULTS, *FAULTS_OF_LEADERS)
 FAULTS_COUNT: Final = 8
-"""How many strike, when kinds are named and the seed wants no faults."""
+"""Faults that strike when an option names their kinds and the seed itself drew a world without."""
 
 
 class OptionError(ValueError):
-    """What is wrong with an option, in a sentence."""
+    """An option that cannot be used; its text is one sentence that says why."""
 
 
 def changed(options: Options, texts: Sequence[str]) -> Options:

@@ -53,7 +53,7 @@ class Log:
         self._operations.setdefault(key, []).append(operation)
 
     def refused(self, key: str, number: int) -> None:
-        """It certainly did not happen."""
+        """The write of ``number`` was refused, so it certainly took no effect."""
         del self._asked[key, number]
 
     def operations(self) -> dict[str, list[Operation]]:

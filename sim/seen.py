@@ -14,7 +14,7 @@ from sim.topics import Violation
 KEPT: Final = 1024
 """Objects kept at a time. The watchers of one server hear of a change within a few steps."""
 LOOK_EVERY: Final = 32
-"""Of so many that are shown again, one is looked at."""
+"""Of objects that are shown unchanged a second time, one in this many is compared with its text."""
 
 
 class Seen:

@@ -39,7 +39,7 @@ class Turns:
         self.after: Callable[[], None] | None = None
         """Called after a step that the program survived."""
         self.skew_ns = 0
-        """How far the program's clock is ahead."""
+        """Nanoseconds by which the program's clock is ahead of virtual time."""
         self.fuse = -1
         """Effects that are still carried out before the program dies; negative: all."""
         self.on_fuse: Callable[[], None] | None = None
@@ -57,7 +57,8 @@ class Turns:
         self._carry_out = carry_out
         self._due = False
         self._paused = False
-        """It stands still until ``_busy_until_ns``, though a turn may be due before."""
+        """Whether a fault holds the program until ``_busy_until_ns``, even if a turn is due
+        before."""
         self._busy_until_ns = 0
         self._clock_ns = 0
         self._timer_ns: int | None = None

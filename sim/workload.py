@@ -28,7 +28,7 @@ CPUS: Final = ("100m", "250m", "500m")
 NODE_CAPACITY: Final = (("cpu", "5"), ("memory", "16Gi"), ("pods", "14"))
 """Small enough that nodes fill up: 10 nodes hold 140 pods at most, and 50 cores."""
 PODS_PER_NODE: Final = 10
-"""So many find room on an empty node, whatever each of them requests."""
+"""Pods that always fit on an empty node, whatever each of them requests."""
 ZONES: Final = ("a", "b")
 STEADY: Final = 4
 """Deployments that are not made smaller or deleted. With 8 replicas each and 18 bare pods, or 9 and
@@ -51,7 +51,7 @@ class Script:
     """(verb, body)."""
     done: int = 0
     replicas: int | None = None
-    """What is wanted in the end; None: that it is gone."""
+    """Replicas that users want in the end; None: they have deleted the Deployment."""
 
 
 class Users:
@@ -84,7 +84,7 @@ class Users:
 
     @property
     def deployments(self) -> dict[str, int]:
-        """Those that shall be there in the end, with their replicas."""
+        """Deployments that users have not deleted in the end, with the replicas that they want."""
         return {
             script.name: script.replicas
             for script in self.scripts

@@ -106,7 +106,8 @@ class World:
         self._add_clients(checkers)
 
     def _add_clients(self, checkers: tuple[Leases, StoreReads]) -> None:
-        """Who asks shards and API servers and is no program: it neither crashes nor has a core."""
+        """Add probes, keepers and readers: clients in the simulator itself, which have no core and
+        never crash."""
         kernel, network, options = self.kernel, self.network, self.options
         until_ns = kernel.agenda.now_ns + options.fault_seconds * SECOND
         for number in range(options.probes):

@@ -67,7 +67,7 @@ class Keyspace:
         self.changes = ChangeLog()
         """Every version written since, in order; what one replaced is in ``older``."""
         self.compact_revision = 0
-        """Nothing older can be read."""
+        """Reads below this revision are answered COMPACTED."""
         self.kept_after = 0
         """Every change above it is kept, so a watch may begin there."""
         self.live = 0

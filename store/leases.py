@@ -11,7 +11,7 @@ NS_PER_S = 1_000_000_000
 TTL_S_MAX = 9_000_000_000
 """Source: etcd server/lease/lessor.go, MaxLeaseTTL."""
 ADOPTED_TTL_S = 0
-"""Of a lease that another shard keeps: it has no time here."""
+"""TTL of a lease that another shard keeps: it never expires here, only by that shard's word."""
 
 
 @dataclass(slots=True)

@@ -42,7 +42,7 @@ class Owner(NamedTuple):
     time: str
     """RFC 3339; empty: the manager never changed anything."""
     fields: FieldSet
-    """In the order of a server."""
+    """Written out in the order in which a server writes field sets: see ``sets``."""
 
     @property
     def identity(self) -> Identity:

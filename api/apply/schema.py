@@ -51,13 +51,13 @@ class Atom:
         self.leaf = atomic or shape == SCALAR
         """Nothing below it is owned on its own."""
         self.scalar = ""
-        """Of a scalar: string, numeric, boolean or empty for anything."""
+        """For a scalar its type: string, numeric or boolean; empty: any of them."""
         self.fields: dict[str, Atom] = {}
-        """Of a struct."""
+        """For a struct: the schema of each field, by name."""
         self.rest: Atom | None = None
         """Of a struct that may hold more than its fields: the type of what is no field."""
         self.item: Atom = self
-        """Of a map or list."""
+        """For a map or list: the schema of each of its items."""
         self.keys: tuple[Key, ...] = ()
         """Of a list that is a map; without keys, a list that is not atomic is a set."""
 

@@ -20,7 +20,7 @@ Path = tuple[str, ...]
 
 SELF = "."
 ANY = "*"
-"""In a pattern: whatever path element."""
+"""In a pattern: matches any one path element."""
 LEAF: FieldSet = {}
 EMPTY: FieldSet = {}
 DEPTH_MAX = 500

@@ -79,7 +79,7 @@ def wrong_with_syntax(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def compiled_expression(text: str) -> Expression:
-    """The same for the same text, made once. ExpressionError."""
+    """Compile ``text``; the result is cached by text. ExpressionError: it is no CEL."""
     return Expression(text)
 
 

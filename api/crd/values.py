@@ -21,7 +21,7 @@ from api.errors import shown as json_text
 _GO_FORMATS = {"integer": "int64", "number": "float64"}
 """What Go's values have by themselves."""
 ABSENT = object()
-"""In place of an old value: there was none that this one could be compared with."""
+"""Stands for ``oldSelf`` where the old object has no value that corresponds to the new one."""
 _JSON_TYPES: dict[type, str] = {
     dict: "object",
     list: "array",

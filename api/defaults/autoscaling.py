@@ -18,8 +18,8 @@ def set_autoscaler_defaults(autoscaler: JsonObject) -> None:
 
 
 def set_behavior_defaults(autoscaler: JsonObject) -> None:
-    """In an object whose empty lists are not dropped yet: no policies at all are a wish, and not
-    the default."""
+    """In place, before empty lists are dropped: an empty ``policies`` is a choice of the user's and
+    gets no default, an absent one does."""
     behavior = (autoscaler.get("spec") or {}).get("behavior")
     if behavior is not None:
         _scale_up(behavior.setdefault("scaleUp", {}))

@@ -43,7 +43,8 @@ def set_secret_defaults(secret: JsonObject) -> None:
 
 
 def set_limit_range_defaults(limit_range: JsonObject) -> None:
-    """In place. What a container may have at most it gets, unless it says otherwise."""
+    """In place. ``max`` of a container is also its ``default`` limit where the range names none,
+    and the limit its ``defaultRequest``."""
     for item in limit_range["spec"].get("limits") or ():
         if item.get("type") != "Container":
             continue

@@ -33,7 +33,7 @@ class Column(NamedTuple):
 
 
 class Printer(NamedTuple):
-    """How one kind is shown."""
+    """The table of one kind: its columns, and the cells of an object."""
 
     columns: tuple[Column, ...]
     cells: Cells

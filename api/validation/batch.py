@@ -142,7 +142,8 @@ def check_job_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> N
 
 
 def _check_same_completions(causes: list[Cause], after: JsonObject, before: JsonObject) -> None:
-    """How often stays; but that an indexed Job may grow and shrink with its parallelism."""
+    """``completions`` may not change, except that those of an indexed Job follow
+    ``parallelism``."""
     count = after.get("completions")
     if count == before.get("completions"):
         return

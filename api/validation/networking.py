@@ -280,7 +280,7 @@ def check_taken(causes: list[Cause], taken: JsonObject) -> None:
 
 
 def check_taken_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
-    """It stays whose it is."""
+    """``parentRef`` is immutable: an address keeps its owner."""
     parent = new["spec"].get("parentRef")
     if parent != old["spec"].get("parentRef"):
         causes.append(Cause.invalid("spec.parentRef", parent, IMMUTABLE))

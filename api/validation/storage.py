@@ -81,7 +81,7 @@ def _check_attributes_class(causes: list[Cause], spec: JsonObject) -> None:
 
 
 def check_volume_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
-    """Where the data lies stays."""
+    """The source, ``volumeMode`` and a ``nodeAffinity`` that was set are immutable."""
     after, before = new["spec"], old["spec"]
     if after == before:
         return
@@ -129,7 +129,7 @@ def _check_topology(causes: list[Cause], expressions: Sequence[JsonObject], fiel
 
 
 def check_storage_class_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
-    """How volumes are made stays."""
+    """All that says how volumes are made and bound is immutable."""
     for name in ("parameters", "provisioner", "reclaimPolicy"):
         if new.get(name) != old.get(name):
             causes.append(Cause.forbidden(name, f"updates to {name} are forbidden."))

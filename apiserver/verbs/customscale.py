@@ -26,7 +26,7 @@ from apiserver.verbs.update import check_identity
 
 _META = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 _NEVER_SET = -(2**31)
-"""In place of replicas that the object does not have."""
+"""Stands for ``replicas`` where the object has no such field: no client can ask for it."""
 
 
 def get_custom_scale(registry: Registry, request: Request) -> Verb:

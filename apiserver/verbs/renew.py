@@ -129,7 +129,7 @@ def _renewed(kind: Kind, request: Request, record: Record, writer: Writer) -> by
 
 
 def _same_object(old: JsonObject, new: JsonObject, record: Record, request: Request) -> bool:
-    """It is this object at this revision, and its metadata wishes nothing new."""
+    """Whether ``new`` names this object at this revision and leaves its metadata unchanged."""
     for name in new:
         if name not in _SENT:
             return False

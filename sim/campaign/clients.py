@@ -166,18 +166,18 @@ class Scheduled(NamedTuple):
     at_ns: int
     """Since the start of the load."""
     words: Words
-    """Of a call, or of a watch."""
+    """The words of the call (``api.calls``) or of the watch."""
     hold_ns: int = 0
     """Above 0: a watch, held for so long."""
     then: int = -1
     """Of a closed loop: the place in the schedule of what its user sends once this is answered;
     -1: nothing. Such a place has no time of its own."""
     until_ns: int = 0
-    """Of a closed loop: from then on its user sends no more."""
+    """For a closed loop: the time from which on its user sends nothing more."""
 
 
 class Recording(Protocol):
-    """Who writes down what becomes of the load. ``number``: place in the schedule."""
+    """Writes down the outcome of each arrival. ``number``: its place in the schedule."""
 
     def answered(self, number: int, latency_ns: int, code: int, size: int) -> None: ...
 

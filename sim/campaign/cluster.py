@@ -21,7 +21,7 @@ from store.core import StoreCore
 
 IN_FLIGHT_MAX = 4096
 FREE = Cost(0, 0)
-"""Who observes is not part of what is observed."""
+"""The cost of observers: none, as they are no part of the cluster that is measured."""
 
 
 class VirtualCluster:

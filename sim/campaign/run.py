@@ -40,7 +40,7 @@ class Witness(Recording, Protocol):
     def see(self, resource: str, kind: int, item: JsonObject, now_ns: int) -> None: ...
 
     def tick(self, now_ns: int) -> None:
-        """So often, the state of the whole may be written down."""
+        """Called once each sampling period, to write down the state of the whole cluster."""
 
 
 class _Observer:
@@ -62,7 +62,7 @@ class _Observer:
         return None
 
     def check(self) -> None:
-        """It has no state of its own."""
+        """Nothing to check: it has no state of its own."""
 
 
 class VirtualRun:

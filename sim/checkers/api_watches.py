@@ -21,7 +21,7 @@ class Watch:
 
     spec: WatchSpec
     everything: bool = False
-    """Nothing is selected."""
+    """Whether the watch is of all objects, without a selector."""
     revision: int = 0
     """All changes up to it have been delivered; 0: a list is under way."""
     listed: dict[str, int] = field(default_factory=dict)

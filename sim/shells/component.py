@@ -67,7 +67,7 @@ class ComponentShell:
         self.turns.after = self._follow
 
     def start(self, listen: Callable[[Handler], None]) -> None:
-        """It serves nobody."""
+        """Begin to follow. ``listen`` is not used: no program connects to a component."""
         self._follow()
         self.turns.wake()
 
@@ -179,7 +179,8 @@ class _Watch:
         self._closed = False
         self._stream = 0
         self.revision = 0
-        """Where to go on after a loss; 0: from a new list."""
+        """Revision from which the watch goes on after a lost connection; 0: it begins with a new
+        list."""
 
     def open(self) -> None:
         if not self._shell.turns.alive or self._closed:

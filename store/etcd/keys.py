@@ -37,7 +37,7 @@ _COMPARE_RESULTS: Final = ("=", ">", "<", "!=")
 
 
 class Identity:
-    """Who answers: goes into the header of every response."""
+    """Ids of cluster and member, for the header of every response."""
 
     __slots__ = ("_before", "cluster_id", "member_id")
 
