@@ -10,7 +10,7 @@ controller.go, systemnamespaces/system_namespaces_controller.go, pkg/registry/fl
 and pkg/registry/{rbac,scheduling,flowcontrol}/rest at v1.36.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -24,9 +24,9 @@ from api.errors import AlreadyExists, NotFound
 from api.kinds import Kind, kind_of
 from api.storage import CONFLICT
 from api.times import rfc3339
-from apiserver.cache import CacheEvent
 from apiserver.change import change
 from apiserver.messages import Answer, User
+from apiserver.recent import CacheEvent
 from apiserver.records import Record, encode
 from apiserver.registry import Registry, Request, Verb
 from apiserver.storefail import raise_if_failed
@@ -43,6 +43,7 @@ _PORTS = ({"name": "https", "protocol": "TCP", "port": 443, "targetPort": 6443},
 
 _FLOW_SCHEMAS = "flowcontrol.apiserver.k8s.io/flowschemas"
 _LEVELS = "flowcontrol.apiserver.k8s.io/prioritylevelconfigurations"
+_CARED_FOR = ("services", "namespaces", _FLOW_SCHEMAS, _LEVELS)
 _MANDATORY = ("exempt", "catch-all")
 """Changes of these are undone whatever their annotation says."""
 _AUTO = "apf.kubernetes.io/autoupdate-spec"
@@ -128,13 +129,15 @@ def _write_missing(registry: Registry, objects: tuple[Recorded, ...]) -> Verb:
     return Answer(200, b"")
 
 
-def needs_care(resource: str, event: CacheEvent) -> bool:
-    """Whether a change is one that ``look_after`` may have to undo."""
+def needs_care(resource: str, events: Sequence[CacheEvent]) -> bool:
+    """Whether one of these changes is one that ``look_after`` may have to undo."""
+    if resource not in _CARED_FOR:
+        return False
     if resource == "services":
-        return event.record.key == _SERVICE_KEY and event.type != ADDED
+        return any(one.record.key == _SERVICE_KEY and one.type != ADDED for one in events)
     if resource == "namespaces":
-        return event.type == DELETED and event.record.name in NAMESPACES
-    return resource in (_FLOW_SCHEMAS, _LEVELS) and event.type != ADDED
+        return any(one.type == DELETED and one.record.name in NAMESPACES for one in events)
+    return any(one.type != ADDED for one in events)
 
 
 def look_after(registry: Registry) -> Verb:

@@ -5,47 +5,17 @@ objects that name a node once more by the node. Recent events answer watches tha
 at an exact revision: the state at revision N is the present state with the events after N undone.
 """
 
-from collections import Counter, deque
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from api.calls import ADDED, DELETED, MODIFIED
 from api.core import InvariantError
 from api.kinds import Kind
+from api.merge import StoreEvent
 from apiserver.fields import NODE_FIELDS
 from apiserver.keys import CacheIndex, Keys, keys_for
+from apiserver.recent import CacheEvent, RecentEvents
 from apiserver.records import Record, item_prefix_length
-
-EVENTS_MAX = 100_000
-WINDOW_NS = 120 * 10**9
-"""How long recent events are kept. Source: the watch cache of kube-apiserver keeps at least 75 s
-(pkg/storage/cacher/watch_cache.go, eventFreshDuration)."""
-
-
-Told = tuple[int, int, bytes]
-"""What a watcher is told of an event: type, revision, bytes."""
-
-
-class CacheEvent:
-    """One change of one object, and what has been encoded of it so far."""
-
-    __slots__ = ("arrived_ns", "encoded", "previous", "record", "revision", "type")
-
-    def __init__(
-        self,
-        kind_of_event: int,
-        revision: int,
-        record: Record,
-        previous: Record | None,
-        now_ns: int,
-    ) -> None:
-        self.type = kind_of_event
-        self.revision = revision
-        self.record = record
-        """The new state; for DELETED the last one."""
-        self.previous = previous
-        self.arrived_ns = now_ns
-        self.encoded: dict[tuple[str, int], Told] = {}
-        """By form and type: shared by all watchers of that form."""
 
 
 class ResourceCache:
@@ -86,7 +56,7 @@ class ResourceCache:
         """How many objects each has."""
         self._by_node: dict[str, Keys] = {}
         """Keys of the objects that name a node, or none (""); for ``NODE_FIELDS`` only."""
-        self.events: deque[CacheEvent] = deque()
+        self.events = RecentEvents()
         self.horizon = 0
         """Changes after this revision are all in ``events``."""
         self.last_revision = 0
@@ -102,29 +72,42 @@ class ResourceCache:
         self._place(record)
         self.last_revision = max(self.last_revision, record.revision)
 
-    def put(self, record: Record, now_ns: int) -> CacheEvent:
-        """Apply a write. Events must come in order of revision."""
-        previous = self._place(record)
-        kind_of_event = ADDED if previous is None else MODIFIED
-        return self._happened(
-            CacheEvent(kind_of_event, record.revision, record, previous, now_ns), now_ns
-        )
+    def take(self, events: Sequence[StoreEvent], now_ns: int) -> list[CacheEvent]:
+        """Apply changes that came together, in order of revision. What has changed by them: a
+        deletion of what was not there has changed nothing."""
+        records, no_node = self.records, self._node_field < 0
+        changes: list[CacheEvent] = []
+        for gone, key, revision, created, _version, header, value, _previous in events:
+            previous = records.get(key)
+            if gone:
+                if previous is not None:
+                    self._remove(previous)
+                    changes.append(CacheEvent(DELETED, revision, previous, previous))
+                continue
+            record = Record(key, header, value, revision, created)
+            if no_node and previous is not None:
+                records[key] = record
+            else:
+                self._place(record)
+            kind_of_event = ADDED if previous is None else MODIFIED
+            changes.append(CacheEvent(kind_of_event, revision, record, previous))
+        if changes:
+            self.last_revision = changes[-1].revision
+            self.horizon = max(self.horizon, self.events.add(changes, now_ns))
+        return changes
 
-    def delete(self, key: bytes, revision: int, now_ns: int) -> CacheEvent | None:
-        """Apply a deletion; None when the object was not there."""
-        previous = self.records.pop(key, None)
-        if previous is None:
-            return None
-        self._keys.remove(key)
-        self._namespaces[previous.namespace] -= 1
-        if not self._namespaces[previous.namespace]:
-            del self._namespaces[previous.namespace]
+    def _remove(self, record: Record) -> None:
+        """Take out an object that is there."""
+        del self.records[record.key]
+        self._keys.remove(record.key)
+        self._namespaces[record.namespace] -= 1
+        if not self._namespaces[record.namespace]:
+            del self._namespaces[record.namespace]
         if self._node_field >= 0:
-            self._leave_node(previous)
-        return self._happened(CacheEvent(DELETED, revision, previous, previous, now_ns), now_ns)
+            self._leave_node(record)
 
-    def _place(self, record: Record) -> Record | None:
-        """Put an object where it belongs; what was there before."""
+    def _place(self, record: Record) -> None:
+        """Put an object where it belongs."""
         previous = self.records.get(record.key)
         self.records[record.key] = record
         if previous is None:
@@ -138,7 +121,6 @@ class ResourceCache:
             if node not in self._by_node:
                 self._by_node[node] = keys_for(self._index)
             self._by_node[node].add(record.key)
-        return previous
 
     def _leave_node(self, record: Record) -> None:
         node = record.fields[self._node_field]
@@ -147,19 +129,9 @@ class ResourceCache:
         if not keys:
             del self._by_node[node]
 
-    def _happened(self, event: CacheEvent, now_ns: int) -> CacheEvent:
-        events = self.events
-        events.append(event)
-        self.last_revision = event.revision
-        oldest_ns = now_ns - WINDOW_NS
-        while len(events) > EVENTS_MAX or events[0].arrived_ns < oldest_ns:
-            self.horizon = max(self.horizon, events.popleft().revision)
-        return event
-
     def forget(self, revision: int) -> None:
         """Events up to ``revision`` are no longer to be had."""
-        while self.events and self.events[0].revision <= revision:
-            self.events.popleft()
+        self.events.forget(revision)
         self.horizon = max(self.horizon, revision)
 
     def walk(self, namespace: str, after: bytes = b"") -> Iterator[Record]:
@@ -200,21 +172,9 @@ class ResourceCache:
         ``revision`` must not be older than ``horizon``. Cost: one step for each later event."""
         assert revision >= self.horizon
         then: dict[bytes, Record | None] = {}
-        for event in reversed(self.events):
-            if event.revision <= revision:
-                break
+        for event in reversed(self.events.after(revision)):
             then[event.record.key] = event.previous
         return then
-
-    def events_after(self, revision: int) -> list[CacheEvent]:
-        """The events after ``revision``, oldest first."""
-        out: list[CacheEvent] = []
-        for event in reversed(self.events):
-            if event.revision <= revision:
-                break
-            out.append(event)
-        out.reverse()
-        return out
 
     def check(self) -> None:
         counts = [len(self._keys), sum(self._namespaces.values())]
@@ -222,6 +182,4 @@ class ResourceCache:
             counts.append(sum(len(keys) for keys in self._by_node.values()))
         if any(count != len(self.records) for count in counts):
             raise InvariantError(f"indexes of {self.kind.key} hold {counts} keys of its objects")
-        revisions = [event.revision for event in self.events]
-        if revisions != sorted(revisions):
-            raise InvariantError(f"events of {self.kind.key} are out of order")
+        self.events.check()

@@ -14,7 +14,7 @@ from api.errors import ApiError, BadRequest, InternalError, ServiceUnavailable, 
 from api.storage import DELETE, OK, PUT, StoreReply
 from apiserver.answers import answer_of_error
 from apiserver.bootstrap import needs_care
-from apiserver.cache import CacheEvent, ResourceCache
+from apiserver.cache import ResourceCache
 from apiserver.caching import DEFAULT_CACHING, Caching
 from apiserver.chores import RETRY_NS, Chores, is_chore
 from apiserver.customs import DEFINITIONS
@@ -42,6 +42,7 @@ from apiserver.messages import (
 from apiserver.metrics import NOTHING_ASKED
 from apiserver.negotiate import wants_yaml
 from apiserver.outbox import Outbox
+from apiserver.recent import CacheEvent
 from apiserver.registry import (
     AnyVerb,
     FreshAsk,
@@ -372,14 +373,15 @@ class ApiServerCore:
     def _feed_of(self, shard: int) -> Feed:
         return self._feed_by_shard[shard]
 
-    def _happened(self, resource: str, event: CacheEvent) -> None:
-        self._streams.tell(resource, event, self._registry.now_ns)
-        if event.type == DELETED:
+    def _happened(self, resource: str, events: Sequence[CacheEvent]) -> None:
+        self._streams.tell(resource, events, self._registry.now_ns)
+        if DELETED in [event.type for event in events]:
             self._registry.custom.departed(resource)
-        if needs_care(resource, event):
+        if needs_care(resource, events):
             self._chores.care_in_next_round()
         if resource == "pods" and len(self._sessions):
-            self._sessions.happened(event)
+            for event in events:
+                self._sessions.happened(event)
 
     def _advanced(self, group: int, frontier: int) -> None:
         self._registry.frontiers[group] = frontier

@@ -17,9 +17,10 @@ from functools import partial
 from api.core import InvariantError
 from api.merge import Merger, StoreEvent
 from api.storage import COMPACTED, OK, PROMISE, RANGE, StoreReply
-from apiserver.cache import CacheEvent, ResourceCache
+from apiserver.cache import ResourceCache
 from apiserver.messages import OpenStoreWatch, StoreEvents, StoreStreamEnded
 from apiserver.outbox import Outbox
+from apiserver.recent import CacheEvent
 from apiserver.records import Record
 
 START = b"/registry/"
@@ -44,11 +45,12 @@ class Feed:
         shards: Sequence[int],
         outbox: Outbox,
         find: Callable[[bytes], ResourceCache | None],
-        happened: Callable[[str, CacheEvent], None],
+        happened: Callable[[str, Sequence[CacheEvent]], None],
         advanced: Callable[[int], None],
     ) -> None:
-        """``find``: the cache that keeps a key; ``happened``: told of each change, in order;
-        ``advanced``: told the frontier before anyone who waited for it is resumed."""
+        """``find``: the cache that keeps a key; ``happened``: told of changes of one resource that
+        came together, in order; ``advanced``: told the frontier before anyone who waited for it is
+        resumed."""
         self.shards = tuple(shards)
         self.frontier = 0
         self.horizon = 0
@@ -148,24 +150,28 @@ class Feed:
         if self._merger is None or self._watches[body.shard] != body.watch:
             return
         cache, prefix = None, NONE
+        run: list[StoreEvent] = []
         for event in self._merger.arrived(body.shard, body.events, body.watermark):
             # Most of a batch are of one resource.
             if not event[1].startswith(prefix):
+                self._apply(cache, run, now_ns)
+                run = []
                 cache = self._find(event[1])
                 prefix = NONE if cache is None else cache.prefix
-            if cache is not None:
-                self._apply(cache, event, now_ns)
+            run.append(event)
+        self._apply(cache, run, now_ns)
         self.frontier = self._merger.frontier
         self._progress()
 
-    def _apply(self, cache: ResourceCache, event: StoreEvent, now_ns: int) -> None:
-        gone, key, revision, created, _version, header, value, _previous = event
-        if gone:
-            change = cache.delete(key, revision, now_ns)
-        else:
-            change = cache.put(Record(key, header, value, revision, created), now_ns)
-        if change is not None and revision > self.horizon:
-            self._happened(cache.kind.key, change)
+    def _apply(self, cache: ResourceCache | None, run: Sequence[StoreEvent], now_ns: int) -> None:
+        """Take what happened to one resource; None: to nothing that is served."""
+        if cache is None or not run:
+            return
+        changes = cache.take(run, now_ns)
+        if changes and changes[0].revision <= self.horizon:
+            changes = [change for change in changes if change.revision > self.horizon]
+        if changes:
+            self._happened(cache.kind.key, changes)
 
     def stream_ended(self, end: StoreStreamEnded) -> bool:
         """True when the history is gone and the group must be loaded anew; else the stream is

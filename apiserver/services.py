@@ -142,7 +142,7 @@ class Addresses:
             for record in cache.records.values():
                 self._take(record)
         else:
-            for event in cache.events_after(self._revision):
+            for event in cache.events.after(self._revision):
                 if event.previous is not None:
                     self._give_back(event.previous)
                 if event.previous is not event.record:

@@ -16,7 +16,6 @@ import orjson
 from api.calls import DELETED
 from api.core import JsonObject
 from api.errors import InternalError
-from apiserver.cache import CacheEvent
 from apiserver.containers import status_of
 from apiserver.hollow_exec import Outcome
 from apiserver.hollow_log import LogOptions, log_lines, written
@@ -28,6 +27,7 @@ from apiserver.messages import (
     StreamBytes,
     StreamOpened,
 )
+from apiserver.recent import CacheEvent
 
 V5: Final = "v5.channel.k8s.io"
 PROTOCOLS: Final = (V5, "v4.channel.k8s.io")

@@ -18,11 +18,11 @@ import orjson
 from api.calls import ADDED, BOOKMARK, ERROR
 from api.errors import Expired
 from api.kinds import Kind
-from apiserver.cache import CacheEvent, Told
 from apiserver.caching import PIECE_BYTES, Caching
 from apiserver.forms import event_line
 from apiserver.messages import Crashed, Effect, EndStreams, StreamBodies, StreamBytes
 from apiserver.negotiate import FRAME
+from apiserver.recent import CacheEvent, Told
 from apiserver.registry import Registry
 from apiserver.watch import OpenedWatch, Watcher, Watchers
 
@@ -76,9 +76,9 @@ class Streams:
             return
         self._watchers.add(watcher)
         namespace = watcher.selection.namespace
-        for event in opened.replay:
-            if not namespace or event.record.namespace == namespace:
-                watcher.tell(event, now_ns)
+        watcher.tell(
+            [e for e in opened.replay if not namespace or e.record.namespace == namespace], now_ns
+        )
         if watcher.pending:
             self._woken[watcher.id] = watcher
         if opened.initial or opened.initial_end or opened.synced:
@@ -94,8 +94,8 @@ class Streams:
         self._woken.pop(stream, None)
         self.busy.pop(stream, None)
 
-    def tell(self, resource: str, event: CacheEvent, now_ns: int) -> None:
-        self._watchers.tell(resource, event, now_ns, self._wake)
+    def tell(self, resource: str, events: Sequence[CacheEvent], now_ns: int) -> None:
+        self._watchers.tell(resource, events, now_ns, self._wake)
 
     def _wake(self, watcher: Watcher) -> None:
         self._woken[watcher.id] = watcher
@@ -151,7 +151,7 @@ class Streams:
         while opened.initial and len(watcher.pending) < PIECE and size < self._piece_bytes:
             record = opened.initial.popleft()
             size += len(record.value)
-            watcher.tell(CacheEvent(ADDED, record.revision, record, None, now_ns), now_ns)
+            watcher.tell((CacheEvent(ADDED, record.revision, record, None),), now_ns)
         watcher.since = since
         if not opened.initial:
             if opened.synced:

@@ -16,10 +16,11 @@ import orjson
 from api.calls import ADDED, BOOKMARK, DELETED, MODIFIED
 from api.core import InvariantError
 from api.selectors import LabelSelector
-from apiserver.cache import CacheEvent, ResourceCache, Told
+from apiserver.cache import ResourceCache
 from apiserver.fields import NODE_FIELDS
 from apiserver.forms import bookmark_line, event_line, shaped
 from apiserver.negotiate import FRAME, Form
+from apiserver.recent import CacheEvent, Told
 from apiserver.records import Record
 
 FieldTest = tuple[int, bool, str]
@@ -136,27 +137,33 @@ class Watcher:
         self._word = ""
         """What its form and options are called in ``CacheEvent.encoded``."""
 
-    def tell(self, event: CacheEvent, now_ns: int) -> bool:
-        """Queue what this watch is told of an event. True when it was idle before."""
-        selection = self.selection
-        if event.revision <= self.since:
-            return False
-        kind_of_event, record = event.type, event.record
-        if not self._everything:
-            matches = kind_of_event != DELETED and selection.matches(record)
-            previous = event.previous
-            matched = previous is not None and selection.matches(previous)
-            if matches:
-                kind_of_event = MODIFIED if matched else ADDED
-            elif matched:
-                assert previous is not None
-                kind_of_event, record = DELETED, previous
-            else:
-                return False
-        pending = self.pending
-        told = event.encoded.get((self._word, kind_of_event)) if self.started else None
-        pending.append(told or self._encoded(event, kind_of_event, record, now_ns))
-        return len(pending) == 1
+    def tell(self, events: Sequence[CacheEvent], now_ns: int) -> bool:
+        """Queue what this watch is told of events. True when it was idle before."""
+        pending, since = self.pending, self.since
+        before = len(pending)
+        for event in events:
+            if event.revision <= since:
+                continue
+            kind_of_event, record = event.type, event.record
+            if not self._everything:
+                seen = self._selected(event)
+                if seen is None:
+                    continue
+                kind_of_event, record = seen
+            told = event.encoded.get((self._word, kind_of_event)) if self.started else None
+            pending.append(told or self._encoded(event, kind_of_event, record, now_ns))
+        return not before and bool(pending)
+
+    def _selected(self, event: CacheEvent) -> tuple[int, Record] | None:
+        """What an event is for a watch that means some objects only, and its object."""
+        selection, record, previous = self.selection, event.record, event.previous
+        matched = previous is not None and selection.matches(previous)
+        if event.type != DELETED and selection.matches(record):
+            return MODIFIED if matched else ADDED, record
+        if matched:
+            assert previous is not None
+            return DELETED, previous
+        return None
 
     def _encoded(self, event: CacheEvent, kind_of_event: int, record: Record, now_ns: int) -> Told:
         form = self.form
@@ -260,24 +267,43 @@ class Watchers:
         return watcher
 
     def tell(
-        self, resource: str, event: CacheEvent, now_ns: int, woken: Callable[[Watcher], None]
+        self,
+        resource: str,
+        events: Sequence[CacheEvent],
+        now_ns: int,
+        woken: Callable[[Watcher], None],
     ) -> None:
-        """Queue an event with everyone who may care; ``woken`` is called for those idle before."""
+        """Queue events of one resource with everyone who may care; ``woken`` is called for those
+        idle before."""
         buckets = self._by_bucket.get(resource)
         if not buckets:
             return
-        named = len(buckets) > 1 or ALL not in buckets
-        for bucket in _buckets(resource, event.record, event.previous) if named else (ALL,):
-            for watcher in buckets.get(bucket, {}).values():
-                if not self._encode_once:
-                    event.encoded.clear()
-                try:
-                    if watcher.tell(event, now_ns):
-                        woken(watcher)
-                except Exception as bug:
-                    # The supervisor of watches: one form that cannot be made ends the watches
-                    # that asked for it, not the stream of events of everybody else.
-                    self.crashed.append((watcher, bug))
+        for watcher in buckets.get(ALL, {}).values():
+            self._tell(watcher, events, now_ns, woken)
+        if len(buckets) == 1 and ALL in buckets:
+            return
+        for event in events:
+            for bucket in _buckets(resource, event.record, event.previous):
+                for watcher in buckets.get(bucket, {}).values():
+                    self._tell(watcher, (event,), now_ns, woken)
+
+    def _tell(
+        self,
+        watcher: Watcher,
+        events: Sequence[CacheEvent],
+        now_ns: int,
+        woken: Callable[[Watcher], None],
+    ) -> None:
+        if not self._encode_once:
+            for event in events:
+                event.encoded.clear()
+        try:
+            if watcher.tell(events, now_ns):
+                woken(watcher)
+        except Exception as bug:
+            # The supervisor of watches: one form that cannot be made ends the watches
+            # that asked for it, not the stream of events of everybody else.
+            self.crashed.append((watcher, bug))
 
     def check(self) -> None:
         indexed = sum(
@@ -288,7 +314,8 @@ class Watchers:
 
 
 def _buckets(resource: str, record: Record, previous: Record | None) -> Sequence[Bucket]:
-    buckets = [ALL, ("namespace", record.namespace), ("name", record.name)]
+    """Where a change of an object is looked for besides ``ALL``."""
+    buckets = [("namespace", record.namespace), ("name", record.name)]
     field = NODE_FIELDS.get(resource)
     if field is not None:
         node = record.fields[field]

@@ -106,7 +106,7 @@ def _from_revision(opened: OpenedWatch, cache: ResourceCache, revision: int) -> 
         opened.failure = _status(Expired(text))
         return opened
     opened.watcher.since = revision
-    opened.replay = cache.events_after(revision)
+    opened.replay = cache.events.after(revision)
     return opened
 
 

@@ -41,10 +41,16 @@ writes = st.tuples(
 )
 
 
-def pod(cache: ResourceCache, space: str, name: str, node: str, revision: int) -> Record:
+def written(space: str, name: str, node: str) -> tuple[bytes, bytes]:
+    """Header and value of a pod."""
     meta = {"name": name, "namespace": space, "uid": f"u-{space}-{name}"}
     obj = {"metadata": meta, "spec": {"nodeName": node} if node else {}}
     header, value, _ = encode(PODS, {"kind": "Pod", "apiVersion": "v1", **obj})
+    return header, value
+
+
+def pod(cache: ResourceCache, space: str, name: str, node: str, revision: int) -> Record:
+    header, value = written(space, name, node)
     return Record(cache.key(space, name), header, value, revision, revision)
 
 
@@ -56,10 +62,13 @@ class Served:
         self.cache = self.registry.cache(PODS)
 
     def write(self, space: str, name: str, node: str | None, revision: int) -> None:
+        key = self.cache.key(space, name)
         if node is None:
-            self.cache.delete(self.cache.key(space, name), revision, 0)
+            change = (1, key, revision, 0, 0, b"", b"", None)
         else:
-            self.cache.put(pod(self.cache, space, name, node, revision), 0)
+            header, value = written(space, name, node)
+            change = (0, key, revision, revision, 1, header, value, None)
+        self.cache.take([change], 0)
         self.registry.frontiers[0] = revision
         self.cache.check()
         assert [record.key for record in self.cache.walk("")] == sorted(self.cache.records)

@@ -1,10 +1,13 @@
 """What shards hold back is asked for by the server that wrote it, and by others after a while."""
 
+from collections.abc import Sequence
+
 from api.storage import OK, PROMISE
-from apiserver.cache import CacheEvent, ResourceCache
+from apiserver.cache import ResourceCache
 from apiserver.feed import PATIENCE_NS, Feed
 from apiserver.messages import StoreEvents, StoreReplied
 from apiserver.outbox import Outbox
+from apiserver.recent import CacheEvent
 
 NOW_NS = 1_000_000_000
 
@@ -13,7 +16,7 @@ def _no_cache(key: bytes) -> ResourceCache | None:
     return None
 
 
-def _no_change(resource: str, change: CacheEvent) -> None: ...
+def _no_change(resource: str, changes: Sequence[CacheEvent]) -> None: ...
 
 
 def _no_frontier(frontier: int) -> None: ...
