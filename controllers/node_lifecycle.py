@@ -14,12 +14,13 @@ from typing import Final
 
 from api.core import JsonObject
 from api.times import rfc3339
+from controllers.calm_nodes import CalmNodes
 from controllers.events import NORMAL, WARNING, EventRecorder, Subject
 from controllers.limits import NodeLimits
 from controllers.node_taints import NOT_READY, UNREACHABLE, execute_taint, schedule_taints
 from controllers.node_zones import Zones
 from controllers.reconciler import Reconciler
-from controllers.records import NODES, PODS, Node, Record, Taint
+from controllers.records import NODES, PODS, Node, Taint
 from controllers.sync import DONE, FAILED, Sync, again, ok, strategic_patch
 from controllers.taint_eviction import TaintEviction
 from controllers.view import Change, View
@@ -37,8 +38,8 @@ class NodeLifecycleController(Reconciler):
         self._limits = limits
         self._heard: dict[str, int] = {}
         """Node -> when it was last heard of, by our clock, in ns."""
-        self._calm: dict[str, Record] = {}
-        """Nodes that a pass found well, as they were: only silence can change that."""
+        grace_ns = min(limits.grace_ns, limits.startup_grace_ns)
+        self._calm = CalmNodes(grace_ns, limits.monitor_period_ns)
         self._registered: dict[str, str] = {}
         """Node -> uid for which RegisteredNode was said."""
         self._passing: dict[str, None] = {}
@@ -65,7 +66,7 @@ class NodeLifecycleController(Reconciler):
         assert before is None or isinstance(before, Node)
         if after is None:
             self._heard.pop(change.any.name, None)
-            self._calm.pop(change.any.name, None)
+            self._calm.forget(change.any.name)
             if self._registered.pop(change.any.name, None) is not None:
                 assert before is not None
                 text = f"Node {before.name} event: Removing Node {before.name} from Controller"
@@ -74,6 +75,7 @@ class NodeLifecycleController(Reconciler):
             self._zones.forget(change.any.name)
             return ()
         assert isinstance(after, Node)
+        self._calm.disturb(after.name)
         beat = after.conditions.get("Ready", ("", ""))[1]
         if before is None or before.conditions.get("Ready", ("", ""))[1] != beat:
             # A node seen for the first time gets the whole grace period.
@@ -92,12 +94,11 @@ class NodeLifecycleController(Reconciler):
         if self._next_pass_ns is not None and now_ns < self._next_pass_ns:
             return ()
         self._next_pass_ns = now_ns + self._limits.monitor_period_ns
-        grace_ns = min(self._limits.grace_ns, self._limits.startup_grace_ns)
-        calm, heard, silent_ns = self._calm, self._heard, now_ns - grace_ns
-        out = []
-        for row in self._view.rows(NODES):
-            name = row.name
-            if calm.get(name) is row and heard.get(name, 0) >= silent_ns:
+        calm, heard = self._calm, self._heard
+        calm.begin_pass(heard, now_ns)
+        out: list[str] = []
+        for row in self._view.rows(NODES) if calm.restless else ():
+            if row.name not in calm.restless:
                 continue
             assert isinstance(row, Node)
             new = self._registered.get(row.name) != row.uid
@@ -106,7 +107,7 @@ class NodeLifecycleController(Reconciler):
             if new or row.name in self._passing or self._is_silent(row, now_ns):
                 out.append(row.name)
             else:
-                calm[row.name] = row
+                calm.settle(row.name, heard.get(row.name, 0), now_ns)
         return out
 
     def next_due_ns(self) -> int | None:
