@@ -225,8 +225,29 @@ class StoreCore:
             self.answers.give(call, ALONE, (INVALID, message))
             return
         self.answers.expect(call, len(batch))
-        for place, request in enumerate(batch):
-            self._request(call, place, request)
+        place = 0
+        if not self.ledger.quota.watched and self._room() >= len(batch):
+            place = self._puts(call, batch)
+        for later in range(place, len(batch)):
+            self._request(call, later, batch[later])
+
+    def _puts(self, call: int, batch: Sequence[StoreRequest]) -> int:
+        """Take the puts with which a batch begins. Returns the place of the first request that is
+        another one or malformed, of which nothing is known yet."""
+        add, put = self.ledger.add, self._proposer.put
+        place = 0
+        try:
+            for place, request in enumerate(batch):
+                if type(request) not in (list, tuple) or not request or request[0] != PUT:
+                    return place
+                add(call, place, put(request))
+        except Malformed:
+            return place
+        return len(batch)
+
+    def _room(self) -> int:
+        """How many more entries may wait for the disk."""
+        return PENDING_MAX - len(self.ledger.pending.entries)
 
     def _request(self, call: int, place: int, request: StoreRequest) -> None:
         try:
@@ -237,7 +258,7 @@ class StoreCore:
                 self._others.get(request[0], _unknown)(call, place, request)
                 return
             ledger = self.ledger
-            if len(ledger.pending.entries) >= PENDING_MAX:
+            if self._room() <= 0:
                 raise Malformed("etcdserver: too many requests")
             if ledger.quota.refuses(request):
                 self._refuse_space(call, place)

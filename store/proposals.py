@@ -87,7 +87,12 @@ class Proposer:
         lease = request[5]
         if lease and not self._lease_lives(lease):
             return Proposal((NOT_FOUND,))
-        before = self.visible(key)
+        # As ``visible``, without the call: a put is what a store is mostly asked for.
+        before = self._pending.records.get(key)
+        if before is None:
+            before = self._keyspace.latest.get(key)
+        if before is not None and not before[VERSION]:
+            before = None
         if expected >= 0:
             current = before[MOD] if before is not None else 0
             if current != expected:

@@ -25,9 +25,14 @@ class Quota:
         self.raised = False
         """The alarm, as the log has it."""
 
+    @property
+    def watched(self) -> bool:
+        """Whether there is anything to compare with."""
+        return bool(self.limit or self.raised)
+
     def refuses(self, request: StoreRequest) -> bool:
         """Whether the alarm is raised for this request, or is to be raised by it."""
-        if not (self.limit or self.raised):
+        if not self.watched:
             return False
         cost = _cost(request)
         return bool(cost) and (self.raised or self._keyspace.size + cost > self.limit)

@@ -21,7 +21,7 @@ FRAME_BYTES = 4 << 20
 
 RAW = 2
 """Form of events: changes as they are. 0 and 1: wire events, without and with the previous."""
-_Body = tuple[list[Any], int]
+_Body = tuple[Sequence[Any], int]
 """Events of one form, and the watermark that they complete."""
 _Span = tuple[bytes, bytes | None]
 
@@ -127,7 +127,7 @@ class Watchers:
         if len(by_span) == 1:
             # API servers watch all of their keys, and often nobody else watches.
             ((start, end),) = by_span
-            if end is None and all(change[0][KEY].startswith(start) for change in changes):
+            if end is None and not [one for one in changes if not one[0][KEY].startswith(start)]:
                 return {(start, end): changes} if changes else {}
         batches: dict[_Span, list[Change]] = {}
         for change in changes:
@@ -238,20 +238,21 @@ def _bodies(batch: Sequence[Change], form: int, watermark: int) -> list[_Body]:
     """Events in bodies of bounded size, each with what it completes: the changes of one revision
     are never split, and only the last body carries the whole watermark."""
     bodies: list[_Body] = []
-    events: list[Any] = []
-    size = 0
-    reached = 0
-    for change in batch:
-        revision = change[0][MOD]
+    begin = size = reached = 0
+    for place, (record, previous) in enumerate(batch):
+        revision = record[MOD]
         if size >= FRAME_BYTES and revision != reached:
-            bodies.append((events, reached))
-            events, size = [], 0
-        events.append(change if form == RAW else watch_event(change, form == 1))
-        record, previous = change
+            bodies.append((_events(batch[begin:place], form), reached))
+            begin, size = place, 0
         size += len(record[HEADER]) + len(record[VALUE])
         if previous is not None and (form or not record[VERSION]):
             size += len(previous[HEADER]) + len(previous[VALUE])
         reached = revision
-    if events:
-        bodies.append((events, watermark))
+    if batch:
+        bodies.append((_events(batch[begin:], form), watermark))
     return bodies
+
+
+def _events(batch: Sequence[Change], form: int) -> Sequence[Any]:
+    """Changes in a form of events."""
+    return batch if form == RAW else [watch_event(change, form == 1) for change in batch]
