@@ -318,7 +318,7 @@ class ApiServer:
             case StoreCall(shard, ids, requests):
                 self.shards[shard].ask(requests, partial(self._store_replied, shard, ids))
             case Answers(ids, answers):
-                for request_id, answer in zip(ids, answers, strict=True):
+                for request_id, answer in self._calls.answered(ids, answers):
                     self._answer(request_id, answer)
             case StreamBodies(streams, bodies):
                 for stream, body in zip(streams, bodies, strict=True):
@@ -348,8 +348,7 @@ class ApiServer:
                 assert_never(effect)
 
     def _answer(self, request_id: int, answer: Answer) -> None:
-        if self._calls.answered(request_id, answer):
-            return
+        """Of a request that came in no frame."""
         exchange = self._asked.pop(request_id, None)
         if self._spans is not None:
             self._spans.answered(request_id, answer.code)

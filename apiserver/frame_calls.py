@@ -30,10 +30,13 @@ class FrameCalls:
         """``requests``: the words of ``api.calls.ApiRequest`` after its id, not empty. They are
         numbered on from ``last_id``, and the last number is returned."""
         frame = _Frame(reply, len(requests))
-        for place, words in enumerate(requests):
+        make = FrameCall._make
+        self._arrived += [
+            make((number, *words, peer)) for number, words in enumerate(requests, last_id + 1)
+        ]
+        for place in range(len(requests)):
             last_id += 1
             self._waiting[last_id] = (frame, place)
-            self._arrived.append(FrameCall._make((last_id, *words, peer)))
         return last_id
 
     def tell(self, events: list[Event]) -> None:
@@ -42,17 +45,25 @@ class FrameCalls:
             events.append(CallsArrived(self._arrived))
             self._arrived = []
 
-    def answered(self, request_id: int, answer: Answer) -> bool:
-        """False: it came in no frame."""
-        entry = self._waiting.pop(request_id, None)
-        if entry is None:
-            return False
-        frame, place = entry
-        frame.replies[place] = (answer.code, answer.revision, answer.body)
-        frame.due -= 1
-        if not frame.due:
-            frame.reply(frame.replies)
-        return True
+    def answered(
+        self, ids: Sequence[int], answers: Sequence[Answer]
+    ) -> Sequence[tuple[int, Answer]]:
+        """Put answers where they belong; frames that are whole now are answered. Returns those of
+        requests that came in no frame."""
+        waiting = self._waiting
+        others: list[tuple[int, Answer]] = []
+        for request_id, answer in zip(ids, answers, strict=True):
+            entry = waiting.pop(request_id, None)
+            if entry is None:
+                others.append((request_id, answer))
+                continue
+            frame, place = entry
+            code, body, revision = answer[:3]
+            frame.replies[place] = (code, revision, body)
+            frame.due -= 1
+            if not frame.due:
+                frame.reply(frame.replies)
+        return others
 
 
 class _Frame:

@@ -17,7 +17,6 @@ from apiserver.ledger import Ledger
 from apiserver.messages import Answer, FrameCall
 from apiserver.metrics import Asked
 from apiserver.outbox import Outbox
-from apiserver.records import Record
 from apiserver.registry import Registry
 from apiserver.renewals import Renewal
 from apiserver.tasks import Tasks
@@ -63,14 +62,25 @@ class RenewalLane:
         by_shard: dict[int, tuple[list[_Sent], list[StoreRequest]]] = {}
         seen = b""
         for call in calls:
+            _, verb, resource, namespace, name, subresource, query, body, form, _, agent = call
             known = None
-            if call.resource == LEASES and call.verb == "update" and room > 0:
-                known = renewals.get((call.namespace, call.name))
+            if resource == LEASES and verb == "update" and room > 0:
+                known = renewals.get((namespace, name))
             record = None if known is None else records.get(known.key)
-            if known is None or record is None or not _fits(known, call, record):
+            # A plain PUT of JSON that asks for nothing, by whom it came from the last time, of a
+            # Lease that is as it was left.
+            if (
+                known is None
+                or record is None
+                or record.value != known.value
+                or agent != known.agent
+                or subresource
+                or query
+                or form not in ("", JSON_TYPE)
+            ):
                 others.append(call)
                 continue
-            moment = known.moment_of(call.body or b"", record.revision)
+            moment = known.moment_of(body or b"", record.revision)
             # Most of a frame were written at one moment.
             known_form = moment == seen or is_stored_micro_time(moment.decode("latin-1"))
             if not (moment and known_form):
@@ -126,14 +136,3 @@ class RenewalLane:
         self._ledger.answer_together(_ASKED, sent_ns, len(sent), ids, answers)
         for call in again:
             self._begin(call)
-
-
-def _fits(known: Renewal, call: FrameCall, record: Record) -> bool:
-    """A plain PUT of JSON that asks for nothing, by whom it came from the last time, of a Lease
-    that is as it was left."""
-    return (
-        record.value == known.value
-        and call.user_agent == known.agent
-        and not (call.subresource or call.query)
-        and call.content_type in ("", JSON_TYPE)
-    )

@@ -241,7 +241,11 @@ class Streams:
 
 
 def _frame_bodies(pending: Sequence[Told]) -> list[tuple[object, ...]]:
-    """Queued events as bodies of a frame watch, in order."""
+    """Queued events as bodies of a frame watch, in order. Most are changes that fit into one."""
+    kinds, revisions, objects = zip(*pending, strict=True)
+    marked = BOOKMARK in kinds or _SYNCED in kinds
+    if not marked and len(pending) <= PIECE and sum(map(len, objects)) < PIECE_BYTES:
+        return [("items", kinds, revisions, objects)]
     out: list[tuple[object, ...]] = []
     items: list[Told] = []
     size = 0

@@ -208,11 +208,15 @@ class Fleet:
 
     def _renew(self, due: NDArray[np.int64], now_ns: int) -> None:
         """``due``: shape (k,), rows."""
+        if not len(due):
+            return
         rows, moment = self.rows, micro_time(now_ns)
-        for row, revision in zip(due.tolist(), rows.lease_revision[due].tolist(), strict=True):
-            name = rows.names[row]
-            body = documents.lease_renewal(name, rows.uids[row], revision, moment)
-            self._outbox.update_row(row, (LEASES, documents.LEASE_NAMESPACE, name), body)
+        names, uids, renewal = rows.names, rows.uids, documents.lease_renewal
+        asked = [
+            (row, names[row], renewal(names[row], uids[row], revision, moment))
+            for row, revision in zip(due.tolist(), rows.lease_revision[due].tolist(), strict=True)
+        ]
+        self._outbox.update_rows((LEASES, documents.LEASE_NAMESPACE), asked)
 
     def _renewed(self, written: Mapping[int, int], now_ns: int) -> None:
         """``written``: row to the new revision of its Lease. A node that others have deleted

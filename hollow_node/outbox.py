@@ -1,6 +1,6 @@
 """Requests on their way out of the core, each with what to do with its answer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from api.calls import STRATEGIC_PATCH, ApiReply, ApiRequest, Calls
 from api.core import JsonObject
@@ -26,7 +26,7 @@ class Outbox:
     def of_rows(
         self, replies: Sequence[ApiReply]
     ) -> tuple[list[tuple[int, ApiReply]], Sequence[ApiReply]]:
-        """The replies to ``update_row``, each with its row; and the others."""
+        """The replies to ``update_rows``, each with its row; and the others."""
         rows = self._rows
         if not rows:
             return [], replies
@@ -48,12 +48,15 @@ class Outbox:
         requests, self._requests = self._requests, []
         return (Calls(requests),) if requests else ()
 
-    def update_row(self, row: int, where: tuple[str, str, str], body: bytes) -> None:
-        """Quietly update what is at (resource, namespace, name) for a node."""
-        self._last_id += 1
-        self._rows[self._last_id] = row
-        words = (self._last_id, "update", *where, "", "", body, "", True)
-        self._requests.append(ApiRequest._make(words))
+    def update_rows(self, where: tuple[str, str], asked: Iterable[tuple[int, str, bytes]]) -> None:
+        """Quietly update objects at (resource, namespace), each for a node: (row, name, body)."""
+        last_id, rows, make = self._last_id, self._rows, ApiRequest._make
+        for row, name, body in asked:
+            last_id += 1
+            rows[last_id] = row
+            words = (last_id, "update", *where, name, "", "", body, "", True)
+            self._requests.append(make(words))
+        self._last_id = last_id
 
     def call(
         self,

@@ -105,21 +105,24 @@ class ComponentProgram:
 
     def _send(self, send: Callable[..., None]) -> None:
         while self._waiting and self._in_flight < IN_FLIGHT_MAX:
-            ids: list[int] = []
-            batch: list[Words] = []
-            for _ in range(min(BATCH_MAX, len(self._waiting), IN_FLIGHT_MAX - self._in_flight)):
-                request = self._waiting.popleft()
-                if isinstance(request.body, dict):
-                    request = request._replace(body=orjson.dumps(request.body))
-                ids.append(request.id)
-                batch.append(request[1:])
-            self._in_flight += len(batch)
+            count = min(BATCH_MAX, len(self._waiting), IN_FLIGHT_MAX - self._in_flight)
+            requests = [self._waiting.popleft() for _ in range(count)]
+            ids = [request.id for request in requests]
+            batch: list[Words] = [
+                (
+                    request._replace(body=orjson.dumps(request.body))
+                    if isinstance(request.body, dict)
+                    else request
+                )[1:]
+                for request in requests
+            ]
+            self._in_flight += count
             send(self._api.call, batch, partial(self._done, ids))
 
     def _done(self, ids: Sequence[int], answers: Sequence[tuple[int, int, bytes]]) -> None:
         self._in_flight -= len(ids)
         self._replies += [
-            ApiReply(number, *answer) for number, answer in zip(ids, answers, strict=True)
+            ApiReply._make((number, *answer)) for number, answer in zip(ids, answers, strict=True)
         ]
         self.turns.items += len(ids)
         self.turns.wake()

@@ -13,7 +13,6 @@ from apiserver.authorize import ADMINS
 from apiserver.core import ApiServerCore
 from apiserver.frame_calls import FrameCalls
 from apiserver.messages import (
-    Answer,
     Answers,
     Crashed,
     Effect,
@@ -241,8 +240,9 @@ class ApiServerProgram:
                 codes = [answer.code for answer in answers]
                 kernel = self._kernel
                 kernel.digest.add(kernel.agenda.now_ns, self.name, "answers", (codes,))
-                for request_id, answer in zip(ids, answers, strict=True):
-                    self._answer(request_id, answer)
+                for _, answer in self._calls.answered(ids, answers):
+                    text = answer.body.decode()
+                    raise Violation("watches", f"{self.name} refused a watch: {answer.code} {text}")
             case StreamBodies(streams, bodies):
                 for stream, body in zip(streams, bodies, strict=True):
                     reader = self._readers.get(stream)
@@ -266,11 +266,6 @@ class ApiServerProgram:
                 raise AssertionError("nobody runs commands here")
             case _:
                 assert_never(effect)
-
-    def _answer(self, request_id: int, answer: Answer) -> None:
-        if not self._calls.answered(request_id, answer):
-            text = answer.body.decode()
-            raise Violation("watches", f"{self.name} refused a watch: {answer.code} {text}")
 
     def _store_replied(self, shard: int, ids: Sequence[int], replies: Sequence[Any]) -> None:
         self.turns.take(StoreReplied(shard, ids, replies), len(ids))

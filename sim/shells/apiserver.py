@@ -127,11 +127,9 @@ class ApiServerShell:
                 raise AssertionError(f"nobody speaks HTTP here, so what is {effect!r:.100}")
 
     def _answer(self, request_id: int, answer: Answer) -> None:
-        if self._calls.answered(request_id, answer):
-            return
+        """Of a watch that could not be opened."""
         stream = self._streams.pop(request_id, None)
         if stream is not None:
-            # A watch that could not be opened.
             del self._ids[stream]
             stream.end(end_of_watch(answer))
 

@@ -23,14 +23,12 @@ def test_a_frame_is_answered_once_when_the_last_of_its_requests_is() -> None:
         (12, "hollow-0"),
         (13, ""),
     ]
-    assert calls.answered(12, Answer(404, b"none", 5))
-    assert calls.answered(last, Answer(200, b"there", 7))
+    none, there, web = Answer(404, b"none", 5), Answer(200, b"there", 7), Answer(200, b"web", 6)
+    assert not calls.answered([12, last], [none, there])
     assert told == {"second": [(200, 7, b"there")]}
-    assert calls.answered(11, Answer(200, b"web", 6))
+    # 10 never came in a frame, 12 was answered before.
+    assert calls.answered([10, 11, 12], [there, web, none]) == [(10, there), (12, none)]
     assert told["first"] == [(200, 6, b"web"), (404, 5, b"none")]
-    # Answered before, or never in a frame.
-    assert not calls.answered(11, Answer(200, b"", 6))
-    assert not calls.answered(10, Answer(200, b"", 6))
 
 
 @pytest.mark.parametrize(
