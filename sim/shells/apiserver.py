@@ -106,7 +106,7 @@ class ApiServerShell:
             case Answers(ids, answers):
                 said = [(answer.code, answer.revision, answer.body) for answer in answers]
                 digest.add(now_ns, self._name, "answers", (ids, said))
-                for request_id, answer in zip(ids, answers, strict=True):
+                for request_id, answer in self._calls.answered(ids, answers):
                     self._answer(request_id, answer)
             case StreamBodies(streams, bodies):
                 # Of items their types and revisions.
