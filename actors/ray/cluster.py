@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.blueprint import API_SERVER, Part, parts_of
+from actors.imports import unbroken
 from actors.lives import Life, Lives
 from actors.outages import RESTARTS_MAX, outages_of, serving
 from actors.placement import layout
@@ -64,7 +65,8 @@ class RayCluster:
     def __init__(
         self, plan: ClusterPlan, security: Security, address: str, private: Path | None
     ) -> None:
-        import ray  # after the environment is set, never at the top
+        with unbroken():
+            import ray  # after the environment is set, never at the top
 
         self._ray = ray
         self._address = address

@@ -13,6 +13,7 @@ from importlib import import_module, metadata
 
 import click
 
+from actors.imports import unbroken
 from loadtest.cli.codes import INTERRUPTED
 
 MODULES = {
@@ -60,7 +61,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in MODULES:
             return super().get_command(ctx, cmd_name)
-        found = getattr(import_module(f"loadtest.cli.{MODULES[cmd_name]}"), cmd_name)
+        with unbroken():
+            found = getattr(import_module(f"loadtest.cli.{MODULES[cmd_name]}"), cmd_name)
         assert isinstance(found, click.Command), cmd_name
         return found
 

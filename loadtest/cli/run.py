@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from actors.imports import unbroken
 from loadtest.bundle import BundleError, RunState, new_bundle
 from loadtest.campaign import check_real_time, read_campaign
 from loadtest.cli.codes import ERROR, INTERRUPTED
@@ -122,7 +123,8 @@ def run(
     check_writable(out)
     # What starts a cluster or draws is imported only here: --help and --dry-run stay quick. Before
     # there is a directory of the run, so that ctrl-C meanwhile leaves none.
-    from actors.cluster import start_cluster
+    with unbroken():
+        from actors.cluster import start_cluster
 
     conduct(file, compiled, (out, live), lambda run_id: start_cluster, then)
 
@@ -139,9 +141,10 @@ def conduct(
     run, by the run's id; ``then``: what else to do with a bundle that has its summary, before its
     report is made again."""
     out, live = where
-    from loadtest.progress import display_for
-    from loadtest.report import render
-    from loadtest.run import CampaignRun
+    with unbroken():
+        from loadtest.progress import display_for
+        from loadtest.report import render
+        from loadtest.run import CampaignRun
 
     click.echo(describe(compiled))
     display = display_for(sys.stdout)
