@@ -171,7 +171,7 @@ class Door:
         stream = grpc.stream_stream_rpc_method_handler
         services["Watch"] = {"Watch": stream(self._watch)}
         services["Lease"]["LeaseKeepAlive"] = stream(partial(_keep_alive, leases))
-        snapshot = grpc.unary_stream_rpc_method_handler(maintenance.snapshot)
+        snapshot = grpc.unary_stream_rpc_method_handler(partial(_snapshot, maintenance))
         services["Maintenance"]["Snapshot"] = snapshot
         return services
 
@@ -308,6 +308,14 @@ async def _keep_alive(
 ) -> None:
     async with _refusing(context):
         await leases.keep_alive(requests, context)
+
+
+async def _snapshot(
+    maintenance: MaintenanceService, data: bytes, context: "grpc.aio.ServicerContext[Any, Any]"
+) -> AsyncIterator[bytes]:
+    async with _refusing(context):
+        async for answer in maintenance.snapshot(data, context):
+            yield answer
 
 
 @asynccontextmanager

@@ -322,6 +322,7 @@ def nested(levels: int) -> bytes:
         ("KV/Txn", nested(5_000), f"messages nested deeper than {DEPTH_MAX}"),
         ("KV/Put", b"\xff", "unexpected EOF"),
         ("Lease/LeaseKeepAlive", b"\xff", "unexpected EOF"),
+        ("Maintenance/Snapshot", b"\xff", "unexpected EOF"),
         ("Watch/Watch", b"\xff", "unexpected EOF"),
         # Ten bytes are the longest integer: to read this one as a number is hours of work.
         ("Watch/Watch", prefixed(1, prefixed(5, b"\xff" * MIB)), "integer overflow"),
