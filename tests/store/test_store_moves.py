@@ -9,16 +9,18 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from actors.disk import DirectoryError
-from actors.net import FrameClient, NetError
+from actors.handover import Sender
+from actors.net import FrameClient, NetError, ServerStream
 from actors.plan import Security, StoreConfig
 from actors.security import create_security
 from actors.store import start
 from api.storage import OK
+from store.journal import LOG_MAGIC, encoded_header
 from tests.store.door_in_process import run
 from tests.store.test_etcd_engine_apiserver import MAPS, config_map, serving, version
 
@@ -278,3 +280,41 @@ def test_a_new_owner_that_is_lost_leaves_the_shard_where_it_is(tmp_path: Path) -
         await other.stop()
 
     run(scenario())
+
+
+def test_of_a_log_that_nobody_knows_yet_only_the_header_is_sent(tmp_path: Path) -> None:
+    """It may be one that was made beforehand, all zeros, just when it gets its name."""
+    old, new = tmp_path / f"log-{1:020d}", tmp_path / f"log-{9:020d}"
+    header = encoded_header(LOG_MAGIC, 0, 9)
+    old.write_bytes(b"o" * 500 + bytes(500))
+    new.write_bytes(header + bytes(5000))
+    sizes = {old.name: 500}
+    received: dict[str, bytes] = {}
+
+    class Reader:
+        """Of a stream without end."""
+
+        backlog_bytes = 0
+
+        def send(self, body: Any) -> bool:
+            if body[0] == "file":
+                received[body[1]] = received.get(body[1], b"") + body[2]
+            elif body[0] == "ready":
+                assert received == {old.name: b"o" * 500, new.name: header}
+                sender.called.set()
+            return True
+
+    async def freeze() -> None:
+        with new.open("r+b") as file:
+            file.seek(len(header))
+            file.write(b"n" * 300)
+        sizes[new.name] = len(header) + 300
+
+    async def scenario() -> None:
+        nonlocal sender
+        sender = Sender(cast(ServerStream, Reader()), tmp_path, lambda: sizes)
+        await sender.run("elsewhere", freeze)
+
+    sender: Sender
+    run(scenario())
+    assert received == {old.name: b"o" * 500, new.name: header + b"n" * 300}
