@@ -305,8 +305,14 @@ class ApiServer:
             events.append(HttpArrived(self._http))
             self._http = []
         self._calls.tell(events)
-        for effect in self._core.step(events, now_ns):
+        effects = self._core.step(events, now_ns)
+        if self._frames is not None:
+            # Answers to components leave with this step, and not in a turn of their own.
+            self._frames.hold()
+        for effect in effects:
             self._carry_out(effect)
+        if self._frames is not None:
+            self._frames.let_go()
         if self._spans is not None:
             self._spans.stepped()
         if self._core.ready and not self._ready.is_set():
