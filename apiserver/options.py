@@ -102,10 +102,11 @@ _PROPAGATIONS = ("Foreground", "Background", "Orphan")
 
 
 def delete_options(query: Mapping[str, str], body: JsonObject | None) -> DeleteOptions:
-    """From the body if there is one, else from the query."""
-    if not body and not query:
+    """From the body if there is one, else from the query, where the preconditions stand too.
+    Source: Convert_url_Values_To_v1_DeleteOptions, apimachinery/pkg/apis/meta/v1/conversion.go."""
+    if body is None and not query:
         return DeleteOptions()
-    if body:
+    if body is not None:
         grace = body.get("gracePeriodSeconds")
         propagation = body.get("propagationPolicy")
         orphan = body.get("orphanDependents")
@@ -116,7 +117,7 @@ def delete_options(query: Mapping[str, str], body: JsonObject | None) -> DeleteO
         propagation = query.get("propagationPolicy")
         orphan = boolean(query, "orphanDependents") if "orphanDependents" in query else None
         dry_run = [query["dryRun"]] if query.get("dryRun") else []
-        conditions = {}
+        conditions = {name: query.get(name) for name in ("uid", "resourceVersion")}
     causes: list[Cause] = []
     if propagation is not None and orphan is not None:
         text = "orphanDependents and deletionPropagation cannot be both set"

@@ -284,7 +284,7 @@ def delete_collection(registry: Registry, request: Request) -> Verb:
     a limit its first page alone."""
     kind = request.kind
     check_list_options(request.options)
-    options = delete_options(_without_selectors(request), decode_options(request))
+    options = delete_options(request.options, decode_options(request))
     options, _ = _by_kind(kind, options)
     chosen, meta = yield from page_of_list(registry, request)
     for record in chosen:
@@ -293,8 +293,3 @@ def delete_collection(registry: Registry, request: Request) -> Verb:
         except NotFound:
             continue
     return list_answer(registry, request, chosen, meta)
-
-
-def _without_selectors(request: Request) -> dict[str, str]:
-    names = ("dryRun", "gracePeriodSeconds", "propagationPolicy", "orphanDependents")
-    return {name: request.options[name] for name in names if name in request.options}

@@ -136,6 +136,23 @@ def test_deletecollection_with_a_limit_takes_one_page() -> None:
     assert rig.call("GET", MAPS)[1]["items"] == []
 
 
+@pytest.mark.parametrize(
+    ("query", "body", "code"),
+    [
+        ("?uid=u", None, 409),
+        ("?resourceVersion=1", None, 409),
+        ("?uid=u&propagationPolicy=no", {}, 200),
+        ("?propagationPolicy=no", {"propagationPolicy": "Background"}, 200),
+    ],
+)
+def test_options_of_a_deletion_come_from_the_body_or_else_from_the_query(
+    rig: Rig, query: str, body: object, code: int
+) -> None:
+    rig.call("POST", MAPS, {"metadata": {"name": "gone", "labels": {"one": ""}}})
+    assert rig.call("DELETE", f"{MAPS}/gone{query}&dryRun=All", body)[0] == code
+    assert rig.call("DELETE", f"{MAPS}{query}&labelSelector=one", body)[0] == code
+
+
 def test_health_has_parts(rig: Rig) -> None:
     """By name, told one by one, and without those that nobody wants to know of."""
 
