@@ -278,6 +278,16 @@ class NotAcceptable(ApiError):
         super().__init__(text, {})
 
 
+class WrongShape(ApiError):
+    """The wanted form is one of lists, and there is one object, or the reverse."""
+
+    code = 406
+    reason = "NotAcceptable"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+
+
 class AlreadyExists(ApiError):
     """409: an object of that name exists."""
 

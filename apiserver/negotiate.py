@@ -7,7 +7,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from api.conversion import View
-from api.errors import BadRequest, NotAcceptable
+from api.errors import BadRequest, NotAcceptable, WrongShape
 
 JSON = "application/json"
 YAML = "application/yaml"
@@ -30,6 +30,8 @@ class Form(NamedTuple):
     version: str = "v1"
     """Version of meta.k8s.io of a Table or PartialObjectMetadata; group and version of a view."""
     view: View | None = None
+    of_list: bool = False
+    """A partial form of a whole list was asked for."""
 
     @property
     def content_type(self) -> str:
@@ -60,8 +62,20 @@ def form_of(accept: str, streamed: bool = False) -> Form:
         if wanted == "Table":
             return Form("table", named["v"])
         if wanted in ("PartialObjectMetadata", "PartialObjectMetadataList"):
-            return Form("partial", named["v"])
+            return Form("partial", named["v"], of_list=wanted.endswith("List"))
     raise NotAcceptable(AVAILABLE)
+
+
+def check_shape(form: Form, kind: str, is_list: bool) -> None:
+    """WrongShape when a list was found where metadata of one object was asked for, or the reverse.
+    ``kind``: what was found. Source: asPartialObjectMetadata, asPartialObjectMetadataList,
+    apiserver/pkg/endpoints/handlers/response.go."""
+    if form.kind == "partial" and form.of_list is not is_list:
+        end, word = ("List", "not a list") if form.of_list else ("", "a list")
+        raise WrongShape(
+            f"you requested PartialObjectMetadata{end}, but the requested object is {word} "
+            f"(*{kind})"
+        )
 
 
 @lru_cache(maxsize=512)

@@ -212,6 +212,8 @@ PRINTERS: Mapping[str, Printer] = {
         "Desired:i, Current:i, Ready:i, Age | Containers, Images, Selector",
         workloads.replica_set_cells,
     ),
+    # Of Scales, which have no resource of their own.
+    "autoscaling/": _printer("Desired:i, Available:i, Age", workloads.scale_cells),
     "services": _printer(
         "Type, Cluster-IP, External-IP, Port(s), Age | Selector", workloads.service_cells
     ),

@@ -29,6 +29,13 @@ def deployment_cells(deployment: JsonObject, now_ns: int) -> list[Any]:
     ]
 
 
+def scale_cells(scale: JsonObject, now_ns: int) -> list[Any]:
+    """Name, wanted, there, age."""
+    metadata = scale["metadata"]
+    wanted, there = scale["spec"].get("replicas", 0), scale["status"]["replicas"]
+    return [metadata["name"], wanted, there, age(metadata.get("creationTimestamp"), now_ns)]
+
+
 def replica_set_cells(replica_set: JsonObject, now_ns: int) -> list[Any]:
     """Name, wanted, current, ready, age; wide: containers, images, selector."""
     metadata, spec = replica_set["metadata"], replica_set["spec"]

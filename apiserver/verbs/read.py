@@ -20,7 +20,7 @@ from api.storage import OK, RANGE
 from apiserver.cache import ResourceCache
 from apiserver.forms import ListMeta, list_bytes, shaped_list, shaped_record
 from apiserver.messages import Answer
-from apiserver.negotiate import integer
+from apiserver.negotiate import check_shape, integer
 from apiserver.records import Record
 from apiserver.registry import Ask, FreshAsk, Registry, Request, RevisionAsk, StoreAsk, Verb
 from apiserver.selection import selection_of
@@ -50,9 +50,17 @@ def get(registry: Registry, request: Request) -> Verb:
     record = cache.records.get(cache.key(request.namespace, request.name))
     if record is None:
         raise NotFound(kind.key, request.name)
+    check_shape(request.form, _go_type(kind, kind.kind), False)
     include = request.options.get("includeObject", "")
     body = shaped_record(kind, record, request.form, include, registry.now_ns)
     return Answer(200, body, record.revision)
+
+
+def _go_type(kind: Kind, name: str) -> str:
+    """What the real server keeps such an object in."""
+    if kind.custom is not None:
+        return "unstructured.Unstructured" + "List" * name.endswith("List")
+    return f"{kind.group.partition('.')[0] or 'core'}.{name}"
 
 
 def revision_of(text: str) -> int | None:
@@ -161,6 +169,7 @@ def list_answer(
     if request.form.kind == "object":
         body = list_bytes(kind, records, meta, registry.cache(kind).item_prefix)
     else:
+        check_shape(request.form, _go_type(kind, kind.list_kind), True)
         include = request.options.get("includeObject", "")
         body = shaped_list(kind, records, meta, request.form, include, registry.now_ns)
     return Answer(200, body, meta.revision)

@@ -14,14 +14,16 @@ from api.times import rfc3339
 from apiserver.answers import answer_of_object, success_status
 from apiserver.bodies import decode_object
 from apiserver.change import change
+from apiserver.forms import shaped
 from apiserver.messages import Answer
+from apiserver.negotiate import check_shape
 from apiserver.options import DeleteOptions, write_options
 from apiserver.ownership import writer_of
 from apiserver.records import Record
 from apiserver.registry import Registry, Request, Verb
 from apiserver.verbs.budgets import spend_budget
 from apiserver.verbs.delete import delete_one
-from apiserver.verbs.read import not_older, revision_of
+from apiserver.verbs.read import check_include, not_older, revision_of
 from apiserver.verbs.scalepatch import SCALE, ScalePatch, set_owners
 from apiserver.verbs.update import check_identity, uid_precondition
 
@@ -58,6 +60,11 @@ def get_scale(registry: Registry, request: Request) -> Verb:
     if record is None:
         raise NotFound(kind.key, request.name)
     scale = scale_of(record.object(), record.revision)
+    check_include(request)
+    check_shape(request.form, "autoscaling.Scale", False)
+    if request.form.kind in ("table", "partial"):
+        include = request.options.get("includeObject", "")
+        scale = shaped(SCALE, scale, request.form, include, registry.now_ns)
     return answer_of_object(200, scale, record.revision)
 
 

@@ -153,6 +153,36 @@ def test_options_of_a_deletion_come_from_the_body_or_else_from_the_query(
     assert rig.call("DELETE", f"{MAPS}{query}&labelSelector=one", body)[0] == code
 
 
+def test_lists_and_objects_have_partial_forms_of_their_own(rig: Rig) -> None:
+    one, many = (f"application/json;as=PartialObjectMetadata{end};g=meta.k8s.io;v=v1"
+                 for end in ("", "List"))  # fmt: skip
+    asked = "you requested PartialObjectMetadata"
+    for path, accept, text in (
+        (MAPS, one, f"{asked}, but the requested object is a list (*core.ConfigMapList)"),
+        (f"{MAPS}/a", many, f"{asked}List, but the requested object is not a list "
+         "(*core.ConfigMap)"),
+    ):  # fmt: skip
+        code, status = rig.call("GET", path, accept=accept)
+        assert (code, status["reason"], status["message"]) == (406, "NotAcceptable", text)
+    assert rig.call("GET", MAPS, accept=many)[0] == rig.call("GET", f"{MAPS}/a", accept=one)[0]
+
+
+def test_a_scale_has_a_table(rig: Rig) -> None:
+    labels = {"app": "a"}
+    template = {
+        "metadata": {"labels": labels},
+        "spec": {"containers": [{"name": "c", "image": "i"}]},
+    }
+    spec = {"selector": {"matchLabels": labels}, "template": template, "replicas": 3}
+    path = "/apis/apps/v1/namespaces/x/deployments"
+    assert rig.call("POST", path, {"metadata": {"name": "d"}, "spec": spec})[0] == 201
+    accept = "application/json;as=Table;g=meta.k8s.io;v=v1"
+    _, table = rig.call("GET", f"{path}/d/scale", accept=accept)
+    names = [column["name"] for column in table["columnDefinitions"]]
+    assert names == ["Name", "Desired", "Available", "Age"]
+    assert table["rows"][0]["cells"] == ["d", 3, 0, "0s"]
+
+
 def test_health_has_parts(rig: Rig) -> None:
     """By name, told one by one, and without those that nobody wants to know of."""
 
