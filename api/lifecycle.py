@@ -70,11 +70,18 @@ _STATUS_TYPES: Mapping[str, str] = {
 _KEPT_STATUS = ("nodes",)
 """Kinds among them whose create keeps the status that the client sent."""
 
+_ALL_METADATA = ("labels", "annotations", "finalizers", "ownerReferences")
 _KEPT_BY_STATUS_UPDATE: Mapping[str, tuple[str, ...]] = {
     "pods": ("ownerReferences",),
     "apps/deployments": ("labels",),
+    "storage.k8s.io/volumeattachments": _ALL_METADATA,
+    "admissionregistration.k8s.io/validatingadmissionpolicies": _ALL_METADATA,
+    "apiregistration.k8s.io/apiservices": _ALL_METADATA,
+    "flowcontrol.apiserver.k8s.io/flowschemas": _ALL_METADATA,
+    "flowcontrol.apiserver.k8s.io/prioritylevelconfigurations": _ALL_METADATA,
 }
-"""Metadata that a status update cannot touch, by kind."""
+"""Metadata that a status update cannot touch, by kind. Source: ResetObjectMetaForStatus and its
+likes in PrepareForUpdate of pkg/registry/*/*/strategy.go."""
 
 
 def prepare_create(kind: Kind, obj: JsonObject, now_ns: int) -> None:

@@ -36,6 +36,16 @@ _OF_STATUS_WRITES: dict[str, FieldSet] = {
         ("f:metadata", "f:ownerReferences"),
     ),
     "apps/deployments": of_paths(("f:spec",), ("f:metadata", "f:labels")),
+    **dict.fromkeys(
+        (
+            "storage.k8s.io/volumeattachments",
+            "admissionregistration.k8s.io/validatingadmissionpolicies",
+            "apiregistration.k8s.io/apiservices",
+            "flowcontrol.apiserver.k8s.io/flowschemas",
+            "flowcontrol.apiserver.k8s.io/prioritylevelconfigurations",
+        ),
+        of_paths(("f:spec",), ("f:metadata",)),
+    ),
 }
 
 

@@ -87,3 +87,26 @@ def test_an_address_that_is_none_is_refused_on_update_too() -> None:
     merge = "application/merge-patch+json"
     code, told = rig.call("PATCH", f"{path}/s", patch, content_type=merge)
     assert (code, told["details"]["causes"][0]["field"]) == (422, "spec.clusterIPs[0]")
+
+
+@pytest.mark.parametrize(
+    ("path", "spec", "kept"),
+    [
+        ("/apis/apps/v1/namespaces/x/deployments", SET, ["labels"]),
+        ("/api/v1/namespaces/x/services", {"ports": [{"port": 80}]}, []),
+        (
+            "/apis/storage.k8s.io/v1/volumeattachments",
+            {"attacher": "a", "nodeName": "n", "source": {"persistentVolumeName": "p"}},
+            ["labels", "annotations", "finalizers"],
+        ),
+    ],
+)
+def test_metadata_that_comes_with_a_status(path: str, spec: JsonObject, kept: list[str]) -> None:
+    rig = Rig()
+    rig.namespace("x")
+    assert rig.call("POST", path, {"metadata": {"name": "n"}, "spec": spec})[0] == 201
+    meta = {"labels": {"a": "b"}, "annotations": {"a": "b"}, "finalizers": ["a/b"]}
+    change = {"metadata": meta, "status": {}}
+    merge = "application/merge-patch+json"
+    code, made = rig.call("PATCH", f"{path}/n/status", change, content_type=merge)
+    assert (code, [name for name in meta if name not in made["metadata"]]) == (200, kept)
