@@ -86,8 +86,7 @@ def components_of(
             continue
         series = gauges.get(name, {})
         cores, span_s = used.cores + _held(series, used.t_s), used.span_s
-        mean = used.cpu_s / span_s if span_s else 0.0
-        mean += _held_mean(series)
+        mean = (used.cpu_s + _held_s(series)) / span_s if span_s else 0.0
         out.append(_component(name, (mean, _busiest(used.t_s, cores)), _queue(name, series)))
     for name, series in gauges.items():
         if (disk := series.get("disk_busy_s")) is not None and len(disk[0]) > 1:
@@ -114,10 +113,9 @@ def _held(series: "Series", ends: Floats) -> Floats:
     return spent / (ends - starts)
 
 
-def _held_mean(series: "Series") -> float:
-    if HELD not in series or len(series[HELD][0]) < 2:
-        return 0.0
-    return _shares(series[HELD])[0]
+def _held_s(series: "Series") -> float:
+    """Over the load. Before it nobody is held, and who never was says nothing."""
+    return float(series[HELD][1][-1]) if HELD in series else 0.0
 
 
 def _ways(program: str, series: "Series") -> list[Component]:

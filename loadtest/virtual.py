@@ -67,7 +67,6 @@ def check_virtual_time(campaign: Campaign, source: str) -> None:
         ("tracing.sample above 0", bool(campaign.trace_share)),
         ("cluster.machines above 1", cluster.machines > 1),
         ("faults.kills", bool(faults.kills)),
-        ("faults.slow", bool(faults.slow)),
         ("faults.pause", bool(faults.pause)),
         ("faults.network", faults.network != SOUND_NETWORK),
         ("phases.load.readRate", _slow_readers(campaign)),
@@ -117,6 +116,7 @@ def virtual_plan(compiled: Compiled, costs: CostProfile = DEFAULT) -> VirtualPla
         consistent_lists=knobs.consistent_list_from_cache,
         pod_delay_ms=knobs.pod_delay_ns // MS_NS,
         costs=costs,
+        slow=tuple((one.at_ns, one.program, one.per_operation_ns) for one in compiled.slow),
     )
 
 

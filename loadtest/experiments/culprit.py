@@ -131,12 +131,12 @@ def find_culprit(
 
 def relief_of(base: Base, costs: CostProfile, name: str) -> tuple[str, Knobs, CostProfile]:
     """What is done, in words, in knobs and in service times; no words: nothing can be done."""
-    if base.shell == "virtual":
-        return f"{name} twice as fast", (), costs.scaled({name: RELIEF_PERCENT})
     campaign = Trial(base, (), 0).campaign()
     if planted := _fault_relieved(campaign, name):
         how, key, value = planted
         return how, ((key, value),), costs
+    if base.shell == "virtual":
+        return f"{name} twice as fast", (), costs.scaled({name: RELIEF_PERCENT})
     knob = KNOBS.get(name.partition("-")[0])
     if knob is None or name.endswith((DISK, LINK, WATCHERS)):
         return "", (), costs

@@ -22,8 +22,9 @@ from api.calls import (
 from api.core import JsonObject
 from scheduler.extender import AskExtender
 from scheduler.leader import AskPartition, PartitionAnswered, SchedulerEffect
-from scheduler.partition import PartitionCore
+from scheduler.partition import PartitionCore, RowsChanged, ScoreRequested
 from scheduler.partition_wire import answer_body, request_from
+from sim.campaign.hold import Hold
 from sim.campaign.servers import CHECK_EVERY_STEPS, ApiServerProgram, Wires, Words
 from sim.cost import Cost
 from sim.heap import ARRIVAL
@@ -43,11 +44,17 @@ class Partition:
         self._wires = wires
         self._core = core
         self._cost = cost
+        self.hold = Hold(kernel.agenda)
         self.busy_ns = 0
 
     def call(self, body: Any, reply: Callable[[Any], None]) -> None:
-        kernel = self._kernel
         changed, request = request_from(msgpack.unpackb(msgpack.packb(body)))
+        self.hold.enter(len(request.pods), partial(self._score, changed, request, reply))
+
+    def _score(
+        self, changed: RowsChanged, request: ScoreRequested, reply: Callable[[Any], None]
+    ) -> None:
+        kernel = self._kernel
         (answer,) = self._core.step([changed, request], kernel.agenda.now_ns)
         kernel.steps += 1
         kernel.messages += 1
@@ -77,9 +84,17 @@ class ComponentProgram:
         self.turns.before = self._gather
         self._wires = wires
         self._seen = kernel.seen
+        self.hold = Hold(kernel.agenda)
+        """In front of what it sends; Leases go past."""
+        self._slow = False
         self._waiting: deque[ApiRequest] = deque()
         self._in_flight = 0
         self._replies: list[ApiReply] = []
+
+    def slow(self, service_ns: int) -> None:
+        """See Hold.slow."""
+        self._slow |= service_ns > 0
+        self.hold.slow(service_ns)
 
     def start(self) -> None:
         for spec in self.core.watches:
@@ -104,6 +119,9 @@ class ComponentProgram:
                 self._wires.send(self._partitions[number].call, body, heard)
 
     def _send(self, send: Callable[..., None]) -> None:
+        if self._slow:
+            self._send_one_by_one()
+            return
         while self._waiting and self._in_flight < IN_FLIGHT_MAX:
             count = min(BATCH_MAX, len(self._waiting), IN_FLIGHT_MAX - self._in_flight)
             requests = [self._waiting.popleft() for _ in range(count)]
@@ -118,6 +136,19 @@ class ComponentProgram:
             ]
             self._in_flight += count
             send(self._api.call, batch, partial(self._done, ids))
+
+    def _send_one_by_one(self) -> None:
+        while self._waiting and self._in_flight < IN_FLIGHT_MAX:
+            request = self._waiting.popleft()
+            if isinstance(request.body, dict):
+                request = request._replace(body=orjson.dumps(request.body))
+            self._in_flight += 1
+            heard = partial(self._done, [request.id])
+            leave = partial(self._wires.send_now, self._api.call, [request[1:]], heard)
+            if request.resource == "leases":
+                leave()
+            else:
+                self.hold.enter(1, leave)
 
     def _done(self, ids: Sequence[int], answers: Sequence[tuple[int, int, bytes]]) -> None:
         self._in_flight -= len(ids)

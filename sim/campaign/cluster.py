@@ -12,6 +12,7 @@ from scheduler.kernel import kernel_of
 from scheduler.leader import SchedulerCore
 from scheduler.partition import PartitionCore
 from sim.campaign.clients import ComponentProgram, Partition
+from sim.campaign.hold import Hold
 from sim.campaign.plan import VirtualPlan
 from sim.campaign.servers import ApiServerProgram, StoreProgram, Wires
 from sim.connection import SECOND
@@ -108,11 +109,30 @@ class VirtualCluster:
             f"partition-{number}": one.busy_ns for number, one in enumerate(self.partitions)
         }
 
+    def slow(self, program: str, service_ns: int) -> None:
+        """Let every operation of a program take so long: see actors.hold; 0: no longer."""
+        for component in self.components:
+            if component.name == program:
+                component.slow(service_ns)
+                return
+        self._holds[program].slow(service_ns)
+
+    @property
+    def _holds(self) -> dict[str, Hold]:
+        partitions = {f"partition-{number}": one for number, one in enumerate(self.partitions)}
+        return {name: one.hold for name, one in partitions.items()} | {
+            program.name: program.hold for program in self.programs
+        }
+
     def gauges(self) -> dict[str, dict[str, float]]:
-        """What the cores say of themselves, by program."""
-        servers = {"apiserver-0": self.api.core.gauges()}
+        """What the cores say of themselves, by program, and who is held back for how long."""
+        servers = {"apiserver-0": dict(self.api.core.gauges())}
         disks = {one.name: {"disk_busy_s": one.disk_busy_ns / SECOND} for one in self.stores}
-        return servers | disks | {one.name: dict(one.core.gauges()) for one in self.components}
+        said = servers | disks | {one.name: dict(one.core.gauges()) for one in self.components}
+        for name, hold in self._holds.items():
+            if held := hold.gauges():
+                said[name] = said.get(name, {}) | held
+        return said
 
     def check(self) -> None:
         """Every core's own state, whole."""

@@ -46,6 +46,8 @@ class VirtualPlan:
     """See apiserver.caching.Caching."""
     scheduler: Configuration = DEFAULT_SCHEDULER
     costs: CostProfile = DEFAULT_COSTS
+    slow: tuple[tuple[int, str, int], ...] = ()
+    """Since the start of the load; program; ns that each of its operations takes from then on."""
 
     @property
     def quiet(self) -> bool:

@@ -123,6 +123,9 @@ class VirtualRun:
         """The whole schedule, and at least ``length_ns``. The witness is ticked all the while."""
         self.load_start_ns = self.now_ns + LEAD_NS
         self.generator.start(self.load_start_ns)
+        for since_ns, program, service_ns in self.plan.slow:
+            at_ns = self.load_start_ns + since_ns
+            self.kernel.agenda.at(at_ns, ARRIVAL, self.cluster.slow, program, service_ns)
         self.kernel.agenda.at(self.load_start_ns, ARRIVAL, self._tick, tick_ns)
         self.kernel.agenda.at(self.load_start_ns, ARRIVAL, self._probe, tick_ns // PROBES)
         self._run(self.load_start_ns + length_ns)

@@ -35,6 +35,7 @@ from apiserver.messages import (
     User,
     WatchesArrived,
 )
+from sim.campaign.hold import Hold
 from sim.cost import API_SERVER, STORE
 from sim.heap import ARRIVAL
 from sim.kernel import Kernel
@@ -94,6 +95,7 @@ class StoreProgram:
         self.turns.before = self._gather
         self._kernel = kernel
         self._wires = wires
+        self.hold = Hold(kernel.agenda)
         self.disk_busy_ns = 0
         """Virtual time in which a write of the log was under way."""
         self._sync_ns = sync_ns
@@ -106,6 +108,9 @@ class StoreProgram:
         self._syncing = False
 
     def call(self, requests: Sequence[Any], reply: Body) -> None:
+        self.hold.enter(len(requests), partial(self._call, requests, reply))
+
+    def _call(self, requests: Sequence[Any], reply: Body) -> None:
         self._last += 1
         self._reply_to[self._last] = reply
         self._calls.append(self._last)
@@ -185,6 +190,7 @@ class ApiServerProgram:
         self._kernel = kernel
         self._wires = wires
         self._stores = stores
+        self.hold = Hold(kernel.agenda)
         self._last = 0
         self._calls = FrameCalls()
         self._readers: dict[int, Body] = {}
@@ -196,6 +202,9 @@ class ApiServerProgram:
         """``requests``: the words of ``api.calls.ApiRequest`` after its id. ``reply`` is told
         [(code, revision, body), ...] when all are done."""
         self.asked.update([(words[0], words[1], words[4]) for words in requests])
+        self.hold.enter(len(requests), partial(self._call, requests, reply))
+
+    def _call(self, requests: Sequence[Words], reply: Body) -> None:
         self._last = self._calls.take(self._last, requests, partial(self._wires.send, reply))
         self.turns.items += len(requests)
         self.turns.wake()

@@ -14,7 +14,7 @@ from api.streams import Stream
 from loadtest.bundle import SERIES_COLUMNS, write_rows
 from loadtest.cli import cli
 from loadtest.components import Component, balance_of, busiest_text, components_of
-from loadtest.experiments.culprit import find_culprit, relief_of
+from loadtest.experiments.culprit import find_culprit, relief_of, waiting_of
 from loadtest.experiments.runner import Runner
 from loadtest.experiments.trials import Base, Trial
 from loadtest.host import cores_awaited_us
@@ -137,6 +137,28 @@ def test_what_a_campaign_does_by_intent_is_halved(tmp_path: Path) -> None:
         "readRate 500 -> 1000 bytes/s", [3 * ms, 1000, 1000],
     )  # fmt: skip
     assert relief_of(real, DEFAULT, "store-1/disk")[0] == ""
+
+
+@pytest.mark.parametrize("name", ["store-0", "scheduler"])
+def test_who_is_held_in_virtual_time_is_named_and_relieved_of_that(
+    name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "trials").mkdir()
+    held = {"component": name, "perOperation": "40ms", "at": "1s", "for": "3s"}
+    phases = [{"name": "all", "duration": "4s", "load": [{"scenario": "pods", "rate": 20}]}]
+    cluster = {"nodes": 4, "storeShards": 1, "hollowActors": 1}
+    document = small(faults={"slow": [held]}, phases=phases, cluster=cluster)
+    virtual = Base(document, "test", tmp_path, "virtual")
+    how, knobs, costs = relief_of(virtual, DEFAULT, name)
+    assert (how, costs) == (f"{name} held for 40 -> 20 ms an operation", DEFAULT)
+    runner = Runner(tmp_path, 1)
+    first, relieved = runner.run([Trial(virtual, (), 0), Trial(virtual, knobs, 0)])
+    for run in (first, relieved):
+        assert run.outcome == "complete", run.error
+        assert run.summary["components"][0]["name"] == name
+    # Three of four seconds, and nothing that was not told.
+    assert 0.5 < first.summary["components"][0]["mean"] <= 0.8
+    assert waiting_of([relieved]) < waiting_of([first])
 
 
 def gauges(directory: Path, rows: list[JsonObject]) -> None:
