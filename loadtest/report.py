@@ -8,6 +8,7 @@ from typing import cast
 from actors.plan import NetworkFaults
 from api.core import JsonObject
 from loadtest.absences import audit_text
+from loadtest.components import busiest_text
 from loadtest.faults import Slowing, describe_network, describe_slow
 from loadtest.foreign.report import target_conditions, target_section, target_tile
 from loadtest.fullness import fullness
@@ -32,6 +33,12 @@ MEANING = {
     "INVALID": "The numbers below do not describe the cluster: see why.",
     "PARTIAL": "The run did not come to its end; what follows is what was recorded.",
 }
+
+
+ONE_RUN = (
+    "This is one run: how far another one would lie from it is not known from this page; "
+    "hollowfleet sweep repeats it."
+)
 
 
 def render(directory: Path) -> Summary:
@@ -80,8 +87,9 @@ def _header(summary: Summary, campaign: JsonObject) -> str:
     failed = [v.sli for v in summary.verdicts if v.result == "FAIL"]
     if failed:
         lines.append("Not held: " + "; ".join(failed) + ".")
-    if summary.state.simulated:
-        lines.append(SIMULATED)
+    if summary.components:
+        lines.append(busiest_text(summary.components, summary.state.cores_awaited))
+    lines.append(SIMULATED if summary.state.simulated else ONE_RUN)
     reasons = "".join(f"<li>{escape(reason)}</li>" for reason in summary.reasons)
     return (
         f'<header class="{word.lower()}"><div class="badge">{word}</div><div>'
@@ -199,7 +207,7 @@ def _component_table(summary: Summary) -> str:
                 f"{len(roles)}",
                 f"{cpu:.1f} s",
                 f"{cpu / span:.2f}",
-                f"{peak:,.0f} MiB",
+                "–" if summary.state.simulated else f"{peak:,.0f} MiB",
             ]
         )
     if not rows:
@@ -302,10 +310,10 @@ def _conditions(summary: Summary) -> str:
         "Kernel": f"Linux {host['kernel']} {host['machine']}",
         "Cores used": f"{cores:.2f} on average during the load, all processes together",
         "Durability": f"{cluster['durability']}, one copy, on {host['store_filesystem']}",
-        "Store": f"{cluster['store_shards']} shards by {cluster['shard_by']}, engine "
+        "Store": f"{_many(cluster['store_shards'], 'shard')} by {cluster['shard_by']}, engine "
         f"{cluster['store_engine']}"
         + (", in the API server's program" if cluster["store_placement"] == "apiserver" else ""),
-        "Scheduler": f"{scored}, {partitions} scoring partitions",
+        "Scheduler": f"{scored}, {_many(partitions, 'scoring partition')}",
         "Nodes": f"{summary.campaign['nodes']:,} hollow, by {cluster['node_transport']}, Lease "
         f"every {cluster['lease_period_ns'] / 1e9:g} s, pod stages delayed by "
         f"{cluster['pod_delay_ns'] / 1e9:g} s, no image pulls",
@@ -328,6 +336,10 @@ def _conditions(summary: Summary) -> str:
         facts = target_conditions(facts, target)
     lines = [[escape(key), escape(value)] for key, value in facts.items()]
     return table(["", ""], lines, left=2).replace("<table>", '<table class="facts">')
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}" + ("" if count == 1 else "s")
 
 
 def _configuration(summary: Summary, campaign: JsonObject) -> str:

@@ -49,7 +49,8 @@ code{font-size:12px;overflow-wrap:anywhere}
 @media print{body{background:#fff;font-size:11px}main{max-width:none;padding:0 1px}
 *{-webkit-print-color-adjust:exact;print-color-adjust:exact}
 .meta,.note,figcaption,.tiles span,code{font-size:9.5px}figcaption b{font-size:11px}
-h2{font-size:13px;margin-bottom:5px}header{padding:12px 16px}.badge{font-size:17px}
+h2{font-size:13px;margin-bottom:5px;break-after:avoid}
+header{padding:12px 16px}.badge{font-size:17px}
 header h1{font-size:19px}.tiles div{padding:7px 9px}.result{font-size:9px;min-width:54px}
 section{margin-top:12px}section:has(table),tr,figure{break-inside:avoid}
 table{font-size:10px}th,td{padding:4px 7px}.tiles b{font-size:15px}

@@ -29,7 +29,7 @@ PROFILE = (
 )
 ABSENT = (
     "HTTPS, Locust and Ray (the load speaks frames), sockets, authentication, logs on disk, "
-    "snapshots, and faults: nothing is lost, delayed or restarted"
+    "snapshots, and faults but for programs that are slow: nothing is lost or restarted"
 )
 
 
@@ -116,6 +116,7 @@ def simulated_conditions(summary: Summary) -> dict[str, str]:
         "Durability": f"{cluster['durability']}, one copy, on a disk that is simulated",
         "Nodes": f"{summary.campaign['nodes']:,} hollow, by frames, {beats}, pod stages delayed by "
         f"{cluster['pod_delay_ns'] / 1e9:g} s, no image pulls",
+        "Network between programs": "a fixed time for each frame, of the service times",
         "Generators": "in virtual time, by frames",
         "Simulated on": f"{summary.host['cpu_model']}, {summary.host['cores']} cores",
     }

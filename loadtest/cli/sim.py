@@ -78,7 +78,7 @@ def sim(
     be run again, with --trace, and breaks it again.
 
     With CAMPAIGN, a file as for `hollowfleet run`, to see what the cluster does under its load,
-    without faults, and to write the same report.
+    and to write the same report. Of the faults there is `slow`.
     """
     if campaign is not None:
         if seeds is not None or trace:
