@@ -104,6 +104,7 @@ $(VENV)/run.stamp: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 14) \
 	  else "hollowfleet needs Python 3.11 to 3.14, and %s is %d.%d: use make PYTHON=python3.12" \
 	  % (sys.executable, *v))'
+	@echo "Installing what runs into $(VENV): a minute or two"
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --require-hashes -r requirements.lock
 	$(PIP) --no-deps --no-build-isolation --editable .

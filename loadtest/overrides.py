@@ -67,6 +67,9 @@ def path_of(key: str, source: str) -> list[str]:
     """Where a key lies in a campaign document. Errors: CampaignError."""
     if key in SHORT_NAMES:
         return SHORT_NAMES[key].split(".")
+    if "[" in key:
+        dotted = key.replace("[", ".").replace("]", "")
+        raise CampaignError(f"{source}: places stand between dots; did you mean '{dotted}'?")
     if "." not in key:
         hint = nearest(key, list(SHORT_NAMES))
         raise CampaignError(f"{source}: unknown name '{key}'{hint}")

@@ -53,4 +53,5 @@ def _protocol(request: Request) -> str:
     for known in PROTOCOLS:
         if known in upgrade.subprotocols:
             return known
-    raise BadRequest(f"unable to upgrade: unsupported subprotocols: {list(upgrade.subprotocols)}")
+    offered = " ".join(upgrade.subprotocols)
+    raise BadRequest(f"unable to upgrade: unsupported subprotocols: [{offered}]")

@@ -168,7 +168,7 @@ def test_what_cannot_be_run_is_refused_before_the_upgrade(rig: Rig) -> None:
     for path, upgrade, expected, words in (
         (ask, None, 400, "Upgrade request required"),
         (ask, Upgrade("spdy/3.1"), 501, "pods/exec over spdy/3.1"),
-        (ask, Upgrade("websocket", ("v1.channel.k8s.io",)), 400, "unsupported subprotocols"),
+        (ask, Upgrade("websocket", ("v1.channel.k8s.io",)), 400, "s: [v1.channel.k8s.io]"),
         (f"{PODS}/p/exec?stdout=1", websocket, 400, "you must specify a command"),
         (f"{PODS}/p/exec?command=true", websocket, 400, "at least 1 of stdin, stdout, stderr"),
         (f"{ask}&container=z", websocket, 400, "container z is not valid for pod p"),

@@ -141,6 +141,7 @@ def test_overrides_change_the_plan() -> None:
         (["run", "nowhere.yaml"], "Error: nowhere.yaml: no such file"),
         (["run", QUICKSTART, "--set", "nods=3"], "did you mean 'nodes'?"),
         (["run", QUICKSTART, "--set", "cluster.nodez=3"], "did you mean 'nodes'?"),
+        (["run", QUICKSTART, "--set", "phases[0].rate=5"], "did you mean 'phases.0.rate'?"),
         (["run", QUICKSTART, "--seed", "x"], "Invalid value for '--seed'"),
         (["run"], "Missing argument 'FILE'"),
         (["rnu"], "No such command 'rnu'"),
