@@ -1,6 +1,7 @@
 """Serves the live page on loopback: /, /events (server-sent events), /metrics."""
 
 import json
+import sys
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
@@ -14,6 +15,9 @@ FOLLOWERS_MAX = 32
 """Pages that are open at a time; the next one is answered 503."""
 POLL_S = 0.05
 """How soon a stop is noticed."""
+PATIENCE_S = 30.0
+"""A connection that asks for nothing, or takes nothing, for so long gives its thread back."""
+DIGITS_MAX = 18
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
 )
@@ -21,6 +25,18 @@ POLICY = (
 
 class LiveError(Exception):
     """The page cannot be served; the text is one sentence for the user."""
+
+
+class PageServer(ThreadingHTTPServer):
+    """A thread a connection, ended with the process."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """The terminal is the run's: a reader who leaves in the middle is no news there."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class LiveServer:
@@ -34,11 +50,9 @@ class LiveServer:
 
         Handler.feed, Handler.followers = feed, followers
         try:
-            self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+            self._server = PageServer(("127.0.0.1", port), Handler)
         except OSError as error:
             raise LiveError(f"port {port} cannot be used: {error.strerror}") from None
-        self._server.daemon_threads = True
-        self._server.block_on_close = False
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(POLL_S,), name="live page", daemon=True
         )
@@ -60,6 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "hollowfleet"
     sys_version = ""
+    timeout = PATIENCE_S
     feed: Feed
     followers: threading.Semaphore
 
@@ -94,8 +109,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             self._follow()
-        except (BrokenPipeError, ConnectionResetError):
-            # The page was closed.
+        except (BrokenPipeError, ConnectionResetError, TimeoutError):
+            # The page was closed, or sleeps.
             pass
         finally:
             self.followers.release()
@@ -106,7 +121,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.close_connection = True
         seen = self.headers.get("Last-Event-ID", "")
-        for moment in self.feed.follow(int(seen) if seen.isdecimal() else 0):
+        known = seen.isdecimal() and len(seen) <= DIGITS_MAX
+        for moment in self.feed.follow(int(seen) if known else 0):
             if moment is None:
                 self.wfile.write(b": still here\n\n")
             else:

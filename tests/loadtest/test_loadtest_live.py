@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
 
 import httpx
 import pytest
@@ -14,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from loadtest.live.display import LivePage
 from loadtest.live.feed import Feed
 from loadtest.live.page import page_html
-from loadtest.live.server import FOLLOWERS_MAX, LiveError, LiveServer
+from loadtest.live.server import FOLLOWERS_MAX, LiveError, LiveServer, PageServer
 from loadtest.progress import ComponentNow, Progress
 from loadtest.window import LatencyWindow
 from tests.loadtest.chromium import opened
@@ -116,6 +117,31 @@ def test_only_who_asks_for_loopback_is_answered(server: LiveServer) -> None:
     assert other.status_code == 403
     assert httpx.get(f"{server.url}other").status_code == 404
     assert httpx.post(server.url).status_code == 501
+
+
+def test_who_leaves_in_the_middle_is_not_told_of_on_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server = PageServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    for error, told in (
+        (BrokenPipeError(), False),
+        (ConnectionResetError(), False),
+        (KeyError(), True),
+    ):
+        try:
+            raise error
+        except (OSError, KeyError):
+            server.handle_error(None, ("127.0.0.1", 1))
+        assert ("Traceback" in capsys.readouterr().err) is told
+    server.server_close()
+
+
+def test_a_place_that_is_no_number_of_ours_is_the_beginning(feed: Feed, server: LiveServer) -> None:
+    feed.publish(progress(1))
+    feed.end()
+    for place in ("9" * 5000, "-1", "x"):
+        page = httpx.get(f"{server.url}events", headers={"Last-Event-ID": place})
+        assert "id: 1" in page.text and page.text.endswith("event: end\ndata: {}\n\n")
 
 
 def test_open_pages_are_bounded(feed: Feed, server: LiveServer) -> None:
