@@ -75,11 +75,17 @@ class Engine:
             coupling = Coupling(shape, self.table, pod, (), [])
         if coupling is not None:
             return self._choose_coupled(shape, coupling, salt)
-        if shape.number not in self._views:
+        table, view = self.table, self._views.get(shape.number)
+        if view is not None:
+            # As ``view`` finds it: this is on the way of every pod.
+            if view.static.is_current(shape, table) and view.catch_up(table):
+                self._views.move_to_end(shape.number)
+                return view.best(table, salt)
+        else:
             classes = self._classes(shape)
             if classes is not None:
-                return best_by_classes(shape, classes, self.table, salt)
-        return self.view(shape).best(self.table, salt)
+                return best_by_classes(shape, classes, table, salt)
+        return self.view(shape).best(table, salt)
 
     def _choose_coupled(self, shape: Shape, coupling: Coupling, salt: int) -> int:
         """Where plugins look at more than the node itself."""

@@ -432,11 +432,13 @@ class NodeTable:
             self.volume_use.add(row, relations, sign)
 
     def _count_requests(self, row: int, shape: Shape, sign: int) -> None:
-        index, key = self.resource_index, shape.key
+        index, key, free = self.resource_index, shape.key, self.cells.free
         for name, amount in key.requests:
-            if name not in index:
-                self._resource_column(name)
-            self.cells.free[index[name]][row] -= sign * amount
+            column = index.get(name)
+            if column is None:
+                column = self._resource_column(name)
+                free = self.cells.free
+            free[column][row] -= sign * amount
         self.cells.count(row, shape, sign)
         cpu, memory = key.counted
         if cpu >= WIDE or memory >= WIDE:

@@ -99,8 +99,14 @@ class Standings:
         top = self.top()
         if top < 0:
             return -1
-        if self._counts[top] == 1:
+        tied = self._counts[top]
+        if tied == 1:
             return int(self.rows_at(top)[0])
+        if tied * PLACES > 1 << self.bits:
+            # As first_of does it: this is on the way of every pod.
+            row = walk_few(self.rows, salt, self.total, (top,))
+            if row >= 0:
+                return row
         return first_of((self,), (top,), salt)
 
     def rows_at(self, top: int) -> IntArray | list[int]:

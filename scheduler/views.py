@@ -209,17 +209,26 @@ class ShapeView:
         return table.first_of(tied.nonzero()[0], salt)
 
     def catch_up(self, table: NodeTable) -> bool:
-        """Rescore the rows that changed. False: too many, make a new view."""
+        """Rescore the rows that changed. False: too many, nothing is done, make a new view."""
         if self.position == table.position:
             return True
         changed = table.changed_since(self.position)
         if changed is None:
             return False
-        self.position = table.position
+        if len(changed) == 1 and not self.static.levels:
+            self.position = table.position
+            (row,) = changed
+            before, score = self.base.item(row), self._base_of_row(table, row)
+            if score != before:
+                self.base[row] = score
+                if self._standings is not None:
+                    self._standings.moved(row, before, score)
+            return True
         if len(changed) > SINGLE_ROWS_MAX:
             changed = list(dict.fromkeys(changed))
             if len(changed) * 2 > table.rows:
                 return False
+        self.position = table.position
         if len(changed) <= SINGLE_ROWS_MAX:
             self._rescore_few(table, changed)
         else:

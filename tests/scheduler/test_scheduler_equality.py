@@ -264,3 +264,15 @@ def test_amounts_that_no_float_holds_are_scored_as_integers() -> None:
         assert world.table.names[plain] == "half"
         assert world.pool.choose(number, shape, salt) == plain
         assert world.engine.choose(shape, salt) == plain
+
+
+def test_a_view_that_lags_too_far_behind_is_not_asked_again() -> None:
+    world = World(1)
+    for number in range(40):
+        world.table.put_node(node_facts(node(f"n{number}", cpu="1")))
+    asked, filler = world.shapes.of_pod(pod("p", cpu="600m")), world.shapes.of_pod(pod("f", "500m"))
+    for salt in (1, 2, 3):
+        assert world.engine.choose(asked, salt) >= 0
+    for row in range(40):
+        world.place(f"f{row}", row, filler)
+    assert world.engine.choose(asked, 4) == -1
