@@ -1,6 +1,6 @@
 """Which programs a plan needs, with the configuration of each, in the order of their start."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -66,29 +66,44 @@ class Part:
 def parts_of(plan: ClusterPlan, security: Security) -> list[Part]:
     """The programs of a cluster, in order of their stage."""
     directory = Path(plan.run_directory)
-    stores = tuple(f"store-{shard}" for shard in range(plan.store_shards))
-    scorers = plan.scheduler_partitions if plan.schedulers else 0
-    partitions = tuple(f"partition-{i}" for i in range(scorers))
-    shards = [
-        _store_config(plan, security, shard, str(directory / name))
-        for shard, name in enumerate(stores)
-    ]
+    shards = {
+        name: _store_config(plan, security, shard, str(directory / name))
+        for shard, name in enumerate(f"store-{shard}" for shard in range(plan.store_shards))
+    }
     alone = plan.store_placement == "own"
-    parts = [Part(name, config, 0) for name, config in zip(stores, shards, strict=True) if alone]
-    configured = plan.scheduler_configuration
-    parts += [
-        Part(
-            name,
-            PartitionConfig(name, security, configuration=configured, kernel=plan.scheduler_kernel),
-            0,
-        )
-        for name in partitions
-    ]
-    embedded = () if alone else _embedded(plan, shards)
+    parts = [Part(name, config, 0) for name, config in shards.items() if alone]
+    parts += _scoring_parts(plan, security)
+    parts += _api_server_parts(plan, security, shards)
+    parts += _controllers_parts(plan, security)
+    parts += _scheduler_parts(plan, security)
+    if plan.nodes or plan.node_list_csv:
+        parts += [_hollow_part(plan, security, index) for index in range(plan.hollow_actors)]
+    if plan.traced:
+        parts = [_traced(part, directory / SPANS) for part in parts]
+    return [_networked(part, plan) for part in parts]
+
+
+def _partitions_of(plan: ClusterPlan) -> tuple[str, ...]:
+    scorers = plan.scheduler_partitions if plan.schedulers else 0
+    return tuple(f"partition-{number}" for number in range(scorers))
+
+
+def _scoring_parts(plan: ClusterPlan, security: Security) -> Iterator[Part]:
+    configured, kernel = plan.scheduler_configuration, plan.scheduler_kernel
+    for name in _partitions_of(plan):
+        config = PartitionConfig(name, security, configuration=configured, kernel=kernel)
+        yield Part(name, config, 0)
+
+
+def _api_server_parts(
+    plan: ClusterPlan, security: Security, shards: Mapping[str, StoreConfig | EtcdStoreConfig]
+) -> Iterator[Part]:
+    alone = plan.store_placement == "own"
+    embedded = () if alone else _embedded(plan, list(shards.values()))
     for index in range(plan.api_servers):
-        api = ApiServerConfig(
+        config = ApiServerConfig(
             server_of(plan, index),
-            stores,
+            tuple(shards),
             security,
             plan.seed,
             plan.shard_by,
@@ -98,37 +113,31 @@ def parts_of(plan: ClusterPlan, security: Security) -> list[Part]:
             consistent_lists=plan.consistent_lists,
             embedded=embedded,
         )
-        parts.append(Part(api.name, api, 1))
-    for index in range(plan.controller_shards):
-        name = f"controllers-{index}"
-        config = ControllersConfig(
-            name,
-            server_of(plan, index),
-            plan.controller_shards,
-            security,
-            plan.seed,
-            plan.controller_profile,
-        )
-        parts.append(Part(name, config, 2))
+        yield Part(config.name, config, 1)
+
+
+def _controllers_parts(plan: ClusterPlan, security: Security) -> Iterator[Part]:
+    shards, profile = plan.controller_shards, plan.controller_profile
+    for index in range(shards):
+        name, server = f"controllers-{index}", server_of(plan, index)
+        yield Part(name, ControllersConfig(name, server, shards, security, plan.seed, profile), 2)
+
+
+def _scheduler_parts(plan: ClusterPlan, security: Security) -> Iterator[Part]:
     for index in range(plan.schedulers):
         name = f"{SCHEDULER}-{index}" if index else SCHEDULER
-        scheduler = SchedulerConfig(
+        config = SchedulerConfig(
             server_of(plan, index),
-            partitions,
+            _partitions_of(plan),
             security,
             plan.seed,
             name,
-            configured,
+            plan.scheduler_configuration,
             plan.queueing_hints,
             plan.gather_quorum_percent,
             plan.scheduler_kernel,
         )
-        parts.append(Part(name, scheduler, 2))
-    if plan.nodes or plan.node_list_csv:
-        parts += [_hollow_part(plan, security, index) for index in range(plan.hollow_actors)]
-    if plan.traced:
-        parts = [_traced(part, directory / SPANS) for part in parts]
-    return [_networked(part, plan) for part in parts]
+        yield Part(name, config, 2)
 
 
 def server_of(plan: ClusterPlan, index: int) -> str:

@@ -256,6 +256,13 @@ def _cluster(section: Section) -> ClusterKnobs:
         https_port=section.integer("httpsPort", 0, 0, 65535),
         heartbeats=_heartbeats(section),
     )
+    _check_cluster(section, knobs)
+    section.done()
+    return knobs
+
+
+def _check_cluster(section: Section, knobs: ClusterKnobs) -> None:
+    """What no knob says alone. CampaignError."""
     if knobs.scheduler_kernel == "numba" and not numba_installed():
         raise section.error("schedulerKernel", "numba is not installed: make kernel")
     if knobs.store_engine == "etcd" and knobs.durability != "fsync":
@@ -269,8 +276,6 @@ def _cluster(section: Section) -> ClusterKnobs:
     _check_placement(section, knobs)
     if knobs.lease_period_ns < LEASE_PERIOD_NS_MIN:
         raise section.error("leasePeriod", "must be at least 100ms")
-    section.done()
-    return knobs
 
 
 def _check_placement(section: Section, knobs: ClusterKnobs) -> None:

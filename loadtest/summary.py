@@ -221,15 +221,7 @@ def summary_document(summary: Summary) -> JsonObject:
         "audit": summary.state.audit or None,
         "placement": summary.state.placement,
         "simulated": summary.state.simulated,
-        "simulation": {
-            "digest": summary.state.digest,
-            "steps": summary.state.steps,
-            "messages": summary.state.messages,
-            "cpu_s": summary.state.cpu_s,
-            "requests": summary.state.asked,
-        }
-        if summary.state.simulated
-        else None,
+        "simulation": _simulation(summary.state) if summary.state.simulated else None,
         "nodes_ready": summary.state.nodes_ready,
         "requests": sent_requests(summary.requests),
         "failed": failed_requests(summary.requests),
@@ -242,6 +234,16 @@ def summary_document(summary: Summary) -> JsonObject:
         "host": summary.host,
         "versions": summary.versions,
         "schedule_sha256": summary.campaign["schedule_sha256"],
+    }
+
+
+def _simulation(state: RunState) -> JsonObject:
+    return {
+        "digest": state.digest,
+        "steps": state.steps,
+        "messages": state.messages,
+        "cpu_s": state.cpu_s,
+        "requests": state.asked,
     }
 
 

@@ -53,8 +53,7 @@ class NodeTable:
 
     def __init__(self, capacity: int = 64) -> None:
         assert capacity > 0
-        self.rows = 0
-        self.count = 0
+        self.rows, self.count = 0, 0
         self.cluster_nodes = 0
         """Nodes of the whole cluster; a partition is told, a whole table counts."""
         self.names: list[str] = []
