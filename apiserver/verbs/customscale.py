@@ -14,15 +14,12 @@ from api.kinds import Kind
 from api.lifecycle import prepare_update
 from api.validation import validate_update
 from apiserver.answers import answer_of_object
-from apiserver.bodies import decode_object
 from apiserver.change import change
-from apiserver.options import write_options
 from apiserver.ownership import writer_of
 from apiserver.records import Record
 from apiserver.registry import Registry, Request, Verb
 from apiserver.verbs.read import not_older, revision_of
-from apiserver.verbs.scalepatch import SCALE, ScalePatch, set_owners
-from apiserver.verbs.update import check_identity
+from apiserver.verbs.scalepatch import SCALE, set_owners, wish_of
 
 _META = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 _NEVER_SET = -(2**31)
@@ -49,14 +46,7 @@ def get_custom_scale(registry: Registry, request: Request) -> Verb:
 def set_custom_scale(registry: Registry, request: Request) -> Verb:
     """PUT or PATCH of a Scale: a change of the object at the path of its replicas."""
     kind = request.kind
-    patch = ScalePatch(registry, request) if request.verb == "patch" else None
-    given: JsonObject = {}
-    if patch is not None:
-        options = patch.options
-    else:
-        options = write_options("UpdateOptions", request.options, request.over_frames)
-        given, _ = decode_object(SCALE, request, options.field_validation)
-        check_identity(request, given)
+    patch, options, given = wish_of(registry, request)
     path = simple_path(_paths(kind)["specReplicasPath"])
 
     def make(record: Record, old: JsonObject) -> JsonObject:

@@ -1,4 +1,4 @@
-"""PATCH of a Scale, in the three ways and by apply: what it becomes, and who owns it then."""
+"""PUT and PATCH of a Scale, in the three ways and by apply: what it becomes and who owns it."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,7 @@ from api.core import JsonObject
 from api.errors import Cause, Invalid, PlainError
 from api.kinds import Kind, kind_by_gvk
 from api.structure import check_structure
+from apiserver.bodies import decode_object
 from apiserver.options import WriteOptions, apply_options, write_options
 from apiserver.ownership import writer_of
 from apiserver.patching import patch_of
@@ -57,6 +58,20 @@ class ScalePatch:
                 raise PlainError(f"failed to convert new object ({name}): {found.error}")
         check_identity(self._request, made)
         return made
+
+
+def wish_of(
+    registry: Registry, request: Request
+) -> tuple[ScalePatch | None, WriteOptions, JsonObject]:
+    """What a PATCH or PUT of a Scale asks for: its patch, the options of either, and, without a
+    patch, the whole Scale. BadRequest, Conflict, Invalid."""
+    if request.verb == "patch":
+        patch = ScalePatch(registry, request)
+        return patch, patch.options, {}
+    options = write_options("UpdateOptions", request.options, request.over_frames)
+    given, _ = decode_object(SCALE, request, options.field_validation)
+    check_identity(request, given)
+    return None, options, given
 
 
 def set_owners(

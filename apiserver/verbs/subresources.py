@@ -24,8 +24,8 @@ from apiserver.registry import Registry, Request, Verb
 from apiserver.verbs.budgets import spend_budget
 from apiserver.verbs.delete import delete_one
 from apiserver.verbs.read import check_include, not_older, revision_of
-from apiserver.verbs.scalepatch import SCALE, ScalePatch, set_owners
-from apiserver.verbs.update import check_identity, uid_precondition
+from apiserver.verbs.scalepatch import SCALE, set_owners, wish_of
+from apiserver.verbs.update import uid_precondition
 
 _BINDING = kind_by_gvk("", "v1", "Binding")
 _EVICTION = kind_by_gvk("policy", "v1", "Eviction")
@@ -71,14 +71,7 @@ def get_scale(registry: Registry, request: Request) -> Verb:
 def set_scale(registry: Registry, request: Request) -> Verb:
     """PUT or PATCH of a Scale: a change of spec.replicas."""
     kind = request.kind
-    patch = ScalePatch(registry, request) if request.verb == "patch" else None
-    given: JsonObject = {}
-    if patch is not None:
-        options = patch.options
-    else:
-        options = write_options("UpdateOptions", request.options, request.over_frames)
-        given, _ = decode_object(SCALE, request, options.field_validation)
-        check_identity(request, given)
+    patch, options, given = wish_of(registry, request)
 
     def make(record: Record, old: JsonObject) -> JsonObject:
         wanted = given
