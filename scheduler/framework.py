@@ -62,6 +62,12 @@ class Amounts(NamedTuple):
 
 
 class Filter(NamedTuple):
+    """A plugin of the extension points PreFilter and Filter, over the columns of the node table.
+
+    Every function gets one shape, so one kind of pod, and answers for rows: a mask that is True
+    where the pod may go. ``static``: it depends on Node objects alone, so its answer is kept until
+    one of them changes; a dynamic one also depends on the pods that are there."""
+
     name: str
     static: bool
     applies: Callable[[Shape, NodeTable], bool]
@@ -86,6 +92,10 @@ class Filter(NamedTuple):
 
 
 class Score(NamedTuple):
+    """A plugin of the extension points PreScore and Score: whole-number points for rows, higher is
+    better, which ``normalise`` brings to 0..100 before ``weight`` counts. ``static`` as in Filter.
+    """
+
     name: str
     weight: int
     static: bool

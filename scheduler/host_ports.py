@@ -13,6 +13,8 @@ ANY_ADDRESS = "0.0.0.0"
 
 
 class HostPorts:
+    """Which rows hold which port, and which ports a row holds: two indices of one relation."""
+
     def __init__(self) -> None:
         self._rows: dict[tuple[str, int], dict[str, dict[int, None]]] = {}
         """(protocol, port) -> ip -> rows."""

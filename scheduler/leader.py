@@ -68,6 +68,8 @@ class AskPartition:
 
 @dataclass(frozen=True, slots=True)
 class PartitionAnswered:
+    """An event: the answer of a scoring partition. ``body``: see scheduler.partition_wire."""
+
     partition: int
     body: Any
 

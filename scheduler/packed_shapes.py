@@ -24,6 +24,8 @@ RECENT_MAX = 1024
 
 
 class PackedShapes:
+    """Packs shapes and puts them together again; counts how many pods have each kind."""
+
     def __init__(self) -> None:
         self._kinds: Interned[ShapeKey] = Interned()
         """With amounts of 0."""

@@ -27,6 +27,9 @@ FINISHED = ("Succeeded", "Failed")
 
 
 class Stage(Enum):
+    """How far a pod is. ASSUMED: its binding is under way. UNCERTAIN: the answer to its binding was
+    lost."""
+
     PENDING = "pending"
     ASSUMED = "assumed"
     UNCERTAIN = "uncertain"

@@ -43,6 +43,8 @@ BACKOFF = Backoff()
 
 
 class Place(Enum):
+    """Where in the queue a pod is. POPPED: taken out, to be decided now."""
+
     POPPED = "popped"
     ACTIVE = "active"
     BACKING_OFF = "backing off"

@@ -137,6 +137,8 @@ class RelationsKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Relations:
+    """What a pod has to do with other pods and with volumes. Equal ones are one object."""
+
     number: int
     key: RelationsKey
     labels: Mapping[str, str]

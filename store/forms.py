@@ -35,6 +35,7 @@ class Malformed(ValueError):
 
 
 def checked_put(request: StoreRequest) -> tuple[bytes, int]:
+    """Key and expected revision of a put. Malformed."""
     if len(request) not in (6, 7):
         raise Malformed("put takes key, header, value, expected, lease")
     key, header, value, expected, lease = request[1:6]
@@ -52,6 +53,7 @@ def checked_put(request: StoreRequest) -> tuple[bytes, int]:
 
 
 def checked_delete(request: StoreRequest) -> tuple[bytes, int]:
+    """Key and expected revision of a delete. Malformed."""
     if len(request) != 3:
         raise Malformed("del takes key, expected")
     _, key, expected = request
@@ -61,6 +63,7 @@ def checked_delete(request: StoreRequest) -> tuple[bytes, int]:
 
 
 def checked_delete_range(request: StoreRequest) -> None:
+    """Types of a delete of all keys in [start, end). Malformed."""
     if len(request) != 4:
         raise Malformed("delrange takes start, end, want_previous")
     _, start, end, want_previous = request

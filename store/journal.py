@@ -57,6 +57,9 @@ class JournalError(Exception):
 
 
 class JournalRecord(NamedTuple):
+    """One record of a log file, whose checksums held. ``payload`` is a view into the file's
+    bytes."""
+
     log_index: int
     revision: int
     payload: memoryview

@@ -16,6 +16,8 @@ ADOPTED_TTL_S = 0
 
 @dataclass(slots=True)
 class Lease:
+    """A lease that was granted and has not run out; ``deadline_ns`` by the clock of this shard."""
+
     ttl_s: int
     deadline_ns: int
     keys: dict[bytes, None] = field(default_factory=dict)

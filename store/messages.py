@@ -151,6 +151,8 @@ class SendWatchFrames:
 
 @dataclass(frozen=True, slots=True)
 class EndWatch:
+    """An order: tell the client that its watch is over, and why. Nothing follows on it."""
+
     watcher: int
     reason: str
 

@@ -51,27 +51,38 @@ class TransactionReads:
 
 @dataclass(frozen=True, slots=True)
 class LeaseGranted:
+    """When its entry is applied, the lease exists, for ``ttl_s`` seconds from then."""
+
     lease: int
     ttl_s: int
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseRevoked:
+    """When its entry is applied, the lease is gone; the writes of the entry delete its keys."""
+
     lease: int
 
 
 @dataclass(frozen=True, slots=True)
 class CeilingRaised:
+    """When its entry is applied, revisions up to ``ceiling`` may be told: a restart goes on
+    above."""
+
     ceiling: int
 
 
 @dataclass(frozen=True, slots=True)
 class Compacted:
+    """When its entry is applied, nothing before ``revision`` can be read any more."""
+
     revision: int
 
 
 @dataclass(frozen=True, slots=True)
 class AlarmSet:
+    """When its entry is applied, the alarm NOSPACE is raised or disarmed."""
+
     raised: bool
 
 

@@ -28,6 +28,8 @@ _Span = tuple[bytes, bytes | None]
 
 @dataclass(slots=True)
 class Watcher:
+    """One open watch: which keys it is about, and how much of their history it was told."""
+
     number: int
     prefix: bytes
     after: int

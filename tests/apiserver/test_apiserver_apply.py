@@ -64,7 +64,8 @@ def test_others_keep_what_they_own_unless_forced(rig: Rig) -> None:
     assert (code, forced["data"], managers(forced)) == (200, {"a": "1"}, [("m", "Apply", "")])
 
 
-def test_scale_and_status_have_managers_of_their_own(rig: Rig) -> None:
+def deployed(rig: Rig) -> tuple[str, dict[str, Any]]:
+    """A Deployment of one replica that the manager m has applied: its path and what was applied."""
     template = {
         "metadata": {"labels": {"app": "a"}},
         "spec": {"containers": [{"name": "c", "image": "i"}]},
@@ -77,6 +78,11 @@ def test_scale_and_status_have_managers_of_their_own(rig: Rig) -> None:
     }
     path = f"{DEPLOYMENTS}/d"
     assert apply(rig, "fieldManager=m", body, path)[0] == 201
+    return path, body
+
+
+def test_scale_and_status_have_managers_of_their_own(rig: Rig) -> None:
+    path, body = deployed(rig)
     scale = {"spec": {"replicas": 3}}
     rig.call("PATCH", f"{path}/scale?fieldManager=hpa", scale, content_type=MERGE)
     code, status = apply(rig, "fieldManager=m", body, path)
@@ -95,18 +101,7 @@ def test_scale_and_status_have_managers_of_their_own(rig: Rig) -> None:
 
 
 def test_a_scale_is_applied_with_owners_of_its_own(rig: Rig) -> None:
-    template = {
-        "metadata": {"labels": {"app": "a"}},
-        "spec": {"containers": [{"name": "c", "image": "i"}]},
-    }
-    body: dict[str, Any] = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "d"},
-        "spec": {"selector": {"matchLabels": {"app": "a"}}, "template": template, "replicas": 1},
-    }
-    path = f"{DEPLOYMENTS}/d"
-    assert apply(rig, "fieldManager=m", body, path)[0] == 201
+    path, _ = deployed(rig)
     scale: dict[str, Any] = {
         "apiVersion": "autoscaling/v1",
         "kind": "Scale",
