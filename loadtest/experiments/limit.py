@@ -8,7 +8,7 @@ steps. Source: Wald, Sequential Tests of Statistical Hypotheses, 1945.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,8 +26,8 @@ class Answer:
     """SLOs that did not hold; none: the value is fine."""
 
 
-Probe = Callable[[float, Sequence[int]], Sequence[Answer]]
-"""Runs of a value, by the numbers of their repetitions."""
+Probe = Callable[[float, Sequence[int]], Iterable[Answer]]
+"""Runs of a value, by the numbers of their repetitions. Each answer is kept as it comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,8 @@ class Search:
     def _run(self, value: float, count: int) -> list[Answer]:
         have = self._answers.setdefault(value, [])
         if count > len(have):
-            have += self._probe(value, range(len(have), count))
+            for answer in self._probe(value, range(len(have), count)):
+                have.append(answer)
         return have
 
     def _once(self, value: float) -> bool:

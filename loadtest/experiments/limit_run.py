@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
@@ -67,18 +67,20 @@ class Prober:
         self._runner = runner
         self._tell = tell
 
-    def __call__(self, value: float, repetitions: Sequence[int]) -> list[Answer]:
+    def __call__(self, value: float, repetitions: Sequence[int]) -> Iterator[Answer]:
+        """The sentence comes after the answers were taken: a search broken off by whoever has
+        read it keeps them."""
         question = self._question
         trials = [question.trial(value, repetition) for repetition in repetitions]
         done = sorted(self._runner.run(trials), key=lambda one: one.trial.repetition)
         answers = [_answer(finished) for finished in done]
+        yield from answers
         held = sum(not answer.broken for answer in answers)
         broken = sorted({slo for answer in answers for slo in answer.broken})
         self._tell(
             f"  {knobs_text(trials[0].knobs)}: {held} of {len(answers)} held"
             + (f"; broken: {', '.join(broken)}" if broken else "")
         )
-        return answers
 
 
 def _answer(finished: Finished) -> Answer:

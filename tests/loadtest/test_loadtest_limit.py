@@ -4,7 +4,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -180,6 +180,17 @@ def test_rows_that_end_otherwise_stay_on_the_page(tmp_path: Path) -> None:
     assert rows[2]["first_broken"] == "Pod start" and "not" in rows[3]["error"]
     tried = [row for row in read_rows(tmp_path / "tried.csv") if row["durability"] == "fsync"]
     assert tried == [{"durability": "fsync", "nodes": "100", "held": "0", "broke": "3"}]
+
+
+def test_a_search_broken_off_while_an_answer_is_told_has_kept_it() -> None:
+    def probe(value: float, repetitions: Sequence[int]) -> Iterator[Answer]:
+        yield Answer(())
+        raise KeyboardInterrupt
+
+    search = Search(Axis(100, 1000, True, 0.01, 8), probe)
+    with pytest.raises(KeyboardInterrupt):
+        search.find()
+    assert search.so_far().history == ((100, 1, 0),)
 
 
 def test_a_search_that_is_told_to_stop_says_one_sentence_and_keeps_what_it_has(
