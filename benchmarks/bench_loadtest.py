@@ -87,6 +87,7 @@ def offer(rate: int, processes: int, scenario: str, target: tuple[Endpoint, int]
         fleet = GeneratorFleet(compiled, endpoint, bundle, private)
         try:
             fleet.wait_ready()
+            print(fleet.ceiling())
             before = cpu_seconds(server)
             fleet.go(time.time_ns() + 300_000_000)
             while fleet.running:

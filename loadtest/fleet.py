@@ -40,6 +40,7 @@ class _Process:
                 cwd=Path(__file__).resolve().parent.parent,
             )
         self.ready = threading.Event()
+        self.requests_s_max = 0.0
         self.status: dict[str, float] = {}
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
@@ -49,7 +50,8 @@ class _Process:
         for line in self.popen.stdout:
             if line.startswith(b"{"):
                 self.status = json.loads(line)
-            elif line.strip() == b"ready":
+            elif line.startswith(b"ready "):
+                self.requests_s_max = float(line.split()[1])
                 self.ready.set()
             self._news.set()
         self.popen.wait()
@@ -125,6 +127,15 @@ class GeneratorFleet:
                 if process.popen.poll() is not None or left_s <= 0:
                     raise GeneratorError(f"a generator did not start: {process.last_words()}")
                 self.wait_news(left_s)
+
+    def ceiling(self) -> str:
+        """What they said of themselves before the run, for people."""
+        each = [process.requests_s_max for process in self._processes]
+        many = "s" if len(each) > 1 else ""
+        return (
+            f"{len(each)} generator{many}: good for about {sum(each):,.0f} small requests/s, "
+            f"each with a core of its own"
+        )
 
     def wait_news(self, timeout_s: float) -> None:
         """Return when a generator has said something or ended since the last call."""

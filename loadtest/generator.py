@@ -3,9 +3,9 @@
 Open loop: the main greenlet follows the schedule and gives each arrival to a user of Locust's who
 is free, whether or not earlier ones have been answered; and the requests of each user of a closed
 loop to one, who waits for the answers.
-It talks to its parent by lines: "ready" on stdout, then the parent writes the start as wall clock
-ns, then a JSON status line each second, last "done". SIGTERM ends it early with what it has.
-Imports Locust, which patches the process.
+It talks to its parent by lines: "ready" and its own ceiling in requests/s on stdout, then the
+parent writes the start as wall clock ns, then a JSON status line each second, last "done". SIGTERM
+ends it early with what it has. Imports Locust, which patches the process.
 """
 
 # Locust patches sockets and ssl on import, so it comes first.
@@ -31,6 +31,7 @@ from loadtest.recorder import NO_ANSWER, Recorder
 from loadtest.requests import request_of
 from loadtest.sampled import RequestLog, Sampling, annotations
 from loadtest.schedule import Arrival, open_and_closed
+from loadtest.users.ceiling import requests_s_max
 from loadtest.users.http import Crew, Sender, Target
 from loadtest.users.watchers import WatchUser
 from loadtest.users.wire import Answer
@@ -250,9 +251,10 @@ def main(argv: list[str]) -> int:
         print("usage: python -m loadtest.generator CONFIG.json", file=sys.stderr)
         return 2
     config = read_config(Path(argv[1]))
+    at_most = requests_s_max(config, Generator)
     generator = Generator(config)
     gevent.signal_handler(signal.SIGTERM, generator.interrupt)
-    print("ready", flush=True)
+    print(f"ready {at_most:.0f}", flush=True)
     line = gevent.os.tp_read(0, 64)
     if not line.strip():
         return 1

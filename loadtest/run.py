@@ -127,6 +127,7 @@ class CampaignRun:
             )
         self._make_namespaces(endpoint)
         self._fleet.wait_ready()
+        self._display.message(self._fleet.ceiling())
 
     def _observer_of(self, endpoint: Endpoint) -> Observer:
         """Of a target, only what the run itself makes is followed."""

@@ -1,6 +1,7 @@
 """The generator process against a real server: open loop, TLS, tokens, bounds."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -48,6 +49,8 @@ def run_fleet(
     fleet = GeneratorFleet(plan, endpoint, bundle, private)
     try:
         fleet.wait_ready()
+        said = re.fullmatch(r"\d generators?: good for about ([0-9,]+) small .*", fleet.ceiling())
+        assert said and int(said[1].replace(",", "")) > 0
         fleet.go(time.time_ns() + 200_000_000)
         during(fleet)
         while fleet.running:
