@@ -192,25 +192,36 @@ class Keyspace:
         True when there are no more. Cost: that of ``limit``, however many changes there are."""
         assert revision <= self.compact_revision
         freed, done = self.changes.take(revision, limit)
+        parts = self.older.parts
         replaced: dict[bytes, int] = {}
+        size = 0
         for record in freed:
-            key = record[KEY]
-            versions = self.older.of(key).get(key, ())
-            count = replaced.get(key, 0)
-            if count < len(versions) and versions[count][MOD] < record[MOD]:
-                replaced[key] = count + 1
+            key, mod = record[KEY], record[MOD]
+            part = parts[crc32(key) & MASK]
+            versions = part.get(key)
+            if versions is None:
+                pass
+            elif len(versions) == 1:
+                if versions[0][MOD] < mod:
+                    size += size_of(versions[0])
+                    del part[key]
+            else:
+                # A list is cut once, however many of its versions go.
+                count = replaced.get(key, 0)
+                if count < len(versions) and versions[count][MOD] < mod:
+                    replaced[key] = count + 1
+            if not record[VERSION] and self.latest.get(key) is record:
+                del self.latest[key]
+                self.keys.remove(key)
+                self.dead.remove(key)
+                size += size_of(record)
         for key, count in replaced.items():
             part = self.older.of(key)
-            self.size -= sum(map(size_of, part[key][:count]))
+            size += sum(map(size_of, part[key][:count]))
             del part[key][:count]
             if not part[key]:
                 del part[key]
-        for record in freed:
-            if not record[VERSION] and self.latest.get(record[KEY]) is record:
-                del self.latest[record[KEY]]
-                self.keys.remove(record[KEY])
-                self.dead.remove(record[KEY])
-                self.size -= size_of(record)
+        self.size -= size
         return done
 
     def check(self) -> None:
