@@ -76,13 +76,10 @@ class Connection:
         self.alive = True
         self.used = False
         self.idle_since_s = 0.0
-        try:
+        with self:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._shake_hands()
             self._socket.setblocking(False)
-        except BaseException:
-            self.close()
-            raise
 
     def __enter__(self) -> Self:
         return self
@@ -163,8 +160,10 @@ class Connection:
         sent = self._socket.send(data)
         while sent < len(data):
             writable = get_hub().loop.io(self._socket.fileno(), WRITABLE)
-            self._wait(writable)
-            writable.close()
+            try:
+                self._wait(writable)
+            finally:
+                writable.close()
             sent += self._socket.send(data[sent:])
 
     def _read(self) -> None:
