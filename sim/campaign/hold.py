@@ -1,69 +1,50 @@
-"""A program of a virtual campaign that is slow on purpose: the rules of ``actors.hold`` on the
-virtual clock. One server, first come, first served, in front of a core that knows nothing of it."""
+"""A program of a virtual campaign that is slow on purpose: ``api.held_line`` on the virtual clock,
+as ``actors.hold`` is on that of a loop."""
 
-from collections import deque
 from collections.abc import Callable
 
-from sim.connection import SECOND
+from api.held_line import HeldLine
 from sim.heap import ARRIVAL, Agenda
 
 
 class Hold:
     """Times in virtual ns."""
 
+    __slots__ = ("_agenda", "_line", "_timer_ns", "active")
+
     def __init__(self, agenda: Agenda) -> None:
         self._agenda = agenda
-        self._line: deque[tuple[int, Callable[[], None]]] = deque()
-        self._operations = 0
-        self._begun_ns = 0
-        """When the first in line came to be served."""
-        self._busy_ns = 0
-        self._service_ns = 0
+        self._line = HeldLine()
         self._timer_ns: int | None = None
-        self._used = False
+        self.active = False
+        """Whether anybody can stand in line."""
 
     def slow(self, service_ns: int) -> None:
         """What an operation takes from now on; 0: nothing, and the line goes ahead at once."""
-        self._service_ns = service_ns
-        self._used |= service_ns > 0
+        self.active = True
+        self._line.slow(service_ns)
         self._serve()
+        self.active = service_ns > 0
 
     def enter(self, operations: int, take: Callable[[], None]) -> None:
-        """``take`` is called when so many operations have been served, after all that came before;
-        here and now if there is no line and nothing is to be served."""
-        if not self._line:
-            if not (self._service_ns and operations):
-                take()
-                return
-            self._begun_ns = self._agenda.now_ns
-        self._line.append((operations, take))
-        self._operations += operations
+        """See HeldLine.enter."""
+        if not self.active:
+            take()
+            return
+        self._line.enter(self._agenda.now_ns, operations, take)
         self._await_end()
 
     def gauges(self) -> dict[str, float]:
-        """As of a real program that is held; nothing of one that was never slow."""
-        if not self._used:
-            return {}
-        present_ns = min(self._agenda.now_ns, self._end_ns()) - self._begun_ns if self._line else 0
-        busy_s = (self._busy_ns + present_ns) / SECOND
-        return {"held_s_total": busy_s, "held_operations": float(self._operations)}
-
-    def _end_ns(self) -> int:
-        """When the first in line has been served."""
-        return self._begun_ns + self._line[0][0] * self._service_ns
+        """See HeldLine.gauges."""
+        return self._line.gauges(self._agenda.now_ns)
 
     def _serve(self) -> None:
-        """Let go who has been served by now."""
-        while self._line and (end_ns := self._end_ns()) <= self._agenda.now_ns:
-            operations, take = self._line.popleft()
-            self._operations -= operations
-            self._busy_ns += end_ns - self._begun_ns
-            self._begun_ns = end_ns
-            take()
+        self._line.serve(self._agenda.now_ns)
         self._await_end()
 
     def _await_end(self) -> None:
-        if self._line and (end_ns := self._end_ns()) != self._timer_ns:
+        end_ns = self._line.end_ns
+        if end_ns is not None and end_ns != self._timer_ns:
             self._timer_ns = end_ns
             self._agenda.at(end_ns, ARRIVAL, self._fired, end_ns)
 
