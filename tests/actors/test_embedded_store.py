@@ -1,11 +1,7 @@
 """An API server whose shards live in its own program: the same answers, and nothing lost."""
 
 import asyncio
-import os
 import pickle
-import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -22,6 +18,7 @@ from actors.net import FrameClient, NetError
 from actors.plan import ApiServerConfig, Security, StoreConfig
 from actors.security import create_security
 from tests.actors.following import Heard
+from tests.actors.killed_process import KilledProcess
 from tests.golden_api.run import replay
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,28 +53,9 @@ async def nowhere(name: str) -> str:
     raise LookupError(name)
 
 
-class ServerProcess:
-    """API server and shards in a process of their own, ended by SIGKILL."""
-
-    def __init__(self, config: ApiServerConfig, file_bytes_max: int = 0) -> None:
-        told = pickle.dumps((config, file_bytes_max)).hex()
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", SERVE, told],
-            cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._process.stdout is not None
-        self.address = self._process.stdout.readline().strip()
-        assert self.address, "the API server did not start"
-
-    def kill(self) -> None:
-        """Idempotent."""
-        self._process.send_signal(signal.SIGKILL)
-        self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+def started(config: ApiServerConfig, file_bytes_max: int = 0) -> KilledProcess:
+    """API server and shards."""
+    return KilledProcess(SERVE, pickle.dumps((config, file_bytes_max)).hex())
 
 
 @asynccontextmanager
@@ -95,7 +73,7 @@ async def reached(config: ApiServerConfig, address: str) -> AsyncIterator[FrameC
 @asynccontextmanager
 async def served(config: ApiServerConfig, file_bytes_max: int = 0) -> AsyncIterator[FrameClient]:
     """A client of a process, which is killed at the end."""
-    process = ServerProcess(config, file_bytes_max)
+    process = started(config, file_bytes_max)
     try:
         async with asyncio.timeout(PATIENCE_S), reached(config, process.address) as client:
             yield client
@@ -133,7 +111,7 @@ async def write_until_killed(
     config: ApiServerConfig, written: dict[str, int], kill_after: int
 ) -> None:
     """Many writers; the process is killed in the middle of their writes."""
-    process = ServerProcess(config)
+    process = started(config)
     done = asyncio.Event()
     count = 0
 

@@ -2,10 +2,6 @@
 
 import asyncio
 import gc
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -19,8 +15,8 @@ from actors.plan import Durability, Security, StoreConfig
 from actors.shard import YOUNG_RECORDS
 from actors.store import Store, start
 from api.storage import CONFLICT, INVALID, NO_SPACE, OK
+from tests.actors.killed_process import KilledProcess
 
-ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 180.0
 SECURITY = Security("cluster-a", "right-token", "/nonexistent")
 
@@ -243,31 +239,13 @@ uvloop.run(main())
 """
 
 
-class StoreProcess:
-    """The store in a process of its own, ended by SIGKILL."""
-
-    def __init__(self, path: Path, file_bytes_max: int = 0) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", SERVE, str(path), str(file_bytes_max)],
-            cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._process.stdout is not None
-        self.address = self._process.stdout.readline().strip()
-        assert self.address, "the store did not start"
-
-    def kill(self) -> None:
-        """Idempotent."""
-        self._process.send_signal(signal.SIGKILL)
-        self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+def started_apart(path: Path, file_bytes_max: int = 0) -> KilledProcess:
+    """The store."""
+    return KilledProcess(SERVE, str(path), str(file_bytes_max))
 
 
 async def write_until_killed(
-    process: StoreProcess, acknowledged: dict[str, int], round_: int, kill_after: int
+    process: KilledProcess, acknowledged: dict[str, int], round_: int, kill_after: int
 ) -> None:
     """Many writers; the process is killed in the middle of their writes."""
     client = client_of(process.address)
@@ -302,7 +280,7 @@ def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         for round_, kill_after in enumerate((37, 1503, 4001)):
-            process = StoreProcess(tmp_path)
+            process = started_apart(tmp_path)
             try:
                 client = client_of(process.address)
                 for key, revision in acknowledged.items():
@@ -324,7 +302,7 @@ def test_nothing_acknowledged_is_lost_by_kill_9(tmp_path: Path) -> None:
 
 def test_a_full_disk_refuses_writes_and_serves_reads(tmp_path: Path) -> None:
     async def scenario() -> None:
-        process = StoreProcess(tmp_path, file_bytes_max=20_000)
+        process = started_apart(tmp_path, file_bytes_max=20_000)
         try:
             client = client_of(process.address)
             taken = []
