@@ -5,7 +5,7 @@ random interleavings of writes, disks, promises, crashes and reconnects, and mus
 release an event below what it already released.
 """
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from api.storage import MAX_SHARDS, OK
@@ -55,6 +55,7 @@ def persisted(shard: ShardInMemory) -> list[int]:
 
 @settings(max_examples=150, deadline=None)
 @given(MOVES, st.integers(0, 400))
+@example([("put", 0, 0), ("persist", 0, 2), ("tick", 0, 1), ("promise", 0, 0)], 0)
 def test_two_shards_keep_their_word(moves: list[tuple[str, int, int]], skew_ms: int) -> None:
     shards = [ShardInMemory(StoreSettings(shard=number, retain_ns=0)) for number in (0, 1)]
     shards[1].now_ns += skew_ms * MS
@@ -109,7 +110,8 @@ def check_promises(
             continue
         ((status, revision),) = shards[place].replies[call]
         assert status == OK and revision >= at_least and revision % MAX_SHARDS == place
-        assert readers[place].watermark >= revision
+        # Who has heard that much is told nothing, though the answer may say more (api/storage.py).
+        assert readers[place].watermark >= (at_least or revision)
         assert shards[place].core.clock.last >= revision
     return waiting
 
