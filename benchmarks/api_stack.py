@@ -87,6 +87,20 @@ def running_stack(
                 program.stop()
 
 
+@contextmanager
+def running_floor() -> Iterator[Stack]:
+    """The least that a create costs: see ``benchmarks.api_floor``."""
+    with tempfile.TemporaryDirectory() as home:
+        security = create_security(f"{home}/security")
+        begun = time.perf_counter()
+        config = ApiServerConfig("floor", SHARDS, security, seed=1)
+        floor = ready(started("benchmarks.api_floor", config, {}))
+        try:
+            yield Stack(security, floor, [], time.perf_counter() - begun)
+        finally:
+            floor.stop()
+
+
 def started(module: str, config: object, addresses: dict[str, str]) -> subprocess.Popen[bytes]:
     """``addresses``: of the programs that it calls, by name."""
     return configured(born(module), config, addresses)

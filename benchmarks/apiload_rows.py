@@ -20,11 +20,20 @@ HEAD = (
 @dataclass(frozen=True, slots=True)
 class Row:
     """One run of the tool. ``real``: kube-apiserver 1.36.3 with etcd on a machine of this kind
-    (rate, p50/p99 in ms, CPU ms per 1,000 operations)."""
+    (rate, p50/p99 in ms, CPU ms per 1,000 operations). ``alone``: creates, one at a time."""
 
     name: str
     arguments: tuple[str, ...]
     real: str = ""
+    alone: bool = False
+
+
+ALL_AT_ONCE = Row(
+    "list-pods 50,000, 4 at once",
+    ("list-pods", "-n", "8", "-c", "4"),
+    "0.85, 4745/-, 2340000 (one at a time)",
+)
+"""Of a server that holds them."""
 
 
 def rows(scale: int) -> tuple[Row, ...]:
@@ -36,6 +45,7 @@ def rows(scale: int) -> tuple[Row, ...]:
             "create-pods c=1",
             ("create-pods", "-n", str(scale // 8), "-c", "1", "-prefix", "one"),
             "629, 1.3/5.8, 1900",
+            alone=True,
         ),
         Row(
             "create-pods c=32",

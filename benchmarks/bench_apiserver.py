@@ -6,8 +6,9 @@
 Both arms run side by side and take turns, row by row: what drifts on the machine meets both. Over
 HTTPS with the Go tool of benchmarks/apiload where there is Go, else from raw connections of this
 process, with fewer rows; then creates in batches over the frame port. CPU is that of the server's
-processes by /proc; the loader's own is shown apart. ``--memory``: what 50,000 pods and 5,000 nodes
-weigh, before and after lists.
+processes by /proc; the loader's own is shown apart. Beside the creates that come alone stands what
+the least of programs would need for them (``benchmarks.api_floor``). ``--memory``: what 50,000 pods
+and 5,000 nodes weigh, before and after lists, and what those lists cost.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import asyncio
 import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import Any
 
 import orjson
@@ -25,7 +26,7 @@ from actors.net import FrameClient
 from actors.plan import Durability
 from actors.security import admin_token, client_ssl_context
 from benchmarks import apiload_rows
-from benchmarks.api_stack import PLACEMENTS, Placement, Stack, running_stack
+from benchmarks.api_stack import PLACEMENTS, Placement, Stack, running_floor, running_stack
 
 CONNECTIONS = 32
 BATCH = 50
@@ -234,10 +235,12 @@ Stacks = Mapping[Placement, Stack]
 def by_apiload(tool: str, stacks: Stacks, scale: int) -> None:
     print(f"loader: apiload (Go)\n{'':<10}{apiload_rows.HEAD}")
     for row in apiload_rows.rows(scale):
-        for placement, stack in stacks.items():
-            report = apiload_rows.run(tool, stack, row)
-            if row.real:
-                print(f"{placement:<10}{apiload_rows.line(row, report)}", flush=True)
+        with running_floor() if row.alone else nullcontext() as floor:
+            arms = [*stacks.items(), *([("floor", floor)] if floor is not None else [])]
+            for name, stack in arms:
+                report = apiload_rows.run(tool, stack, row)
+                if row.real:
+                    print(f"{name:<10}{apiload_rows.line(row, report)}", flush=True)
 
 
 def by_python(stacks: Stacks, operations: int) -> None:
@@ -258,11 +261,13 @@ def weigh(tool: str, stack: Stack) -> None:
         ("empty", ()),
         ("50,000 pods", ("create-pods", "-n", "50000", "-c", "32", "-prefix", "heavy")),
         ("and 5,000 nodes", ("create-nodes", "-n", "5000", "-c", "32")),
-        ("after 4 lists of all pods", ("list-pods", "-n", "4", "-c", "4")),
+        ("after 8 lists, 4 at once", apiload_rows.ALL_AT_ONCE.arguments),
     )
     for name, arguments in fills:
         if arguments:
-            apiload_rows.run(tool, stack, apiload_rows.Row(name, arguments))
+            report = apiload_rows.run(tool, stack, apiload_rows.Row(name, arguments))
+            if arguments is apiload_rows.ALL_AT_ONCE.arguments:
+                print(f"{apiload_rows.HEAD}\n{apiload_rows.line(apiload_rows.ALL_AT_ONCE, report)}")
         api, store = stack.memory_mib()
         print(
             f"memory, {name:<28}{api:>8.0f} MiB api{store:>8.0f} MiB store{api + store:>8.0f} MiB"
