@@ -59,6 +59,7 @@ from apiserver.messages import (
 )
 from apiserver.shards import Sharding
 from apiserver.tasks import Limits
+from controllers.absent import UNATTENDED
 
 READY_S = 60.0
 """How long a start waits for the shards of the store."""
@@ -127,6 +128,8 @@ class ApiServer:
             consistent_lists=config.consistent_lists,
         )
         self._core = ApiServerCore(sharding, config.seed, config.name, _limits(config), caching)
+        if config.beside_controllers:
+            self._core.warn_of(UNATTENDED)
         self.shards = shards
         self._store_watches: dict[int, Callable[[], None]] = {}
         """Closes the watch of each shard."""

@@ -111,6 +111,7 @@ def _api_server_parts(
             watch_cache_index=plan.watch_cache_index,
             encode_once=plan.encode_once,
             consistent_lists=plan.consistent_lists,
+            beside_controllers=plan.controller_shards > 0,
             embedded=embedded,
         )
         yield Part(config.name, config, 1)

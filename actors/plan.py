@@ -83,6 +83,8 @@ class ApiServerConfig:
     """See apiserver.caching.Caching."""
     spans: str = ""
     """File for spans of what clients sample; empty: nothing is traced."""
+    beside_controllers: bool = False
+    """It warns of what they do not act on (controllers.absent)."""
     embedded: tuple[StoreConfig, ...] = ()
     """Its shards, if they live in this program. Nobody else reaches them: they have no port."""
 

@@ -5,7 +5,7 @@ It holds the watch caches, the open watches and the requests under way, each a g
 step leave as one frame for each shard.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import assert_never
 
@@ -117,6 +117,10 @@ class ApiServerCore:
     def introduce(self, identities: Identities) -> None:
         """Whose tokens are good: told by the shell before the first request."""
         self._registry.identities = identities
+
+    def warn_of(self, unattended: Mapping[str, str]) -> None:
+        """Kinds that nothing in this cluster acts on, with what is said of each new object."""
+        self._registry.unattended = unattended
 
     def user_of_token(self, token: bytes, now_ns: int) -> User | None:
         """Whom a bearer token stands for. Reads only."""

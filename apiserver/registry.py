@@ -152,6 +152,7 @@ class Registry:
         "sharding",
         "turns",
         "uids",
+        "unattended",
     )
 
     def __init__(self, sharding: Sharding, seed: int, name: str, index: CacheIndex) -> None:
@@ -170,6 +171,8 @@ class Registry:
         self.charged: dict[bytes, Record] = {}
         """ResourceQuotas by key as this server wrote them last, while its cache is behind."""
         self.identities = Identities({}, b"")
+        self.unattended: Mapping[str, str] = {}
+        """Key of a kind -> what is said of its new objects."""
         self.report: Callable[[], str] = str
         """Makes the text of /metrics: set by the core, which counts."""
         self.loading: Callable[[], bool] = bool

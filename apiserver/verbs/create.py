@@ -136,6 +136,8 @@ def create_object(registry: Registry, request: Request, draft: Draft) -> Verb:
                 warnings = (*warnings, *warnings_of_finalizers(obj))
             elif not request.over_frames:
                 warnings = (*warnings, *warnings_of_create(kind.key, obj))
+                if kind.key in registry.unattended:
+                    warnings = (*warnings, registry.unattended[kind.key])
         header, value, offset = encoding()
         name = obj["metadata"]["name"]
         if len(value) > VALUE_BYTES_MAX:

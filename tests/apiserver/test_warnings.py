@@ -6,6 +6,9 @@ import orjson
 import pytest
 
 from api.core import JsonObject
+from api.kinds import SERVED
+from controllers.absent import UNATTENDED
+from controllers.core import WATCHED
 from tests.apiserver.apiserver_rig import Rig
 
 PODS = "/api/v1/namespaces/x/pods"
@@ -168,3 +171,30 @@ def test_claims_and_volumes_are_whole_bytes_of_a_class_in_their_specification(ri
         "spec.rbd: deprecated in v1.28, non-functional in v1.31+",
         f"spec.capacity[storage]: {size}",
     ]
+
+
+def test_new_objects_that_nothing_acts_on_are_warned_of_where_the_cluster_says_so(rig: Rig) -> None:
+    """However they are made; what changes later needs no reminder."""
+    claim = {"metadata": {"name": "n"}, "spec": {"podSelector": {}}}
+    policies = "/apis/networking.k8s.io/v1/namespaces/x/networkpolicies"
+    assert warned(rig, "POST", f"{policies}?dryRun=All", claim) == []
+    rig.core.warn_of(UNATTENDED)
+    text = UNATTENDED["networking.k8s.io/networkpolicies"]
+    assert warned(rig, "POST", policies, claim) == [text]
+    labels = {"metadata": {"labels": {"x": "y"}}}
+    assert warned(rig, "PATCH", f"{policies}/n", labels, content_type=MERGE) == []
+    applied = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "applied"},
+        "spec": {"podSelector": {}},
+    }
+    path = f"{policies}/applied?fieldManager=a"
+    apply = "application/apply-patch+yaml"
+    assert warned(rig, "PATCH", path, applied, content_type=apply) == [text]
+    assert warned(rig, "POST", PODS, pod()) == []
+
+
+def test_what_is_warned_of_is_served_and_no_controller_watches_it() -> None:
+    assert set(UNATTENDED) <= set(SERVED)
+    assert not set(UNATTENDED) & set(WATCHED)

@@ -169,11 +169,18 @@ GENERATED = (
 )
 
 
+UNATTENDED = ("job", "cronjob", "role", "rolebinding", "ingress", "poddisruptionbudget")
+"""Those that nothing in the cluster acts on, which kubectl is told."""
+
+
 def test_create_of_each_kind_sends_protobuf(here: Client, said: Text) -> None:
     """23"""
     for words in GENERATED:
         kind = words[0]
-        assert said("create", *words).rstrip().endswith(" created"), words
+        created = here("create", *words)
+        assert created.stdout.rstrip().endswith(" created"), words
+        unattended = kind in UNATTENDED
+        assert ("Warning: hollowfleet" in created.stderr) is unattended, created.stderr
         name = words[2] if kind in ("secret", "service") else words[1]
         assert said("get", kind, name, "-o", "name").rstrip().endswith(f"/{name}")
     assert said("get", "configmap", "cm", "-o", "jsonpath={.data.a}") == "b"
