@@ -39,15 +39,16 @@ def pod_condition(pod: JsonObject, kind: str) -> JsonObject | None:
     return None
 
 
-def aggregate_requests(spec: JsonObject) -> Amounts:
-    """Requests of all containers, init containers and sidecars of a pod, in nano units."""
+def aggregate_requests(spec: JsonObject, part: str = "requests") -> Amounts:
+    """Requests, or ``limits``, of all containers, init containers and sidecars of a pod, in nano
+    units."""
     total: Amounts = {}
     for container in spec.get("containers") or ():
-        _add(total, amounts_of(container.get("resources", {}).get("requests")))
+        _add(total, amounts_of(container.get("resources", {}).get(part)))
     sidecars: Amounts = {}
     largest: Amounts = {}
     for container in spec.get("initContainers") or ():
-        asked = amounts_of(container.get("resources", {}).get("requests"))
+        asked = amounts_of(container.get("resources", {}).get(part))
         if is_restartable_init(container):
             _add(total, asked)
             _add(sidecars, asked)

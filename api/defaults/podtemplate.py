@@ -64,7 +64,7 @@ def set_pod_only_defaults(spec: JsonObject) -> None:
             for port in container.get("ports") or ():
                 port.setdefault("hostPort", port["containerPort"])
     if "resources" in spec:
-        _pod_level_requests(spec)
+        _pod_level_resources(spec)
 
 
 def unify_addresses(status: JsonObject) -> None:
@@ -78,14 +78,22 @@ def unify_addresses(status: JsonObject) -> None:
         status["podIP"] = listed[0]["ip"]
 
 
-def _pod_level_requests(spec: JsonObject) -> None:
-    """What a pod as a whole requests, if not said: the sum of its containers, else its limit."""
+def _pod_level_resources(spec: JsonObject) -> None:
+    """What a pod with limits of its own requests, if not said: the sum of its containers, else its
+    limit. Huge pages of its containers are limits of the pod."""
     own = spec["resources"]
-    requests = own.get("requests", {})
+    limits, requests = own.get("limits", {}), own.get("requests", {})
+    if limits or requests:
+        for name, nanos in aggregate_requests(spec, "limits").items():
+            if name.startswith("hugepages-") and name not in requests and name not in limits:
+                limits[name] = text_of(nanos, BINARY_SI)
+    if not limits:
+        return
+    own["limits"] = limits
     for name, nanos in aggregate_requests(spec).items():
-        if name not in requests and is_pod_level_resource(name):
+        if name not in requests and name in ("cpu", "memory"):
             requests[name] = text_of(nanos, DECIMAL_SI if name == "cpu" else BINARY_SI)
-    for name, amount in own.get("limits", {}).items():
+    for name, amount in limits.items():
         if name not in requests and is_pod_level_resource(name):
             requests[name] = amount
     if requests:

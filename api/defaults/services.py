@@ -32,6 +32,9 @@ def set_service_defaults(service: JsonObject) -> None:
         put("internalTrafficPolicy", "Cluster")
     if kind == "LoadBalancer":
         put("allocateLoadBalancerNodePorts", True)
+        for point in (service["status"].get("loadBalancer") or {}).get("ingress") or ():
+            if point.get("ip"):
+                point.setdefault("ipMode", "VIP")
 
 
 def normalize_cluster_ips(service: JsonObject, old: JsonObject | None = None) -> None:

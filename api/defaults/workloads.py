@@ -34,13 +34,17 @@ def set_replica_set_defaults(replica_set: JsonObject) -> None:
 
 
 def set_stateful_set_defaults(stateful_set: JsonObject) -> None:
-    """In place. Its claim templates show kind and version, as a claim of its own does."""
+    """In place. Its claim templates show kind and version, as a claim of its own does. Who names
+    the strategy and no more of it gets no partition."""
     spec = stateful_set["spec"]
     put = spec.setdefault
     put("podManagementPolicy", "OrderedReady")
     strategy = spec["updateStrategy"]
-    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
-        strategy.setdefault("rollingUpdate", {}).setdefault("partition", 0)
+    if "type" not in strategy:
+        strategy["type"] = "RollingUpdate"
+        strategy.setdefault("rollingUpdate", {})
+    if strategy["type"] == "RollingUpdate" and "rollingUpdate" in strategy:
+        strategy["rollingUpdate"].setdefault("partition", 0)
     retention = put("persistentVolumeClaimRetentionPolicy", {})
     retention.setdefault("whenDeleted", "Retain")
     retention.setdefault("whenScaled", "Retain")

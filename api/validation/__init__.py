@@ -183,8 +183,31 @@ _CHECKS: Mapping[str, tuple[Check, UpdateCheck]] = {
 }
 """Checks by kind; what has none of its own is checked by the field table."""
 
-_METADATA_TWICE = ("pods", "nodes", "services", "namespaces", "configmaps", "serviceaccounts")
-"""Kinds whose own check of an update also looks at metadata as that of a new object."""
+_METADATA_TWICE = frozenset(
+    (
+        *("pods", "nodes", "services", "namespaces", "configmaps", "secrets", "serviceaccounts"),
+        *("persistentvolumes", "persistentvolumeclaims", "replicationcontrollers"),
+        *("apps/replicasets", "apps/daemonsets", "apps/controllerrevisions", "batch/jobs"),
+        *(
+            f"networking.k8s.io/{name}"
+            for name in ("ingresses", "ingressclasses", "networkpolicies")
+        ),
+        *("networking.k8s.io/ipaddresses", "networking.k8s.io/servicecidrs"),
+        *(f"storage.k8s.io/{name}es" for name in ("storageclass", "volumeattributesclass")),
+        *(f"storage.k8s.io/{name}s" for name in ("csidriver", "csinode", "volumeattachment")),
+        *("storage.k8s.io/csistoragecapacities", "node.k8s.io/runtimeclasses"),
+        *(
+            f"rbac.authorization.k8s.io/{name}"
+            for name in ("roles", "rolebindings", "clusterroles", "clusterrolebindings")
+        ),
+        "certificates.k8s.io/certificatesigningrequests",
+        "apiregistration.k8s.io/apiservices",
+    )
+)
+"""Kinds whose own check of an update also looks at metadata as that of a new object.
+Source: ValidateUpdate in pkg/registry/*/strategy.go and what it calls."""
+_METADATA_ONCE = ("events", "policy/poddisruptionbudgets")
+"""Kinds whose own check of an update does not look at it at all."""
 
 
 def validate_create(kind: Kind, obj: JsonObject) -> list[Cause]:
@@ -255,6 +278,6 @@ def _check_metadata(kind: Kind, new: JsonObject, old: JsonObject) -> list[Cause]
     causes: list[Cause] = []
     check_metadata(causes, kind.key, new, kind.namespaced)
     check_metadata_update(causes, new, old)
-    if causes and kind.key != "events":
+    if causes and kind.key not in _METADATA_ONCE:
         check_metadata_update(causes, new, old)
     return causes

@@ -8,7 +8,7 @@ from typing import Final
 from api.core import JsonObject
 from api.errors import Cause
 from api.quantity import parse
-from api.validation.metadata import wrong_with_path_segment
+from api.validation.metadata import nonnegative, wrong_with_path_segment
 
 _METRICS: Final = ("ContainerResource", "External", "Object", "Pods", "Resource")
 _METRIC_FIELDS: Final = {name: name[0].lower() + name[1:] for name in _METRICS}
@@ -37,6 +37,11 @@ def check_autoscaler(causes: list[Cause], autoscaler: JsonObject) -> None:
     _check_reference(causes, spec["scaleTargetRef"], "spec.scaleTargetRef")
     for index, metric in enumerate(spec.get("metrics") or ()):
         _check_metric(causes, metric, f"spec.metrics[{index}]")
+    if low == 0 and not any(
+        metric.get("type") in ("Object", "External") for metric in spec.get("metrics") or ()
+    ):
+        text = "must specify at least one Object or External metric to support scaling to zero "
+        causes.append(Cause.forbidden("spec.metrics", f"{text}replicas"))
     behavior = spec.get("behavior") or {}
     for name in ("scaleUp", "scaleDown"):
         if behavior.get(name) is not None:
@@ -178,3 +183,6 @@ def _check_rules(causes: list[Cause], rules: JsonObject, field: str) -> None:
         elif period > _PERIOD_S_MAX:
             text = f"must be less than or equal to {_PERIOD_S_MAX}"
             causes.append(Cause.invalid(f"{path}.periodSeconds", period, text))
+    tolerance = rules.get("tolerance")
+    if tolerance is not None and parse(tolerance)[0] < 0:
+        causes.append(nonnegative(f"{field}.tolerance", tolerance))

@@ -10,12 +10,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from api.core import JsonObject
 from api.cron import ScheduleError, parse_schedule
 from api.errors import Cause
+from api.names import wrong_with_label
 from api.selectors import SelectorError, label_selector_of
 from api.validation.label_selectors import check_label_selector
 from api.validation.metadata import IMMUTABLE
 from api.validation.outcomes import (
-    INDEXED_PARALLELISM_MAX,
     check_failure_policy,
+    check_indexes,
     check_manager,
     check_success_policy,
 )
@@ -43,7 +44,14 @@ _LOCAL_TEXT = "timeZone must be an explicit time zone as defined in https://www.
 def check_job(causes: list[Cause], job: JsonObject) -> None:
     """A new Job, defaulted and prepared; metadata apart."""
     _check_generated_selector(causes, job)
-    _check_job_spec(causes, job["spec"])
+    spec, name = job["spec"], job["metadata"].get("name", "")
+    _check_job_spec(causes, spec)
+    count = spec.get("completions") or 0
+    if spec.get("completionMode") == "Indexed" and count > 0:
+        last = f"{name}-{count - 1}"
+        if wrong_with_label(last):
+            text = f"will not able to create pod with invalid DNS label: {last}"
+            causes.append(Cause.invalid("metadata.name", name, text))
 
 
 def _check_job_spec(causes: list[Cause], spec: JsonObject) -> None:
@@ -83,6 +91,9 @@ def _check_generated_selector(causes: list[Cause], job: JsonObject) -> None:
 
 def _check_spec(causes: list[Cause], spec: JsonObject, field: str) -> None:
     check_counts(causes, spec, field, *_COUNTS)
+    if spec.get("maxFailedIndexes") is not None and spec.get("backoffLimitPerIndex") is None:
+        text = "when maxFailedIndexes is specified"
+        causes.append(Cause.required(f"{field}.backoffLimitPerIndex", text))
     check_manager(causes, spec, field)
     mode = spec.get("completionMode", _MODES[0])
     if mode not in _MODES:
@@ -90,11 +101,9 @@ def _check_spec(causes: list[Cause], spec: JsonObject, field: str) -> None:
     elif mode == "Indexed" and spec.get("completions") is None:
         text = "when completion mode is Indexed"
         causes.append(Cause.required(f"{field}.completions", text))
-    parallelism = spec.get("parallelism") or 0
-    if mode == "Indexed" and parallelism > INDEXED_PARALLELISM_MAX:
-        text = f"must be less than or equal to {INDEXED_PARALLELISM_MAX} when completion mode is "
-        causes.append(Cause.invalid(f"{field}.parallelism", parallelism, f"{text}Indexed"))
-    if mode != "Indexed":
+    if mode == "Indexed":
+        check_indexes(causes, spec, field)
+    if mode == "NonIndexed":
         for name in ("backoffLimitPerIndex", "maxFailedIndexes"):
             if spec.get(name) is not None:
                 text = "requires indexed completion mode"
@@ -124,10 +133,12 @@ def _check_replacement(causes: list[Cause], spec: JsonObject, field: str) -> Non
 
 
 def check_job_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
-    """What a Job does stays; how many at a time, for how long, and whether now, may change."""
+    """What a Job does stays; how many at a time, for how long, and whether now, may change. The
+    rest is judged twice, as there."""
     after, before = new["spec"], old["spec"]
     if after == before:
         return
+    check_job(causes, new)
     _check_job_spec(causes, after)
     _check_same_completions(causes, after, before)
     waiting = before.get("suspend") and not old["status"].get("startTime")

@@ -104,6 +104,7 @@ def _check_keys(causes: list[Cause], keys: Sequence[str], field: str) -> None:
 def check_drivers_of_node_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
     """A driver that is there stays as it is, but for how many volumes it can take."""
     check_drivers_of_node(causes, new)
+    check_drivers_of_node(causes, new)
     known = {driver["name"]: driver for driver in old["spec"].get("drivers") or ()}
     for driver in new["spec"].get("drivers") or ():
         before = known.get(driver["name"], driver)
@@ -149,6 +150,7 @@ def _check_attachment(causes: list[Cause], attachment: JsonObject) -> None:
 def check_attachment_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
     """Its specification stays."""
     _check_attachment(causes, new)
+    _check_attachment(causes, new)
     spec = new["spec"]
     if spec != old["spec"]:
         source = spec.get("source") or {}
@@ -175,7 +177,8 @@ def check_capacity(causes: list[Cause], capacity: JsonObject) -> None:
 
 
 def check_capacity_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
-    """Of what it tells the capacity stays."""
+    """Of what it tells the capacity alone may change."""
+    check_capacity(causes, new)
     for name in ("nodeTopology", "storageClassName"):
         if new.get(name) != old.get(name):
             causes.append(Cause.invalid(name, new.get(name), IMMUTABLE))

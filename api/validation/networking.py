@@ -258,7 +258,8 @@ def _check_block(causes: list[Cause], block: JsonObject, field: str) -> None:
 
 
 def check_network_policy_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
-    """As a new one."""
+    """As a new one, twice."""
+    check_network_policy(causes, new)
     check_network_policy(causes, new)
 
 

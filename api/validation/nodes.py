@@ -23,9 +23,7 @@ def check_node(causes: list[Cause], node: JsonObject) -> None:
     spec, status = node["spec"], node["status"]
     if "taints" in spec:
         check_taints(causes, spec["taints"], "metadata.taints")
-    for kind in ("capacity", "allocatable"):
-        for name, text in status.get(kind, {}).items():
-            check_quantity(causes, name, text, f"status.{kind}.{name}")
+    _check_sizes(causes, status)
     for index, cidr in enumerate(spec.get("podCIDRs", ())):
         if not _is_cidr(cidr):
             causes.append(Cause.invalid(f"spec.podCIDRs[{index}]", cidr, BAD_CIDR))
@@ -40,15 +38,26 @@ def check_node(causes: list[Cause], node: JsonObject) -> None:
 
 
 def check_node_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
-    """An update of a Node: address ranges and provider stay once they are known."""
+    """An update of a Node: address ranges and provider stay once they are known. Sizes and taints
+    are judged twice, as there."""
     if new["spec"] == old["spec"]:
         return
     check_node(causes, new)
     after, before = new["spec"], old["spec"]
+    _check_sizes(causes, new["status"])
     if before.get("podCIDRs") and after.get("podCIDRs") != before["podCIDRs"]:
         causes.append(Cause.forbidden("spec.podCIDRs", POD_CIDR_STAYS))
     if before.get("providerID") and after.get("providerID") != before["providerID"]:
         causes.append(Cause.forbidden("spec.providerID", PROVIDER_STAYS))
+    check_taints(causes, after.get("taints", ()), "metadata.taints")
+    if after.get("externalID") != before.get("externalID"):
+        causes.append(Cause.forbidden("spec.externalID", "may not be updated"))
+
+
+def _check_sizes(causes: list[Cause], status: JsonObject) -> None:
+    for kind in ("capacity", "allocatable"):
+        for name, text in status.get(kind, {}).items():
+            check_quantity(causes, name, text, f"status.{kind}.{name}")
 
 
 def check_taints(causes: list[Cause], taints: Sequence[JsonObject], field: str) -> None:
@@ -89,6 +98,7 @@ def check_runtime_class(causes: list[Cause], runtime: JsonObject) -> None:
 
 def check_runtime_class_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
     """The handler stays."""
+    check_runtime_class(causes, new)
     if new.get("handler") != old.get("handler"):
         causes.append(Cause.invalid("handler", new.get("handler"), IMMUTABLE))
 

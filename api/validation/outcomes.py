@@ -10,13 +10,40 @@ from api.core import JsonObject
 from api.errors import Cause
 from api.names import wrong_with_qualified_name, wrong_with_subdomain
 
-INDEXED_PARALLELISM_MAX: Final = 100_000
+_INDEXES_MAX: Final = 100_000
+_INDEXES_OF_MANY_MAX: Final = 10_000
+_CONDITIONS_MAX: Final = 20
 _RULES_MAX: Final = 20
 _VALUES_MAX: Final = 255
 _MANAGER_MAX: Final = 63
 _ACTIONS: Final = ("Count", "FailIndex", "FailJob", "Ignore")
 _OPERATORS: Final = ("In", "NotIn")
 _STATUSES: Final = ("False", "True", "Unknown")
+
+
+def check_indexes(causes: list[Cause], spec: JsonObject, field: str) -> None:
+    """How many indexes of an indexed Job run at once and may fail."""
+    parallelism, failed = spec.get("parallelism") or 0, spec.get("maxFailedIndexes")
+    completions = spec.get("completions")
+    most = f"must be less than or equal to {_INDEXES_MAX}"
+    if parallelism > _INDEXES_MAX:
+        text = f"{most} when completion mode is Indexed"
+        causes.append(Cause.invalid(f"{field}.parallelism", parallelism, text))
+    path = f"{field}.maxFailedIndexes"
+    if completions is not None and failed is not None and failed > completions:
+        causes.append(Cause.invalid(path, failed, "must be less than or equal to completions"))
+    if failed is not None and failed > _INDEXES_MAX:
+        causes.append(Cause.invalid(path, failed, most))
+    if (completions or 0) <= _INDEXES_MAX or spec.get("backoffLimitPerIndex") is None:
+        return
+    if failed is None:
+        text = f"must be specified when completions is above {_INDEXES_MAX}"
+        causes.append(Cause.required(path, text))
+    for name, count in (("parallelism", parallelism), ("maxFailedIndexes", failed or 0)):
+        if count > _INDEXES_OF_MANY_MAX:
+            text = f"must be less than or equal to {_INDEXES_OF_MANY_MAX} when completions are "
+            text += f"above {_INDEXES_MAX} and used with backoff limit per index"
+            causes.append(Cause.invalid(f"{field}.{name}", count, text))
 
 
 def check_failure_policy(causes: list[Cause], spec: JsonObject, field: str) -> None:
@@ -39,6 +66,9 @@ def check_failure_policy(causes: list[Cause], spec: JsonObject, field: str) -> N
         codes, conditions = rule.get("onExitCodes"), rule.get("onPodConditions") or ()
         if codes is not None:
             _check_codes(causes, codes, names, f"{place}.onExitCodes")
+        if len(conditions) > _CONDITIONS_MAX:
+            where = f"{place}.onPodConditions"
+            causes.append(Cause.too_many(where, len(conditions), _CONDITIONS_MAX))
         for number, condition in enumerate(conditions):
             _check_condition(causes, condition, f"{place}.onPodConditions[{number}]")
         text = ""

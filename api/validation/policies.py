@@ -8,6 +8,7 @@ from api.errors import Cause
 from api.names import wrong_with_qualified_name
 from api.quantity import parse
 from api.validation.label_selectors import check_label_selector
+from api.validation.metadata import IMMUTABLE
 from api.validation.ports import check_int_or_percent, is_over_100_percent
 from api.validation.resources import check_quantity
 
@@ -150,6 +151,8 @@ def check_priority_class(causes: list[Cause], priority_class: JsonObject) -> Non
 
 def check_priority_class_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
     """What pods took from it stays."""
-    for name in ("value", "preemptionPolicy"):
-        if new[name] != old[name]:
-            causes.append(Cause.forbidden(name, _UNCHANGED))
+    if new["value"] != old["value"]:
+        causes.append(Cause.forbidden("value", _UNCHANGED))
+    policy = new["preemptionPolicy"]
+    if policy != old["preemptionPolicy"]:
+        causes.append(Cause.invalid("preemptionPolicy", policy, IMMUTABLE))

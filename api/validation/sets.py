@@ -19,7 +19,7 @@ from api.validation.templates import (
     check_template_metadata,
     not_selected,
 )
-from api.validation.workloads import check_same_selector
+from api.validation.workloads import check_same_selector, shown_strategy
 
 _CHANGEABLE = (
     "replicas",
@@ -51,12 +51,13 @@ def check_stateful_set(causes: list[Cause], stateful_set: JsonObject, new: bool 
     if strategy["type"] == "OnDelete":
         if rolling is not None:
             text = "only allowed for updateStrategy 'RollingUpdate'"
-            causes.append(Cause.invalid("spec.updateStrategy.rollingUpdate", rolling, text))
+            shown = _shown(rolling)
+            causes.append(Cause.invalid("spec.updateStrategy.rollingUpdate", shown, text))
     elif strategy["type"] == "RollingUpdate":
         check_counts(causes, rolling or {}, "spec.updateStrategy.rollingUpdate", "partition")
     else:
         text = "must be 'RollingUpdate' or 'OnDelete'"
-        shown = {"Type": strategy["type"], "RollingUpdate": strategy.get("rollingUpdate")}
+        shown = {"Type": strategy["type"], "RollingUpdate": rolling and _shown(rolling)}
         causes.append(Cause.invalid("spec.updateStrategy", shown, text))
     for name in ("whenDeleted", "whenScaled"):
         value = spec["persistentVolumeClaimRetentionPolicy"][name]
@@ -74,6 +75,11 @@ def check_stateful_set(causes: list[Cause], stateful_set: JsonObject, new: bool 
         # Of the pods no more: what they mount may come from the templates of claims.
         check_template_metadata(causes, template, "spec.template")
     check_runs_on(causes, template["spec"], "spec.template.spec", "StatefulSet")
+
+
+def _shown(rolling: JsonObject) -> JsonObject:
+    """As the server holds it."""
+    return {"Partition": rolling.get("partition", 0), "MaxUnavailable": None}
 
 
 def check_stateful_set_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
@@ -98,8 +104,8 @@ def check_daemon_set(causes: list[Cause], daemon_set: JsonObject) -> None:
     if strategy["type"] == "RollingUpdate":
         _check_rolling(causes, strategy.get("rollingUpdate") or {})
     elif strategy["type"] != "OnDelete":
-        kinds = ("RollingUpdate", "OnDelete")
-        causes.append(Cause.not_supported("spec.updateStrategy.type", strategy["type"], kinds))
+        shown, kinds = shown_strategy(strategy), ("RollingUpdate", "OnDelete")
+        causes.append(Cause.not_supported("spec.updateStrategy", shown, kinds))
     check_counts(causes, spec, "spec", "revisionHistoryLimit")
 
 
@@ -117,13 +123,14 @@ def _check_rolling(causes: list[Cause], rolling: JsonObject) -> None:
         causes.append(Cause.invalid(f"{field}.maxSurge", surge, text))
     elif not number_of(unavailable) and not number_of(surge):
         text = "cannot be 0 when maxSurge is 0"
-        causes.append(Cause.invalid(f"{field}.maxUnavailable", unavailable, text))
+        causes.append(Cause.required(f"{field}.maxUnavailable", text))
 
 
 def check_daemon_set_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
-    """The selector stays."""
+    """The selector stays. The rest is judged twice, as there."""
     if new["spec"] == old["spec"]:
         return
+    check_daemon_set(causes, new)
     check_daemon_set(causes, new)
     check_same_selector(causes, new, old)
 

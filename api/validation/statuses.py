@@ -19,6 +19,7 @@ from api.validation.metadata import nonnegative
 from api.validation.nodes import check_node_update
 from api.validation.resources import check_quantity
 
+_MODES: Final = ("Proxy", "VIP")
 _TOTAL: Final = "cannot be greater than status.replicas"
 _COUNTS: Final[Mapping[str, Sequence[str]]] = {
     "apps/deployments": (
@@ -148,6 +149,12 @@ def _check_points(causes: list[Cause], points: Sequence[JsonObject], field: str)
         path, ip, host = f"{field}[{index}]", point.get("ip", ""), point.get("hostname", "")
         if ip and not is_address(ip):
             causes.append(Cause.invalid(f"{path}.ip", ip, BAD_ADDRESS))
+        mode = point.get("ipMode")
+        if mode is not None and not ip:
+            text = "may not be specified when `ip` is not set"
+            causes.append(Cause.forbidden(f"{path}.ipMode", text))
+        elif mode is not None and mode not in _MODES:
+            causes.append(Cause.not_supported(f"{path}.ipMode", mode, _MODES))
         for text in wrong_with_subdomain(host) if host else ():
             causes.append(Cause.invalid(f"{path}.hostname", host, text))
         if host and is_address(host):

@@ -81,10 +81,12 @@ def _check_attributes_class(causes: list[Cause], spec: JsonObject) -> None:
 
 
 def check_volume_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
-    """The source, ``volumeMode`` and a ``nodeAffinity`` that was set are immutable."""
+    """The source, ``volumeMode`` and a ``nodeAffinity`` that was set are immutable. The rest is
+    judged twice, as there."""
     after, before = new["spec"], old["spec"]
     if after == before:
         return
+    check_volume(causes, new)
     check_volume(causes, new)
     if any(after.get(name) != before.get(name) for name in PERSISTENT_SOURCES):
         text = "spec.persistentvolumesource is immutable after creation"
@@ -130,6 +132,7 @@ def _check_topology(causes: list[Cause], expressions: Sequence[JsonObject], fiel
 
 def check_storage_class_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
     """All that says how volumes are made and bound is immutable."""
+    check_storage_class(causes, new)
     for name in ("parameters", "provisioner", "reclaimPolicy"):
         if new.get(name) != old.get(name):
             causes.append(Cause.forbidden(name, f"updates to {name} are forbidden."))

@@ -31,9 +31,10 @@ def check_replica_set(causes: list[Cause], replica_set: JsonObject) -> None:
 
 
 def check_replica_set_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
-    """An update of a ReplicaSet: the selector stays."""
+    """An update of a ReplicaSet: the selector stays. The rest is judged twice, as there."""
     if new["spec"] == old["spec"]:
         return
+    _check_replica_set_spec(causes, new["spec"])
     _check_replica_set_spec(causes, new["spec"])
     check_same_selector(causes, new, old)
 
@@ -64,7 +65,18 @@ def _check_strategy(causes: list[Cause], strategy: JsonObject, field: str) -> No
     elif kind == "RollingUpdate":
         _check_rolling(causes, rolling or {}, f"{field}.rollingUpdate")
     else:
-        causes.append(Cause.not_supported(f"{field}.type", kind, ("Recreate", "RollingUpdate")))
+        shown = shown_strategy(strategy)
+        causes.append(Cause.not_supported(field, shown, ("Recreate", "RollingUpdate")))
+
+
+def shown_strategy(strategy: JsonObject) -> JsonObject:
+    """The strategy of a Deployment or DaemonSet as messages show it: as the server holds it."""
+    rolling = strategy.get("rollingUpdate")
+    counts = rolling and {
+        "MaxUnavailable": rolling.get("maxUnavailable", 0),
+        "MaxSurge": rolling.get("maxSurge", 0),
+    }
+    return {"Type": strategy["type"], "RollingUpdate": counts}
 
 
 def _check_rolling(causes: list[Cause], rolling: JsonObject, field: str) -> None:

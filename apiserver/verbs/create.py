@@ -116,6 +116,9 @@ def create_object(registry: Registry, request: Request, draft: Draft) -> Verb:
     """Store a decoded object that must not exist yet."""
     kind, obj = request.kind, draft.obj
     meta = _checked_metadata(request, obj)
+    if kind.key == "limitranges" and not (meta.get("name") or meta.get("generateName")):
+        # Source: PrepareForCreate, pkg/registry/core/limitrange/strategy.go.
+        meta["name"] = registry.uids.uuid()
     base = meta.get("generateName", "") if not meta.get("name") else ""
     encoding: Encoding | None = None
     warnings: Sequence[str] = ()

@@ -39,12 +39,29 @@ from apiserver.written import answer_of_write
 
 POD_PARTS = ("ephemeralcontainers", "resize")
 """Subresources whose body is the whole pod, of which a part counts."""
-_CREATED_BY_UPDATE = ("coordination.k8s.io/leases", "events", "services")
+_CREATED_BY_UPDATE = frozenset(
+    (
+        *("coordination.k8s.io/leases", "events", "services", "endpoints", "limitranges"),
+        *(
+            f"rbac.authorization.k8s.io/{name}"
+            for name in ("roles", "rolebindings", "clusterroles", "clusterrolebindings")
+        ),
+        "node.k8s.io/runtimeclasses",
+    )
+)
 """PUT of a missing object creates it. Source: AllowCreateOnUpdate in pkg/registry/*/strategy.go."""
-_NEEDS_REVISION = (
-    "coordination.k8s.io/leases",
-    "serviceaccounts",
-    "apiextensions.k8s.io/customresourcedefinitions",
+_NEEDS_REVISION = frozenset(
+    (
+        *("coordination.k8s.io/leases", "serviceaccounts", "policy/poddisruptionbudgets"),
+        *("node.k8s.io/runtimeclasses", "apiregistration.k8s.io/apiservices"),
+        *(f"storage.k8s.io/{name}s" for name in ("csidriver", "csinode", "volumeattachment")),
+        *("storage.k8s.io/csistoragecapacities", "apiextensions.k8s.io/customresourcedefinitions"),
+        *(
+            f"admissionregistration.k8s.io/{kind}{what}"
+            for kind in ("mutating", "validating")
+            for what in ("webhookconfigurations", "admissionpolicies", "admissionpolicybindings")
+        ),
+    )
 )
 """PUT without resourceVersion is refused. Source: AllowUnconditionalUpdate, the same files."""
 

@@ -291,3 +291,13 @@ def test_requests_of_the_pod_as_a_whole() -> None:
     obj["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "500m"}}
     set_defaults(kind_of("pods"), obj)
     assert obj["spec"]["resources"]["requests"] == {"cpu": "500m", "memory": "1Gi"}
+    obj = pod(resources={"requests": {"cpu": "1"}})
+    pages = {"requests": {"memory": "1Gi"}, "limits": {"hugepages-2Mi": "4Mi"}}
+    obj["spec"]["containers"][0]["resources"] = pages
+    set_defaults(kind_of("pods"), obj)
+    own = {"requests": {"cpu": "1", "memory": "1Gi", "hugepages-2Mi": "4Mi"}}
+    assert obj["spec"]["resources"] == {**own, "limits": {"hugepages-2Mi": "4Mi"}}
+    obj = pod(resources={"requests": {"cpu": "1"}})
+    obj["spec"]["containers"][0]["resources"] = {"requests": {"memory": "1Gi"}}
+    set_defaults(kind_of("pods"), obj)
+    assert obj["spec"]["resources"] == {"requests": {"cpu": "1"}}

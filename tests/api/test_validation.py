@@ -82,6 +82,7 @@ def resolved(value: Any) -> Any:
 def create(kind: Kind, obj: JsonObject) -> tuple[JsonObject, list[Cause]]:
     if kind.namespaced:
         obj["metadata"]["namespace"] = NAMESPACE
+    obj["metadata"].setdefault("uid", "old")
     set_defaults(kind, obj)
     if kind.key == "pods":
         add_service_account(obj, {}, "abcde")
@@ -123,7 +124,6 @@ def test_recorded_causes(case: JsonObject) -> None:
             continue
         if req["method"] == "POST":
             obj, causes = create(kind, resolved(req["body"]))
-            obj["metadata"].setdefault("uid", "<old>")
         else:
             obj, causes = update(kind, req, stored)
         if res["code"] == 422:

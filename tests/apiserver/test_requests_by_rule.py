@@ -233,6 +233,37 @@ def test_api_services_say_who_serves_a_group(rig: Rig) -> None:
     assert (code, causes) == (422, fields)
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "put"),
+    [
+        ("/api/v1/namespaces/x/endpoints", {}, 201),
+        ("/api/v1/namespaces/x/limitranges", {"spec": {"limits": []}}, 201),
+        ("/apis/node.k8s.io/v1/runtimeclasses", {"handler": "h"}, 201),
+        ("/apis/rbac.authorization.k8s.io/v1/namespaces/x/roles", {"rules": []}, 201),
+        ("/apis/rbac.authorization.k8s.io/v1/clusterroles", {"rules": []}, 201),
+        ("/apis/storage.k8s.io/v1/csinodes", {"spec": {"drivers": []}}, 404),
+        ("/apis/policy/v1/namespaces/x/poddisruptionbudgets", {"spec": {}}, 404),
+    ],
+)
+def test_put_of_what_is_not_there_and_without_a_version(
+    rig: Rig, path: str, body: dict[str, Any], put: int
+) -> None:
+    named = {"metadata": {"name": "put"}, **body}
+    assert rig.call("PUT", f"{path}/put", named)[0] == put
+    if put == 404:
+        assert rig.call("POST", path, named)[0] == 201
+    code, status = rig.call("PUT", f"{path}/put", named)
+    bound = put == 404 or "runtimeclasses" in path
+    assert code == (422 if bound else 200)
+    if bound:
+        assert status["details"]["causes"][0]["field"] == "metadata.resourceVersion"
+
+
+def test_a_range_of_limits_without_a_name_gets_one(rig: Rig) -> None:
+    code, made = rig.call("POST", "/api/v1/namespaces/x/limitranges", {"spec": {"limits": []}})
+    assert code == 201 and made["metadata"]["name"].count("-") == 4
+
+
 def test_a_watch_whose_time_is_over_ends_as_it_begins(rig: Rig) -> None:
     assert rig.watch(f"{MAPS}?watch=1&timeoutSeconds=-5").ended == ""
     assert rig.watch(f"{MAPS}?watch=1&timeoutSeconds=0").ended is None
