@@ -64,8 +64,9 @@ def with_notes(item: JsonObject, notes: dict[str, str]) -> JsonObject:
 
 
 def class_of(item: JsonObject) -> str:
-    found = notes_of(item).get(CLASS_BETA) or item["spec"].get("storageClassName") or ""
-    return str(found)
+    """The old annotation comes first, also when it is empty: then there is no class."""
+    notes = notes_of(item)
+    return notes[CLASS_BETA] if CLASS_BETA in notes else item["spec"].get("storageClassName") or ""
 
 
 def is_meant_for(volume: JsonObject, claim: JsonObject) -> bool:

@@ -427,7 +427,7 @@ class NodeTable:
             (self.ports.take if sign > 0 else self.ports.leave)(row, shape.key.ports)
         relations = shape.relations
         self.pod_counts.add(row, relations, sign, settled)
-        if relations.key.claims or relations.key.disks:
+        if relations.key.claims or relations.key.disks or relations.key.attached:
             self.volume_use.add(row, relations, sign)
 
     def _count_requests(self, row: int, shape: Shape, sign: int) -> None:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from api.core import JsonObject
 from api.selectors import LabelSelector, Requirement, label_selector_of
+from scheduler.migrated_volumes import Attached, attached
 
 RELATIONS_MAX = 65536
 """Remembered. A forgotten one gets a new number: only slower."""
@@ -131,8 +132,8 @@ class RelationsKey(NamedTuple):
     claims: tuple[tuple[str, bool], ...]
     """(name, made for the pod's ephemeral volume) of its volume claims."""
     disks: tuple[Disk, ...]
-    attaches: bool
-    """It has a volume in its own spec that counts as one of a CSI driver."""
+    attached: tuple[Attached, ...]
+    """Volumes in its own spec that count as ones of a CSI driver."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,10 +172,10 @@ class RelationsIndex:
 
 def _is_plain(key: RelationsKey) -> bool:
     terms = key.spread or key.required or key.anti or key.preferred
-    return not (terms or key.claims or key.disks or key.attaches)
+    return not (terms or key.claims or key.disks or key.attached)
 
 
-NOBODY = RelationsKey("", (), False, None, (), (), (), (), (), (), False)
+NOBODY = RelationsKey("", (), False, None, (), (), (), (), (), (), ())
 
 
 def relations_key(pod: JsonObject) -> RelationsKey:
@@ -201,7 +202,7 @@ def relations_key(pod: JsonObject) -> RelationsKey:
         preferred=tuple(preferred),
         claims=_claims(volumes, meta.get("name", "")) if volumes else (),
         disks=_disks(volumes) if volumes else (),
-        attaches=any(not _MIGRATED.isdisjoint(volume) for volume in volumes),
+        attached=_attached(volumes) if volumes else (),
     )
 
 
@@ -233,20 +234,6 @@ def _constraint(constraint: JsonObject, labels: Mapping[str, str]) -> SpreadCons
     )
 
 
-_MIGRATED = frozenset(
-    [
-        "gcePersistentDisk",
-        "awsElasticBlockStore",
-        "azureDisk",
-        "azureFile",
-        "cinder",
-        "vsphereVolume",
-        "portworxVolume",
-    ]
-)
-"""Source: k8s.io/csi-translation-lib/translate.go, inTreePlugins."""
-
-
 def _claims(volumes: Sequence[JsonObject], pod: str) -> tuple[tuple[str, bool], ...]:
     found = []
     for volume in volumes:
@@ -255,6 +242,11 @@ def _claims(volumes: Sequence[JsonObject], pod: str) -> tuple[tuple[str, bool], 
         elif "ephemeral" in volume:
             found.append((f"{pod}-{volume['name']}", True))
     return tuple(found)
+
+
+def _attached(volumes: Sequence[JsonObject]) -> tuple[Attached, ...]:
+    found = (attached(volume, {}) for volume in volumes)
+    return tuple(one for one in found if one is not None)
 
 
 def _disks(volumes: Sequence[JsonObject]) -> tuple[Disk, ...]:

@@ -17,7 +17,8 @@ from api.core import JsonObject
 from scheduler.outgoing import Outgoing
 from scheduler.plugins.volume_binding import NAME, Bindings, bindings_on, decides
 from scheduler.pod_book import PodBook, PodRecord, Stage
-from scheduler.volumes import CLAIMS, SELECTED_NODE, VOLUMES, Claim, Key, Volume
+from scheduler.volume_objects import SELECTED_NODE, Claim, Volume
+from scheduler.volumes import CLAIMS, VOLUMES, Key
 
 BOUND_BY_CONTROLLER = "pv.kubernetes.io/bound-by-controller"
 """On a volume or claim that a user did not bind himself."""

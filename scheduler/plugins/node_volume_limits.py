@@ -2,20 +2,20 @@
 Source: plugins/nodevolumelimits/csi.go, v1.36. VolumeAttachments are not counted."""
 
 from scheduler.framework import Filter, one_reason
+from scheduler.migrated_volumes import Attached
 from scheduler.node_table import Mask, NodeTable, Rows
 from scheduler.pod_shape import Shape
-from scheduler.volumes import Key
 
 
 def attaches(shape: Shape, _table: NodeTable) -> bool:
     key = shape.relations.key
-    return bool(key.claims) or key.attaches
+    return bool(key.claims or key.attached)
 
 
 def passes(shape: Shape, table: NodeTable, rows: Rows) -> Mask:
     result = table.alive.copy()
     key, catalog = shape.relations.key, table.volumes
-    wanted: dict[tuple[str, str], None] = {}
+    wanted: dict[Attached, None] = dict.fromkeys(key.attached)
     for name, _ in key.claims:
         found = catalog.attached((key.namespace, name))
         if found is not None:
@@ -24,22 +24,24 @@ def passes(shape: Shape, table: NodeTable, rows: Rows) -> Mask:
         for node, limits in catalog.limits.items():
             row = table.row_of.get(node)
             if row is not None:
-                held = table.volume_use.claims.get(row, {})
-                result[row] = _fits(table, list(wanted), limits, held)
+                result[row] = _fits(list(wanted), limits, _attached_to(table, row))
     return result[rows]
 
 
+def _attached_to(table: NodeTable, row: int) -> dict[Attached | None, None]:
+    """Volumes of the pods there, each once."""
+    use = table.volume_use
+    found = dict.fromkeys(table.volumes.attached(key) for key in use.claims.get(row, ()))
+    return found | dict.fromkeys(use.attached.get(row, ()))
+
+
 def _fits(
-    table: NodeTable,
-    wanted: list[tuple[str, str]],
-    limits: dict[str, int],
-    held: dict[Key, int],
+    wanted: list[Attached], limits: dict[str, int], attached: dict[Attached | None, None]
 ) -> bool:
     """A volume that is there already is not counted again."""
-    attached = dict.fromkeys(table.volumes.attached(key) for key in held)
     for driver, limit in limits.items():
-        fresh = sum(one[0] == driver and one not in attached for one in wanted)
-        present = sum(one is not None and one[0] == driver for one in attached)
+        fresh = sum(one.driver == driver and one not in attached for one in wanted)
+        present = sum(one is not None and one.driver == driver for one in attached)
         if fresh and present + fresh > limit:
             return False
     return True

@@ -12,7 +12,8 @@ from scheduler.framework import Filter, Reason
 from scheduler.node_selector import matches_any
 from scheduler.node_table import IntArray, Mask, NodeTable, Rows
 from scheduler.pod_shape import Shape
-from scheduler.volumes import Claim, StorageClass, Volume
+from scheduler.volume_objects import Claim, StorageClass, Volume
+from scheduler.volume_reach import Terms
 
 NAME = "VolumeBinding"
 NO_AFFINITY = "node(s) didn't match PersistentVolume's node affinity"
@@ -88,8 +89,7 @@ def reasons(shape: Shape, table: NodeTable, rows: IntArray) -> Sequence[Reason]:
         if volume is None:
             masks[NO_VOLUME] = near.copy()
             break
-        if volume.terms is not None:
-            near &= matches_any(table, rows, volume.terms)
+        near &= _reached(volume, table, rows)
     masks[NO_AFFINITY] = ~near
     if waiting:
         choices = _Choices(table, waiting, rows)
@@ -99,6 +99,21 @@ def reasons(shape: Shape, table: NodeTable, rows: IntArray) -> Sequence[Reason]:
                 masks[reason][at] = True
     everywhere = np.ones(len(rows), np.bool_)
     return [Reason(text, mask, everywhere) for text, mask in masks.items() if mask.any()]
+
+
+def _reached(volume: Volume, table: NodeTable, rows: IntArray) -> Mask:
+    """A bound volume: where its plugin became a driver, zones are labels of that driver."""
+    found = _within(volume.terms, table, rows)
+    if volume.migrated_terms != volume.terms:
+        migrated = table.volumes.migrated
+        names = (table.names[row] for row in rows.tolist())
+        there = np.array([volume.plugin in migrated.get(name, ()) for name in names], np.bool_)
+        found = np.where(there, _within(volume.migrated_terms, table, rows), found)
+    return found
+
+
+def _within(terms: Terms, table: NodeTable, rows: IntArray) -> Mask:
+    return np.ones(len(rows), np.bool_) if terms is None else matches_any(table, rows, terms)
 
 
 def decides(shape: Shape) -> bool:
@@ -127,17 +142,12 @@ class _Choices:
         volumes = list(table.volumes.all_volumes())
         self._candidates = {
             claim.name: [
-                (volume, self._reach(volume, rows))
+                (volume, _within(volume.terms, table, rows))
                 for volume in volumes
                 if volume.storage_class == claim.storage_class and _suits(volume, claim)
             ]
             for claim in self._claims
         }
-
-    def _reach(self, volume: Volume, rows: IntArray) -> Mask:
-        if volume.terms is None:
-            return np.ones(len(rows), np.bool_)
-        return matches_any(self._table, rows, volume.terms)
 
     def bind(self, at: int, row: int) -> Bindings:
         """``at``: the row's position among the rows."""
@@ -180,7 +190,8 @@ class _Choices:
             return NOT_FOUND
         labels = table.facts(row).labels
         if storage.topologies and not any(
-            all(labels.get(key) in values for key, values in term) for term in storage.topologies
+            term and all(labels.get(key) in values for key, values in term)
+            for term in storage.topologies
         ):
             return NOT_FOUND
         return "" if self._has_space(storage, claim, row) else NO_SPACE
@@ -201,6 +212,8 @@ class _Choices:
 def _suits(volume: Volume, claim: Claim) -> bool:
     """All but the node."""
     if volume.size < claim.size or volume.block != claim.block or volume.deleting:
+        return False
+    if volume.attributes != claim.attributes:
         return False
     if volume.claim is not None:
         namespace, name, uid = volume.claim

@@ -9,7 +9,7 @@ import numpy as np
 from scheduler.framework import Filter, Reason
 from scheduler.node_table import IntArray, Mask, NodeTable, Rows
 from scheduler.pod_shape import Shape
-from scheduler.volumes import ONE_POD
+from scheduler.volume_objects import ONE_POD
 
 NAME = "VolumeRestrictions"
 DISK = "node(s) had no available disk"

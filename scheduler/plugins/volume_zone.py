@@ -6,7 +6,7 @@ import numpy as np
 from scheduler.framework import Filter, one_reason
 from scheduler.node_table import Mask, NodeTable, Rows
 from scheduler.pod_shape import Shape
-from scheduler.volumes import Claim, Volume
+from scheduler.volume_objects import Claim, Volume
 
 NAME = "VolumeZone"
 GENERAL = {

@@ -6,7 +6,7 @@ from api.core import JsonObject
 from scheduler.node_table import NodeTable
 from scheduler.plugins.volume_binding import bindings_on
 from scheduler.pod_shape import Shape
-from scheduler.volumes import BOUND_ANNOTATION, SELECTED_NODE, Claim
+from scheduler.volume_objects import BOUND_ANNOTATION, SELECTED_NODE, Claim
 
 ZONE = "topology.kubernetes.io/zone"
 Find = Callable[[str, str, str], JsonObject]

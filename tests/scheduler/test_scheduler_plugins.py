@@ -24,7 +24,8 @@ from scheduler.pod_shape import Shape, Toleration
 from scheduler.preemption import trials
 from scheduler.resources import pod_requests
 from scheduler.shapes import Shapes
-from scheduler.volumes import BOUND_ANNOTATION, CLAIMS, VOLUMES
+from scheduler.volume_objects import BOUND_ANNOTATION
+from scheduler.volumes import CLAIMS, VOLUMES
 from scheduler.workloads import Workloads
 from tests.scheduler.scheduler_objects import node, pod
 

@@ -9,7 +9,8 @@ from api.core import JsonObject
 from scheduler.configuration import configuration_from
 from scheduler.leader import SchedulerCore
 from scheduler.queue import BACKOFF_FIRST_NS
-from scheduler.volumes import BOUND_ANNOTATION, CLAIMS, CLASSES, SELECTED_NODE, VOLUMES
+from scheduler.volume_objects import BOUND_ANNOTATION, SELECTED_NODE
+from scheduler.volumes import CLAIMS, CLASSES, VOLUMES
 from tests.scheduler.scheduler_fake_api import MS, START_NS, FakeApi
 from tests.scheduler.scheduler_objects import node, pod
 
