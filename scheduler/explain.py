@@ -147,15 +147,18 @@ def refusal_beside_nominees(
         for n in table.nominations.of_node(node)
         if n.pod != pod.name and n.priority >= pod.priority
     ]
-    ports = table.ports.of_row(row)
-    for nominee in beside:
-        table.add_pod(nominee.pod, node, nominee.shape, nominee.priority)
-    try:
-        found = refusal(shape, table, row, filters) if beside else None
-    finally:
-        for nominee in beside:
-            table.remove_pod(nominee.pod, node)
-        table.ports.set_row(row, ports)
+    found: Refusal | None = None
+    if beside:
+        ports = table.ports.of_row(row)
+        with table.pod_counts.trying():
+            for nominee in beside:
+                table.add_pod(nominee.pod, node, nominee.shape, nominee.priority)
+            try:
+                found = refusal(shape, table, row, filters)
+            finally:
+                for nominee in beside:
+                    table.remove_pod(nominee.pod, node)
+                table.ports.set_row(row, ports)
     return found or refusal(shape, table, row, filters)
 
 

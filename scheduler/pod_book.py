@@ -21,6 +21,7 @@ from scheduler.pod_columns import NONE
 from scheduler.pod_shape import Shape
 from scheduler.profile import SCHEDULER_NAME, Profiles
 from scheduler.queue import SchedulingQueue
+from scheduler.resources import in_reason_order, pod_requests
 from scheduler.shapes import Shapes
 
 FINISHED = ("Succeeded", "Failed")
@@ -234,14 +235,18 @@ class PodBook:
             self.confirm(key)
 
     def _unmoved(self, key: str, record: PodRecord, pod: JsonObject) -> bool:
-        """Whether nothing that has no generation changed either: labels, the start."""
+        """Whether nothing that has no generation changed either: labels, what containers were
+        given, the start."""
         meta, relations = pod["metadata"], record.shape.relations
         if (meta.get("labels") or {}) != relations.labels:
             return False
         if ("deletionTimestamp" in meta) != relations.key.terminating:
             return False
+        status = pod.get("status") or {}
+        if not _takes_as_much(record.shape, pod["spec"], status):
+            return False
         if record.started_ns == NOT_STARTED:
-            started = (pod.get("status") or {}).get("startTime")
+            started = status.get("startTime")
             if started:
                 record.started_ns = parse_time(started)
                 self.table.placed.set_started(key, record.node, record.started_ns)
@@ -338,6 +343,18 @@ def _gang(pod: JsonObject) -> Gang | None:
 def _alike(one: Shape, other: Shape) -> bool:
     """What the columns give back is another object."""
     return one.key == other.key and one.relations is other.relations
+
+
+def _takes_as_much(shape: Shape, spec: JsonObject, status: JsonObject) -> bool:
+    """As it is counted: a resize in place begins in the specification and ends in the status."""
+    if not (status.get("containerStatuses") or status.get("resources")):
+        return True
+    try:
+        now = pod_requests(spec, status)
+    except QuantityError:
+        return False
+    same = in_reason_order(now.amounts) == shape.key.requests
+    return same and now.counted == shape.key.counted
 
 
 def _taken(shape: Shape) -> tuple[object, ...]:

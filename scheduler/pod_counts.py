@@ -4,7 +4,8 @@ does not depend on how many pods there are.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -133,6 +134,25 @@ class PodCounts:
         self.asked = 0
         """How often it was worked out whether a description means a placed pod, each for itself;
         those of one Relations are asked at once."""
+        self._trying = 0
+        self._tried: dict[tuple[str, int], int] = {}
+        """(namespace, row) to the pods there that came on trial, less those that left."""
+        self._of_all: dict[Selected, Counter] = {}
+        """Counters of selectors that are empty."""
+
+    @contextmanager
+    def trying(self) -> Iterator[None]:
+        """Pods come and go on trial, and all is undone before this ends. Of them alone, an empty
+        selector means every one: kube-scheduler asks it again for each such pod, and when it counts
+        those that are there it skips all. Source: plugins/podtopologyspread/common.go
+        (countPodsMatchSelector) and filtering.go (updateWithPod), v1.36."""
+        self._trying += 1
+        try:
+            yield
+        finally:
+            self._trying -= 1
+            if not self._trying:
+                self._tried.clear()
 
     def add(self, row: int, pod: Relations, sign: int, settled: bool = False) -> None:
         """A pod came to a row or left it. ``settled``: it is in the columns."""
@@ -158,6 +178,12 @@ class PodCounts:
             ]
         for counter, times in concerned:
             counter.add(row, times * sign)
+        if self._trying and not pod.key.terminating:
+            place = (pod.key.namespace, row)
+            self._tried[place] = self._tried.get(place, 0) + sign
+            for selected, counter in self._of_all.items():
+                if pod.key.namespace == selected.namespace:
+                    counter.add(row, sign)
         if not entry.pods and not entry.rows:
             self._vanish(pod)
 
@@ -172,6 +198,11 @@ class PodCounts:
             self._counters.move_to_end(description)
             return counter
         counter = self._counters[description] = Counter()
+        if isinstance(description, Selected) and description.selector.empty:
+            self._of_all[description] = counter
+            for (namespace, row), pods in self._tried.items():
+                if namespace == description.namespace and pods:
+                    counter.add(row, pods)
         found: dict[int, int] = {}
         for number, entry in self._present.items():
             times = int(description.times(entry.relations, self.namespaces))
@@ -205,6 +236,7 @@ class PodCounts:
         """Whatever was counted is void, as it is when the labels of namespaces change: who wants
         to know it next counts all placed pods anew."""
         self._counters.clear()
+        self._of_all.clear()
         self._concerned.clear()
         self.epoch += 1
 
@@ -231,7 +263,9 @@ class PodCounts:
 
     def _drop_oldest(self) -> None:
         """Tallies that hold the counter fall behind, so all plugins must start anew."""
-        _, dropped = self._counters.popitem(last=False)
+        description, dropped = self._counters.popitem(last=False)
+        if isinstance(description, Selected):
+            self._of_all.pop(description, None)
         for number, concerned in self._concerned.items():
             self._concerned[number] = [pair for pair in concerned if pair[0] is not dropped]
         self.epoch += 1

@@ -212,21 +212,22 @@ def _try_node(
     stage = _Stage(shape, table, row, pod, filters)
     violations = 0
     victims: list[Victim] = []
-    try:
-        for victim in lower:
-            stage.go(victim)
-        found = stage.refusal()
-        if found is None:
-            violating, rest = split_by_budgets(lower, budgets) if budgets else ([], lower)
-            victims = [victim for victim in violating if not stage.stays(victim)]
-            violations = len(victims)
-            victims += [victim for victim in rest if not stage.stays(victim)]
-            victims.sort(key=importance)
-    finally:
-        # All of them, also when a plugin raised.
-        for victim in sorted(stage.gone.values(), key=importance):
-            stage.come_back(victim)
-        table.ports.set_row(row, ports)
+    with table.pod_counts.trying():
+        try:
+            for victim in lower:
+                stage.go(victim)
+            found = stage.refusal()
+            if found is None:
+                violating, rest = split_by_budgets(lower, budgets) if budgets else ([], lower)
+                victims = [victim for victim in violating if not stage.stays(victim)]
+                violations = len(victims)
+                victims += [victim for victim in rest if not stage.stays(victim)]
+                victims.sort(key=importance)
+        finally:
+            # All of them, also when a plugin raised.
+            for victim in sorted(stage.gone.values(), key=importance):
+                stage.come_back(victim)
+            table.ports.set_row(row, ports)
     table.rewind(position)
     return Trial(row, tuple(victims), violations, found)
 

@@ -2,7 +2,8 @@
 devices).
 
 Source: k8s.io/component-helpers/resource/helpers.go (PodRequests) and
-pkg/scheduler/framework/types.go (calculateResource), v1.36. Sums are of rounded-up quantities: a
+pkg/scheduler/framework/types.go (calculateResource), v1.36, where InPlacePodVerticalScaling and
+InPlacePodLevelResourcesVerticalScaling are on. Sums are of rounded-up quantities: a
 container asking for less than a millicore or a byte counts as one.
 """
 
@@ -57,20 +58,27 @@ class PodRequests(NamedTuple):
     leaves out (recorded: family podlevel)."""
 
 
-def pod_requests(spec: JsonObject) -> PodRequests:
+def pod_requests(spec: JsonObject, status: JsonObject | None = None) -> PodRequests:
     """Requests of the containers, where the pod itself names an amount that one instead, and the
-    overhead on top."""
-    plain = [amounts_of((c.get("resources") or {}).get("requests")) for c in spec["containers"]]
-    starting = [
-        (
-            amounts_of((c.get("resources") or {}).get("requests")),
-            c.get("restartPolicy") == "Always",
-        )
-        for c in spec.get("initContainers") or ()
+    overhead on top. ``status``: of a pod on a node. What it says that containers have, or are to
+    have, counts where it is more than they ask for: they may be about to be resized."""
+    held = _held_by_containers(status or {})
+    infeasible = bool(held) and _cannot_be_resized(status or {})
+    plain = [
+        _effective(asked_of(one), held.get(one.get("name", "")), infeasible)
+        for one in spec["containers"]
     ]
+    starting = []
+    for one in spec.get("initContainers") or ():
+        restarts = one.get("restartPolicy") == "Always"
+        its = held.get(one.get("name", "")) if restarts else None
+        starting.append((_effective(asked_of(one), its, infeasible), restarts))
     amounts = _sum_of_containers(plain, starting)
     overhead = amounts_of(spec.get("overhead"))
     pod_level = pod_level_requests(spec)
+    if pod_level and status and status.get("resources"):
+        shares = _effective(pod_level, _held(status), _cannot_be_resized(status))
+        pod_level = {name: shares.get(name, 0) for name in pod_level}
     known: Amounts = {**amounts, **pod_level, **overhead} if pod_level else {}
     counted = _with_defaults(plain, starting, [name for name in DEFAULTS if name not in known])
     counted.update(pod_level)
@@ -82,6 +90,43 @@ def pod_requests(spec: JsonObject) -> PodRequests:
     return PodRequests(
         amounts, _cpu_and_memory(scored, overhead), _cpu_and_memory(counted, overhead)
     )
+
+
+def asked_of(container: JsonObject) -> Amounts:
+    """What a container asks for itself."""
+    return amounts_of((container.get("resources") or {}).get("requests"))
+
+
+def _held_by_containers(status: JsonObject) -> dict[str, Amounts]:
+    """What containers have and are to have, by name; those whose status tells."""
+    return {
+        one["name"]: _held(one)
+        for part in ("containerStatuses", "initContainerStatuses")
+        for one in status.get(part) or ()
+        if one.get("resources") is not None
+    }
+
+
+def _held(status: JsonObject) -> Amounts:
+    """The larger of what is there and what was allocated."""
+    amounts = amounts_of((status.get("resources") or {}).get("requests"))
+    _raise(amounts, amounts_of(status.get("allocatedResources")))
+    return amounts
+
+
+def _effective(asked: Amounts, held: Amounts | None, infeasible: bool) -> Amounts:
+    """``infeasible``: the node could never give what is asked for."""
+    if held is None:
+        return asked
+    found = {} if infeasible else dict(asked)
+    _raise(found, held)
+    return found
+
+
+def _cannot_be_resized(status: JsonObject) -> bool:
+    """Source: k8s.io/component-helpers/resource/helpers.go, IsPodResizeInfeasible."""
+    pending = [c for c in status.get("conditions") or () if c.get("type") == "PodResizePending"]
+    return bool(pending) and pending[0].get("reason") == "Infeasible"
 
 
 def pod_level_requests(spec: JsonObject) -> Amounts:

@@ -35,7 +35,7 @@ class Shapes:
         if profile not in self._profiles:
             # Another scheduler's pod: only counted.
             profile = self._default
-        shape = self.of_key(shape_key(pod["spec"], profile))
+        shape = self.of_key(shape_key(pod["spec"], profile, pod.get("status")))
         relations = self._relations.of_key(relations_key(pod))
         related = self._related.get((shape.number, relations.number))
         if related is None:
