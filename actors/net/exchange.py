@@ -169,9 +169,7 @@ class Connection(asyncio.Protocol):
         self._head_bytes = self._framing_bytes = 0
         """Of a head that is not complete; since the last piece of a body: extensions, trailers."""
         self._reading_head = True
-        self._chunked = False
-        self._served = False
-        self._full = False
+        self._chunked = self._served = self._full = False
         self._rest = _NOTHING
         """What of a large body is still to be sent."""
         self._on_data: Callable[[bytes], None] | None = None
@@ -382,6 +380,7 @@ class Connection(asyncio.Protocol):
             self._send(head)
             self._rest = memoryview(body)
             self._send_rest()
+            self._host.refused += self._host.large.make_room()
             return
         self._done(exchange)
 
@@ -392,6 +391,7 @@ class Connection(asyncio.Protocol):
         while self._rest and not self._full:
             piece, self._rest = self._rest[:ONE_WRITE_BYTES], self._rest[ONE_WRITE_BYTES:]
             self._send(piece)
+        self._host.large.owe(self, len(self._rest))
         if not self._rest:
             self._rest = _NOTHING
             if self._current is not None:

@@ -16,6 +16,7 @@ from typing import Final
 from actors.net.errors import NetError, PortInUse
 from actors.net.exchange import Connection, Exchange
 from actors.net.https_host import HttpsBounds
+from actors.net.large_answers import LargeAnswers
 
 DATE_PERIOD_S: Final = 1.0
 __all__ = ["HttpsBounds", "HttpsServer", "serve_https"]
@@ -33,6 +34,7 @@ class HttpsServer:
         self.refused = 0
         self.requests = 0
         self.date = b""
+        self.large = LargeAnswers(bounds.owed_bytes_max)
         self.last_chunk = self.last_framed = b""
         self._connections: dict[Connection, None] = {}
         self._loop = asyncio.get_running_loop()
@@ -76,6 +78,7 @@ class HttpsServer:
 
     def closed(self, connection: Connection) -> None:
         self._connections.pop(connection, None)
+        self.large.owe(connection, 0)
         if not self._connections:
             self._all_closed.set()
 

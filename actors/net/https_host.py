@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from actors.net.large_answers import LargeAnswers
+
 if TYPE_CHECKING:
     from actors.net.exchange import Connection, Exchange
 
@@ -26,6 +28,8 @@ class HttpsBounds:
     dropped_bytes_max: int = 32 * 1024 * 1024
     """A body over ``body_bytes_max`` is read and dropped up to here, so that its sender hears why;
     beyond it the connection is closed."""
+    owed_bytes_max: int = 2 << 30
+    """Of large answers that readers have not taken, together: see actors.net.large_answers."""
     connections_max: int = 20_000
     backlog: int = 2048
 
@@ -38,6 +42,7 @@ class Host(Protocol):
     """The value of the Date header now."""
     refused: int
     requests: int
+    large: LargeAnswers
     last_chunk: bytes
     """What some stream was given last, and how that is framed: many get the same."""
     last_framed: bytes

@@ -271,6 +271,36 @@ def test_a_large_answer_waits_for_its_reader(security: Security) -> None:
     run(scenario())
 
 
+def test_what_many_readers_leave_unread_is_bounded(security: Security) -> None:
+    """Of two hundred who asked for a long list and read nothing, all answers were kept."""
+    body = bytes(40_000_000)  # Far more than the kernel takes of one.
+
+    async def scenario() -> None:
+        bounds = replace(CALM, owed_bytes_max=2 * len(body))
+
+        def large(exchange: Exchange) -> None:
+            exchange.answer(200, b"", body)
+
+        async def ask() -> Streams:
+            streams = await connect(server, security)
+            streams[1].write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            await streams[0].readuntil(b"\r\n\r\n")
+            return streams
+
+        server = await start(security, large, bounds)
+        silent = [await ask() for _ in range(6)]
+        assert len(await rest(silent[0])) < len(body)
+        reader, writer = await ask()
+        assert await reader.readexactly(len(body)) == body
+        assert server.refused > 3
+        for streams in silent[1:]:
+            streams[1].transport.abort()
+        writer.close()
+        await server.stop()
+
+    run(scenario())
+
+
 def test_pipelined_requests_are_answered_in_order(security: Security) -> None:
     async def scenario() -> None:
         server = await start(security)
