@@ -20,9 +20,9 @@ from api.structure import (
 )
 from api.unstructured import misfit_of_map
 from api.wire import ProtobufError
-from apiserver.go_yaml import YAML_TWICE, yaml_twice
+from apiserver.go_yaml import YAML_TWICE
 from apiserver.registry import Request
-from apiserver.untrusted import parse_json, parse_yaml, refusal_of_json
+from apiserver.untrusted import parse_json, parse_yaml, parse_yaml_strictly, refusal_of_json
 
 JSON_TYPE = "application/json"
 YAML_TYPE = "application/yaml"
@@ -108,7 +108,7 @@ def _is_yaml(request: Request) -> bool:
 def _parsed(kind: Kind, request: Request, field_validation: str) -> tuple[JsonObject, list[str]]:
     """The parsed body and the keys that it has twice."""
     media = request.content_type.partition(";")[0].strip()
-    body = request.body
+    body, found = request.body, list[str]()
     if media in ("", JSON_TYPE):
         try:
             obj = parse_json(body)
@@ -119,7 +119,10 @@ def _parsed(kind: Kind, request: Request, field_validation: str) -> tuple[JsonOb
             ) from None
     elif media == YAML_TYPE:
         try:
-            obj = parse_yaml(body)
+            if field_validation == "Ignore":
+                obj = parse_yaml(body)
+            else:
+                obj, found = parse_yaml_strictly(body)
         except BadRequest as error:
             raise BadRequest(
                 f"the object provided is unrecognized (must be of type {kind.kind}): {error} "
@@ -143,7 +146,7 @@ def _parsed(kind: Kind, request: Request, field_validation: str) -> tuple[JsonOb
     if field_validation == "Ignore" or media == PROTOBUF_TYPE:
         return obj, []
     if media == YAML_TYPE:
-        return obj, yaml_twice(body)
+        return obj, found
     twice = find_duplicates(body, obj)
     return (_merged_twice(body) if twice else obj), twice
 

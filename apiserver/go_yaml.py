@@ -17,6 +17,7 @@ import yaml
 Scalar = str | int | float | bool | None
 
 _TAG: Final = "tag:yaml.org,2002:"
+_STR, _MAP, _SEQ, _MERGE = (f"{_TAG}{name}" for name in ("str", "map", "seq", "merge"))
 _TRUE: Final = ("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON")
 _FALSE: Final = ("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF")
 _WORDS: Final[dict[str, Scalar]] = {
@@ -33,7 +34,7 @@ _INTEGER: Final = re.compile(
 )
 _BASES: Final = {"hex": 16, "two": 2, "eight": 8, "ten": 10}
 _FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-_FIRSTS: Final = "+-.0123456789yYnNtTfFoO~"
+_FIRSTS: Final = frozenset("+-.0123456789yYnNtTfFoO~<")
 """What a plain text that is no text can begin with."""
 
 
@@ -58,31 +59,41 @@ def resolved(text: str) -> Scalar:
     return text
 
 
+_TAGS: Final[dict[type, str]] = {
+    kind: _TAG + name
+    for kind, name in ((bool, "bool"), (int, "int"), (float, "float"), (type(None), "null"))
+}
+
+
 def _tag_of(value: Scalar) -> str:
-    names = {bool: "bool", int: "int", float: "float", type(None): "null"}
-    return _TAG + names.get(type(value), "str")
-
-
-class _NoText:
-    """In the place of a pattern: matches the texts of one type."""
-
-    def __init__(self, tag: str) -> None:
-        self._tag = tag
-
-    def match(self, text: str) -> bool:
-        return _tag_of(resolved(text)) == self._tag
+    return _TAGS.get(type(value), _STR)
 
 
 class _Loader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]
-    yaml_implicit_resolvers = {  # noqa: RUF012
-        first: [entry for entry in entries if entry[0] == f"{_TAG}merge"]
-        for first, entries in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
     yaml_constructors = {  # noqa: RUF012
         tag: made
         for tag, made in yaml.SafeLoader.yaml_constructors.items()
-        if tag in (f"{_TAG}str", f"{_TAG}map", f"{_TAG}seq")
+        if tag in (_STR, _MAP, _SEQ)
     }
+    merges = False
+    """Whether a map takes in others: constructing it then changes its node."""
+
+    def resolve(self, kind: Any, value: str, implicit: tuple[bool, bool]) -> str:
+        """The tag of a node that has none. Asked for every node, as is ``construct_object``: with
+        the library's own, which serve other types too, a body takes twice as long."""
+        if kind is not yaml.ScalarNode:
+            return _SEQ if kind is yaml.SequenceNode else _MAP
+        if not implicit[0] or (value and value[0] not in _FIRSTS):
+            return _STR
+        if value == "<<":
+            self.merges = True
+            return _MERGE
+        return _tag_of(resolved(value))
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        if node.tag == _STR and type(node) is yaml.ScalarNode:
+            return node.value
+        return super().construct_object(node, deep)
 
 
 YAML_TWICE: Final = "yaml: unmarshal errors:\n"
@@ -90,10 +101,14 @@ YAML_TWICE: Final = "yaml: unmarshal errors:\n"
 
 def yaml_twice(body: bytes) -> list[str]:
     """The one finding of a strict decoder about the keys that come twice in a body that
-    ``load_yaml`` reads, a line for each; empty when there is none.
+    ``Document`` reads, a line for each; empty when there is none.
 
     Source: setMapIndex, go.yaml.in/yaml/v2 decode.go."""
-    lines = list(_twice(yaml.compose(body, _Loader)))
+    return _finding(yaml.compose(body, _Loader))
+
+
+def _finding(node: Any) -> list[str]:
+    lines = list(_twice(node))
     return [YAML_TWICE + "\n".join(lines)] if lines else []
 
 
@@ -107,17 +122,33 @@ def _twice(node: Any) -> Iterator[str]:
     seen: set[tuple[str, str]] = set()
     for key, value in node.value:
         yield from _twice(value)
-        if not isinstance(key, yaml.ScalarNode) or key.tag == f"{_TAG}merge":
+        if not isinstance(key, yaml.ScalarNode) or key.tag == _MERGE:
             continue
         if (key.tag, key.value) in seen:
-            shown = json.dumps(key.value) if key.tag == f"{_TAG}str" else key.value
+            shown = json.dumps(key.value) if key.tag == _STR else key.value
             yield f"  line {value.start_mark.line + 1}: key {shown} already set in map"
         seen.add((key.tag, key.value))
 
 
-def load_yaml(body: bytes) -> Any:
-    """The first document of a body. yaml.YAMLError, ValueError."""
-    return yaml.load(body, _Loader)
+class Document:
+    """The only one of a body, read once. yaml.YAMLError, ValueError."""
+
+    __slots__ = ("_body", "_node", "value")
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        loader = _Loader(body)
+        try:
+            node = loader.get_single_node()
+            self.value: Any = None if node is None else loader.construct_document(node)
+            self._node = None if loader.merges else node
+        finally:
+            loader.dispose()
+
+    def twice(self) -> list[str]:
+        """See ``yaml_twice``. Not before the value is known to be bounded: an alias is looked at
+        wherever it stands."""
+        return yaml_twice(self._body) if self._node is None else _finding(self._node)
 
 
 def _typed(loader: Any, node: Any) -> Scalar:
@@ -160,7 +191,6 @@ def _untagged(loader: Any, node: Any) -> Any:
 
 
 for _name in ("null", "bool", "int", "float"):
-    _Loader.add_implicit_resolver(_TAG + _name, _NoText(_TAG + _name), [*_FIRSTS, ""])
     _Loader.add_constructor(_TAG + _name, _typed)
 _Loader.add_constructor(f"{_TAG}binary", _binary)
 _Loader.add_constructor(None, _untagged)

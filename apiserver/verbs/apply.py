@@ -18,7 +18,7 @@ from apiserver.options import ApplyOptions, WriteOptions, apply_options
 from apiserver.ownership import applied, writer_of
 from apiserver.records import Record
 from apiserver.registry import Ask, Registry, Request, Verb
-from apiserver.untrusted import parse_json, parse_yaml
+from apiserver.untrusted import parse_json, parse_yaml_strictly
 from apiserver.verbs.create import Draft, create_object
 from apiserver.verbs.update import POD_PARTS, check_identity, next_state, patch
 from apiserver.written import answer_of_write
@@ -118,8 +118,7 @@ def parsed_wish(request: Request) -> tuple[JsonObject, list[str]]:
             twice = yaml_twice(request.body)
     except orjson.JSONDecodeError:
         try:
-            wish = parse_yaml(request.body)
-            twice = yaml_twice(request.body)
+            wish, twice = parse_yaml_strictly(request.body)
         except BadRequest as error:
             text = f"error decoding YAML: error converting YAML to JSON: {error}"
             raise BadRequest(text) from None

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from api.errors import BadRequest
-from apiserver.untrusted import parse_yaml
+from apiserver.untrusted import parse_yaml, parse_yaml_strictly
 from tests.apiserver.apiserver_rig import Rig
 
 
@@ -84,6 +84,17 @@ def test_a_merge_key_and_an_alias() -> None:
     body = b"base: &b {a: 1, b: 2}\nmore: {<<: *b, b: 3}\nsame: *b\n"
     parsed = parse_yaml(body)
     assert parsed["more"] == {"a": 1, "b": 3} and parsed["same"] == {"a": 1, "b": 2}
+
+
+def test_keys_that_come_twice_are_told_as_written_and_not_as_merged() -> None:
+    body = b"base: &b {a: 1, b: 2}\nmore: {<<: *b, b: 3}\n"
+    assert parse_yaml_strictly(body) == (parse_yaml(body), [])
+    parsed, found = parse_yaml_strictly(body + b"last:\n  <<: *b\n  c: 1\n  c: 2\n")
+    assert parsed["last"] == {"a": 1, "b": 2, "c": 2}
+    assert found == ['yaml: unmarshal errors:\n  line 6: key "c" already set in map']
+    assert parse_yaml_strictly(b"a: 1\na: 2\n")[1] == [
+        'yaml: unmarshal errors:\n  line 2: key "a" already set in map'
+    ]
 
 
 def test_a_config_map_keeps_its_times() -> None:
