@@ -18,7 +18,7 @@ from actors.net.exchange import Exchange
 from actors.net.https import HttpsBounds, HttpsServer, serve_https
 from actors.net.websocket import WebSocket
 from actors.plan import ApiServerConfig
-from actors.program import Resolve
+from actors.program import Line, Resolve
 from actors.security import read_tokens, server_ssl_context, service_account_key
 from actors.shard_links import ShardLink, shard_links, soon_of
 from actors.span_points import RequestSpans
@@ -181,6 +181,11 @@ class ApiServer:
     @property
     def address(self) -> str:
         return self._frames.address if self._frames is not None else ""
+
+    @property
+    def lines(self) -> Sequence[Line]:
+        frames = [self._frames] if self._frames is not None else []
+        return [*frames, *(line for link in self.shards for line in link.lines)]
 
     @property
     def https_port(self) -> int:

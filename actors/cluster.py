@@ -48,6 +48,12 @@ class ClusterHandle(Protocol):
         False: there is none. Whoever pauses lets it go on before he stops the cluster."""
         ...
 
+    def disconnect(self, program: str, off: bool) -> bool:
+        """Cut a program off from all others, until it dies, or connect it again: no frame comes to
+        it or leaves it meanwhile, and none is lost. HTTPS is not touched. False: it does not run
+        now."""
+        ...
+
     def lives(self) -> list[Life]:
         """The processes of each program so far: when they began, served and died."""
         ...

@@ -23,6 +23,7 @@ class RunningControllers:
         self.runner = runner
         self.hold = runner.hold
         self._client = client
+        self.lines = (client,)
 
     def gauges(self) -> Mapping[str, float]:
         return {**self._core.gauges(), **self.runner.gauges()}

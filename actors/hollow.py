@@ -32,6 +32,7 @@ class RunningHollowNodes:
         self._core = core
         self.runner = runner
         self.hold = runner.hold
+        self.lines = [line] if isinstance(line, FrameClient) else []
         self._line = line
 
     def gauges(self) -> Mapping[str, float]:

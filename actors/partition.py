@@ -9,7 +9,7 @@ from actors.hold import Hold
 from actors.net import FrameServer, PeerError, ServerStream
 from actors.plan import PartitionConfig
 from actors.plugins import scheduler_configuration
-from actors.program import Resolve
+from actors.program import Line, Resolve
 from actors.span_points import TRACED, ScoreSpans
 from actors.spans import span_log
 from scheduler.kernel import kernel_of
@@ -46,6 +46,10 @@ class Partition:
     def address(self) -> str:
         assert self._server is not None
         return self._server.address
+
+    @property
+    def lines(self) -> Sequence[Line]:
+        return [self._server] if self._server is not None else []
 
     def gauges(self) -> Mapping[str, float]:
         gauges = {

@@ -179,7 +179,7 @@ class Scheduler:
         self._pooled = pooled
         self.runner = runner
         self.hold = runner.hold
-        self._clients = clients
+        self.lines = self._clients = clients
 
     def gauges(self) -> Mapping[str, float]:
         return {**self.core.gauges(), **self.runner.gauges()}

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from actors.clock import WallClock
 from actors.net import FrameClient, NetError
 from actors.plan import ApiServerConfig, StoreConfig
-from actors.program import Resolve
+from actors.program import Line, Resolve
 from actors.shard import Shard, configured_shard
 from actors.span_points import WriteSpans
 from actors.spans import span_log
@@ -41,6 +41,11 @@ class ShardLink(Protocol):
     def follow(self, start_revision: int, told: Follow, ended: Ended) -> Callable[[], None]:
         """Every event after the revision, until ``ended(reason)`` or until what this returns is
         called, after which nothing is told."""
+        ...
+
+    @property
+    def lines(self) -> Sequence[Line]:
+        """See actors.program.Running; none of a shard in this process."""
         ...
 
     def gauges(self) -> dict[str, float]: ...
@@ -78,6 +83,7 @@ class FrameShard:
 
     def __init__(self, client: FrameClient) -> None:
         self._client = client
+        self.lines = (client,)
         self.gauges = client.gauges
         self.close = client.close
 
@@ -98,6 +104,8 @@ def _replied(heard: Heard, replies: Any, error: NetError | FrameError | None) ->
 
 class EmbeddedShard:
     """A shard of this program. It is never lost alone: what breaks it ends the program."""
+
+    lines: Sequence[Line] = ()
 
     def __init__(self, name: str, config: StoreConfig, shard: Shard) -> None:
         assert not config.take_from, "a shard moves between programs of its kind only"

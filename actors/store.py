@@ -11,7 +11,7 @@ from actors.handover import Sender, receive
 from actors.hold import Hold
 from actors.net import FrameServer, PeerError, ServerStream, send_to_all
 from actors.plan import StoreConfig
-from actors.program import Resolve
+from actors.program import Line, Resolve
 from actors.shard import Shard, configured_shard
 from actors.span_points import WriteSpans
 from actors.spans import span_log
@@ -87,6 +87,10 @@ class Store:
     def address(self) -> str:
         assert self._server is not None
         return self._server.address
+
+    @property
+    def lines(self) -> Sequence[Line]:
+        return [self._server] if self._server is not None else []
 
     def gauges(self) -> Mapping[str, float]:
         gauges = {**self._shard.gauges(), **self.hold.gauges()}

@@ -1,10 +1,15 @@
-"""The deaths and pauses of a run as its report tells them, and what they make of its numbers."""
+"""The deaths of a run and the times for which programs were away, as its report tells them, and
+what they make of its numbers."""
 
 from dataclasses import dataclass
 from typing import cast
 
 from loadtest.bundle import RunState
+from loadtest.faults import DISCONNECT, PAUSE
 from loadtest.fields import SECOND_NS
+
+DEATH = "death"
+SAID = {PAUSE: "paused", DISCONNECT: "cut off"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +22,19 @@ class Absence:
     """None: it did not come back."""
     planned: bool
     """The campaign did it."""
-    paused: bool = False
-    """It stood still and did not die."""
+    how: str = DEATH
+    """Or it did not die: PAUSE, DISCONNECT."""
+
+    @property
+    def said(self) -> str:
+        """For people."""
+        if self.how != DEATH:
+            return f"{SAID[self.how]} by the campaign"
+        return "killed by the campaign" if self.planned else "died of its own"
 
 
 def absences(state: RunState) -> list[Absence]:
-    """Deaths in their order, then pauses in theirs."""
+    """Deaths in their order, then interruptions in theirs."""
     found = []
     # Before any load there is nothing to count from.
     start_ns = state.load_start_wall_ns
@@ -36,11 +48,12 @@ def absences(state: RunState) -> list[Absence]:
                 planned=bool(row["planned"]),
             )
         )
-    for row in state.pauses:
+    for row in state.interruptions:
         since_ns, until_ns = cast(int, row["since_ns"]), cast(int, row["until_ns"])
         away_s = round((until_ns - since_ns) / SECOND_NS, 3)
         began_s = round((since_ns - start_ns) / SECOND_NS, 3)
-        found.append(Absence(str(row["program"]), began_s, away_s, planned=True, paused=True))
+        how = str(row["how"])
+        found.append(Absence(str(row["program"]), began_s, away_s, planned=True, how=how))
     return found
 
 

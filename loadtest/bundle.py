@@ -73,8 +73,9 @@ class RunState:
     """What programs of the cluster and generators reported as failures."""
     outages: list[dict[str, object]] = field(default_factory=list)
     """Each: program, died_ns and back_ns (wall clock; 0: did not come back), planned."""
-    pauses: list[dict[str, object]] = field(default_factory=list)
-    """Each: program, since_ns and until_ns (wall clock): it stood still, by the campaign's word."""
+    interruptions: list[dict[str, object]] = field(default_factory=list)
+    """Each: program, how (loadtest.faults), since_ns and until_ns (wall clock): it was away by the
+    campaign's word and came back as it was."""
     placement: list[str] = field(default_factory=list)
     """Of a cluster over several machines: what is where, and what became of them, in sentences."""
     audit: dict[str, object] = field(default_factory=dict)

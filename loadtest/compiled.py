@@ -15,6 +15,7 @@ from actors.plan import ClusterPlan, NodeSpec, Security
 from actors.plugins import scheduler_configuration
 from loadtest.campaign import Campaign
 from loadtest.faults import (
+    DISCONNECT,
     Kill,
     Slowing,
     check_between,
@@ -24,8 +25,12 @@ from loadtest.faults import (
     describe_slow,
 )
 from loadtest.fields import SECOND_NS, CampaignError, load_yaml
+from loadtest.interruptions import (
+    Interruption,
+    compile_interruptions,
+    describe_interruptions,
+)
 from loadtest.loads import PodLoad
-from loadtest.pauses import Pausing, compile_pauses, describe_pauses
 from loadtest.schedule import Arrival, compile_schedule, namespace_of
 from loadtest.target import Target
 from loadtest.trace import TracePod
@@ -49,7 +54,7 @@ class Compiled:
     nodes: int
     kills: tuple[Kill, ...] = ()
     slow: tuple[Slowing, ...] = ()
-    pauses: tuple[Pausing, ...] = ()
+    interruptions: tuple[Interruption, ...] = ()
     target: Target | None = None
     """A cluster that is there already; ``cluster`` and ``nodes`` then mean nothing."""
 
@@ -79,11 +84,18 @@ def compile_campaign(campaign: Campaign, directory: Path) -> Compiled:
     duration_ns = sum(phase.duration_ns for phase in campaign.phases)
     kills = compile_kills(campaign.faults, programs, campaign.seed, duration_ns)
     slow = compile_slow(campaign.faults, programs, duration_ns)
-    pauses = compile_pauses(campaign.faults, programs, duration_ns)
+    interruptions = compile_interruptions(campaign.faults, programs, duration_ns)
+    if plan.node_transport == "https" and any(
+        one.how == DISCONNECT and one.program.startswith("hollow-") for one in interruptions
+    ):
+        raise CampaignError(
+            "spec.faults.disconnect: hollow nodes by HTTPS have no frames to cut; use "
+            "nodeTransport: frames, or pause them"
+        )
     check_between(campaign.faults.network, programs)
     if plan.store_engine != "own" and any(one.program.startswith("store-") for one in slow):
         raise CampaignError("spec.faults.slow: only a shard of our own can be slow, no etcd")
-    return Compiled(campaign, arrivals, plan, nodes, kills, slow, pauses)
+    return Compiled(campaign, arrivals, plan, nodes, kills, slow, interruptions)
 
 
 def _read(read: Callable[[Path], T], path: Path, field: str) -> T:
@@ -230,7 +242,7 @@ def document(compiled: Compiled) -> dict[str, object]:
         "phases": phases,
         "kills": [asdict(kill) for kill in compiled.kills],
         "slow": [asdict(one) for one in compiled.slow],
-        "pauses": [asdict(one) for one in compiled.pauses],
+        "interruptions": [asdict(one) for one in compiled.interruptions],
         "duration_s": compiled.duration_ns / SECOND_NS,
         "closed": closed_loops(compiled.arrivals),
         "arrivals_total": len(compiled.arrivals),
@@ -262,7 +274,7 @@ def describe(compiled: Compiled) -> str:
         f"Kill     {kill.program} at {kill.at_ns / SECOND_NS:.3f} s" for kill in compiled.kills
     ]
     lines += [f"Slow     {line}" for line in describe_slow(compiled.slow)]
-    lines += [f"Pause    {line}" for line in describe_pauses(compiled.pauses)]
+    lines += [f"Away     {line}" for line in describe_interruptions(compiled.interruptions)]
     if campaign.trace_share:
         lines.append(f"Traces   {campaign.trace_share:.4g} of the creates")
     network = describe_network(campaign.faults.network)

@@ -7,15 +7,18 @@
       - {component: store, perOperation: 2ms, at: 10s, for: 5s}
       pause:
       - {component: store-0, at: 10s, for: 3s}           # SIGSTOP, and SIGCONT three seconds later
+      disconnect:
+      - {component: scheduler, at: 15s, for: 4s}         # nothing goes to it or comes from it
       network: {delay: 2ms, jitter: 1ms, loss: 0.001, bandwidth: 10000000, cutEvery: 20s,
                 between: [apiserver-0, store-0]}
 
 A kill names a program, or a kind of program of which the seed picks one. What is slow names a
-program, or a kind, all programs of which are: see actors.hold; so does what is paused: the process
-stands still, and its connections stay. An operation is a request: for a
-shard and an API server one that comes, for a scheduling partition a pod to score, for all others
-one that they send. The network is that of frames, between all programs or two of them; see
-actors.net.fault_proxy.
+program, or a kind, all programs of which are: see actors.hold. So does what is paused: the process
+stands still, and its connections stay. And so does what is disconnected: the process goes on, and
+no frame comes to it or leaves it until the time is over, when all that waited goes its way; who
+speaks HTTPS with an API server still reaches it. An operation is a request: for a shard and an API
+server one that comes, for a scheduling partition a pod to score, for all others one that they send.
+The network is that of frames, between all programs or two of them; see actors.net.fault_proxy.
 """
 
 from collections.abc import Sequence
@@ -27,9 +30,10 @@ from loadtest.fields import SECOND_NS, CampaignError, Section, nearest
 
 KILLS_MAX = 1000
 SLOW_MAX = 100
-PAUSE_MAX = 100
-PAUSE_NS = (SECOND_NS // 1000, 60 * SECOND_NS)
-"""Whoever stands still for longer is taken for dead by those who watch over a machine."""
+PAUSE, DISCONNECT = "pause", "disconnect"
+INTERRUPTIONS_MAX = 100
+AWAY_NS = (SECOND_NS // 1000, 60 * SECOND_NS)
+"""Whoever is away for longer is taken for dead: by those who watch over a machine, by its peers."""
 PER_OPERATION_NS = (1000, 60 * SECOND_NS)
 
 
@@ -44,7 +48,9 @@ class SlowKnobs:
 
 
 @dataclass(frozen=True, slots=True)
-class PauseKnobs:
+class InterruptionKnobs:
+    how: str
+    """PAUSE or DISCONNECT."""
     component: str
     at_ns: int
     """Since the start of the load."""
@@ -57,7 +63,8 @@ class FaultKnobs:
 
     kills: tuple[str, ...] = ()
     slow: tuple[SlowKnobs, ...] = ()
-    pause: tuple[PauseKnobs, ...] = ()
+    pause: tuple[InterruptionKnobs, ...] = ()
+    disconnect: tuple[InterruptionKnobs, ...] = ()
     network: NetworkFaults = SOUND_NETWORK
 
 
@@ -95,10 +102,8 @@ def read_faults(section: Section) -> FaultKnobs:
     slow = tuple(map(_slow, section.optional_sections("slow")))
     if len(slow) > SLOW_MAX:
         raise section.error("slow", f"has {len(slow)} entries; at most {SLOW_MAX} are allowed")
-    pause = tuple(map(_pause, section.optional_sections("pause")))
-    if len(pause) > PAUSE_MAX:
-        raise section.error("pause", f"has {len(pause)} entries; at most {PAUSE_MAX} are allowed")
-    knobs = FaultKnobs(tuple(names), slow, pause, _network(section.section("network")))
+    pause, disconnect = (_interruptions(section, how) for how in (PAUSE, DISCONNECT))
+    knobs = FaultKnobs(tuple(names), slow, pause, disconnect, _network(section.section("network")))
     section.done()
     return knobs
 
@@ -116,12 +121,18 @@ def _slow(section: Section) -> SlowKnobs:
     return knobs
 
 
-def _pause(section: Section) -> PauseKnobs:
-    knobs = PauseKnobs(section.text("component"), section.duration("at"), section.duration("for"))
-    if not PAUSE_NS[0] <= knobs.for_ns <= PAUSE_NS[1]:
-        raise section.error("for", "must be from 1ms to 1m")
-    section.done()
-    return knobs
+def _interruptions(section: Section, how: str) -> tuple[InterruptionKnobs, ...]:
+    found = []
+    for one in section.optional_sections(how):
+        component, at_ns, for_ns = one.text("component"), one.duration("at"), one.duration("for")
+        if not AWAY_NS[0] <= for_ns <= AWAY_NS[1]:
+            raise one.error("for", "must be from 1ms to 1m")
+        one.done()
+        found.append(InterruptionKnobs(how, component, at_ns, for_ns))
+    if len(found) > INTERRUPTIONS_MAX:
+        most = f"has {len(found)} entries; at most {INTERRUPTIONS_MAX} are allowed"
+        raise section.error(how, most)
+    return tuple(found)
 
 
 def _network(section: Section) -> NetworkFaults:

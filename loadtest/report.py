@@ -12,9 +12,9 @@ from loadtest.components import busiest_text
 from loadtest.faults import Slowing, describe_network, describe_slow
 from loadtest.foreign.report import target_conditions, target_section, target_tile
 from loadtest.fullness import fullness
+from loadtest.interruptions import Interruption, describe_interruptions
 from loadtest.junit import junit_xml, verdict_text
 from loadtest.page import page, section, table
-from loadtest.pauses import Pausing, describe_pauses
 from loadtest.plots import figures, grouped
 from loadtest.predicted import prediction_section
 from loadtest.simulated import (
@@ -72,7 +72,11 @@ def report_html(summary: Summary, beside: Mapping[str, str]) -> str:
         *(section(name, html) for name, html in beside.items() if html),
         section(f"Requests{mark}", _request_table(summary)),
         section(f"Components{mark}", _component_table(summary)),
-        *([] if mark or target else [section("Deaths, pauses and returns", _outages(summary))]),
+        *(
+            [section(f"Deaths, absences and returns{mark}", _outages(summary))]
+            if summary.outages or not (mark or target)
+            else []
+        ),
         *([section("Machines", machines)] if (machines := _machines(summary)) else []),
         section("Validity", _validity(summary)),
         section("Conditions", _conditions(summary)),
@@ -218,13 +222,11 @@ def _component_table(summary: Summary) -> str:
 
 def _outages(summary: Summary) -> str:
     if not summary.outages:
-        return "<p>No program died, and none was paused.</p>"
+        return "<p>No program died, and none was paused or cut off.</p>"
     rows = [
         [
             escape(absence.program),
-            "paused by the campaign"
-            if absence.paused
-            else ("killed by the campaign" if absence.planned else "died of its own"),
+            absence.said,
             f"{absence.died_s:.3f} s",
             "did not come back"
             if absence.away_s is None
@@ -235,8 +237,9 @@ def _outages(summary: Summary) -> str:
     ]
     note = (
         "<p class=note>Seconds since the start of the load. A program that died is back when it "
-        "serves again in a new process; one that was paused stood still, its connections open. "
-        "Red bands in the figures are these times.</p>"
+        "serves again in a new process; one that was paused stood still, its connections open; to "
+        "one that was cut off no other program could speak, and what they sent waited. Red bands "
+        "in the figures are these times.</p>"
     )
     audit = escape(audit_text(summary.state))
     head = ["Program", "What", "From", "Until", "Away"]
@@ -327,9 +330,9 @@ def _conditions(summary: Summary) -> str:
     slow = [Slowing(**row) for row in cast("list[JsonObject]", summary.campaign.get("slow", []))]
     if slow:
         facts["Slow by intent"] = "; ".join(describe_slow(slow))
-    rows = cast("list[JsonObject]", summary.campaign.get("pauses", []))
-    if paused := [Pausing(**row) for row in rows]:
-        facts["Paused by intent"] = "; ".join(describe_pauses(paused))
+    rows = cast("list[JsonObject]", summary.campaign.get("interruptions", []))
+    if away := [Interruption(**row) for row in rows]:
+        facts["Away by intent"] = "; ".join(describe_interruptions(away))
     if summary.state.simulated:
         facts |= simulated_conditions(summary)
     if target := cast("JsonObject | None", summary.campaign.get("target")):

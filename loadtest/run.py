@@ -17,20 +17,22 @@ from actors.hollow import all_shapes
 from actors.outages import gone, outages_of, stranded
 from actors.plan import SPANS, ClusterPlan
 from actors.ray.cluster import ClusterError
+from loadtest.absences import SAID
 from loadtest.allocation import write_nodes
 from loadtest.audit import audit
 from loadtest.bodies import collection_path, namespace_body
 from loadtest.bundle import RunState, write_json, write_rows, write_state
 from loadtest.client import ApiClient, Endpoint, ServerUnreachable, create
 from loadtest.compiled import Compiled, document, write_schedule
+from loadtest.faults import Slowing
 from loadtest.fields import SECOND_NS
 from loadtest.fleet import GeneratorError, GeneratorFleet
 from loadtest.host import cores_awaited_us, host_facts, versions
+from loadtest.interruptions import Interruption
 from loadtest.observer import Observer
 from loadtest.otlp import read_spans, write_traces
-from loadtest.pauses import Pausing
 from loadtest.progress import Display, Progress
-from loadtest.saboteur import Saboteur
+from loadtest.saboteur import Deed, Saboteur
 from loadtest.sampled import SPANS_GLOB
 from loadtest.sampling import Sampler
 from loadtest.signals import no_end_heard
@@ -192,7 +194,8 @@ class CampaignRun:
         self._fleet.go(start_ns)
         assert self._handle
         plan = self._compiled
-        self._saboteur = Saboteur(self._handle, [*plan.slow, *plan.pauses, *plan.kills])
+        deeds: list[Deed] = [*plan.slow, *plan.interruptions, *plan.kills]
+        self._saboteur = Saboteur(self._handle, deeds, self._display.message)
         self._saboteur.start(start_ns)
         while self._fleet.running:
             self._tick(self._phase_name())
@@ -306,13 +309,11 @@ class CampaignRun:
             self._saboteur.stop()
             killed = self._saboteur.killed
             self.state.failures += [
-                f"{deed.program} could not be paused: it did not run"
-                if isinstance(deed, Pausing)
-                else f"{deed.program} could not be made slow: it did not run"
+                f"{deed.program} could not be {_done_to(deed)}: it did not run"
                 for deed in self._saboteur.missed
-                if isinstance(deed, Pausing) or deed.per_operation_ns
+                if isinstance(deed, Interruption) or deed.per_operation_ns
             ]
-            self.state.pauses = [asdict(stood) for stood in self._saboteur.stood]
+            self.state.interruptions = [asdict(away) for away in self._saboteur.away]
         for outage in outages_of(self._handle.lives()):
             row = asdict(outage)
             row["planned"] = all(pid in killed for pid in row.pop("pids"))
@@ -352,3 +353,7 @@ class CampaignRun:
 
     def _write_state(self) -> None:
         write_state(self._directory, self.state)
+
+
+def _done_to(deed: Slowing | Interruption) -> str:
+    return SAID[deed.how] if isinstance(deed, Interruption) else "made slow"

@@ -29,7 +29,8 @@ PROFILE = (
 )
 ABSENT = (
     "HTTPS, Locust and Ray (the load speaks frames), sockets, authentication, logs on disk, "
-    "snapshots, and faults but for programs that are slow: nothing is lost or restarted"
+    "snapshots, and faults but for programs that are slow, stand still or are cut off for a time: "
+    "nothing is lost or restarted, and no call but those to scoring partitions times out"
 )
 
 

@@ -35,6 +35,7 @@ from loadtest.campaign import Campaign
 from loadtest.compiled import Compiled, document, write_schedule
 from loadtest.fields import SECOND_NS, CampaignError
 from loadtest.host import host_facts, versions
+from loadtest.interruptions import spans
 from loadtest.loads import WatchLoad
 from loadtest.progress import Display
 from loadtest.recorder import Recorder
@@ -50,6 +51,8 @@ from sim.topics import Violation
 SAMPLES = 500
 """Rows of the series of a long campaign; a short one has one a second."""
 MS_NS = 1_000_000
+AWAY_NS_MAX = 30 * SECOND_NS
+"""A real API server gives up a call to a shard then: CALL_TIMEOUT_S of actors.net.client."""
 GC_THRESHOLDS = (200_000, 50, 100)
 """One process holds the caches of all programs, and cores leave no cycles behind."""
 
@@ -57,6 +60,13 @@ GC_THRESHOLDS = (200_000, 50, 100)
 def check_virtual_time(campaign: Campaign, source: str) -> None:
     """Refuse what only a real cluster can do. Errors: CampaignError."""
     cluster, faults = campaign.cluster, campaign.faults
+    for one in (*faults.pause, *faults.disconnect):
+        if one.for_ns > AWAY_NS_MAX:
+            raise CampaignError(
+                f"{source}: spec.faults.{one.how}: {one.component} is away for more than "
+                f"{AWAY_NS_MAX // SECOND_NS} s, and in virtual time no call ends for want of an "
+                "answer: use `hollowfleet run`, or a shorter one"
+            )
     for field, real in (
         ("cluster.nodeTransport: https", cluster.node_transport != "frames"),
         ("cluster.storeEngine: etcd", cluster.store_engine != "own"),
@@ -67,7 +77,6 @@ def check_virtual_time(campaign: Campaign, source: str) -> None:
         ("tracing.sample above 0", bool(campaign.trace_share)),
         ("cluster.machines above 1", cluster.machines > 1),
         ("faults.kills", bool(faults.kills)),
-        ("faults.pause", bool(faults.pause)),
         ("faults.network", faults.network != SOUND_NETWORK),
         ("phases.load.readRate", _slow_readers(campaign)),
     ):
@@ -117,6 +126,10 @@ def virtual_plan(compiled: Compiled, costs: CostProfile = DEFAULT) -> VirtualPla
         pod_delay_ms=knobs.pod_delay_ns // MS_NS,
         costs=costs,
         slow=tuple((one.at_ns, one.program, one.per_operation_ns) for one in compiled.slow),
+        away=tuple(
+            (one.at_ns, one.program, one.how, end_ns)
+            for one, end_ns in spans(compiled.interruptions)
+        ),
     )
 
 
@@ -312,6 +325,20 @@ class VirtualCampaign:
         self.state.load_start_wall_ns = run.load_start_ns
         self.state.load_s = round(max(0, run.now_ns - run.load_start_ns) / SECOND_NS, 3)
 
+    def _away(self, run: VirtualRun) -> list[dict[str, object]]:
+        """As a real run tells it, of what has begun."""
+        start_ns = run.load_start_ns
+        return [
+            {
+                "program": program,
+                "how": how,
+                "since_ns": start_ns + since_ns,
+                "until_ns": min(start_ns + end_ns, run.now_ns),
+            }
+            for since_ns, program, how, end_ns in run.plan.away
+            if start_ns and start_ns + since_ns < run.now_ns
+        ]
+
     def _write(self) -> None:
         state, witness, directory = self.state, self._witness, self._directory
         run = self._run
@@ -319,6 +346,7 @@ class VirtualCampaign:
             if not state.load_s and run.load_start_ns:
                 self._keep_times(run)
             state.digest = run.digest
+            state.interruptions = self._away(run)
             for (verb, resource, part), count in sorted(run.cluster.api.asked.items()):
                 state.asked[f"{verb} {resource}" + (f"/{part}" if part else "")] = count
             state.steps, state.messages = run.kernel.steps, run.kernel.messages

@@ -15,7 +15,7 @@ from actors.etcd.client import EtcdClient, WatchCall
 from actors.etcd.process import EtcdProcess
 from actors.net import FrameServer, PeerError, ServerStream
 from actors.plan import EtcdStoreConfig
-from actors.program import Resolve
+from actors.program import Line, Resolve
 from api.storage import (
     COMPACT,
     FUTURE,
@@ -81,6 +81,10 @@ class EtcdStore:
     def address(self) -> str:
         assert self._server is not None
         return self._server.address
+
+    @property
+    def lines(self) -> Sequence[Line]:
+        return [self._server] if self._server is not None else []
 
     @property
     def children(self) -> Mapping[int, str]:

@@ -121,6 +121,9 @@ class FrameClient:
         self._sweep_at = 0.0
         self._trouble = "not connected yet"
         self._closed = False
+        self._reachable = asyncio.Event()
+        """Unset while this program is cut off."""
+        self._reachable.set()
         self.connections = 0
         self.timeouts = 0
 
@@ -211,6 +214,15 @@ class FrameClient:
             self._write_calls()
             self._link.write(Frame(CLOSE, stream.id))
 
+    def cut_off(self, off: bool) -> None:
+        """Hear and say nothing from now on, and connect no more; or go on with all that waited."""
+        if off:
+            self._reachable.clear()
+        else:
+            self._reachable.set()
+        if self._link is not None:
+            self._link.cut_off(off)
+
     async def close(self) -> None:
         """Close the connection; pending calls fail with PeerLost. Idempotent."""
         self._closed = True
@@ -275,6 +287,7 @@ class FrameClient:
     async def _keep_connected(self) -> None:
         pause, pause_max = self._options.back_off_s
         while True:
+            await self._reachable.wait()
             try:
                 ended = await self._connect_once()
             except PeerRefused as refusal:
@@ -332,6 +345,7 @@ class FrameClient:
         link.trust()
         link.receive(self._on_frames)
         link.gathered = self._write_calls
+        link.cut_off(not self._reachable.is_set())
         self._link, self._ended = link, ended
         self.connections += 1
         while self._waiting:

@@ -78,6 +78,7 @@ class Link(asyncio.Protocol):
         self._heard = True
         self._misses = 0
         self._keepalive: asyncio.TimerHandle | None = None
+        self._off = False
 
     @property
     def open(self) -> bool:
@@ -137,6 +138,20 @@ class Link(asyncio.Protocol):
             if self._transport is not None:
                 self._transport.close()
 
+    def cut_off(self, off: bool) -> None:
+        """Read and write nothing from now on; or go on with all that has waited. Of the peer, that
+        it is gone is heard only then."""
+        if off == self._off:
+            return
+        self._off = off
+        if self._transport is None or self._transport.is_closing():
+            return
+        if off:
+            self._transport.pause_reading()
+        else:
+            self._go_on_reading()
+            self.flush()
+
     def fail(self, reason: str) -> None:
         """Close at once; what is queued is lost."""
         self._reason = self._reason or reason
@@ -150,6 +165,8 @@ class Link(asyncio.Protocol):
             self._transport.abort()
             return
         self._transport.set_write_buffer_limits(WRITE_HIGH_BYTES, WRITE_LOW_BYTES)
+        if self._off:
+            self._transport.pause_reading()
 
     def data_received(self, data: bytes) -> None:
         self._heard = True
@@ -199,9 +216,13 @@ class Link(asyncio.Protocol):
         self._full = False
         if self._transport is None or self._transport.is_closing():
             return
-        if self._pauses:
-            self._transport.resume_reading()
+        self._go_on_reading()
         self._tell_drained()
+
+    def _go_on_reading(self) -> None:
+        """Unless there is a reason not to."""
+        if self._transport is not None and not self._off and not (self._pauses and self._full):
+            self._transport.resume_reading()
 
     def answer_ping(self) -> None:
         self.write(Frame(PONG, 0))
@@ -212,7 +233,7 @@ class Link(asyncio.Protocol):
             self._flush_due = True
             self.gathered()
         self._flush_due = False
-        if self._transport is None or not self._out:
+        if self._transport is None or not self._out or self._off:
             return
         out, size = self._out, self._out_bytes
         self._out, self._out_bytes = [], 0

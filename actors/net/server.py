@@ -117,6 +117,8 @@ class FrameServer:
         self.refusals = 0
         self.slow_readers = 0
         self._listener: asyncio.Server | None = None
+        self.off = False
+        """Whether this program is cut off from its peers."""
         self.held: list[_Peer] | None = None
         """While answers are held back: the connections that have some."""
 
@@ -130,6 +132,12 @@ class FrameServer:
         held, self.held = self.held, None
         for peer in held or ():
             peer.link.flush()
+
+    def cut_off(self, off: bool) -> None:
+        """Hear and say nothing on any connection, present or new, from now on; or go on."""
+        self.off = off
+        for peer in list(self.peers):
+            peer.link.cut_off(off)
 
     @classmethod
     async def start(
@@ -208,6 +216,7 @@ class _Peer:
         self.gone: asyncio.Future[None] = loop.create_future()
         self.link = Link(server.options, self._on_hello, self._on_end, pauses=True)
         self.link.gathered = self._write_replies
+        self.link.cut_off(server.off)
         self._deadline: asyncio.TimerHandle | None = loop.call_later(
             server.options.handshake_s, self._too_late
         )

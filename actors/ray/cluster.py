@@ -350,8 +350,15 @@ class RayCluster:
 
     def slow(self, program: str, service_s: float) -> bool:
         """See actors.cluster.ClusterHandle."""
+        return self._tell(self._hosts[program].slow.remote(service_s))
+
+    def disconnect(self, program: str, off: bool) -> bool:
+        """See actors.cluster.ClusterHandle."""
+        return self._tell(self._hosts[program].disconnect.remote(off))
+
+    def _tell(self, asked: Any) -> bool:
+        """False: nobody heard it."""
         try:
-            asked = self._hosts[program].slow.remote(service_s)
             return bool(self._ray.get(asked, timeout=CALL_TIMEOUT_S))
         except (self._ray.exceptions.RayError, self._ray.exceptions.GetTimeoutError):
             return False

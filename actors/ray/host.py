@@ -28,7 +28,7 @@ from actors.lives import Pulse
 from actors.net.fault_proxy import FaultyNames
 from actors.plan import ApiServerConfig, ProcessSample, StoreConfig
 from actors.processes import cpu_seconds, pss_bytes
-from actors.program import Resolve, Running
+from actors.program import Resolve, Running, cut_off
 from actors.ray.machine import actor_name
 
 RESOLVE_TIMEOUT_S = 30.0
@@ -90,6 +90,10 @@ class ProgramHost:
     def slow(self, service_s: float) -> bool:
         """See actors.hold. False: the program does not run now."""
         return self._thread.slow(service_s)
+
+    def disconnect(self, off: bool) -> bool:
+        """See actors.cluster.ClusterHandle. False: the program does not run now."""
+        return self._thread.disconnect(off)
 
     def samples(self) -> list[ProcessSample]:
         """Of the program, and of what works for it in a process of its own."""
@@ -227,6 +231,13 @@ class ProgramThread(threading.Thread):
             return False
         hold: Hold = self.started.result().hold  # type: ignore[attr-defined]
         self._loop.call_soon_threadsafe(hold.slow, service_s)
+        return True
+
+    def disconnect(self, off: bool) -> bool:
+        """Let no frame come or go from now on, or all again."""
+        if not self._runs():
+            return False
+        self._loop.call_soon_threadsafe(cut_off, self.started.result(), off)
         return True
 
     def stop(self) -> None:

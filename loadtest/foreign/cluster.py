@@ -4,17 +4,17 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from actors.lives import Life
-from actors.plan import ClusterPlan, ProcessSample
+from actors.plan import ClusterPlan
 from actors.ray.cluster import ClusterError
 from loadtest.client import ApiClient, Endpoint, ServerUnreachable
 from loadtest.foreign.guard import Guard
 from loadtest.foreign.namespace import REMOVAL_S, make_namespace, remove_namespace
+from loadtest.foreign.programless import Programless
 from loadtest.foreign.surroundings import ForeignError
 from loadtest.signals import no_end_heard
 
 
-class ForeignCluster:
+class ForeignCluster(Programless):
     """See actors.cluster.ClusterHandle. Nothing of it is started; ``stop`` removes the run's
     namespace, if it has one."""
 
@@ -45,30 +45,6 @@ class ForeignCluster:
                 progress("it has no default service account; pods may be refused")
             unless_entered.pop_all()
         return self
-
-    def samples(self) -> list[ProcessSample]:
-        return []
-
-    def gauges(self) -> dict[str, dict[str, float]]:
-        return {}
-
-    def slow(self, program: str, service_s: float) -> bool:
-        return False
-
-    def pause(self, program: str, still: bool) -> bool:
-        return False
-
-    def kill(self, program: str) -> int:
-        return 0
-
-    def lives(self) -> list[Life]:
-        return []
-
-    def await_lives(self, holds: Callable[[list[Life]], bool], timeout_s: float) -> bool:
-        return holds([])
-
-    def failures(self) -> list[str]:
-        return []
 
     def stop(self) -> None:
         if self._stopped:

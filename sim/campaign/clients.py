@@ -21,7 +21,7 @@ from api.calls import (
 )
 from api.core import JsonObject
 from scheduler.extender import AskExtender
-from scheduler.leader import AskPartition, PartitionAnswered, SchedulerEffect
+from scheduler.leader import AskPartition, PartitionAnswered, PartitionLost, SchedulerEffect
 from scheduler.partition import PartitionCore, RowsChanged, ScoreRequested
 from scheduler.partition_wire import answer_body, request_from
 from sim.campaign.hold import Hold
@@ -34,6 +34,8 @@ from sim.turns import Turns
 
 BATCH_MAX: Final = 500
 IN_FLIGHT_MAX: Final = 2048
+PARTITION_LOST_NS: Final = 2_000_000_000
+"""ANSWER_TIMEOUT_S of actors.scheduler."""
 
 
 class Partition:
@@ -41,7 +43,8 @@ class Partition:
 
     def __init__(self, kernel: Kernel, wires: Wires, core: PartitionCore, cost: Cost) -> None:
         self._kernel = kernel
-        self._wires = wires
+        self.wires = wires
+        """Between it and the scheduler."""
         self._core = core
         self._cost = cost
         self.hold = Hold(kernel.agenda)
@@ -61,7 +64,7 @@ class Partition:
         cost_ns = self._cost.of(len(request.pods))
         self.busy_ns += cost_ns
         kernel.sending_ns = kernel.agenda.now_ns + cost_ns
-        self._wires.send(reply, msgpack.unpackb(msgpack.packb(answer_body(answer))))
+        self.wires.send(reply, msgpack.unpackb(msgpack.packb(answer_body(answer))))
 
 
 class ComponentProgram:
@@ -82,7 +85,9 @@ class ComponentProgram:
         self.turns = Turns(kernel, name, core, self._carry_out, cost)
         self.turns.check_every = CHECK_EVERY_STEPS
         self.turns.before = self._gather
-        self._wires = wires
+        self.wires = wires
+        """Between it and the API server. What comes by them it holds back while they are cut."""
+        self._agenda = kernel.agenda
         self._seen = kernel.seen
         self.hold = Hold(kernel.agenda)
         """In front of what it sends; Leases go past."""
@@ -90,6 +95,11 @@ class ComponentProgram:
         self._waiting: deque[ApiRequest] = deque()
         self._in_flight = 0
         self._replies: list[ApiReply] = []
+        self.partitions_may_be_away = False
+        """Whether the scheduler gives them up in time, as in a real cluster."""
+        self._asked: dict[int, int] = {}
+        """Which question to a partition waits for its answer, if that may stay away."""
+        self._questions = 0
 
     def slow(self, service_ns: int) -> None:
         """See Hold.slow."""
@@ -99,7 +109,8 @@ class ComponentProgram:
     def start(self) -> None:
         for spec in self.core.watches:
             words = (spec.resource, spec.namespace, spec.label_selector, spec.field_selector, 0)
-            self._wires.send_now(self._api.watch, words, _Watch(self.turns, spec, self._seen))
+            reader = _Watch(self.turns, spec, self._seen, self.wires)
+            self.wires.send_now(self._api.watch, words, reader)
         self.turns.wake()
 
     def _gather(self) -> None:
@@ -111,12 +122,11 @@ class ComponentProgram:
         match effect:
             case Calls(requests=requests):
                 self._waiting.extend(requests)
-                self._send(self._wires.send)
+                self._send(self.wires.send)
             case AskExtender():
                 raise AssertionError("a simulated scheduler has no extenders")
             case AskPartition(partition=number, body=body):
-                heard = partial(self._partition_says, number)
-                self._wires.send(self._partitions[number].call, body, heard)
+                self._ask(number, body)
 
     def _send(self, send: Callable[..., None]) -> None:
         if self._slow:
@@ -144,13 +154,16 @@ class ComponentProgram:
                 request = request._replace(body=orjson.dumps(request.body))
             self._in_flight += 1
             heard = partial(self._done, [request.id])
-            leave = partial(self._wires.send_now, self._api.call, [request[1:]], heard)
+            leave = partial(self.wires.send_now, self._api.call, [request[1:]], heard)
             if request.resource == "leases":
                 leave()
             else:
                 self.hold.enter(1, leave)
 
     def _done(self, ids: Sequence[int], answers: Sequence[tuple[int, int, bytes]]) -> None:
+        if self.wires.holding:
+            self.wires.hold(self._done, ids, answers)
+            return
         self._in_flight -= len(ids)
         self._replies += [
             ApiReply._make((number, *answer)) for number, answer in zip(ids, answers, strict=True)
@@ -158,24 +171,47 @@ class ComponentProgram:
         self.turns.items += len(ids)
         self.turns.wake()
         # Room that answers have made is used by what waits.
-        self._send(self._wires.send_now)
+        self._send(self.wires.send_now)
 
-    def _partition_says(self, partition: int, body: Any) -> None:
+    def _ask(self, number: int, body: Any) -> None:
+        partition = self._partitions[number]
+        self._questions += 1
+        heard = partial(self._partition_says, number, self._questions)
+        partition.wires.send(partition.call, body, heard)
+        if self.partitions_may_be_away:
+            self._asked[number] = self._questions
+            lost_ns = self._agenda.now_ns + PARTITION_LOST_NS
+            self._agenda.at(lost_ns, ARRIVAL, self._partition_lost, number, self._questions)
+
+    def _partition_says(self, partition: int, question: int, body: Any) -> None:
+        if self.partitions_may_be_away:
+            if self._asked.get(partition) != question:
+                return  # It had been given up.
+            del self._asked[partition]
         self.turns.take(PartitionAnswered(partition, body), 1)
+
+    def _partition_lost(self, partition: int, question: int) -> None:
+        if self._asked.get(partition) == question:
+            del self._asked[partition]
+            self.turns.take(PartitionLost(partition), 1)
 
 
 class _Watch:
     """One collection that a component follows; it never breaks."""
 
-    __slots__ = ("_parsed", "_reset", "_spec", "_turns")
+    __slots__ = ("_parsed", "_reset", "_spec", "_turns", "_wires")
 
-    def __init__(self, turns: Turns, spec: WatchSpec, seen: Seen) -> None:
+    def __init__(self, turns: Turns, spec: WatchSpec, seen: Seen, wires: Wires) -> None:
         self._parsed = seen.parsed
+        self._wires = wires
         self._turns = turns
         self._spec = spec
         self._reset = False
 
     def __call__(self, body: tuple[Any, ...]) -> None:
+        if self._wires.holding:
+            self._wires.hold(self, body)
+            return
         turns, name = self._turns, self._spec.name
         if not self._reset:
             self._reset = True

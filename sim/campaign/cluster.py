@@ -32,12 +32,13 @@ class VirtualCluster:
     def __init__(self, kernel: Kernel, plan: VirtualPlan) -> None:
         self._kernel = kernel
         self._plan = plan
-        self.wires = Wires(kernel, plan.costs.frame_ns)
+        self.wires = self._wires()
+        """Of the load and the API server: these are always whole."""
         born_ns = kernel.agenda.now_ns
         self.stores = [
             StoreProgram(
                 kernel,
-                self.wires,
+                self._wires(),
                 f"store-{shard}",
                 StoreCore(plan.store_settings(shard, born_ns)),
                 plan.costs.sync_of(f"store-{shard}", plan.durability),
@@ -55,7 +56,7 @@ class VirtualCluster:
         self.partitions = [
             Partition(
                 kernel,
-                self.wires,
+                self._wires(),
                 PartitionCore(plan.scheduler.profiles, kernel_of(plan.scheduler.kernel)),
                 plan.costs.of(f"partition-{number}"),
             )
@@ -63,13 +64,18 @@ class VirtualCluster:
         ]
         self.components = [self._controllers(number) for number in range(plan.controller_shards)]
         scheduler = SchedulerCore(plan.seed, plan.partitions, plan.scheduler)
-        self.components.append(self.component("scheduler", scheduler, plan.costs.of("scheduler")))
+        self.scheduler = self.component("scheduler", scheduler, plan.costs.of("scheduler"))
+        self.scheduler.partitions_may_be_away = bool(plan.away)
+        self.components.append(self.scheduler)
         self.components += [self._hollow(number) for number in range(plan.hollow_actors)]
 
     def component(self, name: str, core: Any, cost: Cost = FREE) -> ComponentProgram:
         """A client of this cluster, not started."""
         peers = (self.api, self.partitions, cost)
-        return ComponentProgram(self._kernel, self.wires, name, core, peers)
+        return ComponentProgram(self._kernel, self._wires(), name, core, peers)
+
+    def _wires(self) -> Wires:
+        return Wires(self._kernel, self._plan.costs.frame_ns)
 
     def _controllers(self, number: int) -> ComponentProgram:
         plan, name = self._plan, f"controllers-{number}"
@@ -116,6 +122,29 @@ class VirtualCluster:
                 component.slow(service_ns)
                 return
         self._holds[program].slow(service_ns)
+
+    def send_away(self, program: str, how: str, until_ns: int) -> None:
+        """Let a program stand still, or cut it off from all others, until then. Nothing is lost."""
+        if how == "pause" and not program.startswith("partition-"):
+            (found,) = [one for one in self.programs if one.name == program]
+            found.turns.pause(until_ns)
+            return
+        # A partition does nothing but answer: whoever asks cannot tell the one from the other.
+        for wires in self._wires_of(program):
+            wires.cut(until_ns)
+
+    def _wires_of(self, program: str) -> list[Wires]:
+        """All between it and other programs; the load is none."""
+        components = [one.wires for one in self.components]
+        partitions = [one.wires for one in self.partitions]
+        if program == self.api.name:
+            return [*components, *(one.wires for one in self.stores)]
+        if program == self.scheduler.name:
+            return [self.scheduler.wires, *partitions]
+        own = {one.name: one.wires for one in self.stores}
+        own |= {one.name: one.wires for one in self.components}
+        own |= {f"partition-{number}": wires for number, wires in enumerate(partitions)}
+        return [own[program]]
 
     @property
     def _holds(self) -> dict[str, Hold]:

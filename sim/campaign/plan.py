@@ -49,6 +49,9 @@ class VirtualPlan:
     slow: tuple[tuple[int, str, int], ...] = ()
     """Since the start of the load; program; ns that each of its operations takes from then on."""
 
+    away: tuple[tuple[int, str, str, int], ...] = ()
+    """Since the start of the load; program; "pause" or "disconnect"; until then."""
+
     @property
     def quiet(self) -> bool:
         return not self.lease_period_ns

@@ -126,6 +126,9 @@ class VirtualRun:
         for since_ns, program, service_ns in self.plan.slow:
             at_ns = self.load_start_ns + since_ns
             self.kernel.agenda.at(at_ns, ARRIVAL, self.cluster.slow, program, service_ns)
+        for since_ns, program, how, end_ns in self.plan.away:
+            at_ns, until_ns = self.load_start_ns + since_ns, self.load_start_ns + end_ns
+            self.kernel.agenda.at(at_ns, ARRIVAL, self.cluster.send_away, program, how, until_ns)
         self.kernel.agenda.at(self.load_start_ns, ARRIVAL, self._tick, tick_ns)
         self.kernel.agenda.at(self.load_start_ns, ARRIVAL, self._probe, tick_ns // PROBES)
         self._run(self.load_start_ns + length_ns)

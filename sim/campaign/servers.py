@@ -63,23 +63,50 @@ Words = tuple[Any, ...]
 
 
 class Wires:
-    """Between programs every frame arrives, in order, after the same time."""
+    """Between programs every frame arrives, in order, after the same time. While they are cut
+    nothing gets through and nothing is lost: it arrives when the time is over."""
 
-    __slots__ = ("_delay_ns", "_kernel")
+    __slots__ = ("_cut_ns", "_delay_ns", "_held", "_kernel")
 
     def __init__(self, kernel: Kernel, delay_ns: int) -> None:
         self._kernel = kernel
         self._delay_ns = delay_ns
+        self._cut_ns = 0
+        """Until then."""
+        self._held: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
 
     def send(self, action: Callable[..., None], *args: Any) -> None:
         """From a step: the frame leaves when the step's service time is over."""
         at_ns = self._kernel.sending_ns + self._delay_ns
+        if at_ns < self._cut_ns:
+            at_ns = self._cut_ns
         self._kernel.agenda.at(at_ns, ARRIVAL, action, *args)
 
     def send_now(self, action: Callable[..., None], *args: Any) -> None:
         """From outside of any step."""
         agenda = self._kernel.agenda
-        agenda.at(agenda.now_ns + self._delay_ns, ARRIVAL, action, *args)
+        at_ns = max(agenda.now_ns + self._delay_ns, self._cut_ns)
+        agenda.at(at_ns, ARRIVAL, action, *args)
+
+    def cut(self, until_ns: int) -> None:
+        """From now on, until then at least."""
+        self._cut_ns = max(self._cut_ns, until_ns)
+        self._kernel.agenda.at(until_ns, ARRIVAL, self._mended)
+
+    @property
+    def holding(self) -> bool:
+        """Whether what arrives by wires that are not these has to wait: see ``hold``."""
+        return bool(self._held) or self._kernel.agenda.now_ns < self._cut_ns
+
+    def hold(self, action: Callable[..., None], *args: Any) -> None:
+        """Keep it until these are whole again, behind all that is kept already."""
+        self._held.append((action, args))
+
+    def _mended(self) -> None:
+        if self._kernel.agenda.now_ns >= self._cut_ns:
+            held, self._held = self._held, []
+            for action, args in held:
+                action(*args)
 
 
 class StoreProgram:
@@ -94,7 +121,7 @@ class StoreProgram:
         self.turns.check_every = CHECK_EVERY_STEPS
         self.turns.before = self._gather
         self._kernel = kernel
-        self._wires = wires
+        self.wires = wires
         self.hold = Hold(kernel.agenda)
         self.disk_busy_ns = 0
         """Virtual time in which a write of the log was under way."""
@@ -132,12 +159,12 @@ class StoreProgram:
         match effect:
             case StoreAnswer(calls=calls, replies=replies):
                 for call, answers in zip(calls, replies, strict=True):
-                    self._wires.send(self._reply_to.pop(call), answers)
+                    self.wires.send(self._reply_to.pop(call), answers)
             case Append():
                 self._append(effect)
             case SendWatchFrames(watchers=watchers, events=events, watermark=watermark):
                 for watcher in watchers:
-                    self._wires.send(self._readers[watcher], (events, watermark))
+                    self.wires.send(self._readers[watcher], (events, watermark))
             case EndWatch(reason=reason):
                 raise Violation("watches", f"{self.name} ended a watch: {reason}")
             case WriteSnapshot():
@@ -244,7 +271,8 @@ class ApiServerProgram:
         match effect:
             case StoreCall(shard, ids, requests):
                 reply = partial(self._store_replied, shard, ids)
-                self._wires.send(self._stores[shard].call, requests, reply)
+                store = self._stores[shard]
+                store.wires.send(store.call, requests, reply)
             case Answers(ids, answers):
                 codes = [answer.code for answer in answers]
                 kernel = self._kernel
@@ -259,7 +287,8 @@ class ApiServerProgram:
                         self._wires.send(reader, body)
             case OpenStoreWatch(shard, watch, revision):
                 says = partial(self._store_says, shard, watch)
-                self._wires.send(self._stores[shard].watch, revision, says)
+                store = self._stores[shard]
+                store.wires.send(store.watch, revision, says)
             case EndStreams(reasons=reasons):
                 raise Violation("watches", f"{self.name} ended watches: {', '.join(reasons)}")
             case Crashed(trace=trace):

@@ -1,7 +1,7 @@
 """A Deployment, and the fate of its pods as a watch tells it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -77,8 +77,22 @@ class Pods:
         assert reason == "unavailable", f"the watch ended: {reason}"
         asyncio.get_running_loop().call_soon(self._open)
 
+    async def until_pending(self, count: int) -> None:
+        """So many are there, and none has a node."""
+        await self._until(lambda: len(self.phases) == count)
+        assert all(self.nodes[name] == {""} for name in self.phases)
+
+    async def until_bound(self, count: int) -> None:
+        """So many are there, and each has a node."""
+        await self._until(
+            lambda: len(self.phases) == count and all(self.nodes[one] - {""} for one in self.phases)
+        )
+
     async def until_running(self, count: int) -> None:
         """So many, and no others."""
-        while list(self.phases.values()) != ["Running"] * count:
+        await self._until(lambda: list(self.phases.values()) == ["Running"] * count)
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        while not holds():
             self._news.clear()
             await self._news.wait()

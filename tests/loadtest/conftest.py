@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from actors.lives import Life
 from actors.plan import ClusterPlan, ProcessSample
 from actors.processes import cpu_seconds, pss_bytes
+from loadtest.foreign.programless import Programless
 from tests.loadtest.fake_api import TOKEN
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @dataclass
-class FakeHandle:
+class FakeHandle(Programless):
     """What actors.cluster.ClusterHandle promises, for the fake server."""
 
     process: "subprocess.Popen[str]"
@@ -41,24 +41,6 @@ class FakeHandle:
 
     def gauges(self) -> dict[str, dict[str, float]]:
         return {"apiserver-0": {"watchers": 1.0}}
-
-    def slow(self, program: str, service_s: float) -> bool:
-        return False
-
-    def pause(self, program: str, still: bool) -> bool:
-        return False
-
-    def kill(self, program: str) -> int:
-        return 0
-
-    def lives(self) -> list[Life]:
-        return []
-
-    def await_lives(self, holds: Callable[[list[Life]], bool], timeout_s: float) -> bool:
-        return holds([])
-
-    def failures(self) -> list[str]:
-        return []
 
     def freeze(self) -> None:
         """Stop the process where it is: nothing is answered, and the kernel takes what comes."""

@@ -16,7 +16,7 @@ from loadtest.campaign import parse_campaign
 from loadtest.compiled import Compiled, compile_campaign, describe, document
 from loadtest.faults import Slowing, describe_slow
 from loadtest.fields import CampaignError
-from loadtest.pauses import Pausing, describe_pauses
+from loadtest.interruptions import Interruption, describe_interruptions
 from loadtest.saboteur import Saboteur
 
 SECOND = 1_000_000_000
@@ -69,7 +69,7 @@ class Cluster:
     def __init__(self, deaf: str) -> None:
         self._deaf = deaf
         self.told: list[tuple[str, float]] = []
-        self.still: list[tuple[str, bool]] = []
+        self.switched: list[tuple[str, str, bool]] = []
         self.done = threading.Event()
 
     def await_lives(self, holds: object, timeout_s: float) -> bool:
@@ -82,85 +82,120 @@ class Cluster:
         return program != self._deaf
 
     def pause(self, program: str, still: bool) -> bool:
-        self.still.append((program, still))
-        if still:
+        return self._switched("pause", program, still)
+
+    def disconnect(self, program: str, off: bool) -> bool:
+        return self._switched("disconnect", program, off)
+
+    def _switched(self, how: str, program: str, away: bool) -> bool:
+        self.switched.append((how, program, away))
+        if away:
             self.done.set()
         return program != self._deaf
 
 
-def paused(component: str, at: str, length: str) -> dict[str, str]:
+def away(component: str, at: str, length: str) -> dict[str, str]:
     return {"component": component, "at": at, "for": length}
 
 
-def test_paused_programs_have_their_times() -> None:
-    plan = compiled({"pause": [paused("store", "5s", "2s"), paused("store-1", "8s", "1s")]})
-    assert plan.pauses == (
-        Pausing(5 * SECOND, "store-0", True),
-        Pausing(5 * SECOND, "store-1", True),
-        Pausing(7 * SECOND, "store-0", False),
-        Pausing(7 * SECOND, "store-1", False),
-        Pausing(8 * SECOND, "store-1", True),
-        Pausing(9 * SECOND, "store-1", False),
+def test_programs_that_are_away_have_their_times() -> None:
+    faults = {
+        "pause": [away("store", "5s", "2s")],
+        "disconnect": [away("store-1", "8s", "1s")],
+    }
+    plan = compiled(faults)
+    assert plan.interruptions == (
+        Interruption(5 * SECOND, "store-0", "pause", True),
+        Interruption(5 * SECOND, "store-1", "pause", True),
+        Interruption(7 * SECOND, "store-0", "pause", False),
+        Interruption(7 * SECOND, "store-1", "pause", False),
+        Interruption(8 * SECOND, "store-1", "disconnect", True),
+        Interruption(9 * SECOND, "store-1", "disconnect", False),
     )
-    assert describe_pauses(plan.pauses) == [
+    assert describe_interruptions(plan.interruptions) == [
         "store-0 stands still from 5 to 7 s",
         "store-1 stands still from 5 to 7 s",
-        "store-1 stands still from 8 to 9 s",
+        "store-1 is cut off from 8 to 9 s",
     ]
-    assert "Pause    store-0 stands still from 5 to 7 s" in describe(plan)
-    assert document(plan)["pauses"] == [asdict(one) for one in plan.pauses]
+    assert "Away     store-1 is cut off from 8 to 9 s" in describe(plan)
+    assert document(plan)["interruptions"] == [asdict(one) for one in plan.interruptions]
 
 
+@pytest.mark.parametrize("how", ["pause", "disconnect"])
 @pytest.mark.parametrize(
-    ("pause", "says"),
+    ("found", "says"),
     [
-        ([paused("store", "5s", "0s")], "must be from 1ms to 1m"),
-        ([paused("store", "5s", "61s")], "must be from 1ms to 1m"),
-        ([paused("store", "19s", "2s")], "the load has ended before it goes on"),
-        ([paused("stroe", "1s", "2s")], "did you mean 'store'"),
+        ([away("store", "5s", "0s")], r"\[0\].for: must be from 1ms to 1m"),
+        ([away("store", "5s", "61s")], r"\[0\].for: must be from 1ms to 1m"),
+        ([away("store", "19s", "2s")], r"\[0\]: the load has ended before it is over"),
+        ([away("stroe", "1s", "2s")], r"\[0\].component: no program 'stroe'; did you mean 'store'"),
         (
-            [paused("store", "1s", "2s"), paused("store-0", "3s", "1s")],
-            "still at that time already",
+            [away("store", "1s", "2s"), away("store-0", "3s", "1s")],
+            r"\[1\]: store-0 is away at that time already",
         ),
-        ([{"component": "store", "at": "1s"}], "for"),
-        ([{**paused("store", "1s", "1s"), "perOperation": "1s"}], "perOperation"),
+        ([{"component": "store", "at": "1s"}], r"\[0\].for: is required"),
+        ([{**away("store", "1s", "1s"), "perOperation": "1s"}], "perOperation: unknown key"),
+        ([away("store", "1s", "1s")] * 101, "has 101 entries; at most 100 are allowed"),
+        (away("store", "1s", "1s"), "must be a list"),
     ],
 )
-def test_a_pause_that_cannot_be_is_one_clear_error(pause: list[Any], says: str) -> None:
-    with pytest.raises(CampaignError, match=says):
-        compiled({"pause": pause})
+def test_an_absence_that_cannot_be_is_one_clear_error(how: str, found: Any, says: str) -> None:
+    with pytest.raises(CampaignError, match=how + ".*" + says):
+        compiled({how: found})
 
 
-def test_nobody_stands_still_once_the_saboteur_has_stopped() -> None:
-    """However far away the end of the pause is."""
+def test_a_program_is_away_for_one_reason_at_a_time() -> None:
+    with pytest.raises(CampaignError, match=r"disconnect\[0\]: store-0 is away at that time"):
+        compiled({"pause": [away("store", "1s", "5s")], "disconnect": [away("store", "2s", "1s")]})
+
+
+def test_nodes_by_https_have_no_frames_to_cut() -> None:
+    faults = {"disconnect": [away("hollow", "1s", "1s")]}
+    with pytest.raises(CampaignError, match="hollow nodes by HTTPS have no frames to cut"):
+        compiled(faults, nodeTransport="https")
+
+
+@pytest.mark.parametrize("how", ["pause", "disconnect"])
+def test_nobody_is_away_once_the_saboteur_has_stopped(how: str) -> None:
+    """However far off its end was planned."""
     cluster = Cluster("")
-    saboteur = Saboteur(cluster, compiled({"pause": [paused("store-0", "1s", "19s")]}).pauses)  # type: ignore[arg-type]
+    deeds = compiled({how: [away("store-0", "1s", "19s")]}).interruptions
+    said: list[str] = []
+    saboteur = Saboteur(cluster, deeds, said.append)  # type: ignore[arg-type]
     saboteur.start(time.time_ns() - 2 * SECOND)
     assert cluster.done.wait(60)
     saboteur.stop()
-    assert cluster.still == [("store-0", True), ("store-0", False)]
-    (stood,) = saboteur.stood
-    assert stood.until_ns >= stood.since_ns > 0
+    assert cluster.switched == [(how, "store-0", True), (how, "store-0", False)]
+    (one,) = saboteur.away
+    assert one.how == how and one.until_ns >= one.since_ns > 0
     saboteur.stop()
-    assert len(cluster.still) == 2
+    assert len(cluster.switched) == 2
+    words = {"pause": "stands still", "disconnect": "is cut off"}
+    assert said == [f"store-0 {words[how]}", "store-0 is back"]
 
 
-def test_a_pause_is_told_as_what_it_was() -> None:
+@pytest.mark.parametrize(("how", "said"), [("pause", "paused"), ("disconnect", "cut off")])
+def test_an_absence_is_told_as_what_it_was(how: str, said: str) -> None:
     state = RunState("x", "now", load_start_wall_ns=SECOND)
-    state.pauses = [{"program": "store-0", "since_ns": 6 * SECOND, "until_ns": 8 * SECOND}]
-    assert absences(state) == [Absence("store-0", 5.0, 2.0, planned=True, paused=True)]
+    row = {"program": "store-0", "how": how, "since_ns": 6 * SECOND, "until_ns": 8 * SECOND}
+    state.interruptions = [row]
+    assert absences(state) == [Absence("store-0", 5.0, 2.0, planned=True, how=how)]
+    assert absences(state)[0].said == f"{said} by the campaign"
     assert broken_promises(state) == []
 
 
 def test_programs_are_told_in_time_and_who_does_not_hear_is_named() -> None:
     cluster = Cluster("store-1")
     plan = compiled({"slow": [slow("store")]}).slow
-    saboteur = Saboteur(cluster, [one for one in plan if one.program != "store-0"])  # type: ignore[arg-type]
+    deeds = [one for one in plan if one.program != "store-0"]
+    said: list[str] = []
+    saboteur = Saboteur(cluster, deeds, said.append)  # type: ignore[arg-type]
     saboteur.start(time.time_ns() - 60 * SECOND)
     assert cluster.done.wait(60)
     saboteur.stop()
     assert cluster.told == [("store-1", 0.002), ("store-1", 0.0)]
     assert [one.per_operation_ns for one in saboteur.missed] == [2_000_000, 0]
+    assert said == []
 
 
 def test_a_network_may_be_that_of_one_way() -> None:

@@ -20,6 +20,7 @@ class Failing:
     """Runs until the next turn of its loop."""
 
     address = ""
+    lines = ()
 
     def gauges(self) -> Mapping[str, float]:
         return {}

@@ -17,6 +17,13 @@ from tests.ray.test_ray_job import CAMPAIGN
 
 pytestmark = pytest.mark.cluster
 
+FAULTS = """
+  faults:
+    disconnect: [{component: scheduler, at: 1s, for: 1m}]
+    pause: [{component: store-0, at: 1s, for: 1m}]
+"""
+AMID_FAULTS = "store-0 stands still\n"
+"""Said of the deed; and the scheduler is cut off, a moment before."""
 GONE_S = 120.0
 EXIT_S = 120.0
 INTERRUPTED = 130
@@ -32,7 +39,7 @@ def temporary() -> Iterator[Path]:
 def run_until(said: str, temporary: Path) -> subprocess.Popen[str]:
     """A run in a process group of its own, as a shell starts it, once it has said that."""
     campaign = temporary / "long.yaml"
-    campaign.write_text(CAMPAIGN % "10m")
+    campaign.write_text(CAMPAIGN % "10m" + FAULTS)
     process = subprocess.Popen(
         [sys.executable, "-m", "loadtest", "run", str(campaign), "--out", str(temporary / "runs")],
         cwd=ROOT,
@@ -51,7 +58,7 @@ def run_until(said: str, temporary: Path) -> subprocess.Popen[str]:
     raise AssertionError(heard)
 
 
-@pytest.mark.parametrize("phase", ["starting Ray", "starting apiserver-0", "load: nodes Ready"])
+@pytest.mark.parametrize("phase", ["starting Ray", "starting apiserver-0", AMID_FAULTS])
 def test_ctrl_c_stops_everything(phase: str, temporary: Path) -> None:
     process = run_until(phase, temporary)
     os.killpg(process.pid, signal.SIGINT)
@@ -64,7 +71,7 @@ def test_ctrl_c_stops_everything(phase: str, temporary: Path) -> None:
 
 
 def test_everything_ends_with_a_driver_that_is_killed(temporary: Path) -> None:
-    process = run_until("load: nodes Ready", temporary)
+    process = run_until(AMID_FAULTS, temporary)
     process.kill()
     process.wait()
     await_none(temporary, "", GONE_S)

@@ -53,6 +53,14 @@ def invoke(*words: str) -> tuple[int, str]:
             "spec.cluster.watchCacheIndex: hash needs real time",
         ),
         (["sim", QUICKSTART, "--set", "faults.kills=[scheduler]"], "spec.faults.kills needs real"),
+        (
+            ["sim", QUICKSTART, "--set", "faults.network={delay: 1ms}"],
+            "spec.faults.network needs real time",
+        ),
+        (
+            ["sim", QUICKSTART, "--set", "tracing.sample=0.1"],
+            "spec.tracing.sample above 0 needs real time: use `hollowfleet run`",
+        ),
         (["run", OPENB], "spec.cluster.heartbeats: off is for virtual time; use `hollowfleet sim`"),
         (["run", OPENB, "--set", "cluster.heartbeats=on"], "must be at most 24h in real time"),
     ],
