@@ -246,9 +246,13 @@ def test_both_signals_at_once_end_a_trial_once_and_without_a_word(
     try:
         with pytest.raises(KeyboardInterrupt):
             signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
-            for number in ENDING:
-                os.kill(os.getpid(), number)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+            try:
+                for number in ENDING:
+                    os.kill(os.getpid(), number)
+            finally:
+                # Another thread may take one of them before: whatever is started later would be
+                # deaf to both.
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         assert [signal.getsignal(number) for number in ENDING] == [unheard, unheard]
     finally:
         for number, handler in zip(ENDING, before, strict=True):
