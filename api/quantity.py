@@ -47,13 +47,13 @@ class QuantityError(ValueError):
 @lru_cache(maxsize=16384)
 def milli_value(text: str) -> int:
     """The quantity in thousandths, rounded away from zero: ``"0.5"`` is 500. QuantityError."""
-    return _divide_up(parse(text)[0], 1_000_000)
+    return _divide_up(_parsed(text)[0], 1_000_000)
 
 
 @lru_cache(maxsize=16384)
 def whole_value(text: str) -> int:
     """The quantity in whole units, rounded away from zero: ``"1500m"`` is 2. QuantityError."""
-    return _divide_up(parse(text)[0], _NANO)
+    return _divide_up(_parsed(text)[0], _NANO)
 
 
 @lru_cache(maxsize=16384)
@@ -63,7 +63,7 @@ def canonical(text: str) -> str:
     The family of the suffix stays, no digit is lost, the suffix is as large as it can be without
     a fraction. QuantityError.
     """
-    nanos, form = parse(text)
+    nanos, form = _parsed(text)
     return text_of(nanos, form)
 
 
@@ -91,6 +91,11 @@ def text_of(nanos: int, form: str = DECIMAL_SI) -> str:
 @lru_cache(maxsize=16384)
 def parse(text: str) -> tuple[int, str]:
     """Nano units and family of suffix of a quantity. QuantityError. Cost: 1.5 µs, 0.1 µs again."""
+    return _parsed(text)
+
+
+def _parsed(text: str) -> tuple[int, str]:
+    """For those who remember what they make of it."""
     match = _FORM.fullmatch(text)
     if match is None or not text:
         raise QuantityError(_MESSAGE)

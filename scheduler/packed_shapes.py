@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgpack
 
 from scheduler.interned import Interned
-from scheduler.pod_shape import Shape, ShapeKey
+from scheduler.pod_shape import UNNUMBERED, Shape, ShapeKey
 from scheduler.relations import Relations
 from scheduler.resources import CPU, MEMORY
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     # A profile is made of plugins, which look at these.
     from scheduler.framework import Profile
 
-UNNUMBERED = 0
-"""Shapes that are scheduled have numbers and places from 1 on."""
 RECENT_MAX = 1024
 """Shapes put together that are kept, for nodes are looked at again and again."""
 

@@ -277,8 +277,11 @@ class PodBook:
         meta, spec = pod["metadata"], pod["spec"]
         problem = ""
         try:
-            # Where it is placed is no part of a shape: a new one for each node would be kept.
-            shape = self._shapes.of_pod({**pod, "spec": {**spec, "nodeName": ""}})
+            if spec.get("nodeName"):
+                # Where it is placed is no part of what it takes there.
+                shape = self._shapes.of_placed({**pod, "spec": {**spec, "nodeName": ""}})
+            else:
+                shape = self._shapes.of_pod(pod)
             negative = [name for name, amount in shape.key.requests if amount < 0]
             if negative:
                 # Counted on a node they would make room where there is none.

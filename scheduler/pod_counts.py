@@ -6,15 +6,14 @@ does not depend on how many pods there are.
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from api.selectors import LabelSelector
 from scheduler.pod_columns import PodColumns
-from scheduler.relations import Namespaces, PodTerm, Relations
+from scheduler.pod_descriptions import Carried, Description, Selected, carried_terms
+from scheduler.relations import Relations
 
 IntArray = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -22,60 +21,6 @@ Mask = npt.NDArray[np.bool_]
 COUNTERS_MAX = 8192
 LOG_MAX = 4096
 """Changes of a counter kept; a tally that is further behind is counted anew."""
-
-
-class Selected(NamedTuple):
-    """Pods of a namespace that a selector matches and that are not about to go."""
-
-    namespace: str
-    selector: LabelSelector
-
-    def times(self, pod: Relations, _namespaces: Namespaces) -> int:
-        key = pod.key
-        return (
-            key.namespace == self.namespace
-            and not key.terminating
-            and not self.selector.empty
-            and self.selector.matches(pod.labels)
-        )
-
-
-class NamedByAll(NamedTuple):
-    """Pods that every one of these terms names."""
-
-    terms: tuple[PodTerm, ...]
-
-    def times(self, pod: Relations, namespaces: Namespaces) -> int:
-        return all(term.names(pod, namespaces) for term in self.terms)
-
-
-class Carried(NamedTuple):
-    """Pods that carry this term themselves. weight 0: required anti-affinity; REQUIRED: required
-    affinity; otherwise the weight of a preference."""
-
-    weight: int
-    term: PodTerm
-
-    def times(self, pod: Relations, _namespaces: Namespaces) -> int:
-        return carried_terms(pod).get(self, 0)
-
-
-ANTI = 0
-REQUIRED = 1 << 20
-Description = Selected | NamedByAll | Carried
-
-
-def carried_terms(pod: Relations) -> dict[Carried, int]:
-    """Terms of a pod and how often it has each."""
-    found: dict[Carried, int] = {}
-    for weight, term in (
-        *((ANTI, term) for term in pod.key.anti),
-        *((REQUIRED, term) for term in pod.key.required),
-        *pod.key.preferred,
-    ):
-        carried = Carried(weight, term)
-        found[carried] = found.get(carried, 0) + 1
-    return found
 
 
 class Counter:
@@ -110,9 +55,24 @@ class Present:
 
     relations: Relations
     pods: int = 0
-    rows: dict[int, int] = field(default_factory=dict)
+    rows: dict[int, int] | None = None
     """Where those are that are not in the columns; less one for each that is counted out for a
-    moment and is in them."""
+    moment and is in them. None: nowhere."""
+    concerned: Sequence[tuple[Counter, int]] | None = None
+    """The counters that count it, and how often; None: not worked out."""
+
+    def add(self, row: int, difference: int) -> None:
+        rows = self.rows
+        if rows is None:
+            self.rows = {row: difference}
+            return
+        left = rows.get(row, 0) + difference
+        if left:
+            rows[row] = left
+        else:
+            del rows[row]
+            if not rows:
+                self.rows = None
 
 
 class PodCounts:
@@ -129,8 +89,6 @@ class PodCounts:
         """Terms of placed pods and how many Relations have each."""
         self._present: dict[int, Present] = {}
         self._counters: OrderedDict[Description, Counter] = OrderedDict()
-        self._concerned: dict[int, list[tuple[Counter, int]]] = {}
-        """Relations to the counters that count it, and how often."""
         self.asked = 0
         """How often it was worked out whether a description means a placed pod, each for itself;
         those of one Relations are asked at once."""
@@ -162,21 +120,25 @@ class PodCounts:
         entry.pods += sign
         self.asked += len(self._counters)
         if not settled:
-            # As _add does: this is on the way of every pod.
             rows = entry.rows
-            left = rows.get(row, 0) + sign
-            if left:
+            # As Present.add does: this is on the way of every pod.
+            if rows is None:
+                entry.rows = {row: sign}
+            elif left := rows.get(row, 0) + sign:
                 rows[row] = left
             else:
                 del rows[row]
-        concerned = self._concerned.get(pod.number)
-        if concerned is None:
-            concerned = self._concerned[pod.number] = [
-                (counter, times)
-                for description, counter in self._counters.items()
-                if (times := int(description.times(pod, self.namespaces)))
-            ]
-        for counter, times in concerned:
+                if not rows:
+                    entry.rows = None
+        if entry.concerned is None:
+            entry.concerned = tuple(
+                [
+                    (counter, times)
+                    for description, counter in self._counters.items()
+                    if (times := int(description.times(pod, self.namespaces)))
+                ]
+            )
+        for counter, times in entry.concerned:
             counter.add(row, times * sign)
         if self._trying and not pod.key.terminating:
             place = (pod.key.namespace, row)
@@ -189,7 +151,7 @@ class PodCounts:
 
     def settle(self, row: int, pod: Relations, sign: int) -> None:
         """A pod of this row came to the columns, or left them with sign -1."""
-        _add(self._present[pod.number].rows, row, -sign)
+        self._present[pod.number].add(row, -sign)
 
     def counter(self, description: Description) -> Counter:
         """Cost when it is new: one look at each distinct Relations of the placed pods."""
@@ -209,9 +171,10 @@ class PodCounts:
             self.asked += entry.pods
             if times:
                 found[number] = times
-                for row, pods in entry.rows.items():
+                for row, pods in (entry.rows or {}).items():
                     counter.add(row, pods * times)
-                self._concerned.setdefault(number, []).append((counter, times))
+                if entry.concerned is not None:
+                    entry.concerned = (*entry.concerned, (counter, times))
         if found:
             settled = self._settled.count_by_row(lambda pod: found.get(pod.number, 0))
             for row, pods in settled.items():
@@ -237,13 +200,12 @@ class PodCounts:
         to know it next counts all placed pods anew."""
         self._counters.clear()
         self._of_all.clear()
-        self._concerned.clear()
+        for entry in self._present.values():
+            entry.concerned = None
         self.epoch += 1
 
     def _appear(self, pod: Relations) -> Present:
         entry = self._present[pod.number] = Present(pod)
-        # Counters that came while it was away did not ask about it.
-        self._concerned.pop(pod.number, None)
         if pod.has_terms:
             for carried in carried_terms(pod):
                 if carried not in self.carried:
@@ -253,7 +215,6 @@ class PodCounts:
 
     def _vanish(self, pod: Relations) -> None:
         del self._present[pod.number]
-        self._concerned.pop(pod.number, None)
         if pod.has_terms:
             for carried in carried_terms(pod):
                 self.carried[carried] -= 1
@@ -266,8 +227,9 @@ class PodCounts:
         description, dropped = self._counters.popitem(last=False)
         if isinstance(description, Selected):
             self._of_all.pop(description, None)
-        for number, concerned in self._concerned.items():
-            self._concerned[number] = [pair for pair in concerned if pair[0] is not dropped]
+        for entry in self._present.values():
+            if entry.concerned:
+                entry.concerned = tuple([c for c in entry.concerned if c[0] is not dropped])
         self.epoch += 1
 
     def check(self, placed: Sequence[tuple[int, Relations]]) -> bool:

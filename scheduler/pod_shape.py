@@ -69,6 +69,10 @@ class ShapeKey(NamedTuple):
     """Plugins that this scheduler lacks and without which the pod might be put wrongly."""
 
 
+UNNUMBERED = 0
+"""Number and place of the shapes of pods that nobody schedules; others have them from 1 on."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Shape:
     """A shape with its number. ``place`` numbers the part that only looks at Node objects.

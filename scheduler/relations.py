@@ -5,17 +5,18 @@ Source: pkg/apis/core/v1 PodAffinityTerm and TopologySpreadConstraint; pkg/sched
 types.go (newAffinityTerm, getNamespacesFromPodAffinityTerm), v1.36.
 """
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from sys import intern
 from typing import NamedTuple
 
 from api.core import JsonObject
 from api.selectors import LabelSelector, Requirement, label_selector_of
 from scheduler.migrated_volumes import Attached, attached
 
-RELATIONS_MAX = 65536
-"""Remembered. A forgotten one gets a new number: only slower."""
+RELATIONS_MAX = 32768
+"""Remembered, if they were met lately; as many again at most. A forgotten one gets a new number:
+only slower."""
 HOSTNAME = "kubernetes.io/hostname"
 ZONE = "topology.kubernetes.io/zone"
 
@@ -155,18 +156,22 @@ class RelationsIndex:
     """Gives pods that are equal in this the same Relations."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[RelationsKey, Relations] = OrderedDict()
+        self._known: dict[RelationsKey, Relations] = {}
+        self._before: dict[RelationsKey, Relations] = {}
+        """Those that were known when there were too many; a list in order would weigh twice as
+        much."""
         self._next = 0
 
     def of_key(self, key: RelationsKey) -> Relations:
         relations = self._known.get(key)
         if relations is None:
-            self._next += 1
-            relations = self._known[key] = Relations(
-                self._next, key, dict(key.labels), _is_plain(key)
-            )
-            if len(self._known) > RELATIONS_MAX:
-                self._known.popitem(last=False)
+            relations = self._before.get(key)
+            if relations is None:
+                self._next += 1
+                relations = Relations(self._next, key, dict(key.labels), _is_plain(key))
+            if len(self._known) >= RELATIONS_MAX:
+                self._before, self._known = self._known, {}
+            self._known[key] = relations
         return relations
 
 
@@ -193,7 +198,7 @@ def relations_key(pod: JsonObject) -> RelationsKey:
     owners, volumes = meta.get("ownerReferences"), spec.get("volumes") or ()
     return RelationsKey(
         namespace=namespace,
-        labels=tuple(sorted(labels.items())),
+        labels=tuple(sorted((intern(name), value) for name, value in labels.items())),
         terminating="deletionTimestamp" in meta,
         owner=_controller(owners) if owners else None,
         spread=tuple(_constraint(one, labels) for one in spread) if spread else (),

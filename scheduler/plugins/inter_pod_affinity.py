@@ -9,7 +9,7 @@ import numpy as np
 
 from scheduler.framework import SCORE_MAX, Filter, Reason, Score
 from scheduler.node_table import IntArray, Mask, NodeTable, Rows
-from scheduler.pod_counts import ANTI, REQUIRED, Carried, NamedByAll
+from scheduler.pod_descriptions import ANTI, REQUIRED, Carried, NamedByAll
 from scheduler.pod_shape import Shape
 from scheduler.tallies import Admission, Tally, admitted
 

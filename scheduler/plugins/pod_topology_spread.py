@@ -12,7 +12,7 @@ from api.selectors import LabelSelector
 from scheduler.framework import SCORE_MAX, Column, Divided, Filter, Numbers, Reason, Score
 from scheduler.node_table import IntArray, Mask, NodeTable, Rows
 from scheduler.plugins import node_affinity, taint_toleration
-from scheduler.pod_counts import Selected
+from scheduler.pod_descriptions import Selected
 from scheduler.pod_shape import Shape
 from scheduler.relations import HOSTNAME, DefaultConstraint, SpreadConstraint
 from scheduler.tallies import Admission, RowCounts, Tally, admitted

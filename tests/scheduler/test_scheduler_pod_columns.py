@@ -10,7 +10,7 @@ from scheduler.node_facts import node_facts
 from scheduler.node_table import NodeTable
 from scheduler.placed import Placed, PodReference
 from scheduler.pod_columns import NONE, PodColumns
-from scheduler.pod_counts import Selected
+from scheduler.pod_descriptions import Selected
 from scheduler.pod_shape import Shape
 from scheduler.shapes import Shapes
 from tests.scheduler.scheduler_objects import node, pod
