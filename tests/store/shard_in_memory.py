@@ -69,9 +69,14 @@ class ShardInMemory:
         return effects
 
     def settle(self) -> None:
-        """Step until the core has nothing left to do at this time."""
+        """Step until the core has nothing left to do at this time, or when it has freed all that
+        was compacted."""
         for _ in range(1000):
-            if self.core.next_wakeup_ns() > self.now_ns:
+            due_ns = self.core.next_wakeup_ns()
+            assert due_ns is not None
+            if not self.core.ledger.trimmed:
+                self.now_ns = max(self.now_ns, due_ns)
+            elif due_ns > self.now_ns:
                 return
             self.step()
         raise AssertionError("the core never comes to rest")

@@ -5,7 +5,7 @@ import pytest
 from api.sorted_keys import BLOCK_KEYS
 from api.storage import OK
 from store.change_log import CHUNK, ChangeLog
-from store.core import TRIM_PER_STEP, StoreSettings
+from store.core import TRIM_PER_STEP, TRIM_PERIOD_NS, StoreSettings
 from store.forms import KEYS_AND_HEADERS, WHOLE
 from store.keyspace import Keyspace
 from store.messages import (
@@ -140,16 +140,21 @@ def test_compaction_frees_a_bounded_number_in_a_step_and_answers_meanwhile() -> 
     (newest,) = shard.do(("put", KEY, b"", b"last", -1, 0))
     shard.ask(("compact", newest[1]))
     shard.persist()
-    keyspace = shard.core.keyspace
+    core, keyspace = shard.core, shard.core.keyspace
     steps = 1
     while len(keyspace.changes) > 1:
         kept = len(keyspace.changes)
-        effects = shard.core.step(
-            [RequestsArrived((10_000 + steps,), ((("get", KEY, 0),),))], shard.now_ns
-        )
+        arrived = RequestsArrived((10_000 + steps,), ((("get", KEY, 0),),))
+        effects = core.step([arrived], shard.now_ns)
         assert any(isinstance(effect, Reply) for effect in effects)
-        assert kept - len(keyspace.changes) <= TRIM_PER_STEP
+        freed = kept - len(keyspace.changes)
+        assert freed <= TRIM_PER_STEP
         steps += 1
+        if freed and not core.ledger.trimmed:
+            assert core.next_wakeup_ns() == shard.now_ns + TRIM_PERIOD_NS, "others have the machine"
+            core.step((), shard.now_ns)
+            assert kept - len(keyspace.changes) == freed, "not before that"
+        shard.now_ns += TRIM_PERIOD_NS
     assert steps >= 2000 // TRIM_PER_STEP
     shard.settle()
     keyspace.check()
@@ -183,6 +188,7 @@ def test_compaction_and_snapshot_take_a_bounded_part_of_each_step_and_no_write_w
         events += [SnapshotWritten(chunk.revision, 0) for chunk in written]
         chunks += written
         steps += 1
+        shard.now_ns += TRIM_PERIOD_NS
     assert sum(len(chunk.rows) for chunk in chunks) == keys
     assert steps >= 2 * keys // TRIM_PER_STEP
 
