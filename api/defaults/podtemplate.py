@@ -51,6 +51,9 @@ def set_pod_only_defaults(spec: JsonObject) -> None:
     Requests are taken from limits, host ports from container ports on the host's network.
     """
     spec.setdefault("enableServiceLinks", True)
+    if spec.get("terminationGracePeriodSeconds", 0) < 0:
+        # Source: Convert_v1_Pod_To_core_Pod, pkg/apis/core/v1/conversion.go.
+        spec["terminationGracePeriodSeconds"] = 1
     host_network = spec.get("hostNetwork", False)
     containers = spec["containers"] or []
     for container in (*containers, *(spec.get("initContainers") or ())):

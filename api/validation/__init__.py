@@ -122,6 +122,10 @@ _CHECKS: Mapping[str, tuple[Check, UpdateCheck]] = {
         admission_policies.check_policy,
         admission_policies.check_policy_update,
     ),
+    "admissionregistration.k8s.io/mutatingadmissionpolicies": (
+        admission_policies.check_mutating_policy,
+        admission_policies.check_mutating_policy_update,
+    ),
     "admissionregistration.k8s.io/validatingadmissionpolicybindings": (
         admission_policies.check_policy_binding,
         admission_policies.check_policy_binding_update,

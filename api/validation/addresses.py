@@ -6,7 +6,7 @@ pkg/apis/core/validation/validation.go.
 
 import re
 from collections.abc import Sequence
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
 from typing import Final
 
 from api.core import JsonObject
@@ -28,12 +28,56 @@ _SUBDOMAIN_MESSAGE: Final = (
 )
 
 
-def is_address(text: str) -> bool:
+_ZEROS: Final = re.compile(r"(?<![0-9a-fA-F.])0+(?=[0-9]+\.)|(?<=\.)0+(?=[0-9])")
+"""Zeros in front of a part of an IPv4 address, which were once let in."""
+_MAPPED: Final = "IPv4-mapped IPv6 address"
+
+
+def wrong_with_ip(text: str) -> tuple[str, ...]:
+    """What is wrong with a new address. Source: IsValidIPForLegacyField of apimachinery
+    util/validation/ip.go at v1.36, with StrictIPCIDRValidation on."""
+    address = _read_address(_ZEROS.sub("", text))
+    if address is None:
+        return (BAD_ADDRESS,)
+    wrong = ["must not have leading 0s"] if _ZEROS.search(text) else []
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        wrong.append(f"must not be an {_MAPPED}")
+    return tuple(wrong)
+
+
+def wrong_with_cidr(text: str) -> tuple[str, ...]:
+    """What is wrong with a new range of addresses. Source: IsValidCIDRForLegacyField, as above."""
+    place, _, length = text.partition("/")
+    address = _read_address(_ZEROS.sub("", place))
+    if address is None or not (length.isascii() and length.isdigit()):
+        return (BAD_CIDR,)
+    if int(length) > address.max_prefixlen:
+        return (BAD_CIDR,)
+    if _ZEROS.search(place) or length != str(int(length)):
+        return ("must not have leading 0s in IP or prefix length",)
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return (f"must not have an {_MAPPED}",)
+    if ip_interface(text).network.network_address != address:
+        return ("must not have bits set beyond the prefix length",)
+    return ()
+
+
+def _read_address(text: str) -> IPv4Address | IPv6Address | None:
     try:
-        ip_address(text)
+        return None if "%" in text else ip_address(text)
     except ValueError:
-        return False
-    return "%" not in text
+        return None
+
+
+def check_cidr(causes: list[Cause], text: str, field: str) -> None:
+    """A new range of addresses."""
+    for wrong in wrong_with_cidr(text):
+        causes.append(Cause.invalid(field, text, wrong))
+
+
+def is_address(text: str) -> bool:
+    """Of either family, without a zone."""
+    return _read_address(text) is not None
 
 
 def is_cidr(text: str) -> bool:
@@ -48,16 +92,17 @@ def is_cidr(text: str) -> bool:
 
 
 def check_address(causes: list[Cause], text: str, field: str) -> None:
-    if not is_address(text):
-        causes.append(Cause.invalid(field, text, BAD_ADDRESS))
+    """A new address."""
+    for wrong in wrong_with_ip(text):
+        causes.append(Cause.invalid(field, text, wrong))
 
 
 def check_reachable(causes: list[Cause], text: str, field: str) -> None:
     """An address that other machines can mean: ValidateNonSpecialIP there."""
-    if not is_address(text):
+    address = _read_address(_ZEROS.sub("", text))
+    if address is None:
         causes.append(Cause.invalid(field, text, "must be a valid IP address"))
         return
-    address = ip_address(text)
     multicast = address in _LOCAL_MULTICAST[address.version]
     for special, why in (
         (address.is_unspecified, f"may not be unspecified ({text})"),

@@ -31,6 +31,9 @@ _RESERVED: Final = (
     *("function", "if", "import", "let", "loop", "package", "namespace", "return", "var"),
     *("void", "while"),
 )
+_PATCHES: Final = {"ApplyConfiguration": "applyConfiguration", "JSONPatch": "jsonPatch"}
+_REINVOCATIONS: Final = ("IfNeeded", "Never")
+_OPERATIONS: Final = ("*", "CONNECT", "CREATE", "UPDATE")
 _NOTHING: Final = "validations or auditAnnotations must contain at least one item"
 _TWICE: Final = "name and selector are mutually exclusive"
 _BOTH: Final = (
@@ -63,6 +66,63 @@ def check_policy(causes: list[Cause], policy: JsonObject) -> None:
 def check_policy_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
     """As a new one."""
     check_policy(causes, new)
+
+
+def check_mutating_policy(causes: list[Cause], policy: JsonObject) -> None:
+    """A MutatingAdmissionPolicy, defaulted; metadata apart."""
+    spec = policy["spec"]
+    _check_scope(causes, spec)
+    _check_variables(causes, spec.get("variables") or ())
+    _check_operations(causes, spec.get("matchConstraints"), "spec.matchConstraints")
+    mutations = spec.get("mutations") or ()
+    if not mutations:
+        text = "mutations must contain at least one item"
+        causes.append(Cause.required("spec.mutations", text))
+    for index, mutation in enumerate(mutations):
+        _check_mutation(causes, mutation, f"spec.mutations[{index}]")
+    again = spec.get("reinvocationPolicy", "")
+    if not again:
+        causes.append(Cause.required("spec.reinvocationPolicy"))
+    else:
+        check_word(causes, again, "spec.reinvocationPolicy", _REINVOCATIONS)
+
+
+def check_mutating_policy_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
+    """As a new one."""
+    check_mutating_policy(causes, new)
+
+
+def _check_mutation(causes: list[Cause], mutation: JsonObject, field: str) -> None:
+    kind = mutation.get("patchType", "")
+    if not kind:
+        causes.append(Cause.required(f"{field}.patchType"))
+        return
+    if kind not in _PATCHES:
+        causes.append(Cause.not_supported(f"{field}.patchType", kind, tuple(_PATCHES)))
+        return
+    wanted = _PATCHES[kind]
+    for name in (wanted, *(name for name in _PATCHES.values() if name != wanted)):
+        patch, path = mutation.get(name), f"{field}.{name}"
+        if patch is None:
+            if name == wanted:
+                text = f"must be specified when patchType is {kind}"
+                causes.append(Cause.required(path, text))
+        elif name == wanted:
+            text = "expression is not specified"
+            check_expression(causes, patch.get("expression", ""), f"{path}.expression", text)
+        else:
+            shown = {"Expression": patch.get("expression", "")}
+            text = f"must not be specified when patchType is {kind}"
+            causes.append(Cause.invalid(path, shown, text))
+
+
+def _check_operations(causes: list[Cause], match: JsonObject | None, field: str) -> None:
+    """Nothing is changed of what is deleted."""
+    for rule in (match or {}).get("resourceRules") or ():
+        for operation in rule.get("operations") or ():
+            if operation not in _OPERATIONS:
+                path = f"{field}.resourceRules.operations"
+                causes.append(Cause.not_supported(path, operation, _OPERATIONS))
 
 
 def _check_scope(causes: list[Cause], spec: JsonObject) -> None:
@@ -197,7 +257,9 @@ def check_policy_binding_update(causes: list[Cause], new: JsonObject, old: JsonO
 
 def check_mutating_binding(causes: list[Cause], binding: JsonObject) -> None:
     """A MutatingAdmissionPolicyBinding, defaulted; metadata apart."""
-    _check_binding(causes, binding["spec"], "spec.matchResources")
+    spec = binding["spec"]
+    _check_binding(causes, spec, "spec.matchResources")
+    _check_operations(causes, spec.get("matchResources"), "spec.matchResources")
 
 
 def check_mutating_binding_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:

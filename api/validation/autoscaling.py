@@ -9,6 +9,7 @@ from api.core import JsonObject
 from api.errors import Cause
 from api.quantity import parse
 from api.validation.metadata import nonnegative, wrong_with_path_segment
+from api.validation.resources import CONTAINER_RESOURCES, check_resource_name
 
 _METRICS: Final = ("ContainerResource", "External", "Object", "Pods", "Resource")
 _METRIC_FIELDS: Final = {name: name[0].lower() + name[1:] for name in _METRICS}
@@ -16,6 +17,7 @@ _IN_ORDER: Final = ("object", "external", "pods", "resource", "containerResource
 _TARGETS: Final = ("Utilization", "Value", "AverageValue")
 _SELECTIONS: Final = ("Disabled", "Max", "Min")
 _POLICIES: Final = ("Percent", "Pods")
+_AT_LEAST_ONE: Final = "must be greater than or equal to 1"
 _WINDOW_S_MAX: Final = 3600
 _PERIOD_S_MAX: Final = 1800
 
@@ -25,12 +27,11 @@ def check_autoscaler(causes: list[Cause], autoscaler: JsonObject) -> None:
     spec = autoscaler["spec"]
     low, high = spec["minReplicas"], spec["maxReplicas"]
     if low < 1:
-        text = "must be greater than or equal to 1"
-        causes.append(Cause.invalid("spec.minReplicas", low, text))
+        causes.append(Cause.invalid("spec.minReplicas", low, _AT_LEAST_ONE))
     if high == 0:
         causes.append(Cause.required("spec.maxReplicas", "must be set and greater than 0"))
     elif high < 0:
-        causes.append(Cause.invalid("spec.maxReplicas", high, "must be greater than 0"))
+        causes.append(Cause.invalid("spec.maxReplicas", high, _AT_LEAST_ONE))
     if high < low:
         text = "must be greater than or equal to `minReplicas`"
         causes.append(Cause.invalid("spec.maxReplicas", high, text))
@@ -73,11 +74,14 @@ def _check_metric(causes: list[Cause], metric: JsonObject, field: str) -> None:
     kind = metric.get("type", "")
     if not kind:
         causes.append(Cause.required(f"{field}.type", "must specify a metric source type"))
-    if kind not in _METRICS:
+    unknown = kind not in _METRICS
+    if unknown:
         causes.append(Cause.not_supported(f"{field}.type", kind, _METRICS))
     present = [name for name in _IN_ORDER if metric.get(name) is not None]
     if present:
         _check_source(causes, metric[present[0]], present[0], f"{field}.{present[0]}")
+    if unknown:  # Told twice.
+        causes.append(Cause.not_supported(f"{field}.type", kind, _METRICS))
     expected = _METRIC_FIELDS.get(kind)
     if expected is not None and expected not in present:
         text = "must populate information for the given metric source"
@@ -96,8 +100,11 @@ def _check_source(causes: list[Cause], source: JsonObject, name: str, field: str
     if name == "object":
         _check_reference(causes, source.get("describedObject") or {}, f"{field}.describedObject")
     if name in ("resource", "containerResource"):
-        if not source.get("name"):
+        resource = source.get("name", "")
+        if not resource:
             causes.append(Cause.required(f"{field}.name", "must specify a resource name"))
+        elif name == "containerResource" and resource not in CONTAINER_RESOURCES:
+            check_resource_name(causes, resource, f"{field}.name")
         if name == "containerResource" and not source.get("container"):
             causes.append(Cause.required(f"{field}.container", "must specify a container"))
     else:

@@ -141,15 +141,16 @@ def check_job_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> N
     check_job(causes, new)
     _check_job_spec(causes, after)
     _check_same_completions(causes, after, before)
-    waiting = before.get("suspend") and not old["status"].get("startTime")
     known, template = before["template"], after["template"]
-    if waiting:
+    free = before.get("suspend") and _is_at_rest(old["status"])
+    if free:
         known, template = _unscheduled(known["spec"]), _unscheduled(template["spec"])
     names = ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy")
     for name in ("selector", "template", *names, "successPolicy"):
         same = known == template if name == "template" else after.get(name) == before.get(name)
         if not same:
-            causes.append(Cause.invalid(f"spec.{name}", after.get(name), IMMUTABLE))
+            path = "template.spec" if free and name == "template" else name
+            causes.append(Cause.invalid(f"spec.{path}", after.get(name), IMMUTABLE))
 
 
 def _check_same_completions(causes: list[Cause], after: JsonObject, before: JsonObject) -> None:
@@ -165,9 +166,22 @@ def _check_same_completions(causes: list[Cause], after: JsonObject, before: Json
         causes.append(Cause.invalid("spec.completions", count, text))
 
 
+def _is_at_rest(status: JsonObject) -> bool:
+    """Whether a suspended Job has no pods, and has not started or has stopped since."""
+    stopped = any(
+        condition.get("type") == "Suspended" and condition.get("status") == "True"
+        for condition in status.get("conditions") or ()
+    )
+    return not status.get("active") and (stopped or not status.get("startTime"))
+
+
 def _unscheduled(spec: JsonObject) -> JsonObject:
-    """A pod's specification without what a suspended Job may change of it."""
+    """A pod's specification without what a suspended Job may change of it: where its pods go, and
+    what their containers ask for."""
     rest = {name: value for name, value in spec.items() if name not in _SCHEDULING}
+    for name in ("containers", "initContainers"):
+        if rest.get(name):
+            rest[name] = [{**one, "resources": {}} for one in rest[name]]
     affinity = {name: value for name, value in (spec.get("affinity") or {}).items() if value}
     affinity.pop("nodeAffinity", None)
     return {**rest, "affinity": affinity}

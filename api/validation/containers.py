@@ -12,6 +12,7 @@ from api.names import wrong_with_label
 from api.validation.environment import check_env, check_env_from
 from api.validation.handlers import check_life
 from api.validation.mounts import Volumes, check_devices, check_mounts
+from api.validation.pod_resources import check_claim_references, check_restarts
 from api.validation.ports import (
     PORT_RANGE,
     PROTOCOLS,
@@ -23,7 +24,7 @@ from api.validation.volumes import POD_SOURCES, check_volume_source
 
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _RESIZE_POLICIES = ("NotRequired", "RestartContainer")
-_MESSAGE_POLICIES = ("FallbackToLogsOnError", "File")
+_MESSAGE_POLICIES = ("File", "FallbackToLogsOnError")
 
 
 def check_volumes(
@@ -56,6 +57,8 @@ class PodContext(NamedTuple):
     """terminationGracePeriodSeconds."""
     restart_policy: str
     host_users: bool
+    claims: Sequence[str]
+    """Names of its claims for devices."""
 
 
 def check_containers(
@@ -73,6 +76,8 @@ def check_containers(
             causes.append(Cause.duplicate(f"{path}.name", name))
         names.add(name)
         check_life(causes, container, context.grace_s, path)
+        if "restartPolicy" in container or "restartPolicyRules" in container:
+            check_restarts(causes, container, path)
     if any("ports" in container for container in containers):
         _check_host_ports(causes, containers, field)
     return names
@@ -85,6 +90,8 @@ def check_init_containers(
     for index, container in enumerate(spec["initContainers"]):
         path = f"{field}.initContainers[{index}]"
         check_container(causes, container, context, path)
+        if "restartPolicy" in container or "restartPolicyRules" in container:
+            check_restarts(causes, container, path)
         name = container["name"]
         if name in names:
             causes.append(Cause.duplicate(f"{path}.name", name))
@@ -93,12 +100,6 @@ def check_init_containers(
         if container.get("restartPolicy") == "Always":
             check_life(causes, container, context.grace_s, path)
             continue
-        if "restartPolicy" in container:
-            causes.append(
-                Cause.not_supported(
-                    f"{path}.restartPolicy", container["restartPolicy"], ("Always",)
-                )
-            )
         for probe in ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe"):
             if probe in container:
                 causes.append(
@@ -143,6 +144,9 @@ def check_container(
     resources = container["resources"]
     if resources:
         check_resources(causes, resources, f"{path}.resources")
+        if "claims" in resources:
+            place = f"{path}.resources.claims"
+            check_claim_references(causes, resources["claims"] or (), context.claims, place)
     if "resizePolicy" in container:
         _check_resize_policy(causes, container["resizePolicy"], context, f"{path}.resizePolicy")
     if "securityContext" in container:

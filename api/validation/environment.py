@@ -93,8 +93,8 @@ def _check_source(causes: list[Cause], variable: JsonObject, field: str) -> None
             _check_key(causes, source[kind], place)
     text = ""
     if not kinds:
-        text = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or "
-        text += "`secretKeyRef`"
+        text = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, "
+        text += "`secretKeyRef` or `fileKeyRef`"
     elif variable.get("value"):
         text = "may not be specified when `value` is not empty"
     elif len(kinds) > 1:

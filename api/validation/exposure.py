@@ -11,7 +11,7 @@ from typing import Final
 from api.core import JsonObject
 from api.errors import Cause
 from api.names import wrong_with_qualified_name
-from api.validation.addresses import BAD_ADDRESS, BAD_CIDR, check_reachable, is_address, is_cidr
+from api.validation.addresses import check_address, check_cidr, check_reachable
 from api.validation.ports import check_port_number
 
 _FAMILIES: Final = ("IPv4", "IPv6")
@@ -64,8 +64,8 @@ def _check_addresses(causes: list[Cause], ips: Sequence[str], families: Sequence
         text = "'None' must be the first and only value"
         causes.append(Cause.invalid("spec.clusterIPs", ips, text))
     for index, ip in enumerate(ips):
-        if not is_address(ip) and (index or not headless):
-            causes.append(Cause.invalid(f"spec.clusterIPs[{index}]", ip, BAD_ADDRESS))
+        if index or not headless:
+            check_address(causes, ip, f"spec.clusterIPs[{index}]")
     bad = len(causes) > before
     if len(ips) > 2:
         causes.append(Cause.invalid("spec.clusterIPs", ips, "may only hold up to 2 values"))
@@ -112,9 +112,9 @@ def _check_stacks(
 def check_external_addresses(causes: list[Cause], spec: JsonObject) -> None:
     for index, text in enumerate(spec.get("externalIPs", ())):
         field = f"spec.externalIPs[{index}]"
-        if not is_address(text):
-            causes.append(Cause.invalid(field, text, BAD_ADDRESS))
-        else:
+        before = len(causes)
+        check_address(causes, text, field)
+        if len(causes) == before:
             check_reachable(causes, text, field)
 
 
@@ -125,9 +125,7 @@ def check_exposure(causes: list[Cause], spec: JsonObject) -> None:
     if ranges and not balanced:
         causes.append(Cause.forbidden("spec.LoadBalancerSourceRanges", _BALANCER_ONLY))
     for index, text in enumerate(ranges):
-        if not is_cidr(text.strip()):
-            field = f"spec.LoadBalancerSourceRanges[{index}]"
-            causes.append(Cause.invalid(field, text.strip(), BAD_CIDR))
+        check_cidr(causes, text.strip(), f"spec.LoadBalancerSourceRanges[{index}]")
     if "allocateLoadBalancerNodePorts" in spec and not balanced:
         causes.append(Cause.forbidden("spec.allocateLoadBalancerNodePorts", _BALANCER_ONLY))
     name = spec.get("loadBalancerClass")

@@ -9,7 +9,7 @@ from ipaddress import ip_network
 from api.core import JsonObject
 from api.errors import Cause
 from api.names import wrong_with_label, wrong_with_qualified_name, wrong_with_subdomain
-from api.validation.addresses import BAD_ADDRESS, BAD_CIDR, check_reachable, is_address, is_cidr
+from api.validation.addresses import check_address, check_cidr, check_reachable, is_cidr
 from api.validation.label_selectors import check_label_selector
 from api.validation.metadata import IMMUTABLE, wrong_with_path_segment
 from api.validation.ports import (
@@ -50,14 +50,12 @@ def check_endpoints(causes: list[Cause], endpoints: JsonObject) -> None:
 
 def _check_endpoint_address(causes: list[Cause], address: JsonObject, field: str) -> None:
     ip, host, node = (address.get(name) for name in ("ip", "hostname", "nodeName"))
-    if not is_address(ip or ""):
-        causes.append(Cause.invalid(f"{field}.ip", ip or "", BAD_ADDRESS))
+    check_address(causes, ip or "", f"{field}.ip")
     for text in wrong_with_label(host) if host else ():
         causes.append(Cause.invalid(f"{field}.hostname", host, text))
     for text in wrong_with_subdomain(node) if node is not None else ():
         causes.append(Cause.invalid(f"{field}.nodeName", node, text))
-    if is_address(ip or ""):
-        check_reachable(causes, ip or "", f"{field}.ip")
+    check_reachable(causes, ip or "", f"{field}.ip")
 
 
 def _check_application(causes: list[Cause], port: JsonObject, field: str) -> None:
@@ -126,8 +124,9 @@ def _check_slice_address(causes: list[Cause], address: str, kind: str, field: st
         for text in wrong_with_domain(address):
             causes.append(Cause.invalid(field, address, text))
     elif kind in ADDRESS_TYPES:
-        if not is_address(address):
-            causes.append(Cause.invalid(field, address, BAD_ADDRESS))
+        before = len(causes)
+        check_address(causes, address, field)
+        if len(causes) > before:
             return
         if (":" in address) is not (kind == "IPv6"):
             causes.append(Cause.invalid(field, address, f"must be an {kind} address"))
@@ -168,8 +167,7 @@ def check_service_range(causes: list[Cause], service_range: JsonObject) -> None:
         causes.append(Cause.invalid(field, shown, f"{text}2001:db8::/96"))
     else:
         for index, cidr in enumerate(cidrs):
-            if not is_cidr(cidr):
-                causes.append(Cause.invalid(f"{field}[{index}]", cidr, BAD_CIDR))
+            check_cidr(causes, cidr, f"{field}[{index}]")
 
 
 def check_service_range_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
@@ -242,14 +240,14 @@ def _check_block(causes: list[Cause], block: JsonObject, field: str) -> None:
     if not cidr:
         causes.append(Cause.required(f"{field}.cidr"))
         return
+    check_cidr(causes, cidr, f"{field}.cidr")
     if not is_cidr(cidr):
-        causes.append(Cause.invalid(f"{field}.cidr", cidr, BAD_CIDR))
         return
     whole = ip_network(cidr, strict=False)
     for index, text in enumerate(block.get("except") or ()):
         path = f"{field}.except[{index}]"
+        check_cidr(causes, text, path)
         if not is_cidr(text):
-            causes.append(Cause.invalid(path, text, BAD_CIDR))
             continue
         part = ip_network(text, strict=False)
         inside = part.version == whole.version and part.network_address in whole

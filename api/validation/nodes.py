@@ -3,17 +3,16 @@
 Source: ValidateNode, ValidateNodeUpdate in pkg/apis/core/validation/validation.go.
 """
 
-import ipaddress
 from collections.abc import Sequence
 
 from api.core import JsonObject
 from api.errors import Cause
 from api.names import wrong_with_label, wrong_with_label_value, wrong_with_qualified_name
+from api.validation.addresses import check_cidr
 from api.validation.metadata import IMMUTABLE, check_labels
 from api.validation.pods import TAINT_EFFECTS, check_tolerations
 from api.validation.resources import check_quantity, check_resources
 
-BAD_CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 POD_CIDR_STAYS = 'node updates may not change podCIDR except from "" to valid'
 PROVIDER_STAYS = 'node updates may not change providerID except from "" to valid'
 
@@ -25,8 +24,7 @@ def check_node(causes: list[Cause], node: JsonObject) -> None:
         check_taints(causes, spec["taints"], "metadata.taints")
     _check_sizes(causes, status)
     for index, cidr in enumerate(spec.get("podCIDRs", ())):
-        if not _is_cidr(cidr):
-            causes.append(Cause.invalid(f"spec.podCIDRs[{index}]", cidr, BAD_CIDR))
+        check_cidr(causes, cidr, f"spec.podCIDRs[{index}]")
     cidrs = spec.get("podCIDRs", ())
     families = {":" in cidr for cidr in cidrs}
     if len(cidrs) > 1 and (len(cidrs) > 2 or len(families) == 1):
@@ -87,7 +85,9 @@ def check_taints(causes: list[Cause], taints: Sequence[JsonObject], field: str) 
 def check_runtime_class(causes: list[Cause], runtime: JsonObject) -> None:
     """A RuntimeClass; metadata apart. Source: pkg/apis/node/validation/validation.go."""
     handler = runtime.get("handler", "")
-    for text in wrong_with_label(handler):
+    if not handler:
+        causes.append(Cause.required("handler"))
+    for text in wrong_with_label(handler) if handler else ():
         causes.append(Cause.invalid("handler", handler, text))
     overhead = (runtime.get("overhead") or {}).get("podFixed") or {}
     check_resources(causes, {"limits": overhead}, "overhead")
@@ -101,11 +101,3 @@ def check_runtime_class_update(causes: list[Cause], new: JsonObject, old: JsonOb
     check_runtime_class(causes, new)
     if new.get("handler") != old.get("handler"):
         causes.append(Cause.invalid("handler", new.get("handler"), IMMUTABLE))
-
-
-def _is_cidr(text: str) -> bool:
-    try:
-        ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return False
-    return "/" in text

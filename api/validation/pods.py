@@ -28,6 +28,11 @@ from api.validation.containers import (
 )
 from api.validation.ephemeral import check_ephemeral_containers
 from api.validation.metadata import check_labels
+from api.validation.pod_resources import (
+    check_pod_claims,
+    check_pod_level_resources,
+    names_of_claims,
+)
 from api.validation.security import check_host_users, check_pod_security
 
 DEADLINE_MAX = 2**31 - 1
@@ -73,12 +78,17 @@ def check_pod_spec(causes: list[Cause], spec: JsonObject, field: str) -> None:
         spec.get("terminationGracePeriodSeconds", 30),
         spec["restartPolicy"],
         spec.get("hostUsers") is not False,
+        names_of_claims(spec),
     )
+    if "resourceClaims" in spec:
+        check_pod_claims(causes, spec["resourceClaims"] or (), f"{field}.resourceClaims")
     names = check_containers(causes, spec["containers"] or (), context, f"{field}.containers")
     if "initContainers" in spec:
         check_init_containers(causes, spec, context, names, field)
     if "ephemeralContainers" in spec:
         check_ephemeral_containers(causes, spec, context, f"{field}.ephemeralContainers")
+    if spec.get("resources"):
+        check_pod_level_resources(causes, spec, field)
     check_host_network(causes, spec, field)
     _check_choices(causes, spec, field)
     if "nodeSelector" in spec:
@@ -224,11 +234,12 @@ def _check_deadline_update(causes: list[Cause], after: JsonObject, before: JsonO
 
 
 def _check_additions(causes: list[Cause], after: JsonObject, before: JsonObject) -> None:
-    """Tolerations may be added, scheduling gates taken away."""
+    """Tolerations may be added, scheduling gates taken away. Tolerations are judged once more."""
     kept = [_without_seconds(t) for t in after.get("tolerations", ())]
     if any(_without_seconds(t) not in kept for t in before.get("tolerations", ())):
         text = "existing toleration can not be modified except its tolerationSeconds"
         causes.append(Cause.forbidden("spec.tolerations", text))
+    check_tolerations(causes, after.get("tolerations", ()), "spec.tolerations")
     known = [gate["name"] for gate in before.get("schedulingGates", ())]
     for index, gate in enumerate(after.get("schedulingGates", ())):
         if gate["name"] not in known:

@@ -3,14 +3,15 @@
 Source: ValidateContainerResourceRequirements in pkg/apis/core/validation/validation.go.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from api.core import JsonObject
 from api.errors import Cause
 from api.names import wrong_with_qualified_name
-from api.quantity import milli_value, parse
+from api.podspec import is_pod_level_resource
+from api.quantity import QuantityError, milli_value, parse
 
-_CONTAINER_RESOURCES = ("cpu", "memory", "ephemeral-storage")
+CONTAINER_RESOURCES = ("cpu", "memory", "ephemeral-storage")
 _COUNTED = (
     "pods",
     "services",
@@ -22,19 +23,24 @@ _COUNTED = (
     "services.nodeports",
     "services.loadbalancers",
 )
-_STANDARD = (*_CONTAINER_RESOURCES, "storage", *_COUNTED)
+_STANDARD = (*CONTAINER_RESOURCES, "storage", *_COUNTED)
 _NATIVE_DOMAIN = "kubernetes.io/"
+_UNKNOWN = "must be a standard resource type or fully qualified"
 _BOUND = "must be greater than or equal to 0"
 
 
-def check_resources(causes: list[Cause], resources: JsonObject, field: str) -> None:
-    """``limits`` and ``requests`` of one container, and each against the other."""
+def check_resources(
+    causes: list[Cause], resources: JsonObject, field: str, pod_level: bool = False
+) -> None:
+    """``limits`` and ``requests`` of one container, or of a whole pod, and each against the
+    other."""
     limits = resources.get("limits", {})
     requests = resources.get("requests", {})
+    check = _check_amount_of_pod if pod_level else _check_amount
     for name, text in limits.items():
-        _check_amount(causes, name, text, f"{field}.limits[{name}]")
+        check(causes, name, text, f"{field}.limits[{name}]")
     for name, text in requests.items():
-        _check_amount(causes, name, text, f"{field}.requests[{name}]")
+        check(causes, name, text, f"{field}.requests[{name}]")
         _check_against_limit(causes, (name, text), limits, field)
     pages = any(is_huge_page(name) for name in (*limits, *requests))
     if pages and not any(name in ("cpu", "memory") for name in (*limits, *requests)):
@@ -60,21 +66,44 @@ def check_quantity(causes: list[Cause], name: str, text: str, field: str) -> Non
 
 
 def _check_amount(causes: list[Cause], name: str, text: str, field: str) -> None:
-    if name not in _CONTAINER_RESOURCES:
-        _check_resource_name(causes, name, field)
+    if name not in CONTAINER_RESOURCES:
+        check_resource_name(causes, name, field)
     check_quantity(causes, name, text, field)
+    _check_pages(causes, name, text, field)
 
 
-def _check_resource_name(causes: list[Cause], name: str, field: str) -> None:
+def _check_amount_of_pod(causes: list[Cause], name: str, text: str, field: str) -> None:
+    wrong: Sequence[str] = wrong_with_qualified_name(name)
+    if not wrong and "/" not in name and name not in _STANDARD and not is_huge_page(name):
+        wrong = (_UNKNOWN,)
+    causes.extend(Cause.invalid(field, name, why) for why in wrong)
+    if not wrong and not is_pod_level_resource(name):
+        causes.append(Cause.not_supported(field, name, ("cpu", "hugepages-", "memory")))
+    check_quantity(causes, name, text, field)
+    _check_pages(causes, name, text, field)
+
+
+def _check_pages(causes: list[Cause], name: str, text: str, field: str) -> None:
+    if not is_huge_page(name):
+        return
+    try:
+        size = parse(name.removeprefix("hugepages-"))[0]
+    except QuantityError:
+        size = 0
+    if size <= 0 or parse(text)[0] % size:
+        why = f"{text} is not positive integer multiple of {name}"
+        causes.append(Cause.invalid(field, text, why))
+
+
+def check_resource_name(causes: list[Cause], name: str, field: str) -> None:
+    """The name of a resource of a container that is none of the common ones."""
     wrong = wrong_with_qualified_name(name)
     if wrong:
         causes.extend(Cause.invalid(field, name, text) for text in wrong)
         return
     if "/" not in name:
         if name not in _STANDARD and not is_huge_page(name):
-            causes.append(
-                Cause.invalid(field, name, "must be a standard resource type or fully qualified")
-            )
+            causes.append(Cause.invalid(field, name, _UNKNOWN))
         if not is_huge_page(name):
             causes.append(Cause.invalid(field, name, "must be a standard resource for containers"))
     elif not is_native(name) and name.startswith("requests."):

@@ -10,7 +10,7 @@ from api.core import JsonObject
 from api.errors import Cause
 from api.names import wrong_with_subdomain
 from api.quantity import parse, whole_value
-from api.validation.addresses import BAD_ADDRESS, is_address
+from api.validation.addresses import check_address, is_address
 from api.validation.certificates import check_request_status
 from api.validation.conditions import check_conditions
 from api.validation.flowcontrol import check_flow_status
@@ -147,8 +147,8 @@ def _check_ingress(causes: list[Cause], new: JsonObject, old: JsonObject) -> Non
 def _check_points(causes: list[Cause], points: Sequence[JsonObject], field: str) -> None:
     for index, point in enumerate(points):
         path, ip, host = f"{field}[{index}]", point.get("ip", ""), point.get("hostname", "")
-        if ip and not is_address(ip):
-            causes.append(Cause.invalid(f"{path}.ip", ip, BAD_ADDRESS))
+        if ip:
+            check_address(causes, ip, f"{path}.ip")
         mode = point.get("ipMode")
         if mode is not None and not ip:
             text = "may not be specified when `ip` is not set"

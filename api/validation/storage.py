@@ -108,9 +108,20 @@ def check_storage_class(causes: list[Cause], storage_class: JsonObject) -> None:
     mode = storage_class["volumeBindingMode"]
     if mode not in _BINDING:
         causes.append(Cause.not_supported("volumeBindingMode", mode, _BINDING))
-    for index, term in enumerate(storage_class.get("allowedTopologies") or ()):
+    terms = storage_class.get("allowedTopologies") or ()
+    known: list[dict[str, list[str]]] = [{} for _ in terms]  # As many empty ones are there first.
+    for index, term in enumerate(terms):
         expressions = term.get("matchLabelExpressions") or ()
-        _check_topology(causes, expressions, f"allowedTopologies[{index}].matchLabelExpressions")
+        field = f"allowedTopologies[{index}].matchLabelExpressions"
+        _check_topology(causes, expressions, field)
+        found = _topology(expressions)
+        same = [one for one in known if one == found]
+        causes.extend(Cause.duplicate(field, "") for _ in same)
+        known.append(found)
+
+
+def _topology(expressions: Sequence[JsonObject]) -> dict[str, list[str]]:
+    return {one.get("key", ""): sorted({*(one.get("values") or ())}) for one in expressions}
 
 
 def _check_topology(causes: list[Cause], expressions: Sequence[JsonObject], field: str) -> None:

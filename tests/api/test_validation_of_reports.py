@@ -232,8 +232,8 @@ def test_what_of_a_job_may_change() -> None:
     term = {"topologyKey": "z", "labelSelector": {}}
     apart = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
     assert texts(waiting(affinity=near, nodeSelector={"a": "b"}), waiting()) == []
-    assert [text[:28] for text in texts(waiting(affinity=apart), waiting())] == [
-        "spec.template: Invalid value"
+    assert [text[:33] for text in texts(waiting(affinity=apart), waiting())] == [
+        "spec.template.spec: Invalid value"
     ]
 
 

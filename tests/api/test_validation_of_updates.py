@@ -124,6 +124,34 @@ def test_classes_stay_and_are_judged() -> None:
           "scaling to zero replicas",
           'spec.behavior.scaleUp.tolerance: Invalid value: "-1": must be greater than or equal to '
           "0"]),
+        ("autoscaling/horizontalpodautoscalers",
+         {"maxReplicas": -1, "scaleTargetRef": {"kind": "K", "name": "n", "apiVersion": "a/v1"},
+          "metrics": [{"type": "ContainerResource", "containerResource": {
+              "name": "foo", "container": "c",
+              "target": {"type": "Utilization", "averageUtilization": 1}}}, {"type": "X"}]},
+         ["spec.maxReplicas: Invalid value: -1: must be greater than or equal to 1",
+          "spec.maxReplicas: Invalid value: -1: must be greater than or equal to `minReplicas`",
+          'spec.metrics[0].containerResource.name: Invalid value: "foo": must be a standard '
+          "resource type or fully qualified",
+          'spec.metrics[0].containerResource.name: Invalid value: "foo": must be a standard '
+          "resource for containers",
+          *['spec.metrics[1].type: Unsupported value: "X": supported values: "ContainerResource", '
+            '"External", "Object", "Pods", "Resource"'] * 2]),
+        ("admissionregistration.k8s.io/mutatingadmissionpolicies",
+         {"reinvocationPolicy": "X", "mutations": [
+             {"patchType": "JSONPatch"}, {"patchType": "X"}, {},
+             {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": "Object{}"},
+              "jsonPatch": {"expression": "[]"}}]},
+         ["spec.matchConstraints: Required value",
+          "spec.mutations[0].jsonPatch: Required value: must be specified when patchType is "
+          "JSONPatch",
+          'spec.mutations[1].patchType: Unsupported value: "X": supported values: '
+          '"ApplyConfiguration", "JSONPatch"',
+          "spec.mutations[2].patchType: Required value",
+          'spec.mutations[3].jsonPatch: Invalid value: {"Expression":"[]"}: must not be specified '
+          "when patchType is ApplyConfiguration",
+          'spec.reinvocationPolicy: Unsupported value: "X": supported values: "IfNeeded", '
+          '"Never"']),
         ("batch/jobs",
          {"template": JOB_PODS, "completionMode": "Indexed", "completions": 2,
           "maxFailedIndexes": 3},
@@ -141,6 +169,33 @@ def test_classes_stay_and_are_judged() -> None:
 def test_faults_of_a_new_object(key: str, spec: JsonObject, causes: list[str]) -> None:
     obj = stored(key, spec=spec)
     assert [cause.text for cause in validate_create(kind_of(key), obj)] == causes
+
+
+def test_a_job_at_rest_may_be_placed_and_sized_anew() -> None:
+    before = stored("batch/jobs", spec={"template": JOB_PODS, "suspend": True})
+    sized = {"name": "c", "image": "i", "resources": {"requests": {"cpu": "1"}}}
+    template = copy.deepcopy(before["spec"]["template"])
+    template["spec"] |= {"nodeSelector": {"a": "b"}, "containers": [sized]}
+    assert told("batch/jobs", before, spec={"template": template}) == []
+    template["spec"]["hostNetwork"] = True
+    (wrong,) = told("batch/jobs", before, spec={"template": template})
+    assert wrong.startswith("spec.template.spec: ") and wrong.endswith(FIELD_STAYS)
+    before["status"]["startTime"] = "2026-01-01T00:00:00Z"
+    (wrong,) = told("batch/jobs", before, spec={"template": template})
+    assert wrong.startswith("spec.template: ") and wrong.endswith(FIELD_STAYS)
+
+
+def test_places_of_a_storage_class_differ() -> None:
+    """There are as many empty ones before the first: Kubernetes makes its list so."""
+    terms = [{"matchLabelExpressions": [{"key": "a", "values": ["b"]}]}]
+    obj = stored(
+        "storage.k8s.io/storageclasses", provisioner="p", allowedTopologies=[*terms, *terms]
+    )
+    field = 'allowedTopologies[{}].matchLabelExpressions: Duplicate value: ""'
+    kind = kind_of("storage.k8s.io/storageclasses")
+    assert [cause.text for cause in validate_create(kind, obj)] == [field.format(1)]
+    obj["allowedTopologies"] = [{}]
+    assert [cause.text for cause in validate_create(kind, obj)] == [field.format(0)]
 
 
 def test_an_indexed_job_names_its_pods() -> None:
