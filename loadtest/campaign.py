@@ -359,7 +359,8 @@ def _phase(section: Section) -> Phase:
     load = (
         tuple(read_load(item) for item in section.sections("load")) if section.has("load") else ()
     )
-    section.raw("load")
+    for key in ("load", "shared"):
+        section.raw(key)
     sharing = any(not isinstance(one, WatchLoad) and one.pace.weight for one in load)
     if sharing != section.has("shared"):
         lacks = "is required by arrivals: shared" if sharing else "no load has arrivals: shared"

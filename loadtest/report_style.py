@@ -29,7 +29,7 @@ font-size:13.5px}
 th{font-weight:600;color:var(--muted);font-size:12.5px}
 th,td{padding:7px 12px;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
 tr:last-child td{border-bottom:0}
-.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}th.n{white-space:normal}
 .result{display:inline-block;min-width:72px;text-align:center;border-radius:5px;padding:1px 8px;
 font-size:12px;font-weight:700;color:#fff;background:var(--muted)}
 .result.pass{background:var(--pass)}.result.fail{background:var(--fail)}
