@@ -105,7 +105,9 @@ def quantiles(values_s: Floats) -> Quantiles | None:
     if not len(values):
         return None
     p50, p90, p99 = np.percentile(values, (50, 90, 99), method="inverted_cdf")
-    return Quantiles(len(values), float(p50), float(p90), float(p99), float(values.max()))
+    # Whole ns: what is behind them came by subtracting seconds.
+    figures = [round(float(value), 9) for value in (p50, p90, p99, values.max())]
+    return Quantiles(len(values), *figures)
 
 
 def histogram_quantiles(histogram: HdrHistogram) -> Quantiles:

@@ -229,7 +229,9 @@ def summary_document(summary: Summary) -> JsonObject:
         "generators": [asdict(facts) for facts in summary.generators],
         "cpu_s": {role: round(u.cpu_s, 2) for role, u in summary.usage.items()},
         "memory_mib_max": {
-            role: round(float(u.mib.max()), 1) for role, u in summary.usage.items() if len(u.mib)
+            role: round(float(u.mib.max()), 1)
+            for role, u in summary.usage.items()
+            if len(u.mib) and not summary.state.simulated
         },
         "host": summary.host,
         "versions": summary.versions,

@@ -158,5 +158,6 @@ def line_of(finished: Finished) -> str:
     """A finished trial for the terminal."""
     word = str(finished.summary.get("headline", finished.outcome.upper()))
     what = knobs_text(finished.trial.knobs) or "as it is"
-    why = f": {finished.error}" if finished.error else ""
+    reasons = finished.error or "; ".join(finished.summary.get("reasons", ()))
+    why = f": {reasons}" if reasons else ""
     return f"  {word:<8} {what}, repetition {finished.trial.repetition + 1}{why}"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from api.core import JsonObject
 from loadtest.experiments.estimate import Interval
@@ -34,6 +35,7 @@ def page_html(found: JsonObject) -> str:
         section(f"Arms{mark}", _arms(found)),
         section("Runs", _runs(found)),
         section("Conditions", _conditions(found)),
+        section("Campaign", _campaign(found)),
     ]
     return page(f"hollowfleet sweep: {found['name']}{mark}", sections)
 
@@ -204,13 +206,18 @@ def _runs(found: JsonObject) -> str:
         [
             escape(arm_name(found, row["arm"])),
             escape(row["headline"]),
-            escape("; ".join(row["broken"]) or row["error"]),
+            escape("; ".join([*row["broken"], *row["reasons"]]) or row["error"]),
             f"<code>trials/{escape(row['trial'])}</code>",
             str(row["seed"]),
         ]
         for row in found["runs"]
     ]
-    return table(["Arm", "Result", "Not held", "Bundle", "Seed"], rows, left=4)
+    return table(["Arm", "Result", "Why", "Bundle", "Seed"], rows, left=4)
+
+
+def _campaign(found: JsonObject) -> str:
+    """As it was read; what an arm changes of it stands above."""
+    return f"<pre>{escape(yaml.safe_dump(found['campaign'], sort_keys=False))}</pre>"
 
 
 def _conditions(found: JsonObject) -> str:

@@ -22,7 +22,9 @@ from loadtest.host import host_facts, versions
 
 SWEEP_FILE = "sweep.json"
 TABLE_FILE = "sweep.csv.gz"
-ARM_COLUMNS = ("metric", "median", "low", "high", "repetitions")
+ARM_COLUMNS = ("time", "metric", "median", "low", "high", "repetitions")
+DIGITS = 12
+"""Of a figure in a table; behind them is what sums of floats leave."""
 
 
 def execute(sweep: Sweep, out: Path, jobs: int, tell: Callable[[str], None]) -> Path:
@@ -64,6 +66,7 @@ def write_sweep(sweep: Sweep, done: list[Finished], directory: Path) -> None:
             "complete": len(done) == len(arms) * sweep.repetitions
             and all(finished.outcome == "complete" for finished in done),
             "slos": sweep.base.document["spec"].get("slos") or {},
+            "campaign": sweep.base.document,
             "runs": rows,
             "host": host,
             "versions": software,
@@ -83,6 +86,7 @@ def _row(sweep: Sweep, arms: list[Knobs], finished: Finished) -> JsonObject:
         "stamp": str(summary.get("stamp", "NO DATA")),
         "headline": str(summary.get("headline", "NO DATA")),
         "broken": broken_slos(summary),
+        "reasons": summary.get("reasons", []),
         "error": finished.error,
         "metrics": metrics_of(summary) if summary else {},
     }
@@ -93,12 +97,13 @@ def write_tables(directory: Path) -> None:
     found = read_sweep(directory)
     knobs = [name for name, _ in found["knobs"]]
     names = sorted({name for row in found["runs"] for name in row["metrics"]})
-    head = ("arm", *knobs, "repetition", "seed", "trial", "outcome", "stamp", "headline")
+    time = "virtual" if found["simulated"] else "real"
+    head = ("arm", *knobs, "time", "repetition", "seed", "trial", "outcome", "stamp", "headline")
     lines: list[tuple[object, ...]] = []
     for row in found["runs"]:
         arm = found["arms"][row["arm"]]
-        facts = [row[key] for key in head[len(knobs) + 1 :]]
-        figures = [row["metrics"].get(name, "") for name in names]
+        facts = [time, *(row[key] for key in head[len(knobs) + 2 :])]
+        figures = [_figure(row["metrics"].get(name)) for name in names]
         lines.append((row["arm"], *(arm[knob] for knob in knobs), *facts, *figures))
     write_rows(directory / TABLE_FILE, (*head, *names), lines)
     lines = []
@@ -106,9 +111,14 @@ def write_tables(directory: Path) -> None:
         for name in names:
             interval = arm_interval(found, number, name)
             if interval:
-                figures = [interval.value, interval.low, interval.high, interval.count]
-                lines.append((number, *(arm[knob] for knob in knobs), name, *figures))
+                ends = map(_figure, (interval.value, interval.low, interval.high))
+                facts = [*(arm[knob] for knob in knobs), time, name]
+                lines.append((number, *facts, *ends, interval.count))
     write_rows(directory / "arms.csv", ("arm", *knobs, *ARM_COLUMNS), lines)
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.{DIGITS}g}"
 
 
 def read_sweep(directory: Path) -> JsonObject:

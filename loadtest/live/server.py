@@ -1,6 +1,7 @@
 """Serves the live page on loopback: /, /events (server-sent events), /metrics."""
 
 import json
+import re
 import sys
 import threading
 from collections.abc import Callable
@@ -18,6 +19,7 @@ POLL_S = 0.05
 PATIENCE_S = 30.0
 """A connection that asks for nothing, or takes nothing, for so long gives its thread back."""
 DIGITS_MAX = 18
+_LOCAL = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?", re.ASCII)
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
 )
@@ -80,8 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         # A name that points here is not ours: a page elsewhere must not read this one.
-        host = self.headers.get("Host", "").rpartition(":")[0]
-        if host not in ("127.0.0.1", "localhost"):
+        if not _LOCAL.fullmatch(self.headers.get("Host", "")):
             self._send(HTTPStatus.FORBIDDEN, "text/plain", b"ask for 127.0.0.1\n")
             return
         routes: dict[str, Callable[[], None]] = {

@@ -115,6 +115,7 @@ def test_only_who_asks_for_loopback_is_answered(server: LiveServer) -> None:
     assert httpx.get(server.url).status_code == 200
     other = httpx.get(server.url, headers={"Host": "evil.example:80"})
     assert other.status_code == 403
+    assert httpx.get(server.url, headers={"Host": "localhost"}).status_code == 200
     assert httpx.get(f"{server.url}other").status_code == 404
     assert httpx.post(server.url).status_code == 501
 

@@ -132,11 +132,13 @@ def test_a_sweep_its_tables_its_page_and_going_on(tmp_path: Path) -> None:
     for row, kept in zip(rows, found["runs"], strict=True):
         bundle = tmp_path / "out" / "trials" / row["trial"]
         summary = json.loads((bundle / "summary.json").read_text())
+        assert row["time"] == "virtual" and summary["memory_mib_max"] == {}
         assert summary["seed"] == int(row["seed"]) and summary["nodes_ready"] == int(row["nodes"])
         assert float(row["pod_start_p99_s"]) == summary["pod_start_s"]["p99"]
         assert kept["metrics"]["bound_per_s"] == summary["pods"]["bound_per_s_best_5s"]
     page = (directory / "index.html").read_text()
     Tags(page)
+    assert "schedulerPartitions: 0" in page, "what all arms have in common"
     assert "small (simulated)" in page and "Pod start, p99, s" in page
     table = gzip.decompress((directory / "sweep.csv.gz").read_bytes())
 
