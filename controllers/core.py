@@ -9,6 +9,7 @@ that follows does not work on an older picture than its predecessor wrote.
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 from zlib import crc32
 
 from api.calls import (
@@ -25,6 +26,7 @@ from api.calls import (
     WatchSynced,
 )
 from api.core import InvariantError, JsonObject
+from api.kinds import SERVED
 from api.leadership import NAMESPACE as LEASE_NAMESPACE
 from api.leadership import Leadership
 from controllers.customs import DEFINITIONS, CustomResources
@@ -41,6 +43,7 @@ from controllers.records import (
     CLAIMS,
     CONFIG_MAPS,
     DEPLOYMENTS,
+    EVENTS,
     LEASES,
     NAMESPACES,
     NODES,
@@ -76,6 +79,8 @@ WATCHED = (
     QUOTAS,
     PODS,
 )
+OTHERS: Final = tuple(key for key in SERVED if key not in (*WATCHED, DEFINITIONS, EVENTS))
+"""Kinds that are followed for the sake of owner references alone. Events are not, as there."""
 NODE_LEASES = "kube-node-lease"
 LEASE_PREFIX = "hollowfleet-controllers-"
 """A shard's Lease has this prefix and its number. A process first tries for the shard whose number
@@ -302,18 +307,20 @@ class ControllersCore:
             self._customs.reset()
 
     def _follow_customs(self, now_ns: int) -> None:
-        """Watch what definitions make, and forget what they make no more."""
+        """Watch what definitions make, and forget what they make no more. From the first one on,
+        watch all other kinds too: whoever brings kinds of his own owns objects of any."""
         wanted = list(self._customs.keys())
         known = [spec.resource for spec in self._watches[len(WATCHED) + 1 :]]
-        if wanted == known:
+        others = [] if not wanted and not known else list(OTHERS)
+        if [*others, *wanted] == known:
             return
         for resource in known:
-            if resource not in wanted:
+            if resource not in wanted and resource not in OTHERS:
                 for change in self._view.drop(resource):
                     self._notice(change, now_ns)
-        for resource in wanted:
+        for resource in (*others, *wanted):
             self._view.add(resource)
-        self._watches = _watches_of(wanted)
+        self._watches = _watches_of((*others, *wanted))
 
     def _see_lease(self, item: JsonObject, gone: bool, now_ns: int) -> bool:
         """Leases of shards and heartbeats; True when that is all there is to see."""

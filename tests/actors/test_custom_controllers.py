@@ -73,6 +73,9 @@ async def collected(directory: Path) -> None:
         _, first = await call("create", widgets, widget("first", {"size": 1}))
         config = {"metadata": {"name": "config"}}
         _, second = await call("create", configs, owned(config, first, WIDGET))
+        lock = owned({"metadata": {"name": "lock"}}, second, CONFIG)
+        assert (await call("create", ("secrets", "shop", ""), lock))[0] == 201
+        secrets = Followed(client, "secrets", "shop")
         child = owned(widget("child", {"size": 1}), second, CONFIG)
         assert (await call("create", widgets, child))[0] == 201
         _, keeper = await call("create", widgets, widget("keeper", {"size": 1}))
@@ -82,6 +85,7 @@ async def collected(directory: Path) -> None:
         assert (await call("delete", (WIDGETS, "shop", "first")))[0] == 200
         await followed.until(lambda objects: sorted(objects) == ["keeper", "kept"], IN_S)
         assert (await call("get", ("configmaps", "shop", "config")))[0] == 404
+        await secrets.until(lambda objects: not objects, IN_S)
         orphan = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Orphan"}
         assert (await call("delete", (WIDGETS, "shop", "keeper"), orphan))[0] == 200
         await followed.until(lambda objects: list(objects) == ["kept"], IN_S)
