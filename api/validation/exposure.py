@@ -18,6 +18,7 @@ _FAMILIES: Final = ("IPv4", "IPv6")
 _FAMILY_POLICIES: Final = ("PreferDualStack", "RequireDualStack", "SingleStack")
 _POLICIES: Final = ("Cluster", "Local")
 _DISTRIBUTIONS: Final = ("PreferClose", "PreferSameZone", "PreferSameNode")
+_SOURCES: Final = "service.beta.kubernetes.io/load-balancer-source-ranges"
 _BALANCER_ONLY: Final = "may only be used when `type` is 'LoadBalancer'"
 
 
@@ -118,14 +119,34 @@ def check_external_addresses(causes: list[Cause], spec: JsonObject) -> None:
             check_reachable(causes, text, field)
 
 
-def check_exposure(causes: list[Cause], spec: JsonObject) -> None:
-    """Load balancers, and where traffic may come from and go to."""
+def sources_of(service: JsonObject) -> str | None:
+    """The sources an annotation names, which the field of the spec has taken the place of."""
+    named: str | None = service["metadata"].get("annotations", {}).get(_SOURCES)
+    return named
+
+
+def check_sources(causes: list[Cause], service: JsonObject, kept: str | None) -> None:
+    """Who may reach a load balancer. ``kept``: what its annotation said so far."""
+    spec, named = service["spec"], sources_of(service)
     balanced = spec["type"] == "LoadBalancer"
-    ranges = spec.get("loadBalancerSourceRanges", ())
-    if ranges and not balanced:
-        causes.append(Cause.forbidden("spec.LoadBalancerSourceRanges", _BALANCER_ONLY))
-    for index, text in enumerate(ranges):
-        check_cidr(causes, text.strip(), f"spec.LoadBalancerSourceRanges[{index}]")
+    ranges, field = spec.get("loadBalancerSourceRanges", ()), "spec.LoadBalancerSourceRanges"
+    if ranges:
+        if not balanced:
+            causes.append(Cause.forbidden(field, _BALANCER_ONLY))
+        for index, text in enumerate(ranges):
+            check_cidr(causes, text.strip(), f"{field}[{index}]")
+    elif named is not None:
+        field = f"metadata.annotations[{_SOURCES}]"
+        if not balanced:
+            causes.append(Cause.forbidden(field, _BALANCER_ONLY))
+        if named != kept and named.strip():
+            for text in named.split(","):
+                check_cidr(causes, text.strip(), field)
+
+
+def check_exposure(causes: list[Cause], spec: JsonObject) -> None:
+    """Load balancers, but for their sources, and where traffic may go to."""
+    balanced = spec["type"] == "LoadBalancer"
     if "allocateLoadBalancerNodePorts" in spec and not balanced:
         causes.append(Cause.forbidden("spec.allocateLoadBalancerNodePorts", _BALANCER_ONLY))
     name = spec.get("loadBalancerClass")

@@ -18,6 +18,7 @@ from api.validation.ports import check_port_number, wrong_with_port_name
 _PATH_TYPES: Final = ("Exact", "ImplementationSpecific", "Prefix")
 _SEQUENCES: Final = ("//", "/./", "/../", "%2f", "%2F")
 _ENDINGS: Final = ("/..", "/.")
+_CLASS: Final = "kubernetes.io/ingress.class"
 _CONTROLLER_MAX: Final = 250
 _LABEL: Final = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _WILDCARD: Final = rf"\*\.{_LABEL}(\.{_LABEL})*"
@@ -30,7 +31,15 @@ _WILDCARD_MESSAGE: Final = (
 
 
 def check_ingress(causes: list[Cause], ingress: JsonObject) -> None:
-    """An Ingress; metadata apart."""
+    """A new Ingress; metadata apart."""
+    _check_ingress(causes, ingress)
+    named = ingress["metadata"].get("annotations", {}).get(_CLASS)
+    if named is not None and ingress["spec"].get("ingressClassName", named) != named:
+        text = "must match `ingressClassName` when both are specified"
+        causes.append(Cause.invalid(f"annotations.{_CLASS}", named, text))
+
+
+def _check_ingress(causes: list[Cause], ingress: JsonObject) -> None:
     spec = ingress["spec"]
     rules, backend = spec.get("rules") or (), spec.get("defaultBackend")
     if not rules and backend is None:
@@ -61,8 +70,8 @@ def check_ingress(causes: list[Cause], ingress: JsonObject) -> None:
 
 
 def check_ingress_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
-    """As a new one."""
-    check_ingress(causes, new)
+    """As a new one, but for what an annotation says of its class."""
+    _check_ingress(causes, new)
 
 
 def _check_host(causes: list[Cause], host: str, field: str) -> None:
@@ -80,12 +89,14 @@ def _check_paths(causes: list[Cause], paths: Sequence[JsonObject], field: str) -
         where, kind, text = f"{field}[{index}]", path.get("pathType"), path.get("path", "")
         if kind is None:
             causes.append(Cause.required(f"{where}.pathType", "pathType must be specified"))
-        elif kind not in _PATH_TYPES:
+            continue
+        if kind not in _PATH_TYPES:
             causes.append(Cause.not_supported(f"{where}.pathType", kind, _PATH_TYPES))
-        elif (text or kind != "ImplementationSpecific") and not text.startswith("/"):
-            causes.append(Cause.invalid(f"{where}.path", text, "must be an absolute path"))
-        elif kind != "ImplementationSpecific":
-            _check_path(causes, text, f"{where}.path")
+        else:
+            if (text or kind != "ImplementationSpecific") and not text.startswith("/"):
+                causes.append(Cause.invalid(f"{where}.path", text, "must be an absolute path"))
+            if kind != "ImplementationSpecific":
+                _check_path(causes, text, f"{where}.path")
         _check_backend(causes, path["backend"], f"{where}.backend")
 
 
@@ -106,7 +117,7 @@ def _check_backend(causes: list[Cause], backend: JsonObject, field: str) -> None
         text = "cannot set both resource and service backends"
         causes.append(Cause.invalid(field, "", text))
     elif service is None and resource is None:
-        causes.append(Cause.required(field, "resource or service backend is required"))
+        causes.append(Cause.invalid(field, "", "resource or service backend is required"))
     elif resource is not None:
         check_reference(causes, resource, f"{field}.resource")
     elif service is not None:
@@ -115,19 +126,20 @@ def _check_backend(causes: list[Cause], backend: JsonObject, field: str) -> None
             causes.append(Cause.required(f"{field}.service.name"))
         for text in wrong_with_dns_1035(name) if name else ():
             causes.append(Cause.invalid(f"{field}.service.name", name, text))
-        _check_port(causes, service.get("port", {}), f"{field}.service.port")
+        _check_port(causes, service.get("port", {}), field)
 
 
 def _check_port(causes: list[Cause], port: JsonObject, field: str) -> None:
-    name, number = port.get("name"), port.get("number")
+    """The port of the service of the backend at ``field``."""
+    name, number, place = port.get("name"), port.get("number"), f"{field}.service.port"
     if name and number:
         text = "cannot set both port name & port number"
         causes.append(Cause.invalid(field, "", text))
     elif number:
-        check_port_number(causes, number, f"{field}.number")
+        check_port_number(causes, number, f"{place}.number")
     elif name:
         for text in wrong_with_port_name(name):
-            causes.append(Cause.invalid(f"{field}.name", name, text))
+            causes.append(Cause.invalid(f"{place}.name", name, text))
     else:
         causes.append(Cause.required(field, "port name or number is required"))
 

@@ -156,26 +156,35 @@ def check_service_range(causes: list[Cause], service_range: JsonObject) -> None:
     """A ServiceCIDR; metadata apart."""
     spec = service_range.get("spec") or {}
     cidrs, field = spec.get("cidrs") or (), "spec.cidrs"
-    families = {":" in cidr for cidr in cidrs}
+    whole = len({":" in cidr for cidr in cidrs}) == len(cidrs) and all(map(is_cidr, cidrs))
     shown = {"CIDRs": cidrs}
     if not cidrs:
         causes.append(Cause.required(field, "at least one CIDR required"))
     elif len(cidrs) > 2:
         causes.append(Cause.invalid(field, shown, "may only hold up to 2 values"))
-    elif len(cidrs) == 2 and len(families) == 1:
+    elif len(cidrs) == 2 and not whole:
         text = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and "
-        causes.append(Cause.invalid(field, shown, f"{text}2001:db8::/96"))
+        causes.append(Cause.invalid(field, shown, f"{text}2001:db8::/64"))
     else:
         for index, cidr in enumerate(cidrs):
+            before = len(causes)
             check_cidr(causes, cidr, f"{field}[{index}]")
+            if len(causes) == before and cidr != str(ip_network(cidr)):
+                text = f'must be in canonical form ("{ip_network(cidr)}")'
+                causes.append(Cause.invalid(f"{field}[{index}]", cidr, text))
 
 
 def check_service_range_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
     """A range may get its second family, and nothing else."""
     after, before = ((one.get("spec") or {}).get("cidrs") or [] for one in (new, old))
-    if after != before and not (len(before) == 1 and len(after) == 2 and after[0] == before[0]):
+    added = (len(before), len(after)) == (1, 2)
+    if len(before) != len(after) and not added:
         causes.append(Cause.invalid("spec.cidrs", after, IMMUTABLE))
-    elif after != before:
+        return
+    for index, (cidr, old_one) in enumerate(zip(after, before, strict=False)):
+        if cidr != old_one:
+            causes.append(Cause.invalid(f"spec.cidrs[{index}]", cidr, IMMUTABLE))
+    if added:
         check_service_range(causes, new)
 
 
@@ -229,10 +238,10 @@ def _check_peer(causes: list[Cause], peer: JsonObject, field: str) -> None:
             check_label_selector(causes, peer[name], f"{field}.{name}")
     block = peer.get("ipBlock")
     if block is not None:
+        _check_block(causes, block, f"{field}.ipBlock")
         if len(peer) > 1:
             text = "may not specify both ipBlock and another peer"
             causes.append(Cause.forbidden(field, text))
-        _check_block(causes, block, f"{field}.ipBlock")
 
 
 def _check_block(causes: list[Cause], block: JsonObject, field: str) -> None:

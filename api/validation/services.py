@@ -7,7 +7,13 @@ Source: ValidateService, ValidateServiceUpdate in pkg/apis/core/validation/valid
 from api.core import JsonObject
 from api.errors import Cause
 from api.names import wrong_with_label, wrong_with_qualified_name, wrong_with_subdomain
-from api.validation.exposure import check_exposure, check_external_addresses, check_families
+from api.validation.exposure import (
+    check_exposure,
+    check_external_addresses,
+    check_families,
+    check_sources,
+    sources_of,
+)
 from api.validation.metadata import check_labels
 from api.validation.ports import PROTOCOLS, check_port_number, check_port_or_name
 
@@ -19,6 +25,11 @@ AFFINITY_S_MAX = 86400
 
 def check_service(causes: list[Cause], service: JsonObject) -> None:
     """A new Service, defaulted and with its addresses; metadata apart."""
+    _check_service(causes, service, None)
+
+
+def _check_service(causes: list[Cause], service: JsonObject, sources: str | None) -> None:
+    """As it is now. ``sources``: those its annotation named so far."""
     spec = service["spec"]
     ports = spec.get("ports", ())
     kind = spec["type"]
@@ -46,12 +57,14 @@ def check_service(causes: list[Cause], service: JsonObject) -> None:
                 text = "may not be used when `type` is 'ClusterIP'"
                 causes.append(Cause.forbidden(f"spec.ports[{index}].nodePort", text))
     _check_distinct(causes, spec)
+    check_sources(causes, service, sources)
     check_exposure(causes, spec)
 
 
 def check_service_update(causes: list[Cause], new: JsonObject, old: JsonObject) -> None:
     """An update of a Service: its addresses stay while its type keeps them."""
-    if new["spec"] == old["spec"]:
+    sources = sources_of(old)
+    if new["spec"] == old["spec"] and sources_of(new) == sources:
         return
     after, before = new["spec"], old["spec"]
     if "ExternalName" not in (after["type"], before["type"]):
@@ -62,7 +75,7 @@ def check_service_update(causes: list[Cause], new: JsonObject, old: JsonObject) 
     if after["type"] == before["type"] == "LoadBalancer" and after.get("loadBalancerClass") != kept:
         name = after.get("loadBalancerClass")
         causes.append(Cause.invalid("spec.loadBalancerClass", name, "may not change once set"))
-    check_service(causes, new)
+    _check_service(causes, new, sources)
 
 
 def _check_type(causes: list[Cause], spec: JsonObject, headless: bool) -> None:

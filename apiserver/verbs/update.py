@@ -52,7 +52,7 @@ _CREATED_BY_UPDATE = frozenset(
 """PUT of a missing object creates it. Source: AllowCreateOnUpdate in pkg/registry/*/strategy.go."""
 _NEEDS_REVISION = frozenset(
     (
-        *("coordination.k8s.io/leases", "serviceaccounts", "policy/poddisruptionbudgets"),
+        *("coordination.k8s.io/leases", "policy/poddisruptionbudgets"),
         *("node.k8s.io/runtimeclasses", "apiregistration.k8s.io/apiservices"),
         *(f"storage.k8s.io/{name}s" for name in ("csidriver", "csinode", "volumeattachment")),
         *("storage.k8s.io/csistoragecapacities", "apiextensions.k8s.io/customresourcedefinitions"),
