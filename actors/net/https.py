@@ -1,7 +1,8 @@
 """HTTPS for everyone outside: the listening socket, its connections and their time-outs.
 
-What a connection does is in ``actors.net.exchange``; why both are ours is docs/adr/0010. One sweep
-over the connections, a few times a second, ends those whose head, body or next request is overdue.
+What a connection does is in ``actors.net.connection``, how it is accepted in
+``actors.net.listener``; why they are ours is docs/adr/0010. One sweep over the connections, a few
+times a second, ends those whose head, body or next request is overdue.
 """
 
 import asyncio
@@ -13,10 +14,12 @@ from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from typing import Final
 
+from actors.net.connection import Connection
 from actors.net.errors import NetError, PortInUse
-from actors.net.exchange import Connection, Exchange
+from actors.net.exchange import Exchange
 from actors.net.https_host import HttpsBounds
 from actors.net.large_answers import LargeAnswers
+from actors.net.listener import Listener
 
 DATE_PERIOD_S: Final = 1.0
 __all__ = ["HttpsBounds", "HttpsServer", "serve_https"]
@@ -39,27 +42,21 @@ class HttpsServer:
         self._connections: dict[Connection, None] = {}
         self._loop = asyncio.get_running_loop()
         self.time = self._loop.time
-        self._listener: asyncio.Server | None = None
+        self._listener: Listener | None = None
         self._dater: asyncio.TimerHandle | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._all_closed = asyncio.Event()
 
     async def listen(self, host: str, port: int, ssl_context: ssl.SSLContext | None) -> None:
         """PortInUse; NetError for an address that cannot be had."""
+        listener = Listener(lambda: Connection(self), ssl_context, self.bounds.handshake_s)
         try:
-            self._listener = await self._loop.create_server(
-                lambda: Connection(self),
-                host,
-                port,
-                ssl=ssl_context,
-                backlog=self.bounds.backlog,
-                ssl_handshake_timeout=self.bounds.handshake_s if ssl_context else None,
-            )
+            await listener.open(host, port, self.bounds.backlog)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise PortInUse(f"port {port} on {host} is already in use") from error
             raise NetError(f"cannot listen on {host}:{port}: {error}") from error
-        self.port = self._listener.sockets[0].getsockname()[1]
+        self._listener, self.port = listener, listener.port
         self._renew_date()
         self._sweep()
 
@@ -69,6 +66,7 @@ class HttpsServer:
             "https_requests_in_flight": sum(one.busy for one in self._connections),
             "https_requests_total": self.requests,
             "https_refused_total": self.refused,
+            "https_shed_total": self._listener.shed if self._listener is not None else 0,
         }
 
     def opened(self, connection: Connection) -> bool:
@@ -79,6 +77,8 @@ class HttpsServer:
     def closed(self, connection: Connection) -> None:
         self._connections.pop(connection, None)
         self.large.owe(connection, 0)
+        if self._listener is not None:
+            self._listener.ended(connection)
         if not self._connections:
             self._all_closed.set()
 
@@ -88,7 +88,7 @@ class HttpsServer:
         if self._listener is None:
             return
         listener, self._listener = self._listener, None
-        listener.close()
+        await listener.close()
         for timer in (self._dater, self._sweeper):
             if timer is not None:
                 timer.cancel()
@@ -98,7 +98,6 @@ class HttpsServer:
         for connection in list(self._connections):
             connection.abort()
         await self._finish(grace_s)
-        await listener.wait_closed()
 
     async def _finish(self, patience_s: float) -> None:
         if self._connections:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 from actors.net.large_answers import LargeAnswers
 
 if TYPE_CHECKING:
-    from actors.net.exchange import Connection, Exchange
+    from actors.net.connection import Connection
+    from actors.net.exchange import Exchange
 
 
 @dataclass(frozen=True, slots=True)

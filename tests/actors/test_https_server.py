@@ -1,8 +1,11 @@
 """The HTTPS shell: requests over TLS, and what it refuses to wait for."""
 
 import asyncio
+import resource
+import socket
 import ssl
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -414,6 +417,48 @@ def test_connections_are_bounded(security: Security) -> None:
         assert await rest(await connect(server, security)) == b""
         first[1].close()
         await server.stop()
+
+    run(scenario())
+
+
+def test_strangers_make_room_when_descriptors_run_out(security: Security) -> None:
+    """Some are silent from the start, some in the middle of a head: whoever comes has an answer,
+    though nothing of theirs is overdue."""
+
+    async def scenario() -> None:
+        server = await start(security)
+        context = client_ssl_context(f"{security.directory}/ca.crt")
+        known = await connect(server, security)
+        known[1].write(b"GET /known HTTP/1.1\r\nhost: x\r\n\r\n")
+        await known[0].readuntil(b"/known")
+        slow = [await connect(server, security) for _ in range(3)]
+        for _, writer in slow:
+            writer.write(b"GET / HTTP/1.1\r\n")
+        address = ("127.0.0.1", server.port)
+        silent = [socket.create_connection(address) for _ in range(100)]
+        last = socket.create_connection(address)
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        taken = {int(entry.name) for entry in Path("/proc/self/fd").iterdir()}
+        free = [number for number in range(limits[0]) if number not in taken]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free[10], limits[1]))
+        try:
+            reader, writer = await asyncio.open_connection(
+                sock=last, ssl=context, server_hostname="127.0.0.1"
+            )
+            writer.write(b"GET /last HTTP/1.1\r\nhost: x\r\n\r\n")
+            await reader.readuntil(b"\r\n\r\n/last")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        shed = server.gauges()["https_shed_total"]
+        # Who has been served is none of them.
+        known[1].write(b"GET /again HTTP/1.1\r\nhost: x\r\n\r\n")
+        await known[0].readuntil(b"/again")
+        for one in silent:
+            one.close()
+        for _, each in (known, (reader, writer), *slow):
+            each.transport.abort()
+        await server.stop()
+        assert shed > 3
 
     run(scenario())
 
