@@ -107,6 +107,34 @@ def test_recorded_answers_are_the_same_in_one_program() -> None:
     assert {case: why for outcomes in played for case, why in outcomes.items() if why} == {}
 
 
+def test_an_answer_to_a_component_is_written_in_the_step_that_gives_it(tmp_path: Path) -> None:
+    """And not in a turn of its own, which under load is that of many others."""
+    config = configured(tmp_path, create_security(f"{tmp_path}/security"))
+
+    async def scenario() -> None:
+        server = await apiserver.start(config, nowhere)
+        try:
+            async with reached(config, server.address) as client:
+                assert await names(client) == []
+                assert server._frames is not None
+                (peer,) = server._frames.peers
+                server.hold.slow(3600.0)
+                # A word that is refused at once, without a look at the store.
+                words = ["create", "configmaps", "default", "name", "", "", b"{}", "", False]
+                waiting = asyncio.ensure_future(client.call(("api", [words])))
+                while not server.hold.gauges().get("held_operations"):
+                    await asyncio.sleep(0)
+                server.hold.slow(0.0)
+                assert peer.pending == 1
+                server._turns._run()
+                assert peer.pending == 0 and not peer._answered and not peer.link._out
+                assert (await waiting)[0][0] == 405
+        finally:
+            await server.stop()
+
+    uvloop.run(scenario())
+
+
 async def write_until_killed(
     config: ApiServerConfig, written: dict[str, int], kill_after: int
 ) -> None:
