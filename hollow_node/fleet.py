@@ -23,7 +23,8 @@ from hollow_node.outbox import Outbox
 SECOND = 1_000_000_000
 LEASES = "coordination.k8s.io/leases"
 QUANTUM_NS = SECOND // 10
-"""What is due within one quantum travels together; a tenth of a second of a ten-second period."""
+"""What is due within one quantum of what is due now travels with it; a tenth of a second of a
+ten-second period."""
 RETRY_NS = SECOND
 STATUS_PERIOD_NS = 300 * SECOND
 """nodeStatusReportFrequency. Source: pkg/kubelet/apis/config/v1beta1/defaults.go."""
@@ -85,8 +86,12 @@ class Fleet:
         self._quantum_ns = quantum_ns
 
     def fire(self, now_ns: int) -> None:
-        """Ask for what is due by now or within one quantum."""
+        """Once something is due by now, ask for it and for what is due within one quantum: a step
+        for another reason begins no frame of its own."""
         rows = self.rows
+        soonest_ns = rows.next_due_ns()
+        if soonest_ns is None or soonest_ns > now_ns:
+            return
         due = rows.due(now_ns + self._quantum_ns)
         if len(due) > REGISTRATIONS_PER_STEP_MAX:
             starting = due[rows.state[due] != READY][:REGISTRATIONS_PER_STEP_MAX]

@@ -54,7 +54,7 @@ class NodeRows:
     def next_due_ns(self) -> int | None:
         if not len(self.names):
             return None
-        soonest = int(self.due_ns.min())
+        soonest = int(np.minimum.reduce(self.due_ns))
         return None if soonest == self.NEVER else soonest
 
     def check(self) -> None:

@@ -162,6 +162,17 @@ def test_wakeups_are_shared_by_the_nodes() -> None:
     assert wakes <= 220, "more than eleven wake-ups a second for a quantum of a tenth"
 
 
+def test_a_step_between_two_wakeups_sends_no_frame_of_its_own() -> None:
+    server = fleet(500)
+    server.run(T0)
+    server.run(server.core.next_wakeup_ns() or 0)
+    wake = server.core.next_wakeup_ns()
+    assert wake is not None
+    for now in range(wake - QUANTUM_NS // 2, wake, QUANTUM_NS // 10):
+        assert not server.run(now), "what is not due yet waits for what is"
+    assert len(server.run(wake)) > 1
+
+
 def test_a_node_that_exists_is_taken_over_and_a_lost_lease_is_made_again() -> None:
     server = fleet(1)
     server.codes[("create", "nodes")] = 409
