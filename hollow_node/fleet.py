@@ -115,13 +115,9 @@ class Fleet:
 
     def answered(self, replies: Sequence[ApiReply], now_ns: int) -> None:
         """Renewals are taken together, the others one by one."""
-        renewed, others = self._outbox.of_rows(replies)
-        written: dict[int, int] = {}
-        for row, reply in renewed:
-            if reply.code == 200:
-                written[row] = reply.revision
-            else:
-                self._find_lease(row)
+        written, refused, others = self._outbox.of_rows(replies)
+        for row in refused:
+            self._find_lease(row)
         if written:
             self._renewed(written, now_ns)
         for reply in others:
@@ -217,11 +213,12 @@ class Fleet:
             return
         rows, moment = self.rows, micro_time(now_ns)
         names, uids, renewal = rows.names, rows.uids, documents.lease_renewal
+        numbers = due.tolist()
         asked = [
-            (row, names[row], renewal(names[row], uids[row], revision, moment))
-            for row, revision in zip(due.tolist(), rows.lease_revision[due].tolist(), strict=True)
+            (name := names[row], renewal(name, uids[row], revision, moment))
+            for row, revision in zip(numbers, rows.lease_revision[due].tolist(), strict=True)
         ]
-        self._outbox.update_rows((LEASES, documents.LEASE_NAMESPACE), asked)
+        self._outbox.update_rows((LEASES, documents.LEASE_NAMESPACE), numbers, asked)
 
     def _renewed(self, written: Mapping[int, int], now_ns: int) -> None:
         """``written``: row to the new revision of its Lease. A node that others have deleted

@@ -1,12 +1,15 @@
 """Requests on their way out of the core, each with what to do with its answer."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from api.calls import STRATEGIC_PATCH, ApiReply, ApiRequest, Calls
 from api.core import JsonObject
 
 Answer = Callable[[ApiReply, int], None]
 """Takes the reply and the time."""
+_request = partial(tuple.__new__, ApiRequest)
+"""As ApiRequest._make, without a count of the words."""
 
 
 class Outbox:
@@ -25,20 +28,25 @@ class Outbox:
 
     def of_rows(
         self, replies: Sequence[ApiReply]
-    ) -> tuple[list[tuple[int, ApiReply]], Sequence[ApiReply]]:
-        """The replies to ``update_rows``, each with its row; and the others."""
+    ) -> tuple[dict[int, int], list[int], Sequence[ApiReply]]:
+        """Of the replies to ``update_rows`` each row that was written, with its new revision, and
+        the rows that were not; and the other replies."""
         rows = self._rows
+        written: dict[int, int] = {}
+        refused: list[int] = []
         if not rows:
-            return [], replies
-        found: list[tuple[int, ApiReply]] = []
+            return written, refused, replies
         others: list[ApiReply] = []
         for reply in replies:
-            row = rows.pop(reply.id, None)
+            number, code, revision, _ = reply
+            row = rows.pop(number, None)
             if row is None:
                 others.append(reply)
+            elif code == 200:
+                written[row] = revision
             else:
-                found.append((row, reply))
-        return found, others
+                refused.append(row)
+        return written, refused, others
 
     def answered(self, reply: ApiReply, now_ns: int) -> None:
         self._answers.pop(reply.id)(reply, now_ns)
@@ -48,15 +56,18 @@ class Outbox:
         requests, self._requests = self._requests, []
         return (Calls(requests),) if requests else ()
 
-    def update_rows(self, where: tuple[str, str], asked: Iterable[tuple[int, str, bytes]]) -> None:
-        """Quietly update objects at (resource, namespace), each for a node: (row, name, body)."""
-        last_id, rows, make = self._last_id, self._rows, ApiRequest._make
-        for row, name, body in asked:
-            last_id += 1
-            rows[last_id] = row
-            words = (last_id, "update", *where, name, "", "", body, "", True)
-            self._requests.append(make(words))
-        self._last_id = last_id
+    def update_rows(
+        self, where: tuple[str, str], rows: Sequence[int], asked: Sequence[tuple[str, bytes]]
+    ) -> None:
+        """Quietly update objects at (resource, namespace), each for the node of a row: (name,
+        body)."""
+        (resource, namespace), first_id = where, self._last_id + 1
+        self._last_id += len(rows)
+        self._rows.update(enumerate(rows, first_id))
+        self._requests += [
+            _request((number, "update", resource, namespace, name, "", "", body, "", True))
+            for number, (name, body) in enumerate(asked, first_id)
+        ]
 
     def call(
         self,

@@ -36,6 +36,8 @@ BATCH_MAX: Final = 500
 IN_FLIGHT_MAX: Final = 2048
 PARTITION_LOST_NS: Final = 2_000_000_000
 """ANSWER_TIMEOUT_S of actors.scheduler."""
+_reply = partial(tuple.__new__, ApiReply)
+"""As ApiReply._make, without a count of the words."""
 
 
 class Partition:
@@ -135,13 +137,9 @@ class ComponentProgram:
         while self._waiting and self._in_flight < IN_FLIGHT_MAX:
             count = min(BATCH_MAX, len(self._waiting), IN_FLIGHT_MAX - self._in_flight)
             requests = [self._waiting.popleft() for _ in range(count)]
-            ids = [request.id for request in requests]
-            batch: list[Words] = [
-                (
-                    request._replace(body=orjson.dumps(request.body))
-                    if isinstance(request.body, dict)
-                    else request
-                )[1:]
+            ids = [request[0] for request in requests]
+            batch = [
+                request[1:] if type(request[7]) is not dict else _words(request)
                 for request in requests
             ]
             self._in_flight += count
@@ -150,11 +148,9 @@ class ComponentProgram:
     def _send_one_by_one(self) -> None:
         while self._waiting and self._in_flight < IN_FLIGHT_MAX:
             request = self._waiting.popleft()
-            if isinstance(request.body, dict):
-                request = request._replace(body=orjson.dumps(request.body))
             self._in_flight += 1
             heard = partial(self._done, [request.id])
-            leave = partial(self.wires.send_now, self._api.call, [request[1:]], heard)
+            leave = partial(self.wires.send_now, self._api.call, [_words(request)], heard)
             if request.resource == "leases":
                 leave()
             else:
@@ -166,7 +162,7 @@ class ComponentProgram:
             return
         self._in_flight -= len(ids)
         self._replies += [
-            ApiReply._make((number, *answer)) for number, answer in zip(ids, answers, strict=True)
+            _reply((number, *answer)) for number, answer in zip(ids, answers, strict=True)
         ]
         self.turns.items += len(ids)
         self.turns.wake()
@@ -194,6 +190,13 @@ class ComponentProgram:
         if self._asked.get(partition) == question:
             del self._asked[partition]
             self.turns.take(PartitionLost(partition), 1)
+
+
+def _words(request: ApiRequest) -> Words:
+    """What the wire carries of a request: all but its id, with its body as bytes."""
+    if type(request[7]) is dict:
+        request = request._replace(body=orjson.dumps(request[7]))
+    return request[1:]
 
 
 class _Watch:

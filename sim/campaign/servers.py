@@ -7,6 +7,7 @@ records) is bytes; what only the wire would encode is not.
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
+from operator import itemgetter
 from typing import Any, Final, assert_never
 
 from apiserver.authorize import ADMINS
@@ -55,6 +56,8 @@ from store.messages import (
 )
 from store.messages import Reply as StoreAnswer
 
+_asked_for = itemgetter(0, 1, 4)
+"""Verb, resource and subresource of the words of a call."""
 CHECK_EVERY_STEPS: Final = 20_000
 """How often a core's own ``check`` is asked: it walks all that the core holds."""
 ADMIN: Final = User("admin", (ADMINS, "system:authenticated"))
@@ -228,7 +231,7 @@ class ApiServerProgram:
     def call(self, requests: Sequence[Words], reply: Body) -> None:
         """``requests``: the words of ``api.calls.ApiRequest`` after its id. ``reply`` is told
         [(code, revision, body), ...] when all are done."""
-        self.asked.update([(words[0], words[1], words[4]) for words in requests])
+        self.asked.update(map(_asked_for, requests))
         self.hold.enter(len(requests), partial(self._call, requests, reply))
 
     def _call(self, requests: Sequence[Words], reply: Body) -> None:
