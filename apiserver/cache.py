@@ -18,10 +18,16 @@ from apiserver.recent import CacheEvent, RecentEvents
 from apiserver.records import Record, item_prefix_length
 
 
+_BEATING = ("coordination.k8s.io/leases", "nodes")
+"""Most changes of their objects are heartbeats, which leave the header as it is: it is kept, and
+what it says not read again."""
+
+
 class ResourceCache:
     """All objects of one resource, as far as the merged events of its shards have come."""
 
     __slots__ = (
+        "_beating",
         "_by_node",
         "_index",
         "_keys",
@@ -44,6 +50,7 @@ class ResourceCache:
         self.item_prefix = item_prefix_length(kind)
         self._index: CacheIndex = index
         self._node_field = NODE_FIELDS.get(kind.key, -1)
+        self._beating = kind.key in _BEATING
         self.encodes = self.encoded_bytes = 0
         """Watch events of this resource that were encoded, and their bytes."""
         self.clear()
@@ -75,7 +82,7 @@ class ResourceCache:
     def take(self, events: Sequence[StoreEvent], now_ns: int) -> list[CacheEvent]:
         """Apply changes that came together, in order of revision. What has changed by them: a
         deletion of what was not there has changed nothing."""
-        records, no_node = self.records, self._node_field < 0
+        records, no_node, beating = self.records, self._node_field < 0, self._beating
         changes: list[CacheEvent] = []
         for gone, key, revision, created, _version, header, value, _previous in events:
             previous = records.get(key)
@@ -84,7 +91,12 @@ class ResourceCache:
                     self._remove(previous)
                     changes.append(CacheEvent(DELETED, revision, previous, previous))
                 continue
-            record = Record(key, header, value, revision, created)
+            if previous is not None and beating and previous.header == header:
+                record = previous.again(value, revision, created)
+            else:
+                record = Record(key, header, value, revision, created)
+                if beating:
+                    record.header = header
             if no_node and previous is not None:
                 records[key] = record
             else:

@@ -129,7 +129,7 @@ class CustomKinds:
             cache = self._make(kind)
         cache.kind = kind
         for event in cache.events:
-            event.encoded.clear()
+            event.forget_encoded()
 
     def _make(self, kind: Kind) -> ResourceCache:
         cache = self._caches[kind.key] = ResourceCache(kind, self._index)

@@ -150,16 +150,16 @@ class Feed:
         if self._merger is None or self._watches[body.shard] != body.watch:
             return
         cache, prefix = None, NONE
-        run: list[StoreEvent] = []
-        for event in self._merger.arrived(body.shard, body.events, body.watermark):
+        begin = 0
+        events = self._merger.arrived(body.shard, body.events, body.watermark)
+        for place, event in enumerate(events):
             # Most of a batch are of one resource.
             if not event[1].startswith(prefix):
-                self._apply(cache, run, now_ns)
-                run = []
+                self._apply(cache, events[begin:place], now_ns)
+                begin = place
                 cache = self._find(event[1])
                 prefix = NONE if cache is None else cache.prefix
-            run.append(event)
-        self._apply(cache, run, now_ns)
+        self._apply(cache, events[begin:], now_ns)
         self.frontier = self._merger.frontier
         self._progress()
 

@@ -24,7 +24,7 @@ Told = tuple[int, int, bytes]
 class CacheEvent:
     """One change of one object, and what has been encoded of it so far."""
 
-    __slots__ = ("encoded", "previous", "record", "revision", "type")
+    __slots__ = ("_encoded", "previous", "record", "revision", "told", "type")
 
     def __init__(
         self, kind_of_event: int, revision: int, record: Record, previous: Record | None
@@ -34,8 +34,20 @@ class CacheEvent:
         self.record = record
         """The new state; for DELETED the last one."""
         self.previous = previous
-        self.encoded: dict[tuple[str, int], Told] = {}
+        self.told: Told | None = None
+        """As it is, for components: most changes are told to nobody else."""
+        self._encoded: dict[tuple[str, int], Told] | None = None
+
+    @property
+    def encoded(self) -> dict[tuple[str, int], Told]:
         """By form and type: shared by all watchers of that form."""
+        if self._encoded is None:
+            self._encoded = {}
+        return self._encoded
+
+    def forget_encoded(self) -> None:
+        """Whoever is told of it next gets it encoded anew."""
+        self.told = self._encoded = None
 
 
 _revision = attrgetter("revision")

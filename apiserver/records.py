@@ -25,6 +25,7 @@ FINALIZERS = 2
 SHARED_MAX = 16_384
 """Different labels, and different values of fields, that are shared between records."""
 
+_bare = object.__new__
 _packer = msgpack.Packer()
 """Kept for its buffer, as in api/frames.py."""
 _MARK = b'"resourceVersion":"'
@@ -50,6 +51,7 @@ class Record:
         "create_revision",
         "fields",
         "flags",
+        "header",
         "key",
         "labels",
         "name",
@@ -64,6 +66,8 @@ class Record:
         self, key: bytes, header: bytes, value: bytes, revision: int, create_revision: int
     ) -> None:
         content: tuple[Any, ...] = msgpack.unpackb(header, use_list=False)
+        self.header = b""
+        """What it was made from, where that is kept: for objects whose headers stay as they are."""
         self.key = key
         self.value = value
         self.revision = revision
@@ -76,6 +80,17 @@ class Record:
         self.labels: Mapping[str, str] | None = labels and _labels(tuple(labels.items()))
         self.fields: tuple[str, ...] = _fields(content[5])
         self.flags: int = content[6]
+
+    def again(self, value: bytes, revision: int, create_revision: int) -> "Record":
+        """What ``Record`` would make of a change under the same key with the same header."""
+        record: Record = _bare(Record)
+        record.header, record.key = self.header, self.key
+        record.value, record.revision = value, revision
+        record.create_revision = create_revision
+        record.offset, record.namespace, record.name = self.offset, self.namespace, self.name
+        record.uid, record.labels = self.uid, self.labels
+        record.fields, record.flags = self.fields, self.flags
+        return record
 
     def json(self, revision: int = 0) -> bytes:
         """The object as JSON, with ``revision`` or its own as resourceVersion."""

@@ -8,6 +8,7 @@ accept, goes the way of all requests from its beginning.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from api.errors import ApiError, ServiceUnavailable
 from api.storage import OK, PUT, StoreReply, StoreRequest
@@ -24,6 +25,8 @@ from apiserver.tasks import Tasks
 LEASES = "coordination.k8s.io/leases"
 LOST = "the store did not answer; the outcome of this request is unknown"
 _ASKED = Asked("update", LEASES, "", "resource")
+_answer = partial(tuple.__new__, Answer)
+"""As Answer._make, without a count of the words."""
 
 
 _Sent = tuple[FrameCall, Renewal, bytes, int]
@@ -88,7 +91,9 @@ class RenewalLane:
                 continue
             seen = moment
             value = known.renewed(moment, time)
-            shard = shard_of(LEASES, known.key)
+            shard = known.shard
+            if shard < 0:
+                shard = known.shard = shard_of(LEASES, known.key)
             if shard not in by_shard:
                 by_shard[shard] = ([], [])
             sent, requests = by_shard[shard]
@@ -130,7 +135,7 @@ class RenewalLane:
             known.value = value
             body = b"" if call.quiet else b"%b%d%b" % (value[:offset], revision, value[offset:])
             ids.append(call.id)
-            answers.append(Answer(200, body, revision))
+            answers.append(_answer((200, body, revision, "application/json", ())))
         if newest:
             self._wrote(shard, newest)
         self._ledger.answer_together(_ASKED, sent_ns, len(sent), ids, answers)

@@ -21,12 +21,15 @@ class Renewal:
         "between",
         "header",
         "key",
+        "shard",
         "value",
     )
 
     def __init__(self, key: bytes, header: bytes, value: bytes, places: tuple[int, int]) -> None:
         """``places``: where in the value the owner's time is, and where renewTime."""
         self.key = key
+        self.shard = -1
+        """That holds the key; -1: not asked for yet."""
         self.header = header
         self.value = value
         """As stored, when the renewal was answered."""

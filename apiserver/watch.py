@@ -104,6 +104,7 @@ class Watcher:
     """One open watch."""
 
     __slots__ = (
+        "_as_is",
         "_everything",
         "_word",
         "bookmarks",
@@ -126,6 +127,7 @@ class Watcher:
         self.selection = selection
         self._everything = selection.everything
         self.form = form
+        self._as_is = form is FRAME and self._everything
         self.bookmarks = False
         self.include = ""
         self.since = 0
@@ -141,6 +143,9 @@ class Watcher:
         """Queue what this watch is told of events. True when it was idle before."""
         pending, since = self.pending, self.since
         before = len(pending)
+        if self._as_is:
+            self._tell_as_is(events)
+            return not before and bool(pending)
         for event in events:
             if event.revision <= since:
                 continue
@@ -153,6 +158,24 @@ class Watcher:
             told = event.encoded.get((self._word, kind_of_event)) if self.started else None
             pending.append(told or self._encoded(event, kind_of_event, record, now_ns))
         return not before and bool(pending)
+
+    def _tell_as_is(self, events: Sequence[CacheEvent]) -> None:
+        """The same for a component that follows all objects."""
+        pending, since = self.pending, self.since
+        encodes = size = 0
+        for event in events:
+            revision = event.revision
+            if revision <= since:
+                continue
+            told = event.told
+            if told is None:
+                body = event.record.json(revision)
+                told = event.told = (event.type, revision, body)
+                encodes += 1
+                size += len(body)
+            pending.append(told)
+        self.cache.encodes += encodes
+        self.cache.encoded_bytes += size
 
     def _selected(self, event: CacheEvent) -> tuple[int, Record] | None:
         """What an event is for a watch that means some objects only, and its object."""
@@ -296,7 +319,7 @@ class Watchers:
     ) -> None:
         if not self._encode_once:
             for event in events:
-                event.encoded.clear()
+                event.forget_encoded()
         try:
             if watcher.tell(events, now_ns):
                 woken(watcher)
