@@ -17,7 +17,6 @@ from apiserver.keys import CacheIndex, Keys, keys_for
 from apiserver.recent import CacheEvent, RecentEvents
 from apiserver.records import Record, item_prefix_length
 
-
 _BEATING = ("coordination.k8s.io/leases", "nodes")
 """Most changes of their objects are heartbeats, which leave the header as it is: it is kept, and
 what it says not read again."""

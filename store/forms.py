@@ -36,15 +36,19 @@ class Malformed(ValueError):
 
 def checked_put(request: StoreRequest) -> tuple[bytes, int]:
     """Key and expected revision of a put. Malformed."""
-    if len(request) not in (6, 7):
+    words = len(request)
+    if words == 6:
+        _, key, header, value, expected, lease = request
+    elif words == 7:
+        _, key, header, value, expected, lease, flags = request
+        if type(flags) is not int or not 0 <= flags < 8:
+            raise Malformed("put takes flags from 0 to 7")
+    else:
         raise Malformed("put takes key, header, value, expected, lease")
-    key, header, value, expected, lease = request[1:6]
     if not (
         type(key) is bytes is type(header) is type(value) and type(expected) is int is type(lease)
     ):
         raise Malformed("put takes bytes, bytes, bytes, int, int")
-    if len(request) == 7 and (type(request[6]) is not int or not 0 <= request[6] < 8):
-        raise Malformed("put takes flags from 0 to 7")
     if len(key) + len(header) + len(value) > REQUEST_BYTES_MAX:
         raise Malformed(TOO_LARGE)
     if not key:

@@ -26,6 +26,8 @@ from store.segments import MASK, Segments
 Change = tuple[Record, Record | None]
 """What was written and what it replaced; None when the key was absent."""
 
+SHORT = 64
+"""Versions of a key that are cheaper moved up one by one than counted first."""
 RECORD_BYTES = 64
 """What the quota counts for a version besides key, header and value."""
 _mod_revision = itemgetter(MOD)
@@ -201,12 +203,15 @@ class Keyspace:
             versions = part.get(key)
             if versions is None:
                 pass
-            elif len(versions) == 1:
-                if versions[0][MOD] < mod:
-                    size += size_of(versions[0])
-                    del part[key]
+            elif len(versions) <= SHORT:
+                _, _, oldest, _, header, value, _ = versions[0]
+                if oldest < mod:
+                    size += RECORD_BYTES + len(key) + len(header) + len(value)
+                    del versions[0]
+                    if not versions:
+                        del part[key]
             else:
-                # A list is cut once, however many of its versions go.
+                # A long list is cut once, however many of its versions go.
                 count = replaced.get(key, 0)
                 if count < len(versions) and versions[count][MOD] < mod:
                     replaced[key] = count + 1
@@ -246,6 +251,16 @@ class Keyspace:
         order = [record[MOD] for record in self.changes]
         if order != sorted(order):
             raise InvariantError("changes out of order")
+
+
+def put_events(changes: Sequence[Change]) -> Sequence[WatchEvent] | None:
+    """``watch_event`` of each, without the previous; None when one of them is a delete."""
+    events: list[WatchEvent] = [
+        (0, key, mod, create, version, header, value, None)
+        for (key, create, mod, version, header, value, _), _ in changes
+        if version
+    ]
+    return events if len(events) == len(changes) else None
 
 
 def watch_event(change: Change, want_previous: bool) -> WatchEvent:

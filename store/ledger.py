@@ -100,7 +100,14 @@ class Ledger:
             index = self.next_index
             self.next_index = index + 1
             self._records.append((revision, ops))
-        self.pending.add((index, revision, writes, call, place, reply, then))
+        pending, entry = self.pending, (index, revision, writes, call, place, reply, then)
+        if then is not None:
+            pending.add(entry)
+            return
+        # As ``add``, without the call: nothing else happens with most entries.
+        pending.entries.append(entry)
+        for record in writes:
+            pending.records[record[KEY]] = record
 
     def promise(self, call: int, place: int, at_least: int) -> None:
         """Answer with a revision >= ``at_least`` that every later write exceeds, once every write

@@ -20,6 +20,7 @@ from store.forms import Malformed, checked_delete, checked_delete_range, checked
 from store.keyspace import Keyspace, tombstone
 from store.leases import ADOPTED_TTL_S, TTL_S_MAX, Leases
 from store.messages import (
+    CREATE,
     HEADER,
     KEY,
     LEASE,
@@ -28,6 +29,7 @@ from store.messages import (
     OP_COMPACT,
     OP_DELETE,
     OP_GRANT,
+    OP_PUT,
     OP_REVOKE,
     VALUE,
     VERSION,
@@ -97,15 +99,26 @@ class Proposer:
             current = before[MOD] if before is not None else 0
             if current != expected:
                 return Proposal((CONFLICT, current))
-        flags = request[6] if len(request) > 6 else 0
-        refusal = put_refusal(flags, before) if flags else ""
+        if len(request) > 6 and request[6]:
+            return self._flagged_put(request, before)
+        _, _, header, value, _, lease = request[:6]
+        revision = self._clock.issue()
+        # As ``put_record``, without the call.
+        create, version = (before[CREATE], before[VERSION] + 1) if before else (revision, 1)
+        record = (key, create, revision, version, header, value, lease)
+        op = (OP_PUT, key, header, value, lease)
+        # What the constructor of a NamedTuple adds is a twentieth of the core's share of a put.
+        return tuple.__new__(Proposal, ((OK, revision), revision, (record,), (op,), None))
+
+    def _flagged_put(self, request: StoreRequest, before: Record | None) -> Proposal:
+        flags = request[6]
+        refusal = put_refusal(flags, before)
         if refusal:
             return Proposal((INVALID, refusal))
         revision = self._clock.issue()
         record, op = put_record(request, before, revision)
         reply = (OK, revision, before) if flags & WANT_PREVIOUS else (OK, revision)
-        # What the constructor of a NamedTuple adds is a twentieth of the core's share of a put.
-        return tuple.__new__(Proposal, (reply, revision, (record,), (op,), None))
+        return Proposal(reply, revision, (record,), (op,))
 
     def delete(self, request: StoreRequest) -> Proposal:
         key, expected = checked_delete(request)

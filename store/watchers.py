@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from store.keyspace import Change, Keyspace, watch_event
+from store.keyspace import Change, Keyspace, put_events, watch_event
 from store.messages import HEADER, KEY, MOD, VALUE, VERSION, EndWatch, SendWatchFrames
 
 REPLAY_CHUNK = 1000
@@ -257,4 +257,7 @@ def _bodies(batch: Sequence[Change], form: int, watermark: int) -> list[_Body]:
 
 def _events(batch: Sequence[Change], form: int) -> Sequence[Any]:
     """Changes in a form of events."""
-    return batch if form == RAW else [watch_event(change, form == 1) for change in batch]
+    if form == RAW:
+        return batch
+    puts = None if form else put_events(batch)
+    return [watch_event(change, form == 1) for change in batch] if puts is None else puts
