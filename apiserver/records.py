@@ -146,6 +146,8 @@ def offset_of(value: bytes) -> int:
 
 def header_of(record: Record) -> bytes:
     """The header from which a record was made."""
+    if record.header:
+        return record.header
     labels = None if record.labels is None else dict(record.labels)
     content = (record.offset, record.namespace, record.name, record.uid, labels)
     header: bytes = _packer.pack((*content, record.fields, record.flags))

@@ -83,14 +83,14 @@ class RenewalLane:
             ):
                 others.append(call)
                 continue
-            moment = known.moment_of(body or b"", record.revision)
             # Most of a frame were written at one moment.
-            known_form = moment == seen or is_stored_micro_time(moment.decode("latin-1"))
-            if not (moment and known_form):
-                others.append(call)
-                continue
-            seen = moment
-            value = known.renewed(moment, time)
+            if not (seen and known.is_of(body or b"", record.revision, seen)):
+                moment = known.moment_of(body or b"", record.revision)
+                if not (moment and is_stored_micro_time(moment.decode("latin-1"))):
+                    others.append(call)
+                    continue
+                seen = moment
+            value = known.renewed(seen, time)
             shard = known.shard
             if shard < 0:
                 shard = known.shard = shard_of(LEASES, known.key)

@@ -5,7 +5,7 @@ from typing import Final
 from api.times import MICRO_TIME_LETTERS, TIME_LETTERS
 
 RENEWALS_MAX: Final = 50_000
-"""Leases of which the last renewal is remembered, 1 KB each; at the bound all are forgotten."""
+"""Leases of which the last renewal is remembered, 2 KB each; at the bound all are forgotten."""
 
 
 class Renewal:
@@ -13,8 +13,10 @@ class Renewal:
     come again, for the same value."""
 
     __slots__ = (
+        "_between",
+        "_head",
         "_moment_at",
-        "_owned_at",
+        "_tail",
         "after",
         "agent",
         "before",
@@ -33,12 +35,26 @@ class Renewal:
         self.header = header
         self.value = value
         """As stored, when the renewal was answered."""
-        self._owned_at, self._moment_at = places
+        owned_at, self._moment_at = places
+        self._head = value[:owned_at]
+        """The value up to the owner's time, from there to renewTime, and what follows: all that
+        does not change."""
+        self._between = value[owned_at + TIME_LETTERS : self._moment_at]
+        self._tail = value[self._moment_at + MICRO_TIME_LETTERS :]
         self.agent = ""
         self.before = b""
         """The text of the request up to the digits of the revision, from there to those of the
         moment, and what follows."""
         self.between = self.after = b""
+
+    def is_of(self, body: bytes, revision: int, moment: bytes) -> bool:
+        """Whether the text is the last one with another revision and this moment, which is not the
+        last one."""
+        at = self._moment_at
+        return (
+            body == b"%b%d%b%b%b" % (self.before, revision, self.between, moment, self.after)
+            and self.value[at : at + MICRO_TIME_LETTERS] != moment
+        )
 
     def moment_of(self, body: bytes, revision: int) -> bytes:
         """The new renewTime if the text is the last one with another revision and moment; else
@@ -53,6 +69,4 @@ class Renewal:
 
     def renewed(self, moment: bytes, time: bytes) -> bytes:
         """The value to store. ``time``: of now, for the owner."""
-        value, owned, at = self.value, self._owned_at, self._moment_at
-        between = value[owned + TIME_LETTERS : at]
-        return b"".join((value[:owned], time, between, moment, value[at + MICRO_TIME_LETTERS :]))
+        return b"".join((self._head, time, self._between, moment, self._tail))

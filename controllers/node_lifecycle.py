@@ -97,10 +97,9 @@ class NodeLifecycleController(Reconciler):
         calm, heard = self._calm, self._heard
         calm.begin_pass(heard, now_ns)
         out: list[str] = []
-        for row in self._view.rows(NODES) if calm.restless else ():
-            if row.name not in calm.restless:
-                continue
-            assert isinstance(row, Node)
+        for name in list(calm.restless):
+            row = self._view.node(name)
+            assert row is not None, f"{name} is restless and not there"
             new = self._registered.get(row.name) != row.uid
             if (execute_taint(row) is not None) != _has_execute_taint(row):
                 self._passing[row.name] = None

@@ -6,6 +6,7 @@ few and their reconcilers need the whole object, so those rows carry it.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from api.core import JsonObject
@@ -219,7 +220,13 @@ def _head_of(resource: str, meta: JsonObject, revision: int) -> _Head:
 
 
 def _created_ns(meta: JsonObject) -> int:
-    return parse_time(meta["creationTimestamp"]) if meta.get("creationTimestamp") else 0
+    return _moment(meta["creationTimestamp"]) if meta.get("creationTimestamp") else 0
+
+
+@lru_cache(maxsize=_SHARED_MAX)
+def _moment(text: str) -> int:
+    """``parse_time``. An object keeps its times, and many are made within one second."""
+    return parse_time(text)
 
 
 def owners_of(meta: JsonObject) -> tuple[Owner, ...]:
@@ -267,7 +274,7 @@ def _readiness(status: JsonObject) -> tuple[bool, int]:
             if condition.get("status") != "True":
                 return False, 0
             since = condition.get("lastTransitionTime")
-            return True, parse_time(since) if since else 0
+            return True, _moment(since) if since else 0
     return False, 0
 
 
