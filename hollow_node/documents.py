@@ -4,6 +4,8 @@ Source of shapes and words: pkg/kubelet/kubelet_node_status.go, nodestatus/sette
 status/generate.go of Kubernetes v1.36.
 """
 
+from typing import Final
+
 from api.core import JsonObject
 from hollow_node.node_list import NodeShape
 from hollow_node.settled import allocated
@@ -125,18 +127,26 @@ def lease_object(node: str, node_uid: str, renew_time: str) -> JsonObject:
     }
 
 
-def lease_renewal(node: str, node_uid: str, revision: int, renew_time: str) -> bytes:
-    """The same Lease as the JSON of an update; written as text because it is the hottest body.
+RENEWAL_END: Final = b'"}}'
+"""Behind the time of a renewal."""
+
+
+def lease_renewal(node: str, node_uid: str) -> tuple[bytes, bytes]:
+    """The same Lease as the JSON of an update, written as text because it is the hottest body: what
+    comes before the digits of its revision, and from there to its time; ``RENEWAL_END`` follows.
 
     Node names are DNS names and uids are hexadecimal, so neither needs escaping.
     """
-    return (
+    before = (
         f'{{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{{"name":"{node}",'
-        f'"namespace":"{LEASE_NAMESPACE}","resourceVersion":"{revision}","ownerReferences":['
-        f'{{"apiVersion":"v1","kind":"Node","name":"{node}","uid":"{node_uid}"}}]}},"spec":{{'
-        f'"holderIdentity":"{node}","leaseDurationSeconds":{LEASE_DURATION_S},'
-        f'"renewTime":"{renew_time}"}}}}'
-    ).encode()
+        f'"namespace":"{LEASE_NAMESPACE}","resourceVersion":"'
+    )
+    between = (
+        f'","ownerReferences":[{{"apiVersion":"v1","kind":"Node","name":"{node}",'
+        f'"uid":"{node_uid}"}}]}},"spec":{{"holderIdentity":"{node}",'
+        f'"leaseDurationSeconds":{LEASE_DURATION_S},"renewTime":"'
+    )
+    return before.encode(), between.encode()
 
 
 def running_status(pod: JsonObject, ip: str, host_ip: str, now: str) -> JsonObject:

@@ -155,7 +155,8 @@ class Fleet:
             name = self.rows.names[row]
             self._outbox.call(partial(self._registered, row), "get", "nodes", name=name)
         elif reply.code in (200, 201):
-            self.rows.uids[row] = orjson.loads(reply.body)["metadata"]["uid"]
+            uid = self.rows.uids[row] = orjson.loads(reply.body)["metadata"]["uid"]
+            self.rows.renewals[row] = documents.lease_renewal(self.rows.names[row], uid)
             self.rows.enter(row, NO_LEASE, now_ns)
         else:
             self.rows.due_ns[row] = now_ns + RETRY_NS
@@ -211,11 +212,10 @@ class Fleet:
         """``due``: shape (k,), rows."""
         if not len(due):
             return
-        rows, moment = self.rows, micro_time(now_ns)
-        names, uids, renewal = rows.names, rows.uids, documents.lease_renewal
-        numbers = due.tolist()
+        rows, end = self.rows, micro_time(now_ns).encode() + documents.RENEWAL_END
+        names, renewals, numbers = rows.names, rows.renewals, due.tolist()
         asked = [
-            (name := names[row], renewal(name, uids[row], revision, moment))
+            (names[row], b"%b%d%b%b" % (renewals[row][0], revision, renewals[row][1], end))
             for row, revision in zip(numbers, rows.lease_revision[due].tolist(), strict=True)
         ]
         self._outbox.update_rows((LEASES, documents.LEASE_NAMESPACE), numbers, asked)

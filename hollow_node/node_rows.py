@@ -34,6 +34,8 @@ class NodeRows:
         if len(self.index) != count:
             raise ValueError("node names: two nodes have one name; give each NodeSpec a prefix")
         self.uids = [""] * count
+        self.renewals = [(b"", b"")] * count
+        """See documents.lease_renewal; empty until the uid is known."""
         self.state: NDArray[np.int8] = np.zeros(count, np.int8)
         self.due_ns: NDArray[np.int64] = np.zeros(count, np.int64)
         self.lease_due_ns: NDArray[np.int64] = np.full(count, self.NEVER, np.int64)
