@@ -151,13 +151,17 @@ def _running(section: Section, registry: Registry) -> dict[str, tuple[Enabled, .
 def _check_pairs(
     section: Section, running: Mapping[str, tuple[Enabled, ...]], registry: Registry
 ) -> None:
-    """Here a plugin prepares where it filters and scores: one without the other cannot be had."""
+    """Here a plugin prepares where it filters and scores: one without the other cannot be had. But
+    what only preScore prepared changes nothing, so score alone may be disabled, as
+    kubernetes.io/docs/reference/scheduling/config has it in its first example."""
     for first, second in (("preFilter", "filter"), ("preScore", "score")):
         prepared = {one.name for one in running[first]}
         acting = {one.name for one in running[second]}
         for name, plugin in registry.items():
-            both = first in plugin.points and second in plugin.points
-            if both and (name in prepared) is not (name in acting):
+            if first not in plugin.points or second not in plugin.points:
+                continue
+            idle = name in prepared and name not in acting
+            if (idle and second == "filter") or (name in acting and name not in prepared):
                 raise section.error(first, f"{name} runs at {first} and {second}, or at neither")
     for name in ("DynamicResources", "NodeDeclaredFeatures"):
         if name not in {one.name for one in running["filter"]}:

@@ -13,6 +13,7 @@ from api.calls import ADDED
 from api.core import JsonObject
 from api.quantity import QuantityError
 from api.selectors import SelectorError
+from scheduler.configuration import Configuration
 from scheduler.diagnosis import failure_message
 from scheduler.explain import Explanation, explain
 from scheduler.explain import Pod as Asker
@@ -20,7 +21,7 @@ from scheduler.follower import NODES, PODS, WATCHES
 from scheduler.node_facts import node_facts
 from scheduler.node_table import NodeTable
 from scheduler.placed import Nominee
-from scheduler.profile import SCHEDULER_NAME, Profiles
+from scheduler.profile import SCHEDULER_NAME
 from scheduler.shapes import Shapes
 from scheduler.surroundings import Surroundings
 
@@ -52,6 +53,8 @@ class Answer(NamedTuple):
     best: tuple[NodeScore, ...]
     message: str
     """What an event would say; empty when a node is feasible."""
+    not_asked: tuple[str, ...] = ()
+    """Extenders with a say in this pod, by URL: what they would refuse or prefer is not known."""
 
 
 class UnknownPod(LookupError):
@@ -59,10 +62,14 @@ class UnknownPod(LookupError):
 
 
 def inspect(
-    objects: Iterable[tuple[str, Sequence[JsonObject]]], profiles: Profiles, pod: str, top: int
+    objects: Iterable[tuple[str, Sequence[JsonObject]]],
+    configuration: Configuration,
+    pod: str,
+    top: int,
 ) -> Answer:
     """``objects``: (resource, its objects), as RESOURCES orders them. ``pod``: NAMESPACE/NAME.
     Errors: UnknownPod; QuantityError and SelectorError for a pod that cannot be read."""
+    profiles = configuration.profiles
     table, shapes = NodeTable(), Shapes(profiles)
     surroundings = Surroundings(table)
     wanted: JsonObject | None = None
@@ -84,7 +91,9 @@ def inspect(
     shape = shapes.of_pod({**wanted, "spec": _unbound(wanted)})
     asker = Asker(pod, wanted["spec"].get("priority") or 0)
     explanation = explain(shape, table, asker)
-    return _answer(explanation, table, wanted["spec"].get("nodeName", ""), top)
+    answer = _answer(explanation, table, wanted["spec"].get("nodeName", ""), top)
+    interested = [one.url for one in configuration.extenders if one.is_interested(wanted["spec"])]
+    return answer._replace(not_asked=tuple(interested))
 
 
 def _unbound(pod: JsonObject) -> JsonObject:

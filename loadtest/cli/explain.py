@@ -49,13 +49,13 @@ def explain(
     try:
         access = read_kubeconfig(str(kubeconfig))
         text = read_scheduler_configuration(scheduler_config) if scheduler_config else ""
-        profiles = scheduler_configuration(text).profiles
+        configuration = scheduler_configuration(text)
     except (KubeconfigError, CampaignError) as error:
         raise BadInput(str(error)) from None
     with entered(access) as endpoint:
         client = ApiClient(endpoint)
         try:
-            answer = inspect(_objects(client), profiles, f"{namespace}/{pod}", top)
+            answer = inspect(_objects(client), configuration, f"{namespace}/{pod}", top)
         except ServerUnreachable as error:
             raise click.ClickException(str(error)) from None
         except (UnknownPod, QuantityError, SelectorError) as error:
@@ -93,6 +93,8 @@ def _listed(client: ApiClient, resource: str) -> list[JsonObject]:
 def _print(answer: Answer) -> None:
     where = f"bound to {answer.node}" if answer.node else "not bound"
     click.echo(f"{where}; {answer.feasible} of {answer.nodes} nodes are feasible now")
+    for url in answer.not_asked:
+        click.echo(f"The extender {url} has a say in this pod and was not asked.")
     if answer.message:
         click.echo(answer.message)
     if answer.rejected:

@@ -94,6 +94,15 @@ def test_weights_and_disabled_plugins() -> None:
     ]
 
 
+def test_score_alone_may_be_disabled_as_the_documented_example_has_it() -> None:
+    """What a plugin then prepares at preScore is read by nobody."""
+    only = profile(plugins={"score": {"disabled": [{"name": "PodTopologySpread"}]}})
+    assert [one.name for one in only.scores] == [
+        one.name for one in SCORES if one.name != "PodTopologySpread"
+    ]
+    assert [one.name for one in only.filters] == [one.name for one in FILTERS]
+
+
 def test_a_default_plugin_named_for_all_points_keeps_its_place() -> None:
     only = profile(plugins={"multiPoint": {"enabled": [{"name": "NodeAffinity", "weight": 9}]}})
     assert [one.name for one in only.filters] == [one.name for one in FILTERS]
@@ -422,6 +431,10 @@ def test_a_third_party_plugin_filters_and_scores() -> None:
         (
             {"profiles": [{"plugins": {"filter": {"disabled": [{"name": "NodePorts"}]}}}]},
             "NodePorts runs at preFilter and filter, or at neither",
+        ),
+        (
+            {"profiles": [{"plugins": {"preScore": {"disabled": [{"name": "NodeAffinity"}]}}}]},
+            "NodeAffinity runs at preScore and score, or at neither",
         ),
         (
             {"profiles": [{"plugins": {"bind": {"disabled": [{"name": "*"}]}}}]},

@@ -1,11 +1,17 @@
 """What the plugins say of one pod, from the objects of a cluster."""
 
+from dataclasses import replace
+
 import pytest
 
 from api.core import JsonObject
+from scheduler.configuration import DEFAULT
+from scheduler.extender import Extender
 from scheduler.inspection import Answer, UnknownPod, inspect
-from scheduler.profile import DEFAULTS
 from tests.scheduler.scheduler_objects import node, pod
+
+LICENCES = Extender("http://licences.test", {"filter": "filter"}, managed=("test/licence",))
+CONFIGURATION = replace(DEFAULT, extenders=(LICENCES,))
 
 
 def bound(item: JsonObject, name: str, **status: object) -> JsonObject:
@@ -15,7 +21,7 @@ def bound(item: JsonObject, name: str, **status: object) -> JsonObject:
 
 
 def asked(items: list[JsonObject], nodes: list[JsonObject], name: str = "p") -> Answer:
-    return inspect([("nodes", nodes), ("pods", items)], DEFAULTS, f"default/{name}", 2)
+    return inspect([("nodes", nodes), ("pods", items)], CONFIGURATION, f"default/{name}", 2)
 
 
 def test_counts_by_plugin_and_the_best_nodes_with_their_points() -> None:
@@ -59,3 +65,11 @@ def test_whoever_is_not_ours_is_said_so() -> None:
         asked([], [])
     with pytest.raises(UnknownPod, match="left to the scheduler 'other'"):
         asked([pod("p", schedulerName="other")], [])
+
+
+def test_extenders_with_a_say_in_the_pod_are_named() -> None:
+    """They decide too, and are not asked: what is feasible here may be nowhere for them."""
+    licensed = pod("p")
+    licensed["spec"]["containers"][0]["resources"]["limits"] = {"test/licence": "1"}
+    assert asked([pod("p")], [node("a")]).not_asked == ()
+    assert asked([licensed], [node("a")]).not_asked == ("http://licences.test",)
