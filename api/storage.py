@@ -54,10 +54,12 @@ TXN: Final = "txn"
 """("txn", compares, then, otherwise) -> (OK, revision, succeeded, replies). A compare is
 (field, operator, key, operand) with field in version, create, mod, value, lease and operator in
 ``= != < >``, and a fifth item, an end, asks it of every key in [key, end); then / otherwise are
-lists of put, del, delrange, get, range requests with expected -1 and no key written twice. All
-writes share the revision; reads see the writes before them in the list, and a range returns 1,000
-items at most, of mode 3 10,000. A read that is malformed, COMPACTED or FUTURE refuses the whole;
-beside writes, what time compacts before these are applied is COMPACTED in ``replies``."""
+lists of put, del, delrange, get, range requests with expected -1 and no key written twice, and of
+such transactions: all compares are of the state before, a reply of one inside has no revision (0),
+and there are 1,024 operations in all at most. All writes share the revision; reads see the writes
+before them in the list, and a range returns 1,000 items at most, of mode 3 10,000. A read that is
+malformed, COMPACTED or FUTURE refuses the whole; beside writes, what time compacts before these are
+applied is COMPACTED in ``replies``."""
 PROMISE: Final = "promise"
 """("promise", at_least) -> (OK, revision): every write acknowledged so far has a revision of at
 most ``revision``, every later one has a greater one, and ``revision >= at_least``. Each watch

@@ -1,31 +1,21 @@
 """The shapes of requests: what a writer may ask, checked before anything is decided."""
 
-from collections.abc import Sequence
-
 from api.storage import (
     ADOPT,
-    DELETE,
-    DELETE_RANGE,
     GET,
     GRANT,
     KEEPALIVE,
     LEASE,
     ORDER,
-    PUT,
-    RANGE,
     REVOKE,
     StoreRequest,
 )
 
 REQUEST_BYTES_MAX = 1_572_864
 """Key, header and value together. Source: etcd server/embed/config.go, DefaultMaxRequestBytes."""
-TXN_OPS_MAX = 128
-"""Source: etcd server/embed/config.go, DefaultMaxTxnOps."""
 TOO_LARGE = "etcdserver: request is too large"
-DUPLICATE = "etcdserver: duplicate key given in txn request"
 WHOLE, KEYS_AND_HEADERS, COUNT, COUNTED = range(4)
 """Modes of a range; COUNTED is that of etcd's clients."""
-_NESTED = (PUT, DELETE, DELETE_RANGE, GET, RANGE)
 _OF_LEASES = (GRANT, ADOPT, REVOKE, KEEPALIVE, LEASE)
 """The number of a lease is any but 0."""
 
@@ -111,39 +101,6 @@ def _check_order(order: object, mode: int) -> None:
         raise Malformed("an order begins with a field and whether it descends")
     if any(type(bound) is not int for bound in order[2:]):
         raise Malformed("the bounds of an order are integers")
-
-
-def checked_branch(branch: Sequence[StoreRequest]) -> None:
-    """Shapes, sizes and duplicates of one branch of a transaction. Keys may be deleted twice in
-    overlapping ranges, but what is put is written once."""
-    size = 0
-    written: dict[bytes, None] = {}
-    put: list[bytes] = []
-    ranges: list[tuple[bytes, bytes]] = []
-    for nested in branch:
-        if type(nested) not in (list, tuple) or not nested or nested[0] not in _NESTED:
-            raise Malformed("a transaction holds put, del, delrange, get, range")
-        if nested[0] in (GET, RANGE):
-            checked_read(nested)
-            continue
-        if nested[0] == DELETE_RANGE:
-            checked_delete_range(nested)
-            ranges.append((nested[1], nested[2]))
-            continue
-        key, expected = checked_put(nested) if nested[0] == PUT else checked_delete(nested)
-        if expected != -1:
-            raise Malformed("inside a transaction expected must be -1: use compares")
-        if key in written:
-            raise Malformed(DUPLICATE)
-        written[key] = None
-        if nested[0] == PUT:
-            size += len(key) + len(nested[2]) + len(nested[3])
-            put.append(key)
-    if size > REQUEST_BYTES_MAX:
-        raise Malformed(TOO_LARGE)
-    for start, end in ranges:
-        if any(start <= key and (not end or key < end) for key in put):
-            raise Malformed(DUPLICATE)
 
 
 def integers(request: StoreRequest, count: int) -> tuple[int, ...]:

@@ -235,11 +235,11 @@ class Ledger:
         """A read before the first write is one at the revision before, as etcd says in its
         header. Source: etcd server/storage/mvcc/kvstore_txn.go, storeTxnWrite.Rev."""
         applied = 0
-        for before, place, request in then.reads:
+        for before, replies, place, request in then.reads:
             self._apply(writes[applied:before])
             applied = max(applied, before)
             at = revision if before else before_revision
-            reply = then.replies[place] = self.reads.now(request, at)
+            reply = replies[place] = self.reads.now(request, at)
             if reply[0] != OK and not writes:
                 return reply
         self._apply(writes[applied:])

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from api.storage import StoreReply, StoreRequest
 from store.messages import Record
@@ -39,12 +39,22 @@ class Answers:
             self.replies.append(replies)
 
 
+class TransactionRead(NamedTuple):
+    """A read of a transaction."""
+
+    writes_before: int
+    """Writes of the transaction that come before it."""
+    replies: list[StoreReply]
+    """Of its branch, with a place for its reply."""
+    place: int
+    request: StoreRequest
+
+
 @dataclass(frozen=True, slots=True)
 class TransactionReads:
     """Reads of a transaction, due when it is applied."""
 
-    reads: tuple[tuple[int, int, StoreRequest], ...]
-    """(writes of the transaction that come before it, place in ``replies``, request)."""
+    reads: tuple[TransactionRead, ...]
     replies: list[StoreReply]
     succeeded: bool
 

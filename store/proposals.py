@@ -11,7 +11,6 @@ from api.storage import (
     INVALID,
     NOT_FOUND,
     OK,
-    PUT,
     WANT_PREVIOUS,
     StoreReply,
     StoreRequest,
@@ -46,14 +45,8 @@ from store.pending import (
     TransactionReads,
 )
 from store.revisions import Clock
-from store.transactions import (
-    Branch,
-    Tentative,
-    checked_transaction,
-    holds,
-    put_record,
-    put_refusal,
-)
+from store.transaction_forms import checked_transaction
+from store.transactions import Branch, Tentative, put_record, put_refusal, puts_of, taken_of
 
 
 class Proposal(NamedTuple):
@@ -147,21 +140,19 @@ class Proposer:
     def transaction(self, request: StoreRequest) -> Proposal:
         """Decide the branch and its writes now; its reads are due when it is applied. All writes
         share one revision, which is only issued if there are any."""
-        compares, then, otherwise = checked_transaction(request)
+        checked_transaction(request)
         tentative = Tentative(self._keyspace, self._pending)
-        outcomes = [holds(tentative, compare) for compare in compares]
-        succeeded = all(outcomes)
-        taken = then if succeeded else otherwise
-        for lease in [nested[5] for nested in taken if nested[0] == PUT]:
-            if lease and not self._lease_lives(lease):
+        taken = taken_of(tentative, request)
+        for put in puts_of(taken):
+            if put[5] and not self._lease_lives(put[5]):
                 return Proposal((NOT_FOUND,))
         branch = Branch(tentative, self._clock.following(), self._clock.last)
         refusal = branch.run(taken)
         if refusal is not None:
             return Proposal(refusal)
         revision = self._clock.issue() if branch.ops else 0
-        answer = (OK, self._clock.last, succeeded, branch.replies)
-        plan = TransactionReads(tuple(branch.reads), branch.replies, succeeded)
+        answer = (OK, self._clock.last, taken.succeeded, branch.replies)
+        plan = TransactionReads(tuple(branch.reads), branch.replies, taken.succeeded)
         return Proposal(answer, revision, tuple(branch.writes), tuple(branch.ops), plan)
 
     def alarm(self, raised: bool) -> Proposal:

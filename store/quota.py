@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from api.storage import GRANT, PUT, TXN, StoreRequest
 from store.keyspace import RECORD_BYTES, Keyspace
+from store.transaction_forms import TXN_OPS_MAX
 
 NO_SPACE_TEXT = "etcdserver: mvcc: database space exceeded"
 GRANT_BYTES = 64
@@ -38,7 +39,7 @@ class Quota:
         return bool(cost) and (self.raised or self._keyspace.size + cost > self.limit)
 
 
-def _cost(request: StoreRequest) -> int:
+def _cost(request: StoreRequest, depth: int = 0) -> int:
     """What a request may add, 0 if nothing. It is counted before its shape is checked: anything
     malformed costs nothing and is refused by its form."""
     if request[0] == PUT:
@@ -48,13 +49,15 @@ def _cost(request: StoreRequest) -> int:
         return GRANT_BYTES
     if request[0] == TXN:
         branches = [part for part in request[2:4] if type(part) in (list, tuple)]
-        return max((_branch_cost(branch) for branch in branches), default=0)
+        return max((_branch_cost(branch, depth) for branch in branches), default=0)
     return 0
 
 
-def _branch_cost(branch: Sequence[StoreRequest]) -> int:
+def _branch_cost(branch: Sequence[StoreRequest], depth: int) -> int:
+    if depth >= TXN_OPS_MAX:
+        return 0
     return sum(
-        _cost(nested)
+        _cost(nested, depth + 1)
         for nested in branch
-        if type(nested) in (list, tuple) and nested and nested[0] == PUT
+        if type(nested) in (list, tuple) and nested and nested[0] in (PUT, TXN)
     )

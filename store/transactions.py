@@ -1,7 +1,12 @@
-"""Transactions of several requests: the state that they are decided against, compares, branches."""
+"""Transactions of several requests: the state that they are decided against, compares, branches.
 
-from collections.abc import Sequence
+The compares of transactions inside others are decided with those outside, before anything is
+written. Source: etcd server/etcdserver/apply.go, compareToPath.
+"""
+
+from collections.abc import Iterator, Sequence
 from operator import eq, gt, lt, ne
+from typing import NamedTuple
 
 from api.storage import (
     CONFLICT,
@@ -13,11 +18,12 @@ from api.storage import (
     OK,
     PUT,
     RANGE,
+    TXN,
     WANT_PREVIOUS,
     StoreReply,
     StoreRequest,
 )
-from store.forms import TXN_OPS_MAX, Malformed, checked_branch, checked_read
+from store.forms import Malformed, checked_read
 from store.keyspace import Keyspace, tombstone
 from store.messages import (
     CREATE,
@@ -32,11 +38,12 @@ from store.messages import (
     Op,
     Record,
 )
-from store.pending import Pending
+from store.pending import Pending, TransactionRead
 from store.reads import unreadable
 
 DELETE_KEYS_MAX = 1_000_000
 """Keys that one request deletes or compares; it is decided and logged in one piece."""
+TWICE = "hollowfleet: a transaction that puts a key and then deletes it is not supported"
 _CHUNK_KEYS = 10_000
 _COMPARES = {"=": eq, "!=": ne, "<": lt, ">": gt}
 _FIELDS = {"version": VERSION, "create": CREATE, "mod": MOD, "value": VALUE, "lease": LEASE}
@@ -59,6 +66,10 @@ class Tentative:
 
     def write(self, record: Record) -> None:
         self._writes[record[KEY]] = record
+
+    def wrote(self, key: bytes) -> bool:
+        """Whether the transaction has."""
+        return key in self._writes
 
     def get(self, key: bytes) -> Record | None:
         """The record of a key that exists."""
@@ -115,23 +126,6 @@ def put_record(request: StoreRequest, before: Record | None, revision: int) -> t
     return record, (OP_PUT, key, header, value, lease)
 
 
-def checked_transaction(
-    request: StoreRequest,
-) -> tuple[Sequence[Sequence[object]], Sequence[StoreRequest], Sequence[StoreRequest]]:
-    """Compares and the two branches, of sound shape."""
-    if len(request) != 4:
-        raise Malformed("txn takes compares, then, otherwise")
-    _, compares, then, otherwise = request
-    for part in (compares, then, otherwise):
-        if type(part) not in (list, tuple):
-            raise Malformed("compares, then, otherwise are arrays")
-    if max(len(compares), len(then), len(otherwise)) > TXN_OPS_MAX:
-        raise Malformed("etcdserver: too many operations in txn request")
-    checked_branch(then)
-    checked_branch(otherwise)
-    return compares, then, otherwise
-
-
 def holds(tentative: Tentative, compare: Sequence[object]) -> bool:
     """Whether a compare is true. An absent key has version, revisions and lease 0, and no value
     that could be compared. Source: etcd server/etcdserver/apply.go, applyCompare."""
@@ -162,8 +156,38 @@ def holds(tentative: Tentative, compare: Sequence[object]) -> bool:
     return True
 
 
+class Taken(NamedTuple):
+    """Which branch of a transaction is taken, and of those inside it."""
+
+    succeeded: bool
+    requests: "Sequence[StoreRequest | Taken]"
+
+
+def taken_of(tentative: Tentative, request: StoreRequest) -> Taken:
+    """Decide a checked transaction by its compares."""
+    _, compares, then, otherwise = request
+    outcomes = [holds(tentative, compare) for compare in compares]
+    succeeded = all(outcomes)
+    return Taken(
+        succeeded,
+        [
+            taken_of(tentative, nested) if nested[0] == TXN else nested
+            for nested in (then if succeeded else otherwise)
+        ],
+    )
+
+
+def puts_of(taken: Taken) -> Iterator[StoreRequest]:
+    """What is put in the branches that are taken."""
+    for nested in taken.requests:
+        if isinstance(nested, Taken):
+            yield from puts_of(nested)
+        elif nested[0] == PUT:
+            yield nested
+
+
 class Branch:
-    """The requests of one branch, decided in their order. ``revision`` is that of its writes,
+    """The requests of what is taken, decided in their order. ``revision`` is that of its writes,
     ``current`` the newest before it."""
 
     __slots__ = ("_current", "_revision", "_tentative", "ops", "reads", "replies", "writes")
@@ -174,52 +198,77 @@ class Branch:
         self._current = current
         self.writes: list[Record] = []
         self.ops: list[Op] = []
-        self.reads: list[tuple[int, int, StoreRequest]] = []
-        """(writes before it, place in ``replies``, request)."""
+        self.reads: list[TransactionRead] = []
         self.replies: list[StoreReply] = []
 
-    def run(self, requests: Sequence[StoreRequest]) -> StoreReply | None:
+    def run(self, taken: Taken) -> StoreReply | None:
         """Decide them; returns how the whole transaction is refused, or None."""
-        for place, nested in enumerate(requests):
-            if nested[0] in (GET, RANGE):
-                revision = checked_read(nested)
-                if revision:
-                    unread = unreadable(revision, self._tentative.compacted, self._current)
-                    if unread is not None:
-                        return unread
-                self.reads.append((len(self.writes), place, nested))
-                self.replies.append(())
+        return self._run(taken.requests, self.replies)
+
+    def _run(
+        self, requests: "Sequence[StoreRequest | Taken]", replies: list[StoreReply]
+    ) -> StoreReply | None:
+        for nested in requests:
+            refused: StoreReply | None = None
+            if isinstance(nested, Taken):
+                inside: list[StoreReply] = []
+                refused = self._run(nested.requests, inside)
+                replies.append((OK, 0, nested.succeeded, inside))
+            elif nested[0] in (GET, RANGE):
+                refused = self._unreadable(nested)
+                self.reads.append(TransactionRead(len(self.writes), replies, len(replies), nested))
+                replies.append(())
             elif nested[0] == PUT:
-                before = self._tentative.get(nested[1])
-                flags = nested[6] if len(nested) == 7 else 0
-                refusal = put_refusal(flags, before)
-                if refusal:
-                    return (INVALID, refusal)
-                self._write(*put_record(nested, before, self._revision))
-                reply: StoreReply = (OK, self._revision)
-                self.replies.append((*reply, before) if flags & WANT_PREVIOUS else reply)
+                refused = self._put(nested, replies)
             elif nested[0] == DELETE_RANGE:
-                found = self._tentative.between(nested[1], nested[2])
-                for record in found:
-                    self._delete(record[KEY])
-                revision = self._revision if self.writes else self._current
-                self.replies.append((OK, revision, len(found), found if nested[3] else []))
+                refused = self._delete_range(nested, replies)
             else:
-                self._delete_one(nested[1])
+                refused = self._delete_one(nested, replies)
+            if refused is not None:
+                return refused
         return None
 
-    def _delete_one(self, key: bytes) -> None:
+    def _unreadable(self, request: StoreRequest) -> StoreReply | None:
+        revision = checked_read(request)
+        if not revision:
+            return None
+        return unreadable(revision, self._tentative.compacted, self._current)
+
+    def _put(self, request: StoreRequest, replies: list[StoreReply]) -> StoreReply | None:
+        before = self._tentative.get(request[1])
+        flags = request[6] if len(request) == 7 else 0
+        refusal = put_refusal(flags, before)
+        if refusal:
+            return (INVALID, refusal)
+        reply: StoreReply = (OK, self._revision)
+        replies.append((*reply, before) if flags & WANT_PREVIOUS else reply)
+        return self._write(*put_record(request, before, self._revision))
+
+    def _delete_range(self, request: StoreRequest, replies: list[StoreReply]) -> StoreReply | None:
+        found = self._tentative.between(request[1], request[2])
+        refused = [refusal for record in found if (refusal := self._delete(record[KEY]))]
+        revision = self._revision if self.writes else self._current
+        replies.append((OK, revision, len(found), found if request[3] else []))
+        return refused[0] if refused else None
+
+    def _delete_one(self, request: StoreRequest, replies: list[StoreReply]) -> StoreReply | None:
+        key = request[1]
         before = self._tentative.get(key)
         if before is None:
-            self.replies.append((CONFLICT, 0))
-        else:
-            self.replies.append((OK, self._revision, before[HEADER], before[VALUE]))
-            self._delete(key)
+            replies.append((CONFLICT, 0))
+            return None
+        replies.append((OK, self._revision, before[HEADER], before[VALUE]))
+        return self._delete(key)
 
-    def _delete(self, key: bytes) -> None:
-        self._write(tombstone(key, self._revision), (OP_DELETE, key))
+    def _delete(self, key: bytes) -> StoreReply | None:
+        return self._write(tombstone(key, self._revision), (OP_DELETE, key))
 
-    def _write(self, record: Record, op: Op) -> None:
+    def _write(self, record: Record, op: Op) -> StoreReply | None:
+        """A key has one record a revision. That etcd lets a transaction inside another delete what
+        one before it has put is an oversight of its checks: told by name."""
+        if self._tentative.wrote(record[KEY]):
+            return (INVALID, TWICE)
         self._tentative.write(record)
         self.writes.append(record)
         self.ops.append(op)
+        return None

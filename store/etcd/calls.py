@@ -50,7 +50,7 @@ from store.forms import (
     checked_put,
     integers,
 )
-from store.transactions import checked_transaction
+from store.transaction_forms import checked_transaction
 
 Call = tuple[str, str, Message]
 """(service, method, request)."""
@@ -190,13 +190,17 @@ def _range_message(request: StoreRequest) -> Message:
 
 
 def _transaction(request: StoreRequest) -> Call:
-    compares, then, otherwise = checked_transaction(request)
-    message = {
+    checked_transaction(request)
+    return ("KV", "Txn", _transaction_message(request))
+
+
+def _transaction_message(request: StoreRequest) -> Message:
+    _, compares, then, otherwise = request
+    return {
         "compare": [_compare(compare) for compare in compares],
         "success": [_operation(nested) for nested in then],
         "failure": [_operation(nested) for nested in otherwise],
     }
-    return ("KV", "Txn", message)
 
 
 def _compare(compare: Sequence[Any]) -> Message:
@@ -216,6 +220,8 @@ def _operation(nested: StoreRequest) -> Message:
         return {"request_range": _get_message(nested)}
     if nested[0] == RANGE:
         return {"request_range": _range_message(nested)}
+    if nested[0] == TXN:
+        return {"request_txn": _transaction_message(nested)}
     key, end = nested[1], b""
     if nested[0] == DELETE_RANGE:
         key, end = key or _EVERYTHING, nested[2] or _EVERYTHING
@@ -329,7 +335,8 @@ def _transaction_reply(request: StoreRequest, answer: Message, revision: int) ->
     replies = []
     for nested, response in zip(branch, answer.get("responses", ()), strict=True):
         (part,) = response.values()
-        replies.append(_REPLIES[nested[0]](nested, part, revision))
+        reply = _REPLIES[nested[0]](nested, part, revision)
+        replies.append((OK, 0, *reply[2:]) if nested[0] == TXN else reply)
     return (OK, revision, succeeded, replies)
 
 

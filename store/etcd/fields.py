@@ -73,6 +73,7 @@ MESSAGES: Final[dict[str, Fields]] = {
         1: ("response_range", "RangeResponse"),
         2: ("response_put", "PutResponse"),
         3: ("response_delete_range", "DeleteRangeResponse"),
+        4: ("response_txn", "TxnResponse"),
     },
     "Compare": {
         1: ("result", "int"),

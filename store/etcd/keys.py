@@ -22,7 +22,6 @@ from store.etcd.errors import (
     INVALID_ARGUMENT,
     KEY_NOT_FOUND,
     LEASE_PROVIDED,
-    UNIMPLEMENTED,
     VALUE_PROVIDED,
     EtcdError,
 )
@@ -159,9 +158,8 @@ def _operation(message: Message) -> StoreRequest:
             return put_request(nested)
         case [("request_delete_range", dict(nested))]:
             return delete_request(nested)
-        case [("request_txn", _)]:
-            message_text = "hollowfleet: a transaction inside a transaction is not supported"
-            raise EtcdError(UNIMPLEMENTED, message_text)
+        case [("request_txn", dict(nested))]:
+            return txn_request(nested)
     raise EtcdError(INVALID_ARGUMENT, KEY_NOT_FOUND)
 
 
@@ -224,6 +222,8 @@ def txn_response(header: bytes, message: Message, reply: StoreReply) -> bytes:
 
 
 def _nested_response(operation: Message, reply: StoreReply) -> bytes:
+    if "request_txn" in operation:
+        return prefixed(4, txn_response(prefixed(1, b""), operation["request_txn"], reply))
     header = prefixed(1, b"\x18" + varint(reply[1]))
     if "request_range" in operation:
         return prefixed(1, range_response(header, operation["request_range"], reply))

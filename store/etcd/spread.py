@@ -4,15 +4,16 @@ A key lives on the shard of its CRC-32, a lease on that of its number. What a re
 one shard is decided here, without IO: ``actors.etcd.shards`` asks and waits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from heapq import merge
 from operator import itemgetter
 from zlib import crc32
 
-from api.storage import OK, PUT, StoreReply, StoreRequest
+from api.storage import OK, PUT, TXN, StoreReply, StoreRequest
 from store.etcd.errors import UNIMPLEMENTED, EtcdError
 from store.messages import KEY
 from store.reads import order_of
+from store.transaction_forms import operations_of
 
 _LEASE = 5
 """Place of the lease in a put."""
@@ -45,15 +46,8 @@ def prefix_of(start: bytes, end: bytes) -> tuple[bytes, bytes | None]:
 
 def shard_of_transaction(request: StoreRequest, shards: int) -> int:
     """The one shard that has all keys of a transaction. EtcdError if there is none."""
-    _, compares, then, otherwise = request
     touched: dict[int, None] = {}
-    for compare in compares:
-        start = compare[2]
-        end = compare[4] if len(compare) == 5 else start + b"\x00"
-        touched.update(dict.fromkeys(shards_of_span(start, end, shards)))
-    for nested in (*then, *otherwise):
-        start = nested[1]
-        end = start + b"\x00" if nested[0] == PUT else nested[2]
+    for start, end in _spans_of(request):
         touched.update(dict.fromkeys(shards_of_span(start, end, shards)))
     if len(touched) > 1:
         names = ", ".join(map(str, sorted(touched)))
@@ -62,9 +56,20 @@ def shard_of_transaction(request: StoreRequest, shards: int) -> int:
     return next(iter(touched), 0)
 
 
+def _spans_of(transaction: StoreRequest) -> Iterator[tuple[bytes, bytes]]:
+    """Where a transaction and those inside it look and write."""
+    for nested in (transaction, *operations_of(transaction)):
+        if nested[0] == TXN:
+            for compare in nested[1]:
+                start = compare[2]
+                yield start, compare[4] if len(compare) == 5 else start + b"\x00"
+        else:
+            yield nested[1], nested[1] + b"\x00" if nested[0] == PUT else nested[2]
+
+
 def leases_of(request: StoreRequest) -> list[int]:
     """The leases that a put or a transaction hangs keys on, each once."""
-    puts = [request] if request[0] == PUT else [*request[2], *request[3]]
+    puts = [request] if request[0] == PUT else operations_of(request)
     found = [put[_LEASE] for put in puts if put[0] == PUT and put[_LEASE]]
     return list(dict.fromkeys(found))
 

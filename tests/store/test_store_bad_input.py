@@ -24,7 +24,8 @@ from api.frames import (
 )
 from store.etcd.codec import DEPTH_MAX, prefixed
 from store.etcd.errors import UNAVAILABLE, EtcdError
-from store.forms import REQUEST_BYTES_MAX, TXN_OPS_MAX
+from store.forms import REQUEST_BYTES_MAX
+from store.transaction_forms import TXN_OPS_MAX
 from tests.store.door_in_process import Client, Following, door_of, run
 
 INVALID_ARGUMENT, NOT_FOUND, RESOURCE_EXHAUSTED, OUT_OF_RANGE = (
