@@ -42,27 +42,33 @@ class Cause(NamedTuple):
 
     @classmethod
     def invalid(cls, field: str, value: object, detail: str) -> "Cause":
+        """``value`` is none that the field takes; it is shown as JSON, a text in quotes."""
         return cls(field, "FieldValueInvalid", f"Invalid value: {shown(value)}: {detail}")
 
     @classmethod
     def required(cls, field: str, detail: str = "") -> "Cause":
+        """The field must be set."""
         text = f"Required value: {detail}" if detail else "Required value"
         return cls(field, "FieldValueRequired", text)
 
     @classmethod
     def forbidden(cls, field: str, detail: str) -> "Cause":
+        """The field must not be set, or not so. What it holds is not shown."""
         return cls(field, "FieldValueForbidden", f"Forbidden: {detail}")
 
     @classmethod
     def duplicate(cls, field: str, value: object) -> "Cause":
+        """``value`` is there before, in a list whose values differ."""
         return cls(field, "FieldValueDuplicate", f"Duplicate value: {shown(value)}")
 
     @classmethod
     def not_found(cls, field: str, value: object) -> "Cause":
+        """``value`` names what is not there."""
         return cls(field, "FieldValueNotFound", f"Not found: {shown(value)}")
 
     @classmethod
     def not_supported(cls, field: str, value: object, supported: Sequence[str]) -> "Cause":
+        """``value`` is none of the words that the field knows."""
         text = f"Unsupported value: {shown(value)}"
         if supported:
             text += f": supported values: {', '.join(map(shown, supported))}"
@@ -70,10 +76,12 @@ class Cause(NamedTuple):
 
     @classmethod
     def too_long(cls, field: str, bytes_max: int) -> "Cause":
+        """The text at the field has more bytes than it may."""
         return cls(field, "FieldValueTooLong", f"Too long: may not be more than {bytes_max} bytes")
 
     @classmethod
     def too_many(cls, field: str, count: int, count_max: int) -> "Cause":
+        """The list at the field has ``count`` items, and may have ``count_max``."""
         text = f"Too many: {count}: must have at most {count_max} items"
         return cls(field, "FieldValueTooMany", text)
 

@@ -85,6 +85,7 @@ def of_node_terms(terms: Sequence[JsonObject], field: str) -> Iterator[str]:
 
 
 def of_node_term(term: JsonObject, field: str) -> Iterator[str]:
+    """Warnings about labels of nodes, in a term that selects nodes, that have new names."""
     for index, expression in enumerate(term.get("matchExpressions", ())):
         key = expression.get("key", "")
         if key in NODE_LABELS:

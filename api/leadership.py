@@ -80,6 +80,7 @@ class Leadership:
         return holder
 
     def held(self, now_ns: int) -> list[int]:
+        """The roles that this process leads now, by number."""
         return [role for role in range(len(self._roles)) if self.leads(role, now_ns)]
 
     def observe(self, item: JsonObject, gone: bool, now_ns: int) -> None:
@@ -186,6 +187,7 @@ class Leadership:
         return began and now_ns < known.valid_until_ns
 
     def next_wakeup_ns(self) -> int | None:
+        """When a lease is tried or runs out next; None while all wait for answers."""
         times = [known.try_at_ns for known in self._roles if not known.in_flight]
         times += [known.valid_until_ns for known in self._roles if known.leading]
         return min(times) if times else None

@@ -76,6 +76,7 @@ class Merger:
         return newest
 
     def check(self) -> None:
+        """Raises InvariantError if what is held back is not in order, or should have gone out."""
         for shard, held in self._held.items():
             revisions = [self._revision_of(event) for event in held]
             if revisions != sorted(revisions):

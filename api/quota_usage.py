@@ -36,6 +36,7 @@ _ONE: Final = Amount(10**9)
 
 
 def amounts(quantities: Mapping[str, str] | None) -> Usage:
+    """Quantities by name, read so that they can be added."""
     return {name: Amount(*parse(text)) for name, text in (quantities or {}).items()}
 
 
@@ -91,6 +92,7 @@ def _counts(pod: JsonObject, now_ns: int) -> bool:
 
 
 def of_containers(requests: Usage, limits: Usage) -> Usage:
+    """What the summed requests and limits of containers use up, under the names of quotas."""
     usage: Usage = {}
     for name, amount in requests.items():
         if name in COMPUTE or name.startswith("hugepages-"):

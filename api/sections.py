@@ -96,6 +96,7 @@ class Section:
         self._asked: list[str] = []
 
     def error(self, key: str, text: str) -> ConfigurationError:
+        """An error to raise, which names the file and the place of ``key`` in it."""
         place = ".".join(part for part in (self.path, key) if part)
         return ConfigurationError(
             f"{self.source}: {place}: {text}" if place else f"{self.source}: {text}"
@@ -107,9 +108,11 @@ class Section:
         return self._value.get(key)
 
     def has(self, key: str) -> bool:
+        """Whether the key is there and not null."""
         return self._value.get(key) is not None
 
     def text(self, key: str, default: str | None = None) -> str:
+        """A text that is not empty; without a default it must be there."""
         value = self.raw(key)
         if value is None and default is not None:
             return default
@@ -122,12 +125,14 @@ class Section:
         return "" if self.raw(key) is None else self.text(key)
 
     def choice(self, key: str, known: Sequence[str], default: str | None = None) -> str:
+        """A text that is one of ``known``; the error names the nearest."""
         value = self.text(key, default)
         if value not in known:
             raise self.error(key, f"unknown value {shown(value)}{nearest(value[:80], known)}")
         return value
 
     def integer(self, key: str, default: int, low: int = 0, high: int = 10_000_000) -> int:
+        """A whole number from ``low`` to ``high``."""
         value = self.raw(key)
         if value is None:
             return default
@@ -138,6 +143,7 @@ class Section:
         return value
 
     def number(self, key: str, default: float, low: float, high: float) -> float:
+        """A number from ``low`` to ``high``, whole or not."""
         value = self.raw(key)
         if value is None:
             return default
@@ -185,6 +191,7 @@ class Section:
         return [] if self.raw(key) is None else self.sections(key)
 
     def flag(self, key: str, default: bool) -> bool:
+        """True or false."""
         value = self.raw(key)
         if value is None:
             return default

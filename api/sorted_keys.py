@@ -147,6 +147,7 @@ class SortedKeys:
         return max(0, found)
 
     def check(self) -> None:
+        """Asserts that keys are in order, each once, and are counted right. For tests."""
         keys = [key for block in self._blocks for key in block]
         assert len(keys) == self._count
         assert all(left < right for left, right in pairwise(keys))

@@ -32,6 +32,7 @@ class Stream:
         self._count = 0
 
     def next_u64(self) -> int:
+        """The next number, from 0 to 2**64 - 1, each as likely."""
         self._count += 1
         made = self._keyed.copy()
         made.update(self._count.to_bytes(8, "little"))

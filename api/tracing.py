@@ -33,6 +33,7 @@ class Context(NamedTuple):
     """16, of the parent."""
 
     def traceparent(self) -> str:
+        """The header traceparent of a call made on behalf of this span: always sampled."""
         return f"00-{self.trace}-{self.span}-01"
 
 

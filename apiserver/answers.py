@@ -22,6 +22,7 @@ def answer_of_error(error: ApiError) -> Answer:
 
 
 def answer_of_object(code: int, obj: JsonObject, revision: int = 0) -> Answer:
+    """JSON; ``revision``: of the write or of what was read, 0 where there is neither."""
     return Answer(code, orjson.dumps(obj), revision)
 
 
@@ -43,6 +44,7 @@ def warning_headers(warnings: Sequence[str]) -> tuple[tuple[str, str], ...]:
 
 
 def plain(code: int, text: str) -> Answer:
+    """Text for people, without a Status."""
     return Answer(code, text.encode(), content_type=TEXT)
 
 

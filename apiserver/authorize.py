@@ -108,10 +108,12 @@ def _subjects(user: User) -> Iterator[str]:
 
 
 def rules_of(user: User) -> list[Rule]:
+    """What a user may do with resources, by his name and by his groups."""
     return [rule for subject in _subjects(user) for rule in _RULES.get(subject, ())]
 
 
 def path_rules_of(user: User) -> list[PathRule]:
+    """What a user may do with paths that are no resources."""
     return [rule for subject in _subjects(user) for rule in _PATH_RULES.get(subject, ())]
 
 
@@ -126,6 +128,7 @@ def may(user: User, verb: str, group: str, resource: str) -> bool:
 
 
 def may_path(user: User, verb: str, path: str) -> bool:
+    """Whether a user may do so; a path of a rule that ends in ``*`` stands for all below."""
     return any(
         _names(rule.verbs, verb)
         and any(

@@ -71,6 +71,7 @@ class Recorded(NamedTuple):
 
 @cache
 def recorded() -> tuple[Recorded, ...]:
+    """The objects that a real server makes at its first start, as they were recorded."""
     return tuple(_encoded(kind_of(key), obj) for key, obj in orjson.loads(_FILE.read_bytes()))
 
 

@@ -69,6 +69,7 @@ class ResourceCache:
         """Revision of the newest change."""
 
     def key(self, namespace: str, name: str) -> bytes:
+        """Under which the store holds the object so named."""
         if self.kind.namespaced:
             return self.prefix + f"{namespace}/{name}".encode()
         return self.prefix + name.encode()
@@ -188,6 +189,7 @@ class ResourceCache:
         return then
 
     def check(self) -> None:
+        """Raises InvariantError if an index does not hold what the cache holds."""
         counts = [len(self._keys), sum(self._namespaces.values())]
         if self._node_field >= 0:
             counts.append(sum(len(keys) for keys in self._by_node.values()))

@@ -22,6 +22,7 @@ RETRY_NS: Final = 100_000_000
 
 
 def is_chore(task_id: int) -> bool:
+    """Whether a task is the server's own, and answers nobody."""
     return task_id < 0
 
 
@@ -68,6 +69,7 @@ class Chores:
             self._timers.at(now_ns + ROUND_NS - now_ns % ROUND_NS, self._care)
 
     def done(self, task_id: int) -> None:
+        """To be told when a task of the server's own has ended, however it did."""
         if task_id <= _BOOTSTRAP:
             self._bootstrap_ended()
 

@@ -112,6 +112,7 @@ class ApiServerCore:
 
     @property
     def ready(self) -> bool:
+        """Whether requests find all that a server has from its first start."""
         return self._chores.ready
 
     def introduce(self, identities: Identities) -> None:
@@ -129,6 +130,8 @@ class ApiServerCore:
     # The mutator
 
     def step(self, events: Sequence[Event], now_ns: int) -> Sequence[Effect]:
+        """Takes in what happened, in order, and says what is to be done. ``now_ns`` never goes
+        back."""
         self._registry.now_ns = self._ledger.now_ns = now_ns
         if not self._started:
             self._started = True
@@ -142,6 +145,7 @@ class ApiServerCore:
         return self._effects(now_ns)
 
     def next_wakeup_ns(self) -> int | None:
+        """When to step again if nothing happens before; None: not at all."""
         due_ns = self._timers.next_wakeup_ns()
         for other_ns in (self._streams.next_wakeup_ns(), self._sessions.next_wakeup_ns()):
             if other_ns is not None and (due_ns is None or other_ns < due_ns):
@@ -468,6 +472,7 @@ class ApiServerCore:
         }
 
     def check(self) -> None:
+        """Raises InvariantError if parts do not fit together. For tests and campaigns: slow."""
         for cache in self._registry.caches.values():
             cache.check()
         for feed in self._feeds:

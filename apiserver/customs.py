@@ -35,11 +35,13 @@ class Definition(NamedTuple):
 
     @property
     def key(self) -> str:
+        """The group and plural of what it defines, as the table of kinds has them."""
         spec = self.obj["spec"]
         return f"{spec['group']}/{spec['names']['plural']}"
 
     @property
     def deleting(self) -> bool:
+        """Whether it waits for its objects to be gone."""
         return "deletionTimestamp" in self.obj["metadata"]
 
 
@@ -79,6 +81,7 @@ class CustomKinds:
         self._revision = _LOADING
 
     def loaded(self) -> None:
+        """Definitions were read anew: all that is known is worked out again when next asked."""
         self._revision = _NEVER
 
     def catch_up(self) -> bool:
@@ -158,6 +161,7 @@ class CustomKinds:
         return iter(self._known.values())
 
     def get(self, name: str) -> Definition | None:
+        """By the name of the definition, as ``widgets.example.com``."""
         return self._known.get(name)
 
     def find(self, group: str, version: str, resource: str) -> Kind | None:

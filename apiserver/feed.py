@@ -93,6 +93,7 @@ class Feed:
 
     @property
     def ready(self) -> bool:
+        """Whether the caches hold all that was stored when the feed began."""
         return self._merger is not None and self.frontier >= self.horizon
 
     # Loading
@@ -272,6 +273,7 @@ class Feed:
             self._moved = True
 
     def check(self) -> None:
+        """Raises InvariantError if merged events and the caches are not at one."""
         if self._merger is not None:
             self._merger.check()
             if self.frontier != self._merger.frontier:

@@ -65,6 +65,7 @@ class ListMeta:
         self.remaining = remaining
 
     def object(self) -> JsonObject:
+        """As JSON; what is empty is left out."""
         meta: JsonObject = {"resourceVersion": str(self.revision)}
         if self.proceed:
             meta["continue"] = self.proceed
@@ -124,6 +125,7 @@ def event_line(kind_of_event: int, body: bytes) -> bytes:
 
 
 def bookmark_object(kind: Kind, revision: int, initial_end: bool) -> JsonObject:
+    """What a bookmark carries. ``initial_end``: it ends the objects that were there before."""
     meta: JsonObject = {"resourceVersion": str(revision)}
     if initial_end:
         meta["annotations"] = INITIAL_EVENTS_END

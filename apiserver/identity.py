@@ -77,6 +77,7 @@ class Identities:
         return User(claims["sub"], (*groups, "system:authenticated"), record.uid)
 
     def issue(self, grant: Grant, now_ns: int) -> str:
+        """A signed token for the account of ``grant``, good from now on."""
         now = now_ns // SECOND_NS
         bound: JsonObject = {}
         if grant.bound is not None:

@@ -27,9 +27,11 @@ class HashedKeys:
         return len(self._keys)
 
     def add(self, key: bytes) -> None:
+        """A key that is there already stays once."""
         self._keys[key] = None
 
     def remove(self, key: bytes) -> None:
+        """Raises KeyError where the key is not there."""
         del self._keys[key]
 
     def pieces(self, start: bytes, end: bytes) -> Iterator[list[bytes]]:
@@ -37,6 +39,7 @@ class HashedKeys:
         yield sorted(key for key in self._keys if start <= key < end)
 
     def count(self, start: bytes, end: bytes) -> int:
+        """Of keys from ``start`` on and before ``end``: looks at every key."""
         return sum(start <= key < end for key in self._keys)
 
     def check(self) -> None:

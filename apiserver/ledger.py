@@ -42,9 +42,11 @@ class Ledger:
         self._crashes: list[Crashed] = []
 
     def taken_up(self, request_id: int, asked: Asked) -> None:
+        """From now on the request counts as under way, until it is answered."""
         self._under_way[request_id] = asked, self.now_ns
 
     def taken_up_together(self, asked: Asked, count: int) -> None:
+        """As many alike at once, which are answered one by one."""
         self._together[asked] += count
 
     def answer_together(
@@ -65,9 +67,11 @@ class Ledger:
         self._together[asked] -= count
 
     def wants_yaml(self, request_id: int) -> None:
+        """The answer to this request is turned into YAML when it leaves."""
         self._in_yaml.add(request_id)
 
     def answer(self, request_id: int, answer: Answer) -> None:
+        """The answer leaves with the effects of this step."""
         if self._in_yaml and request_id in self._in_yaml:
             answer = in_yaml(answer)
         self.count(request_id, answer.code)
@@ -83,6 +87,7 @@ class Ledger:
         self._metrics.answered(asked, code, now_ns - (begun_ns or now_ns))
 
     def crashed(self, request_id: int, bug: Exception) -> None:
+        """The request met a bug: the shell is told, with the place of it."""
         text = "".join(traceback.format_exception(bug))
         self._crashes.append(Crashed(request_id, text))
 

@@ -91,16 +91,22 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class HttpArrived:
+    """Requests came over HTTP."""
+
     requests: Sequence[HttpRequest]
 
 
 @dataclass(frozen=True, slots=True)
 class CallsArrived:
+    """Calls came over frames."""
+
     calls: Sequence[FrameCall]
 
 
 @dataclass(frozen=True, slots=True)
 class WatchesArrived:
+    """Watches were asked for over frames."""
+
     watches: Sequence[FrameWatch]
 
 

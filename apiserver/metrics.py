@@ -47,9 +47,11 @@ class Asked(NamedTuple):
 
     @property
     def reading(self) -> bool:
+        """Whether it changes nothing."""
         return self.verb in _READING
 
     def labels(self) -> Labels:
+        """Those of apiserver_request_total but its code."""
         kind = kind_of(self.resource) if self.resource else None
         return (
             ("component", "apiserver"),

@@ -35,6 +35,7 @@ class Form(NamedTuple):
 
     @property
     def content_type(self) -> str:
+        """Of the answer, before it may be turned into YAML."""
         return JSON
 
 

@@ -25,6 +25,7 @@ class Outbox:
         self._open = 0
 
     def send(self, shard: int, request: StoreRequest, then: Then) -> None:
+        """Asks a shard of the store; ``then`` is called with its reply."""
         self._last_id += 1
         ids, requests = self._queues[shard]
         ids.append(self._last_id)

@@ -14,6 +14,7 @@ def writer_of(registry: Registry, request: Request) -> Writer:
 
 
 def manager_of_request(request: Request) -> str:
+    """Who owns what the request writes: as it says, or the first part of its User-Agent."""
     return manager_of(request.options.get("fieldManager", ""), request.user_agent)
 
 

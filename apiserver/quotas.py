@@ -31,6 +31,7 @@ _QUOTA: Final = kind_of(QUOTAS)
 
 
 def has_quotas(registry: Registry, namespace: str) -> bool:
+    """Whether a namespace has any."""
     cache = registry.caches[QUOTAS]
     return bool(cache.records) and any(True for _ in cache.walk(namespace))
 

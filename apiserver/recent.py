@@ -105,6 +105,7 @@ class RecentEvents:
         return [event for part in reversed(parts) for event in part]
 
     def check(self) -> None:
+        """Raises InvariantError if events are not in order, or are counted wrong."""
         revisions = [event.revision for _, batch in self._batches for event in batch]
         if revisions != sorted(revisions) or len(revisions) != self._count:
             raise InvariantError("recent events are out of order")

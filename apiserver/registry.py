@@ -199,12 +199,15 @@ class Registry:
         self.now_ns = now_ns
 
     def cache(self, kind: Kind) -> ResourceCache:
+        """The objects of a kind, as this server has seen them."""
         return self.caches[kind.key]
 
     def group(self, kind: Kind) -> int:
+        """The number of the group of shards that holds a kind."""
         return self.sharding.group_of(kind.key)
 
     def frontier(self, kind: Kind) -> int:
+        """The revision up to which this server has seen all changes of a kind."""
         return self.frontiers[self.sharding.group_of(kind.key)]
 
     def user_of_token(self, token: bytes, now_ns: int) -> User | None:

@@ -87,6 +87,7 @@ class Sessions:
         return len(self._by_id)
 
     def open(self, opened: OpenedSession, now_ns: int) -> None:
+        """Answers the upgrade, and runs what it asked for or waits for input."""
         self._by_id[opened.id] = opened
         self._by_pod.setdefault(opened.key, {})[opened.id] = None
         self._ends[opened.id] = now_ns + IDLE_NS
@@ -141,6 +142,7 @@ class Sessions:
                 self._end_log(session, pod, {} if gone else state)
 
     def next_wakeup_ns(self) -> int | None:
+        """When the one that was idle longest ends."""
         return next(iter(self._ends.values()), None)
 
     def effects(self, now_ns: int) -> list[Effect]:
@@ -180,6 +182,7 @@ class Sessions:
 
 
 def no_such_program(name: str) -> JsonObject:
+    """The Status of a command that the container does not know."""
     why = f'exec: "{name}": executable file not found in $PATH'
     return InternalError(f"error executing command in container: {why}").status()
 

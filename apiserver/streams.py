@@ -65,6 +65,7 @@ class Streams:
         return dict(Counter(watcher.cache.kind for watcher in self._watchers))
 
     def open(self, opened: OpenedWatch) -> None:
+        """A watch that was asked for begins, or ends at once with its failure."""
         watcher, now_ns = opened.watcher, self._registry.now_ns
         if opened.failure and opened.over_frames:
             self._ending.append((watcher.id, "expired"))
@@ -89,12 +90,14 @@ class Streams:
             heapq.heappush(self._timers, (now_ns + self._bookmark_ns, watcher.id, False))
 
     def close(self, stream: int) -> None:
+        """The client has gone, or the watch has ended."""
         self._watchers.remove(stream)
         self._opening.pop(stream, None)
         self._woken.pop(stream, None)
         self.busy.pop(stream, None)
 
     def tell(self, resource: str, events: Sequence[CacheEvent], now_ns: int) -> None:
+        """What changed of a resource, to all who watch it."""
         self._watchers.tell(resource, events, now_ns, self._wake)
 
     def _wake(self, watcher: Watcher) -> None:
@@ -116,6 +119,7 @@ class Streams:
             self._watchers.remove(watcher.id)
 
     def next_wakeup_ns(self) -> int | None:
+        """When a watch has something to send or to end by."""
         if self._opening and any(stream not in self.busy for stream in self._opening):
             return self._registry.now_ns
         due_ns = self._timers[0][0] if self._timers else None
@@ -237,6 +241,7 @@ class Streams:
         return out
 
     def check(self) -> None:
+        """Raises InvariantError if watches are indexed wrong."""
         self._watchers.check()
 
 

@@ -88,6 +88,7 @@ class Tasks:
 
     @property
     def full(self) -> bool:
+        """Whether another request must be turned away."""
         return self.room <= 0
 
     @property
@@ -102,17 +103,20 @@ class Tasks:
         return user is None or ADMINS in user.groups
 
     def add(self, task: Task) -> None:
+        """A request is under way, and takes its place among those allowed."""
         self._by_id[task.id] = task
         if task.counted:
             self._counts[task.counted] += 1
 
     def pop(self, task_id: int) -> Task | None:
+        """It is done: its place is free. None where it is not under way."""
         task = self._by_id.pop(task_id, None)
         if task is not None and task.counted:
             self._counts[task.counted] -= 1
         return task
 
     def check(self) -> None:
+        """Raises InvariantError if more are under way than may be, or are counted wrong."""
         if len(self) > self._limits.all + OWN_MAX:
             raise InvariantError("more requests in flight than allowed")
         counted = [task.counted for task in self._by_id.values()]

@@ -14,6 +14,8 @@ class Timers:
         self._number = 0
 
     def at(self, due_ns: int, action: Callable[[], None]) -> None:
+        """At the first step from ``due_ns`` on; what is due at once runs in the order it was
+        set."""
         self._number += 1
         heapq.heappush(self._due, (due_ns, self._number, action))
 
@@ -23,4 +25,5 @@ class Timers:
             heapq.heappop(self._due)[2]()
 
     def next_wakeup_ns(self) -> int | None:
+        """When the first is due."""
         return self._due[0][0] if self._due else None

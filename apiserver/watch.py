@@ -73,6 +73,7 @@ class Selection:
         )
 
     def matches(self, record: Record) -> bool:
+        """Whether the watch shows this object, by its place, name, fields and labels."""
         if self.impossible or (self.namespace and record.namespace != self.namespace):
             return False
         if (self.name and record.name != self.name) or record.name in self.not_names:
@@ -269,15 +270,18 @@ class Watchers:
         return iter(list(self._by_id.values()))
 
     def get(self, watch_id: int) -> Watcher | None:
+        """None where there is none of this id."""
         return self._by_id.get(watch_id)
 
     def add(self, watcher: Watcher) -> None:
+        """From now on it is told of what it selects."""
         assert watcher.id not in self._by_id
         self._by_id[watcher.id] = watcher
         buckets = self._by_bucket.setdefault(watcher.cache.kind.key, {})
         buckets.setdefault(watcher.selection.bucket, {})[watcher.id] = watcher
 
     def remove(self, watch_id: int) -> Watcher | None:
+        """None where it is gone already."""
         watcher = self._by_id.pop(watch_id, None)
         if watcher is not None:
             resource, bucket = watcher.cache.kind.key, watcher.selection.bucket
@@ -329,6 +333,7 @@ class Watchers:
             self.crashed.append((watcher, bug))
 
     def check(self) -> None:
+        """Raises InvariantError if a watcher is missing from its bucket, or is there twice."""
         indexed = sum(
             len(watchers) for buckets in self._by_bucket.values() for watchers in buckets.values()
         )

@@ -46,6 +46,7 @@ class Owner(NamedTuple):
 
     @property
     def identity(self) -> Identity:
+        """What no two entries share: an applier is the same in every version, an updater is not."""
         version = self.api_version if self.operation == UPDATE else ""
         return (self.manager, self.operation, version, self.subresource)
 

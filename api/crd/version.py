@@ -66,6 +66,7 @@ class CustomVersion:
 
     @cached_property
     def node(self) -> Node:
+        """The schema, as those who check and prune walk it."""
         return Node(self.schema)
 
     @cached_property
@@ -78,10 +79,12 @@ class CustomVersion:
 
     @cached_property
     def atom(self) -> Atom:
+        """The schema, as those who merge and own fields walk it."""
         return resource_atom(self.node)
 
     @cached_property
     def printer(self) -> Printer:
+        """Makes the rows of its tables."""
         return printer_of(list(self._columns))
 
     def fields_of(self, obj: JsonObject) -> tuple[str, ...]:
@@ -143,6 +146,7 @@ class CustomVersion:
         return made
 
     def prepare_create(self, obj: JsonObject) -> None:
+        """A new object has no status where status is written apart, and is of generation 1."""
         if self.has_status:
             obj.pop("status", None)
         obj["metadata"]["generation"] = 1
@@ -172,6 +176,7 @@ class CustomVersion:
     # Validation
 
     def validate_create(self, kind: Kind, obj: JsonObject) -> list[Cause]:
+        """The causes against a new object, none if it may be stored."""
         causes = _type_faults(kind, obj)
         if causes:
             return causes
@@ -184,6 +189,8 @@ class CustomVersion:
         return self._with_rules(causes, obj, ABSENT)
 
     def validate_update(self, kind: Kind, new: JsonObject, old: JsonObject) -> list[Cause]:
+        """The causes against ``new`` in the place of ``old``. What was wrong and stays is let
+        be."""
         causes = _type_faults(kind, new)
         if causes:
             return causes
@@ -198,6 +205,7 @@ class CustomVersion:
         return self._with_rules(causes, new, old)
 
     def validate_status(self, kind: Kind, new: JsonObject, old: JsonObject) -> list[Cause]:
+        """As of an update, but of the status alone."""
         causes = _type_faults(kind, new)
         if causes:
             return causes

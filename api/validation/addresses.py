@@ -154,6 +154,7 @@ def _check_searches(causes: list[Cause], searches: Sequence[str], field: str) ->
 
 
 def check_host_aliases(causes: list[Cause], aliases: Sequence[JsonObject], field: str) -> None:
+    """Lines of /etc/hosts, in a pod at ``field``."""
     for index, alias in enumerate(aliases):
         check_address(causes, alias.get("ip", ""), f"{field}[{index}].ip")
         for place, name in enumerate(alias.get("hostnames", ())):

@@ -24,6 +24,7 @@ _NO_OPERATOR: Final = "not a valid selector operator"
 
 
 def check_affinity(causes: list[Cause], affinity: JsonObject, field: str) -> None:
+    """To nodes, to pods and away from pods, in this order."""
     node = affinity.get("nodeAffinity")
     if node is not None:
         path = f"{field}.nodeAffinity"

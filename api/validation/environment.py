@@ -69,6 +69,7 @@ _PAGES: Final = ("limits.hugepages-", "requests.hugepages-")
 
 
 def check_env(causes: list[Cause], env: Sequence[JsonObject], field: str) -> None:
+    """Variables of a container, in their list at ``field``."""
     for index, variable in enumerate(env):
         path = f"{field}[{index}]"
         name = variable["name"]

@@ -27,6 +27,8 @@ _NOT_HERE: Final = "cannot be set for an Ephemeral Container"
 def check_ephemeral_containers(
     causes: list[Cause], spec: JsonObject, context: PodContext, field: str
 ) -> None:
+    """Containers for debugging, in their list at ``field``: their names are no others' in the
+    pod."""
     others = [
         container["name"]
         for name in ("containers", "initContainers")

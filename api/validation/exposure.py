@@ -111,6 +111,7 @@ def _check_stacks(
 
 
 def check_external_addresses(causes: list[Cause], spec: JsonObject) -> None:
+    """Addresses outside of the cluster that lead to the Service."""
     for index, text in enumerate(spec.get("externalIPs", ())):
         field = f"spec.externalIPs[{index}]"
         before = len(causes)

@@ -16,6 +16,7 @@ Volumes = Mapping[str, JsonObject]
 
 
 def check_mounts(causes: list[Cause], container: JsonObject, volumes: Volumes, field: str) -> None:
+    """Volumes that a container mounts, in their list at ``field``."""
     devices = container.get("volumeDevices", ())
     names = [device["name"] for device in devices]
     paths = [device["devicePath"] for device in devices]
@@ -83,6 +84,7 @@ def _check_propagation(
 
 
 def check_devices(causes: list[Cause], container: JsonObject, volumes: Volumes, field: str) -> None:
+    """Volumes that a container has as raw devices, in their list at ``field``."""
     mounts: Sequence[JsonObject] = container.get("volumeMounts", ())
     mounted = [mount["name"] for mount in mounts]
     places = [mount["mountPath"] for mount in mounts]

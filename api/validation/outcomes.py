@@ -132,6 +132,7 @@ def _listed(names: tuple[str, ...]) -> str:
 
 
 def check_success_policy(causes: list[Cause], spec: JsonObject, field: str) -> None:
+    """When a Job has done enough before all its indexes are done; ``field``: its spec."""
     policy = spec.get("successPolicy")
     if policy is None:
         return

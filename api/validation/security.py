@@ -43,6 +43,8 @@ def check_pod_security(causes: list[Cause], spec: JsonObject, field: str) -> Non
 def check_container_security(
     causes: list[Cause], context: JsonObject, host_users: bool, field: str
 ) -> None:
+    """The security context of a container, at ``field``. ``host_users``: its users are the
+    node's."""
     _check_ids(causes, context, ("runAsUser", "runAsGroup"), field)
     mount = context.get("procMount")
     if mount is not None:

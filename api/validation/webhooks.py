@@ -93,6 +93,7 @@ def _check_hook(
 
 
 def check_word(causes: list[Cause], word: str, field: str, words: Sequence[str]) -> None:
+    """One of ``words``, told of as unsupported if it is none."""
     if word not in words:
         causes.append(Cause.not_supported(field, word, words))
 

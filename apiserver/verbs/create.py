@@ -74,6 +74,7 @@ Encoding = Callable[[], tuple[bytes, bytes, int]]
 
 
 def create(registry: Registry, request: Request) -> Verb:
+    """POST of an object. A pod like others of its template is made from what is its own."""
     options = write_options("CreateOptions", request.options, request.over_frames)
     validation, kind = options.field_validation, request.kind
     like, duplicates = UNLIKE, list[str]()

@@ -27,6 +27,7 @@ _NEVER_SET = -(2**31)
 
 
 def get_custom_scale(registry: Registry, request: Request) -> Verb:
+    """GET of the Scale of a custom object, at the paths its definition names."""
     kind = request.kind
     yield from not_older(registry, kind, revision_of(request.options.get("resourceVersion", "")))
     cache = registry.cache(kind)

@@ -86,6 +86,7 @@ class Deleted(NamedTuple):
 
 
 def delete(registry: Registry, request: Request) -> Verb:
+    """DELETE of one object, which goes at once or when its finalizers are gone."""
     kind = request.kind
     options, warnings = _by_kind(kind, delete_options(request.options, decode_options(request)))
     kept = _KEPT.get(kind.key)

@@ -16,6 +16,7 @@ from apiserver.verbs.place import find_container
 
 
 def read_log(registry: Registry, request: Request) -> Generator[Ask, Any, Answer | OpenedLog]:
+    """GET of what a container has written, whole or as a stream that goes on."""
     options = log_options(request.options, request.name, registry.now_ns)
     place = yield from find_container(registry, request)
     if place is None:

@@ -23,6 +23,7 @@ class Place(NamedTuple):
 
     @property
     def state(self) -> JsonObject:
+        """Of the container as last reported; empty where it was not."""
         found: JsonObject = self.status.get("state") or {}
         return found
 

@@ -92,6 +92,7 @@ def not_older(registry: Registry, kind: Kind, revision: int | None) -> Generator
 
 
 def check_include(request: Request) -> None:
+    """Raises BadRequest for an option of tables that is none."""
     include = request.options.get("includeObject", "")
     if request.form.kind == "table" and include not in _TABLE_INCLUDES:
         raise BadRequest(
@@ -165,6 +166,7 @@ def page_of_list(
 def list_answer(
     registry: Registry, request: Request, records: list[Record], meta: ListMeta
 ) -> Answer:
+    """Objects in the form that was asked for."""
     kind = request.kind
     if request.form.kind == "object":
         body = list_bytes(kind, records, meta, registry.cache(kind).item_prefix)

@@ -53,6 +53,7 @@ def scale_of(obj: JsonObject, revision: int) -> JsonObject:
 
 
 def get_scale(registry: Registry, request: Request) -> Verb:
+    """GET of the Scale of an object that has one of itself."""
     kind = request.kind
     yield from not_older(registry, kind, revision_of(request.options.get("resourceVersion", "")))
     cache = registry.cache(kind)

@@ -25,6 +25,7 @@ SECONDS_MAX = 1 << 32
 
 
 def request_token(registry: Registry, request: Request) -> Verb:
+    """POST of a TokenRequest: a token for an account, bound to an object if asked so."""
     options = write_options("CreateOptions", request.options, request.over_frames)
     wish, _ = decode_object(_TOKEN_REQUEST, request, options.field_validation)
     name = wish["metadata"].get("name") or request.name
