@@ -72,7 +72,6 @@ def check_virtual_time(campaign: Campaign, source: str) -> None:
         ("cluster.storeEngine: etcd", cluster.store_engine != "own"),
         ("cluster.storePlacement: apiserver", cluster.store_placement != "own"),
         ("cluster.watchCacheIndex: hash", cluster.watch_cache_index != "btree"),
-        ("cluster.apiServers above 1", cluster.api_servers > 1),
         ("cluster.schedulers above 1", cluster.schedulers > 1),
         ("tracing.sample above 0", bool(campaign.trace_share)),
         ("cluster.machines above 1", cluster.machines > 1),
@@ -126,6 +125,7 @@ def virtual_plan(compiled: Compiled, costs: CostProfile = DEFAULT) -> VirtualPla
         pod_delay_ms=knobs.pod_delay_ns // MS_NS,
         costs=costs,
         slow=tuple((one.at_ns, one.program, one.per_operation_ns) for one in compiled.slow),
+        api_servers=knobs.api_servers,
         away=tuple(
             (one.at_ns, one.program, one.how, end_ns)
             for one, end_ns in spans(compiled.interruptions)
@@ -159,9 +159,13 @@ def scheduled(arrival: Arrival) -> Scheduled:
     return Scheduled(arrival.at_ns, words)
 
 
-def scheduled_all(arrivals: Sequence[Arrival]) -> list[Scheduled]:
-    """The requests of a schedule; those of a user of a closed loop lead from one to the next."""
-    out = [scheduled(arrival) for arrival in arrivals]
+def scheduled_all(arrivals: Sequence[Arrival], servers: int, processes: int) -> list[Scheduled]:
+    """The requests of a schedule, each for one of so many API servers by the rule of real
+    generators; those of a user of a closed loop lead from one to the next."""
+    out = [
+        scheduled(arrival)._replace(server=arrival.group // processes % servers)
+        for arrival in arrivals
+    ]
     for places in open_and_closed(arrivals)[1].values():
         for place, then in zip_longest(places, islice(places, 1, None), fillvalue=-1):
             out[place] = out[place]._replace(then=then, until_ns=arrivals[place].until_ns)
@@ -303,7 +307,9 @@ class VirtualCampaign:
 
     def _simulate(self) -> None:
         campaign, witness, state = self._compiled.campaign, self._witness, self.state
-        schedule = scheduled_all(self._compiled.arrivals)
+        schedule = scheduled_all(
+            self._compiled.arrivals, campaign.cluster.api_servers, campaign.generator.processes
+        )
         run = VirtualRun(virtual_plan(self._compiled, self._costs), schedule, witness)
         self._run = witness.run = run
         run.generator.in_flight_max = campaign.generator.in_flight_max
@@ -347,7 +353,7 @@ class VirtualCampaign:
                 self._keep_times(run)
             state.digest = run.digest
             state.interruptions = self._away(run)
-            for (verb, resource, part), count in sorted(run.cluster.api.asked.items()):
+            for (verb, resource, part), count in sorted(run.cluster.asked().items()):
                 state.asked[f"{verb} {resource}" + (f"/{part}" if part else "")] = count
             state.steps, state.messages = run.kernel.steps, run.kernel.messages
         state.nodes_ready = witness.nodes_ready

@@ -81,7 +81,7 @@ class ComponentProgram:
         peers: tuple[ApiServerProgram, Sequence[Partition], Cost],
     ) -> None:
         """``peers``: API server, partitions; with them what a step costs."""
-        self._api, self._partitions, cost = peers
+        self.api, self._partitions, cost = peers
         self.core = core
         self.name = name
         self.turns = Turns(kernel, name, core, self._carry_out, cost)
@@ -112,7 +112,7 @@ class ComponentProgram:
         for spec in self.core.watches:
             words = (spec.resource, spec.namespace, spec.label_selector, spec.field_selector, 0)
             reader = _Watch(self.turns, spec, self._seen, self.wires)
-            self.wires.send_now(self._api.watch, words, reader)
+            self.wires.send_now(self.api.watch, words, reader)
         self.turns.wake()
 
     def _gather(self) -> None:
@@ -143,14 +143,14 @@ class ComponentProgram:
                 for request in requests
             ]
             self._in_flight += count
-            send(self._api.call, batch, partial(self._done, ids))
+            send(self.api.call, batch, partial(self._done, ids))
 
     def _send_one_by_one(self) -> None:
         while self._waiting and self._in_flight < IN_FLIGHT_MAX:
             request = self._waiting.popleft()
             self._in_flight += 1
             heard = partial(self._done, [request.id])
-            leave = partial(self.wires.send_now, self._api.call, [_words(request)], heard)
+            leave = partial(self.wires.send_now, self.api.call, [_words(request)], heard)
             if request.resource == "leases":
                 leave()
             else:
@@ -247,6 +247,8 @@ class Scheduled(NamedTuple):
     -1: nothing. Such a place has no time of its own."""
     until_ns: int = 0
     """For a closed loop: the time from which on its user sends nothing more."""
+    server: int = 0
+    """Number of the API server that it goes to."""
 
 
 class Recording(Protocol):
@@ -270,7 +272,7 @@ class Generator:
         self,
         kernel: Kernel,
         wires: Wires,
-        api: ApiServerProgram,
+        apis: Sequence[ApiServerProgram],
         schedule: Sequence[Scheduled],
         recording: Recording,
     ) -> None:
@@ -278,7 +280,7 @@ class Generator:
         self.in_flight_max = IN_FLIGHT_MAX
         self._agenda = kernel.agenda
         self._wires = wires
-        self._api = api
+        self._apis = apis
         self._schedule = schedule
         waiting = {request.then for request in schedule}
         self._timed = [place for place in range(len(schedule)) if place not in waiting]
@@ -322,7 +324,7 @@ class Generator:
     def _send(self, number: int, request: Scheduled) -> None:
         self.in_flight += 1
         done = partial(self._done, number, self._agenda.now_ns)
-        self._wires.send_now(self._api.call, (request.words,), done)
+        self._wires.send_now(self._apis[request.server].call, (request.words,), done)
 
     def _done(self, number: int, sent_ns: int, answers: Sequence[tuple[int, int, bytes]]) -> None:
         self.in_flight -= 1
@@ -355,6 +357,7 @@ class Generator:
             if body[0] == "items":
                 self._recording.watched(len(body[1]))
 
-        self._wires.send_now(self._api.watch, request.words, reader)
+        api = self._apis[request.server]
+        self._wires.send_now(api.watch, request.words, reader)
         ends_ns = opened_ns + request.hold_ns
-        self._agenda.at(ends_ns, ARRIVAL, self._api.end_watch, reader)
+        self._agenda.at(ends_ns, ARRIVAL, api.end_watch, reader)

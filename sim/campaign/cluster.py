@@ -1,5 +1,6 @@
 """All programs of a virtual campaign's cluster, as ``actors.blueprint`` would start them."""
 
+from collections import Counter
 from typing import Any
 
 from apiserver.core import ApiServerCore
@@ -32,13 +33,13 @@ class VirtualCluster:
     def __init__(self, kernel: Kernel, plan: VirtualPlan) -> None:
         self._kernel = kernel
         self._plan = plan
-        self.wires = self._wires()
-        """Of the load and the API server: these are always whole."""
+        self.wires = Wires(kernel, plan.costs.frame_ns)
+        """Of the load and the API servers: these are always whole."""
         born_ns = kernel.agenda.now_ns
         self.stores = [
             StoreProgram(
                 kernel,
-                self._wires(),
+                self.wires,
                 f"store-{shard}",
                 StoreCore(plan.store_settings(shard, born_ns)),
                 plan.costs.sync_of(f"store-{shard}", plan.durability),
@@ -46,17 +47,13 @@ class VirtualCluster:
             for shard in range(plan.store_shards)
         ]
         sharding = Sharding(plan.shard_by, plan.store_shards)
-        core = ApiServerCore(
-            sharding, plan.seed, "apiserver-0", Limits(IN_FLIGHT_MAX), plan.caching
-        )
-        self.api = ApiServerProgram(kernel, self.wires, "apiserver-0", core, self.stores)
-        self.api.turns.cost = plan.costs.of(self.api.name)
+        self.apis = [self._api(number, sharding) for number in range(plan.api_servers)]
         for store in self.stores:
             store.turns.cost = plan.costs.of(store.name)
         self.partitions = [
             Partition(
                 kernel,
-                self._wires(),
+                self.wires.others(),
                 PartitionCore(plan.scheduler.profiles, kernel_of(plan.scheduler.kernel)),
                 plan.costs.of(f"partition-{number}"),
             )
@@ -64,23 +61,30 @@ class VirtualCluster:
         ]
         self.components = [self._controllers(number) for number in range(plan.controller_shards)]
         scheduler = SchedulerCore(plan.seed, plan.partitions, plan.scheduler)
-        self.scheduler = self.component("scheduler", scheduler, plan.costs.of("scheduler"))
-        self.scheduler.partitions_may_be_away = bool(plan.away)
+        self.scheduler = self.component("scheduler", scheduler, 0, plan.costs.of("scheduler"))
+        self.scheduler.partitions_may_be_away = bool(plan.away or plan.slow)
         self.components.append(self.scheduler)
         self.components += [self._hollow(number) for number in range(plan.hollow_actors)]
 
-    def component(self, name: str, core: Any, cost: Cost = FREE) -> ComponentProgram:
-        """A client of this cluster, not started."""
-        peers = (self.api, self.partitions, cost)
-        return ComponentProgram(self._kernel, self._wires(), name, core, peers)
+    def _api(self, number: int, sharding: Sharding) -> ApiServerProgram:
+        plan, name = self._plan, f"apiserver-{number}"
+        core = ApiServerCore(sharding, plan.seed, name, Limits(IN_FLIGHT_MAX), plan.caching)
+        api = ApiServerProgram(self._kernel, self.wires, name, core, self.stores)
+        api.turns.cost = plan.costs.of(name)
+        return api
 
-    def _wires(self) -> Wires:
-        return Wires(self._kernel, self._plan.costs.frame_ns)
+    def component(
+        self, name: str, core: Any, number: int = 0, cost: Cost = FREE
+    ) -> ComponentProgram:
+        """A client of this cluster, not started. ``number``: of its kind; API servers take turns,
+        as in actors.blueprint.server_of."""
+        peers = (self.apis[number % len(self.apis)], self.partitions, cost)
+        return ComponentProgram(self._kernel, self.wires.others(), name, core, peers)
 
     def _controllers(self, number: int) -> ComponentProgram:
         plan, name = self._plan, f"controllers-{number}"
         core = ControllersCore(name, plan.controller_shards, plan.controller_limits())
-        return self.component(name, core, plan.costs.of(name))
+        return self.component(name, core, number, plan.costs.of(name))
 
     def _hollow(self, number: int) -> ComponentProgram:
         plan = self._plan
@@ -88,16 +92,21 @@ class VirtualCluster:
         stages = general_stages(plan.pod_delay_ms)
         core = HollowNodes(shapes, stages, plan.seed, plan.heartbeats, plan.quantum_ns)
         name = f"hollow-{number}"
-        return self.component(name, core, plan.costs.of(name))
+        return self.component(name, core, number, plan.costs.of(name))
 
     def start(self) -> None:
         for store in self.stores:
             store.turns.wake()
-        self.api.turns.wake()
+        for api in self.apis:
+            api.turns.wake()
 
     @property
     def ready(self) -> bool:
-        return self.api.core.ready
+        return all(api.core.ready for api in self.apis)
+
+    def asked(self) -> dict[tuple[str, str, str], int]:
+        """Requests of all API servers by verb, resource and subresource."""
+        return dict(sum((api.asked for api in self.apis), Counter()))
 
     def join(self) -> None:
         for component in self.components:
@@ -106,7 +115,7 @@ class VirtualCluster:
     @property
     def programs(self) -> list[StoreProgram | ApiServerProgram | ComponentProgram]:
         """All that step by themselves; scoring partitions answer when they are asked."""
-        return [*self.stores, self.api, *self.components]
+        return [*self.stores, *self.apis, *self.components]
 
     def busy_ns(self) -> dict[str, int]:
         """Service time that each program has used, in virtual ns."""
@@ -135,16 +144,18 @@ class VirtualCluster:
 
     def _wires_of(self, program: str) -> list[Wires]:
         """All between it and other programs; the load is none."""
-        components = [one.wires for one in self.components]
         partitions = [one.wires for one in self.partitions]
-        if program == self.api.name:
-            return [*components, *(one.wires for one in self.stores)]
-        if program == self.scheduler.name:
-            return [self.scheduler.wires, *partitions]
-        own = {one.name: one.wires for one in self.stores}
-        own |= {one.name: one.wires for one in self.components}
-        own |= {f"partition-{number}": wires for number, wires in enumerate(partitions)}
-        return [own[program]]
+        found: dict[str, list[Wires]] = {
+            one.name: [api.to_stores[shard] for api in self.apis]
+            for shard, one in enumerate(self.stores)
+        }
+        found |= {f"partition-{number}": [wires] for number, wires in enumerate(partitions)}
+        for api in self.apis:
+            clients = [one.wires for one in self.components if one.api is api]
+            found[api.name] = [*api.to_stores, *clients]
+        found |= {one.name: [one.wires] for one in self.components}
+        found[self.scheduler.name] += partitions
+        return found[program]
 
     @property
     def _holds(self) -> dict[str, Hold]:
@@ -155,7 +166,7 @@ class VirtualCluster:
 
     def gauges(self) -> dict[str, dict[str, float]]:
         """What the cores say of themselves, by program, and who is held back for how long."""
-        servers = {"apiserver-0": dict(self.api.core.gauges())}
+        servers = {one.name: dict(one.core.gauges()) for one in self.apis}
         disks = {one.name: {"disk_busy_s": one.disk_busy_ns / SECOND} for one in self.stores}
         said = servers | disks | {one.name: dict(one.core.gauges()) for one in self.components}
         for name, hold in self._holds.items():

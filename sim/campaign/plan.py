@@ -49,6 +49,7 @@ class VirtualPlan:
     slow: tuple[tuple[int, str, int], ...] = ()
     """Since the start of the load; program; ns that each of its operations takes from then on."""
 
+    api_servers: int = 1
     away: tuple[tuple[int, str, str, int], ...] = ()
     """Since the start of the load; program; "pause" or "disconnect"; until then."""
 

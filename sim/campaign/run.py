@@ -75,7 +75,7 @@ class VirtualRun:
         self.load_start_ns = 0
         """Virtual wall clock; 0: not yet."""
         self.generator = Generator(
-            self.kernel, self.cluster.wires, self.cluster.api, schedule, witness
+            self.kernel, self.cluster.wires, self.cluster.apis, schedule, witness
         )
         self.meter = Meter(self.cluster)
         self._witness = witness
@@ -102,7 +102,7 @@ class VirtualRun:
             ("create", "namespaces", "", "", "", "", body, "", False) for body in namespaces
         ]
         self.cluster.wires.send_now(
-            self.cluster.api.call,
+            self.cluster.apis[0].call,
             requests,
             lambda replies: answers.extend(code for code, _, _ in replies),
         )

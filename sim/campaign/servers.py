@@ -78,6 +78,10 @@ class Wires:
         """Until then."""
         self._held: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
 
+    def others(self) -> "Wires":
+        """Like these, and whole when these are cut."""
+        return Wires(self._kernel, self._delay_ns)
+
     def send(self, action: Callable[..., None], *args: Any) -> None:
         """From a step: the frame leaves when the step's service time is over."""
         at_ns = self._kernel.sending_ns + self._delay_ns
@@ -124,7 +128,7 @@ class StoreProgram:
         self.turns.check_every = CHECK_EVERY_STEPS
         self.turns.before = self._gather
         self._kernel = kernel
-        self.wires = wires
+        self._wires = wires
         self.hold = Hold(kernel.agenda)
         self.disk_busy_ns = 0
         """Virtual time in which a write of the log was under way."""
@@ -162,12 +166,12 @@ class StoreProgram:
         match effect:
             case StoreAnswer(calls=calls, replies=replies):
                 for call, answers in zip(calls, replies, strict=True):
-                    self.wires.send(self._reply_to.pop(call), answers)
+                    self._wires.send(self._reply_to.pop(call), answers)
             case Append():
                 self._append(effect)
             case SendWatchFrames(watchers=watchers, events=events, watermark=watermark):
                 for watcher in watchers:
-                    self.wires.send(self._readers[watcher], (events, watermark))
+                    self._wires.send(self._readers[watcher], (events, watermark))
             case EndWatch(reason=reason):
                 raise Violation("watches", f"{self.name} ended a watch: {reason}")
             case WriteSnapshot():
@@ -220,6 +224,8 @@ class ApiServerProgram:
         self._kernel = kernel
         self._wires = wires
         self._stores = stores
+        self.to_stores = [wires.others() for _ in stores]
+        """To each shard. What comes from it is held back here while they are cut."""
         self.hold = Hold(kernel.agenda)
         self._last = 0
         self._calls = FrameCalls()
@@ -274,8 +280,7 @@ class ApiServerProgram:
         match effect:
             case StoreCall(shard, ids, requests):
                 reply = partial(self._store_replied, shard, ids)
-                store = self._stores[shard]
-                store.wires.send(store.call, requests, reply)
+                self.to_stores[shard].send(self._stores[shard].call, requests, reply)
             case Answers(ids, answers):
                 codes = [answer.code for answer in answers]
                 kernel = self._kernel
@@ -290,8 +295,7 @@ class ApiServerProgram:
                         self._wires.send(reader, body)
             case OpenStoreWatch(shard, watch, revision):
                 says = partial(self._store_says, shard, watch)
-                store = self._stores[shard]
-                store.wires.send(store.watch, revision, says)
+                self.to_stores[shard].send(self._stores[shard].watch, revision, says)
             case EndStreams(reasons=reasons):
                 raise Violation("watches", f"{self.name} ended watches: {', '.join(reasons)}")
             case Crashed(trace=trace):
@@ -309,8 +313,16 @@ class ApiServerProgram:
                 assert_never(effect)
 
     def _store_replied(self, shard: int, ids: Sequence[int], replies: Sequence[Any]) -> None:
+        wires = self.to_stores[shard]
+        if wires.holding:
+            wires.hold(self._store_replied, shard, ids, replies)
+            return
         self.turns.take(StoreReplied(shard, ids, replies), len(ids))
 
     def _store_says(self, shard: int, watch: int, body: tuple[Sequence[Any], int]) -> None:
+        wires = self.to_stores[shard]
+        if wires.holding:
+            wires.hold(self._store_says, shard, watch, body)
+            return
         events, watermark = body
         self.turns.take(StoreEvents(shard, watch, events, watermark), len(events))

@@ -139,14 +139,23 @@ def test_what_a_campaign_does_by_intent_is_halved(tmp_path: Path) -> None:
     assert relief_of(real, DEFAULT, "store-1/disk")[0] == ""
 
 
-@pytest.mark.parametrize("name", ["store-0", "scheduler"])
+ALIKE = {"scenario": "pods", "rate": 20}
+UNLIKE = {"scenario": "pods", "arrivals": "trace", "trace": "unlike.csv"}
+"""20 a second, each of a shape that nobody has scored yet: for others no partition is asked."""
+
+
+@pytest.mark.parametrize(
+    ("name", "load"), [("store-0", ALIKE), ("scheduler", ALIKE), ("partition-0", UNLIKE)]
+)
 def test_who_is_held_in_virtual_time_is_named_and_relieved_of_that(
-    name: str, tmp_path: Path
+    name: str, load: JsonObject, tmp_path: Path
 ) -> None:
+    rows = [f"{number / 20},{10 + number},64\n" for number in range(80)]
+    (tmp_path / "unlike.csv").write_text("created_s,cpu_milli,memory_mib\n" + "".join(rows))
     (tmp_path / "trials").mkdir()
     held = {"component": name, "perOperation": "40ms", "at": "1s", "for": "3s"}
-    phases = [{"name": "all", "duration": "4s", "load": [{"scenario": "pods", "rate": 20}]}]
-    cluster = {"nodes": 4, "storeShards": 1, "hollowActors": 1}
+    phases = [{"name": "all", "duration": "4s", "load": [load]}]
+    cluster = {"nodes": 4, "storeShards": 1, "hollowActors": 1, "schedulerPartitions": 2}
     document = small(faults={"slow": [held]}, phases=phases, cluster=cluster)
     virtual = Base(document, "test", tmp_path, "virtual")
     how, knobs, costs = relief_of(virtual, DEFAULT, name)

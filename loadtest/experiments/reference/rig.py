@@ -78,7 +78,7 @@ class Rig:
     def play(self, schedule: Sequence[Scheduled]) -> "Answered":
         """Send each request at its time, however slow the answers are; all answers."""
         answered = Answered(len(schedule))
-        generator = Generator(self.kernel, self.wires, self.api, schedule, answered)
+        generator = Generator(self.kernel, self.wires, [self.api], schedule, answered)
         generator.start(self.now_ns)
         self.until(lambda: generator.done)
         return answered
