@@ -248,7 +248,9 @@ def _kind(registry: Registry, target: Target) -> tuple[Kind, View | None]:
         if found is None or target.rest or (target.namespace and not found.namespaced):
             raise NotFound from None
         return found, None
-    if target.rest or (target.namespace and not kind.namespaced):
+    if (target.rest and target.subresource != "proxy") or (
+        target.namespace and not kind.namespaced
+    ):
         raise NotFound
     if kind.key in SERVED and kind is kind_of(kind.key):
         return kind, None

@@ -8,13 +8,15 @@ controllers of its user's choice, does not.
 
 from typing import Final
 
+from api.kinds import kind_of
+
 _NO_PODS: Final = "hollowfleet has no controller for it: unless you run one, no pods come of it"
 _NO_ROLES: Final = "hollowfleet stores roles and does not evaluate them, so it changes no rights"
 _NOT_ASKED: Final = "hollowfleet stores it and does not ask it, so it refuses and changes nothing"
 _NOT_QUEUED: Final = "hollowfleet has no priority and fairness, so no request is queued by it"
 _NO_NETWORK: Final = "hollowfleet has no network"
 
-UNATTENDED: Final[dict[str, str]] = {
+_WORDS: Final[dict[str, str]] = {
     "replicationcontrollers": _NO_PODS,
     "apps/statefulsets": _NO_PODS,
     "apps/daemonsets": _NO_PODS,
@@ -45,4 +47,5 @@ UNATTENDED: Final[dict[str, str]] = {
     "flowcontrol.apiserver.k8s.io/flowschemas": _NOT_QUEUED,
     "flowcontrol.apiserver.k8s.io/prioritylevelconfigurations": _NOT_QUEUED,
 }
+UNATTENDED: Final = {key: f"{kind_of(key).kind}: {words}" for key, words in _WORDS.items()}
 """Key of the kind -> what a client is told that creates one."""

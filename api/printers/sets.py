@@ -7,7 +7,7 @@ from typing import Any
 
 from api.core import JsonObject
 from api.printers.ages import NONE, age
-from api.printers.workloads import containers_of, labels_text
+from api.printers.workloads import containers_of, labels_text, replicas_cells
 from api.selectors import label_selector_of
 
 
@@ -46,20 +46,9 @@ def daemon_set_cells(daemon_set: JsonObject, now_ns: int) -> list[Any]:
 
 
 def replication_controller_cells(controller: JsonObject, now_ns: int) -> list[Any]:
-    """Name, wanted, current, ready, age; wide: containers, images, selector."""
-    metadata, spec = controller["metadata"], controller["spec"]
-    status, template = controller.get("status", {}), spec.get("template") or {}
-    names, images = containers_of(template.get("spec") or {})
-    return [
-        metadata["name"],
-        spec.get("replicas", 0),
-        status.get("replicas", 0),
-        status.get("readyReplicas", 0),
-        age(metadata.get("creationTimestamp"), now_ns),
-        names,
-        images,
-        labels_text(spec.get("selector") or {}),
-    ]
+    """As those of a ReplicaSet; its selector is labels and no more."""
+    selector = labels_text(controller["spec"].get("selector") or {})
+    return replicas_cells(controller, selector, now_ns)
 
 
 def controller_revision_cells(revision: JsonObject, now_ns: int) -> list[Any]:

@@ -37,10 +37,15 @@ def scale_cells(scale: JsonObject, now_ns: int) -> list[Any]:
 
 
 def replica_set_cells(replica_set: JsonObject, now_ns: int) -> list[Any]:
+    """As ``replicas_cells``."""
+    selector = str(label_selector_of(replica_set["spec"].get("selector"))) or NONE
+    return replicas_cells(replica_set, selector, now_ns)
+
+
+def replicas_cells(owner: JsonObject, selector: str, now_ns: int) -> list[Any]:
     """Name, wanted, current, ready, age; wide: containers, images, selector."""
-    metadata, spec = replica_set["metadata"], replica_set["spec"]
-    status = replica_set.get("status", {})
-    names, images = containers_of(spec["template"]["spec"])
+    metadata, spec, status = owner["metadata"], owner["spec"], owner.get("status", {})
+    names, images = containers_of((spec.get("template") or {}).get("spec") or {})
     return [
         metadata["name"],
         spec.get("replicas", 0),
@@ -49,7 +54,7 @@ def replica_set_cells(replica_set: JsonObject, now_ns: int) -> list[Any]:
         age(metadata.get("creationTimestamp"), now_ns),
         names,
         images,
-        str(label_selector_of(spec.get("selector"))) or NONE,
+        selector,
     ]
 
 

@@ -311,6 +311,10 @@ def test_what_is_not_there_says_so(rig: Rig) -> None:
     assert rig.call("GET", "/api/v1/componentstatuses")[0] == 404
     assert rig.call("GET", f"{PODS}/p/log")[0] == 404
     assert rig.ask("GET", "/nothing").code == 404
+    for proxied in (f"{PODS}/p/proxy", "/api/v1/nodes/n/proxy/metrics/cadvisor"):
+        code, status = rig.call("GET", proxied)
+        assert (code, status["reason"]) == (501, "NotImplemented")
+    assert rig.call("GET", f"{PODS}/p/log/more")[0] == 404
     code, status = rig.call("GET", "/openapi/v2")
     assert (code, status["reason"]) == (404, "NotFound")
     assert status["message"] == "OpenAPI v2 is not served here, see /openapi/v3"

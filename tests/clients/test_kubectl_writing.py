@@ -180,7 +180,7 @@ def test_create_of_each_kind_sends_protobuf(here: Client, said: Text) -> None:
         created = here("create", *words)
         assert created.stdout.rstrip().endswith(" created"), words
         unattended = kind in UNATTENDED
-        assert ("Warning: hollowfleet" in created.stderr) is unattended, created.stderr
+        assert (": hollowfleet " in created.stderr) is unattended, created.stderr
         name = words[2] if kind in ("secret", "service") else words[1]
         assert said("get", kind, name, "-o", "name").rstrip().endswith(f"/{name}")
     assert said("get", "configmap", "cm", "-o", "jsonpath={.data.a}") == "b"
