@@ -25,6 +25,8 @@ FOREVER: Final = float("inf")
 ONE_WRITE_BYTES: Final = 1 << 17
 """A body up to this size is copied behind its head; a larger one follows in pieces of this size, as
 fast as the reader takes them: TLS keeps a copy of all that it is given."""
+BULKY_BYTES: Final = 1 << 18
+"""What a body of this size and its parts took is worth giving back to the system."""
 _NOTHING: Final = memoryview(b"")
 STREAM_HIGH_BYTES: Final = 1 << 20
 _STATUS_LINES: Final = {
@@ -255,6 +257,8 @@ class Connection(asyncio.Protocol):
         if exchange is None or self._dropped:
             return
         body = self._body
+        if self._body_bytes >= BULKY_BYTES:
+            self._host.bulky_bodies += 1
         exchange.body = body[0] if len(body) == 1 else b"".join(body)
         if self._current is None:
             self._begin(exchange)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from typing import Final
 
+from actors.freed import give_back_freed
 from actors.net.connection import Connection
 from actors.net.errors import NetError, PortInUse
 from actors.net.exchange import Exchange
@@ -36,6 +37,7 @@ class HttpsServer:
         self.port = 0
         self.refused = 0
         self.requests = 0
+        self.bulky_bodies = self._bulky_before = self._bulky_given = self._given_back = 0
         self.date = b""
         self.large = LargeAnswers(bounds.owed_bytes_max)
         self.last_chunk = self.last_framed = b""
@@ -66,6 +68,7 @@ class HttpsServer:
             "https_requests_in_flight": sum(one.busy for one in self._connections),
             "https_requests_total": self.requests,
             "https_refused_total": self.refused,
+            "https_memory_given_back_total": self._given_back,
             "https_shed_total": self._listener.shed if self._listener is not None else 0,
         }
 
@@ -115,6 +118,13 @@ class HttpsServer:
         for connection in [one for one in self._connections if one.deadline < now]:
             self.refused += not connection.idle
             connection.abort()
+        if self.bulky_bodies != self._bulky_before:
+            self._bulky_before = self.bulky_bodies
+        elif self.bulky_bodies != self._bulky_given:
+            # None since the last sweep: what they took is not needed again at once.
+            self._bulky_given = self.bulky_bodies
+            self._given_back += 1
+            give_back_freed()
         period_s = min(SWEEP_S, self.bounds.head_s / 4, self.bounds.body_s / 4)
         self._sweeper = self._loop.call_later(period_s, self._sweep)
 

@@ -43,6 +43,8 @@ class Host(Protocol):
     """The value of the Date header now."""
     refused: int
     requests: int
+    bulky_bodies: int
+    """Large ones that have come so far."""
     large: LargeAnswers
     last_chunk: bytes
     """What some stream was given last, and how that is framed: many get the same."""

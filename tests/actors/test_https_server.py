@@ -421,6 +421,30 @@ def test_connections_are_bounded(security: Security) -> None:
     run(scenario())
 
 
+def test_what_large_bodies_took_is_given_back_when_no_more_come(security: Security) -> None:
+    async def scenario() -> None:
+        server = await start(security)
+        assert server._sweeper is not None
+        server._sweeper.cancel()
+        reader, writer = await connect(server, security)
+        for size in (10, 300_000):
+            writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % size)
+            writer.write(b"x" * size)
+            await reader.readuntil(b"\r\n\r\n/" + b"x" * 10)
+            await reader.readexactly(size - 10)
+        assert server.bulky_bodies == 1
+        given = [server.gauges()["https_memory_given_back_total"]]
+        for _ in range(3):
+            server._sweep()
+            server._sweeper.cancel()
+            given.append(server.gauges()["https_memory_given_back_total"])
+        assert given == [0, 0, 1, 1]
+        writer.close()
+        await server.stop()
+
+    run(scenario())
+
+
 def test_strangers_make_room_when_descriptors_run_out(security: Security) -> None:
     """Some are silent from the start, some in the middle of a head: whoever comes has an answer,
     though nothing of theirs is overdue."""
