@@ -1,5 +1,6 @@
 """One seed from start to verdict: a safety phase with faults, then a liveness phase without."""
 
+import gc
 import time
 import traceback
 from dataclasses import dataclass, field
@@ -134,6 +135,20 @@ def run_seed(seed: int, trace: str = "", makers: Makers | None = None) -> Outcom
 
 
 def run_options(options: Options, trace: str, makers: Makers) -> Outcome:
+    """The same for given options. What a run makes lives until its end, so Python's collector,
+    which would look at all of it again and again, rests meanwhile, and then frees the world."""
+    rests = gc.isenabled()
+    gc.disable()
+    try:
+        return _outcome_of(options, trace, makers)
+    finally:
+        if rests:
+            gc.enable()
+        # What was made since the collector came to rest is its youngest generation.
+        gc.collect(0)
+
+
+def _outcome_of(options: Options, trace: str, makers: Makers) -> Outcome:
     begin = time.perf_counter()
     run = Run(options, makers, trace)
     outcome = Outcome(options)

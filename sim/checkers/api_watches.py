@@ -166,23 +166,9 @@ def _path(resource: str, encoded: bytes) -> str:
 
 def is_selected(spec: WatchSpec, item: Object) -> bool:
     """Whether an object is in the collection, by what its JSON says."""
-    meta = item.json["metadata"] if spec.namespace or spec.label_selector else {}
-    if spec.namespace and meta.get("namespace", "") != spec.namespace:
+    namespace, labels, fields = item.selectable
+    if spec.namespace and namespace != spec.namespace:
         return False
-    labels = parse_label_selector(spec.label_selector)
-    if spec.label_selector and not labels.matches(meta.get("labels") or {}):
+    if spec.label_selector and not parse_label_selector(spec.label_selector).matches(labels):
         return False
-    if not spec.field_selector:
-        return True
-    return parse_field_selector(spec.field_selector).matches(_fields(item))
-
-
-def _fields(item: Object) -> dict[str, str]:
-    """The selectable fields that components of this house ask for."""
-    meta, spec, status = (item.json.get(name) or {} for name in ("metadata", "spec", "status"))
-    return {
-        "metadata.name": meta.get("name", ""),
-        "metadata.namespace": meta.get("namespace", ""),
-        "spec.nodeName": spec.get("nodeName", ""),
-        "status.phase": status.get("phase", ""),
-    }
+    return not spec.field_selector or parse_field_selector(spec.field_selector).matches(fields)

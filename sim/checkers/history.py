@@ -20,20 +20,60 @@ Word = tuple[int, tuple[object, ...]]
 """A log record that can be compared: (revision, ops)."""
 
 
-class Object:
-    """One version of one object, parsed when asked."""
+class Selectable(NamedTuple):
+    """What a selector of the API looks at."""
 
-    __slots__ = ("_parsed", "value")
+    namespace: str
+    labels: dict[str, str]
+    fields: dict[str, str]
+    """Those that components of this house ask for."""
+
+
+class Object:
+    """One version of one object, parsed when asked. A parsed object is thirty times its text: one
+    that was replaced keeps only what selectors look at."""
+
+    __slots__ = ("_parsed", "_selectable", "value")
 
     def __init__(self, value: bytes) -> None:
         self.value = value
         self._parsed: JsonObject | None = None
+        self._selectable: Selectable | None = None
 
     @property
     def json(self) -> JsonObject:
+        """Kept until the object is replaced."""
         if self._parsed is None:
             self._parsed = orjson.loads(self.value)
         return self._parsed
+
+    def glance(self) -> JsonObject:
+        """The same for one look: nothing new is kept."""
+        if self._parsed is not None:
+            return self._parsed
+        parsed: JsonObject = orjson.loads(self.value)
+        return parsed
+
+    @property
+    def selectable(self) -> Selectable:
+        if self._selectable is None:
+            item = self.glance()
+            meta, spec, status = (item.get(name) or {} for name in ("metadata", "spec", "status"))
+            fields = {
+                "metadata.name": meta.get("name", ""),
+                "metadata.namespace": meta.get("namespace", ""),
+                "spec.nodeName": spec.get("nodeName", ""),
+                "status.phase": status.get("phase", ""),
+            }
+            labels = meta.get("labels") or {}
+            self._selectable = Selectable(meta.get("namespace", ""), labels, fields)
+        return self._selectable
+
+    def replaced(self) -> None:
+        """Another version has taken its place."""
+        if self._parsed is not None:
+            assert self.selectable
+            self._parsed = None
 
 
 class Change(NamedTuple):
@@ -166,6 +206,8 @@ class History:
         changes.insert(place, change)
         for changed in self.changed:
             changed(change)
+        if old is not None:
+            old.replaced()
 
     def _watched(self, name: str, shard: int, events: Sequence[object], watermark: int) -> None:
         self.told[shard] = max(self.told[shard], watermark)

@@ -23,7 +23,7 @@ class Identities:
     def _changed(self, change: Change) -> None:
         if change.kind != ADDED or change.new is None or change.key.startswith(NO_OBJECTS):
             return
-        uid = change.new.json["metadata"]["uid"]
+        uid = change.new.glance()["metadata"]["uid"]
         before = self._key_of.get(uid)
         if before is not None:
             message = f"{change.key!r} at {change.revision} has the uid of {before[0]!r}"
