@@ -103,7 +103,8 @@ class Turns:
         items, self.items = self.items, 0
         now_ns = kernel.agenda.now_ns
         # A clock never runs backwards within one process: see actors.clock.
-        self._clock_ns = max(self._clock_ns, now_ns + self.skew_ns)
+        if now_ns + self.skew_ns > self._clock_ns:
+            self._clock_ns = now_ns + self.skew_ns
         effects = self._core.step(events, self._clock_ns)
         kernel.steps += 1
         kernel.messages += items
@@ -115,8 +116,11 @@ class Turns:
             cost_ns += self.work(effects)
         self.busy_ns += cost_ns
         self._busy_until_ns = kernel.sending_ns = now_ns + cost_ns
-        self._watch_idleness(bool(events) or bool(effects), now_ns)
-        if not self._carry_out_all(effects):
+        if events or effects:
+            self._idle, self._idle_since_ns = 0, now_ns
+        else:
+            self._watch_idleness(now_ns)
+        if effects and not self._carry_out_all(effects):
             return
         if self.after is not None:
             self.after()
@@ -149,8 +153,8 @@ class Turns:
             self._timer_ns = None
             self.wake()
 
-    def _watch_idleness(self, busy: bool, now_ns: int) -> None:
-        if busy or now_ns - self._idle_since_ns > SECOND:
+    def _watch_idleness(self, now_ns: int) -> None:
+        if now_ns - self._idle_since_ns > SECOND:
             self._idle, self._idle_since_ns = 0, now_ns
             return
         self._idle += 1

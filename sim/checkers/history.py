@@ -210,7 +210,8 @@ class History:
             old.replaced()
 
     def _watched(self, name: str, shard: int, events: Sequence[object], watermark: int) -> None:
-        self.told[shard] = max(self.told[shard], watermark)
+        if watermark > self.told[shard]:
+            self.told[shard] = watermark
 
 
 def _revision(change: Change) -> int:

@@ -6,8 +6,7 @@ C. Gong, Testing and verifying concurrent objects, JPDC 1993; G. Lowe, Testing f
 2017. Exponential at worst, so histories are kept short and few operations overlap.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from sim.topics import Violation
 
@@ -18,8 +17,7 @@ STATES_MAX: Final = 200_000
 READ, WRITE, REMOVE = "read", "write", "remove"
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(NamedTuple):
     """One operation on one key. A value 0 is an absent key, else it is unique to its write."""
 
     kind: str

@@ -76,7 +76,8 @@ class StoreWatches:
         if owed is not None and owed.revision <= watermark:
             message = f"shard {shard} tells {name} {watermark} and owes {owed.key!r}"
             raise Violation(NAME, message)
-        stream.told = max(stream.told, watermark)
+        if watermark > stream.told:
+            stream.told = watermark
 
     def _next(self, shard: int, stream: Stream) -> Change | None:
         changes = self._history.by_shard[shard]
