@@ -21,6 +21,7 @@ from math import inf
 from pathlib import Path
 
 from benchmarks.bench_store_disk import RECORD_BYTES, log_alone
+from benchmarks.bench_store_floor import ARMS, put_floor
 from benchmarks.bench_store_load import (
     KEY_BYTES,
     PREFIX,
@@ -272,10 +273,12 @@ def main() -> None:
             print("NO ETCD (etcd-server): its rows are SKIPPED", file=sys.stderr)
         bench = Bench(directory, chosen.seconds, tool)
         floor = log_alone(directory, RECORD_BYTES, chosen.seconds)
+        echo_s = put_floor(directory, ARMS[0], chosen.seconds)
         print(
             f"keys of {KEY_BYTES} bytes under {PREFIX.decode()}, values of 1,024; to append such a"
             f" record and sync takes a process that does nothing else {floor.p50_s * 1e3:.2f} ms"
-            f" (median) and {floor.cpu_s / floor.count * 1e6:.0f} µs of CPU here\n{HEAD}"
+            f" (median) and {floor.cpu_s / floor.count * 1e6:.0f} µs of CPU here; one that only"
+            f" echoes, with such a sync for each request, {echo_s * 1e6:.0f}\n{HEAD}"
         )
         if chosen.only in (None, "beside"):
             bench.beside(CASES)
