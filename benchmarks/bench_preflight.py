@@ -25,7 +25,7 @@ SPAN_S, PODS_SPAN_S = 15, 90
 closed loop to make all pods of a size."""
 
 
-def campaign(nodes: int, pods: int) -> dict[str, object]:
+def campaign(nodes: int, pods: int, servers: int) -> dict[str, object]:
     load: list[dict[str, object]] = [{"scenario": "readers", "rate": "1/s"}]
     if pods:
         users = {"arrivals": "closed", "users": 32, "count": pods}
@@ -36,7 +36,7 @@ def campaign(nodes: int, pods: int) -> dict[str, object]:
         "metadata": {"name": "preflight"},
         "spec": {
             "settle": "300s",
-            "cluster": {"nodes": nodes},
+            "cluster": {"nodes": nodes, "apiServers": servers},
             "phases": [
                 {"name": "a", "duration": f"{PODS_SPAN_S if pods else SPAN_S}s", "load": load}
             ],
@@ -44,11 +44,11 @@ def campaign(nodes: int, pods: int) -> dict[str, object]:
     }
 
 
-def peak_mib(command: str, nodes: int, pods: int) -> float:
+def peak_mib(command: str, nodes: int, pods: int, servers: int) -> float:
     """Of all processes together but the load's; of the one process in virtual time."""
     with tempfile.TemporaryDirectory() as place:
         file = Path(place, "campaign.yaml")
-        file.write_text(yaml.safe_dump(campaign(nodes, pods)))
+        file.write_text(yaml.safe_dump(campaign(nodes, pods, servers)))
         arguments = [sys.executable, "-m", "loadtest", command, str(file), "--out", place]
         timed = ["/usr/bin/env", sys.executable, "-c", _TIMED, *arguments]
         done = subprocess.run(timed, capture_output=True, text=True, check=False)
@@ -70,11 +70,13 @@ _TIMED = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("shells", nargs="*", default=list(SHELLS), help="real, virtual")
-    for shell in parser.parse_args().shells:
+    parser.add_argument("--servers", type=int, default=1, help="API servers")
+    arguments = parser.parse_args()
+    for shell in arguments.shells:
         command, sizes = SHELLS[shell]
         points = []
         for nodes, pods in sizes:
-            points.append((1, nodes, pods, peak_mib(command, nodes, pods)))
+            points.append((1, nodes, pods, peak_mib(command, nodes, pods, arguments.servers)))
             peak = f"{points[-1][-1]:,.0f} MiB"
             print(f"{shell:<8} {nodes:>6} nodes, {pods:>6} pods: {peak}", flush=True)
         found = np.array(points, np.float64)

@@ -51,6 +51,17 @@ def test_the_refusal_says_what_would_fit_and_that_does(shell: str) -> None:
         check_memory(compiled(1), shell, 1 << 20)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("shell", ["real", "virtual"])
+def test_each_api_server_keeps_what_there_is(shell: str) -> None:
+    doc = document(100_000)
+    room = COSTS[shell].of(100_000)
+    check_memory(compile_campaign(parse_campaign(doc, "x"), ROOT), shell, room)  # type: ignore[arg-type]
+    doc["spec"]["cluster"]["apiServers"] = 16  # type: ignore[index]
+    many = compile_campaign(parse_campaign(doc, "x"), ROOT)
+    with pytest.raises(CampaignError, match=r"100,000 nodes need about .* at most"):
+        check_memory(many, shell, room)  # type: ignore[arg-type]
+
+
 PODS = {"scenario": "pods", "arrivals": "constant", "rate": 400}
 WEB = {"scenario": "deployments", "arrivals": "constant", "rate": 10, "replicas": 20}
 
