@@ -27,6 +27,7 @@ from loadtest.overrides import apply_overrides
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("runs"),
     show_default=True,
+    help="Where runs and what is found are kept.",
 )
 def calibrate(file: Path, overrides: tuple[str, ...], write: Path, out: Path) -> None:
     """Measure what steps cost on this machine, with short real runs of the sweep in FILE.

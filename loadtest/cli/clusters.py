@@ -32,7 +32,13 @@ START_TIMEOUT_S = 600.0
 
 
 @click.command()
-@click.option("--nodes", type=click.IntRange(1, 2_000_000), default=100, show_default=True)
+@click.option(
+    "--nodes",
+    type=click.IntRange(1, 2_000_000),
+    default=100,
+    show_default=True,
+    help="Hollow ones.",
+)
 @click.option(
     "--node-list",
     type=click.Path(path_type=Path),
@@ -51,12 +57,19 @@ START_TIMEOUT_S = 600.0
     show_default=True,
     help="Port of the API on loopback; 0: any free one.",
 )
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="Decides names, ties and jitter of the cluster.",
+)
 @click.option(
     "--durability",
     type=click.Choice(["fsync", "buffered", "none"]),
     default="fsync",
     show_default=True,
+    help="What a write waits for: the disk, the system's buffers, or nothing.",
 )
 @click.option(
     "--scheduler-config",

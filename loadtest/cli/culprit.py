@@ -18,13 +18,26 @@ from loadtest.overrides import apply_overrides
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="As in run.")
 @click.option("--virtual", is_flag=True, help="In virtual time, as `hollowfleet sim`.")
 @click.option("--profile", type=click.Path(path_type=Path), help="Costs, as calibrate writes them.")
-@click.option("--repetitions", type=click.IntRange(1, 100), default=1, show_default=True)
-@click.option("--jobs", type=click.IntRange(1, 256), default=os.cpu_count() or 1)
+@click.option(
+    "--repetitions",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    help="Runs of each: as it is, and with each of the two relieved.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    default=os.cpu_count() or 1,
+    show_default="the number of cores",
+    help="Virtual runs at a time. Real ones run one by one.",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("runs"),
     show_default=True,
+    help="Where runs and what is found are kept.",
 )
 def culprit(
     file: Path,

@@ -26,6 +26,7 @@ from actors.plan import Durability
     type=click.Choice(["fsync", "buffered", "none"]),
     default="fsync",
     show_default=True,
+    help="What a write waits for: the disk, the system's buffers, or nothing.",
 )
 @click.option(
     "--quota-bytes",

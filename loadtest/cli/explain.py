@@ -31,8 +31,14 @@ PAGE = 500
     required=True,
     help="Of any cluster; nothing is written to it.",
 )
-@click.option("--namespace", "-n", default="default", show_default=True)
-@click.option("--top", type=click.IntRange(1, 1000), default=5, show_default=True)
+@click.option("--namespace", "-n", default="default", show_default=True, help="That of POD.")
+@click.option(
+    "--top",
+    type=click.IntRange(1, 1000),
+    default=5,
+    show_default=True,
+    help="So many of the best nodes.",
+)
 @click.option(
     "--scheduler-config",
     type=click.Path(path_type=Path),

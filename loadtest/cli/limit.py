@@ -66,12 +66,19 @@ class Number(click.ParamType[float]):
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="As in run.")
 @click.option("--virtual", is_flag=True, help="In virtual time, as `hollowfleet sim`.")
 @click.option("--profile", type=click.Path(path_type=Path), help="Costs, as calibrate writes them.")
-@click.option("--jobs", type=click.IntRange(1, 256), default=os.cpu_count() or 1)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    default=os.cpu_count() or 1,
+    show_default="the number of cores",
+    help="Virtual runs at a time. Real ones run one by one.",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("runs"),
     show_default=True,
+    help="Where runs and what is found are kept.",
 )
 def limit(file: Path, knob: str, begin: float, end: float, unit: str, **options: object) -> None:
     """Find the largest value of a knob of FILE at which every SLO holds, between --from and --to.

@@ -32,7 +32,12 @@ HINTS_GATE = "SchedulerQueueingHints"
     type=click.Path(path_type=Path),
     help="A KubeSchedulerConfiguration file.",
 )
-@click.option("--bind-address", default="127.0.0.1", show_default=True)
+@click.option(
+    "--bind-address",
+    default="127.0.0.1",
+    show_default=True,
+    help="Where /healthz and /metrics are served.",
+)
 @click.option(
     "--secure-port",
     type=click.IntRange(0, 65535),
@@ -45,7 +50,13 @@ HINTS_GATE = "SchedulerQueueingHints"
     default="",
     help=f"{HINTS_GATE}=false: every change gives all unschedulable pods another try.",
 )
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="Decides between equal nodes.",
+)
 def scheduler(
     kubeconfig: Path,
     config: Path | None,

@@ -77,3 +77,11 @@ def test_every_decision_is_in_the_index() -> None:
     for record in sorted(records.glob("0*.md")):
         number, title = record.read_text(encoding="utf-8").splitlines()[0].split(". ", 1)
         assert f"| {number.removeprefix('# ')} | [{title}]({record.name}) |" in index
+
+
+@pytest.mark.parametrize("command", sorted(MODULES))
+def test_every_option_says_what_it_is(command: str) -> None:
+    found = cli.get_command(click.Context(cli), command)
+    assert found is not None
+    options = [one for one in found.params if isinstance(one, click.Option)]
+    assert [one.opts[0] for one in options if not one.help] == []
