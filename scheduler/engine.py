@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from scheduler.coupling import Coupling, coupling_of
-from scheduler.divisions import DivisionBook
+from scheduler.division_book import DivisionBook
 from scheduler.explain import NOBODY, Pod
 from scheduler.kernel import Kernel
 from scheduler.node_classes import ClassBook, NodeClasses, best_by_classes, stand_for_nodes

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from api.core import JsonObject
 from api.streams import Stream
 from scheduler.coupling import coupling_of
-from scheduler.divisions import ASKS_MIN, DIVISIONS_MIN, DivisionBook
+from scheduler.division_book import ASKS_MIN, DivisionBook
+from scheduler.divisions import DIVISIONS_MIN
 from scheduler.explain import NOBODY, choose, explain
 from scheduler.node_facts import node_facts
 from tests.scheduler.scheduler_objects import node, pod
