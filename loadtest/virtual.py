@@ -253,6 +253,12 @@ class Witness:
         self.gauges.append(json.dumps(row))
 
 
+def _settle_gc() -> None:
+    """As ``settle_gc``, with collections as rare as one process of all programs can bear."""
+    settle_gc()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
 class VirtualCampaign:
     """One campaign, used once."""
 
@@ -314,10 +320,9 @@ class VirtualCampaign:
         self._run = witness.run = run
         run.generator.in_flight_max = campaign.generator.in_flight_max
         began_ns = run.now_ns
-        settle_gc()
+        _settle_gc()
         run.boot([namespace_body(name).encode() for name in self._compiled.namespaces])
-        settle_gc()
-        gc.set_threshold(*GC_THRESHOLDS)
+        _settle_gc()
         state.boot_s = round((run.now_ns - began_ns) / SECOND_NS, 3)
         self._display.message(
             f"{witness.nodes_ready} nodes Ready after {state.boot_s:.1f} virtual seconds"
