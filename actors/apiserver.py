@@ -11,6 +11,7 @@ from typing import Any, assert_never
 
 from actors.backlogs import Backlogs
 from actors.clock import WallClock, settle_gc
+from actors.freed import keep_freed
 from actors.hold import Hold
 from actors.http_front import HttpFront, open_stream, send_answer
 from actors.net import FrameServer, PeerError, ServerStream
@@ -163,6 +164,7 @@ class ApiServer:
         async with asyncio.timeout(READY_S):
             await self._ready.wait()
         settle_gc()
+        keep_freed()
         self._frames = await FrameServer.start(
             config.host, config.frame_port, config.security, self
         )

@@ -298,6 +298,7 @@ class Connection(asyncio.Protocol):
             self._send(head + body)
         else:
             self._send(head)
+            self._host.bulky_bodies += len(body) >= BULKY_BYTES
             self._rest = memoryview(body)
             self._send_rest()
             self._host.refused += self._host.large.make_room()

@@ -44,7 +44,7 @@ class Host(Protocol):
     refused: int
     requests: int
     bulky_bodies: int
-    """Large ones that have come so far."""
+    """Large ones that have come or gone so far."""
     large: LargeAnswers
     last_chunk: bytes
     """What some stream was given last, and how that is framed: many get the same."""
