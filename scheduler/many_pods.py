@@ -12,9 +12,8 @@ from scheduler.pod_shape import Shape
 from scheduler.standings import Scores
 from scheduler.views import NOWHERE, dynamic_plugins
 
-CELLS = 1 << 16
-"""Pods times rows worked on at once: so many stay in a core's own cache, and with fewer a call of
-numpy costs more than its work."""
+CELLS = 1 << 14
+"""Pods times rows worked on at once, which stay in a core's own cache."""
 
 
 class Likeness(NamedTuple):

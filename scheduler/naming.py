@@ -8,15 +8,14 @@ work, not the result, because each list says how good what it leaves out may be.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
-from scheduler.node_table import IntArray, Mask, NodeTable
+from scheduler.node_table import IntArray, NodeTable
 from scheduler.pod_shape import Shape
 from scheduler.rating import Levels, weighted_levels
 from scheduler.standings import Scores
-from scheduler.tie import FIRST, Places, tie_places_each
+from scheduler.tie import FIRST, Places, tie_places
 from scheduler.views import NOWHERE, StaticView
 
 LOOSE = 4
@@ -69,14 +68,11 @@ class Lots:
     order: IntArray
     """[row]: see NodeTable."""
 
-    def places(self, rows: IntArray, pods: IntArray, whose: IntArray) -> IntArray:
-        """Of rows of this partition, each in the draw of the pod at its index in ``pods``."""
-        salts = [self.salts[pod] for pod in pods.tolist()]
-        drawn = tie_places_each(self.leaders[rows], salts, whose, self.tie_bits).astype(np.int64)
-        if FIRST in salts:
-            first = np.array([salt == FIRST for salt in salts])
-            drawn = np.where(first[whose], self.order[rows], drawn)
-        return drawn
+    def places(self, rows: IntArray, pod: int) -> IntArray | Places:
+        """Of rows of this partition in the draw of a pod."""
+        if self.salts[pod] == FIRST:
+            return self.order[rows]
+        return tie_places(self.leaders[rows], self.salts[pod], self.tie_bits)
 
 
 class Naming:
@@ -84,17 +80,17 @@ class Naming:
 
     def __init__(self, wanted: IntArray, lots: Lots) -> None:
         """``wanted``: nodes, [pod]."""
-        self._wanted = wanted
+        self._wanted: list[int] = wanted.tolist()
         self._lots = lots
         self.levels: dict[Levels, int] = {}
         """Numbered as they come."""
-        self._lists: list[IntArray] = []
+        self._lists: list[tuple[int, ...]] = []
         self._rows: list[IntArray] = []
         self._bases: list[Scores] = []
 
     @property
     def lists(self) -> IntArray:
-        return np.concatenate([np.zeros((6, 0), np.int64), *self._lists], axis=1)
+        return np.array(self._lists, np.int64).reshape(-1, 6).T
 
     @property
     def rows(self) -> IntArray:
@@ -114,93 +110,43 @@ class Naming:
         if several:
             for at, part in ranks.parts():
                 _add(ranked[:, part], ranks.gains[at], feasible[at])
-        asked = np.array(pods, np.int64)
-        cuts = _cut(ranked, int(self._wanted[asked].max()))
+        cuts = _cut(ranked, max(self._wanted[pod] for pod in pods))
         for at, part in ranks.parts():
             level = self.levels.setdefault(ranks.levels[at], len(self.levels))
             added = ranks.constant + (ranks.gains[at] if several else 0)
-            members, points = ranks.rows[part], ranked[:, part]
-            for found in self._named(points, members, cuts, asked):
-                self._rows.append(members[found.columns])
-                self._bases.append(points[found.whose, found.columns] - added)
-                named = np.bincount(found.whose, minlength=len(points))
-                lists = np.empty((6, len(points)), np.int64)
-                lists[0], lists[1], lists[2] = asked, feasible[at], named
-                lists[3], lists[4], lists[5] = found.bounds - added, found.places, level
-                self._lists.append(lists if named.all() else lists[:, named > 0])
+            members, own = ranks.rows[part], ranked[:, part]
+            for pod, points, cut, count in zip(
+                pods, own, cuts.tolist(), feasible[at].tolist(), strict=True
+            ):
+                if count:
+                    chosen, bound, place = self._best(points, members, cut, pod)
+                    words = (pod, count, len(chosen), bound - added, place, level)
+                    self._lists.append(words)
+                    self._rows.append(members[chosen])
+                    self._bases.append(points[chosen] - added)
 
-    def _named(
-        self, points: Scores, members: IntArray, cuts: Scores, pods: IntArray
-    ) -> Iterator["Named"]:
-        """Those at the cut or above it, of too many at the cut those that come first in the draw;
-        for pods with few of them, some others as well."""
-        count, nobody = len(points), np.zeros(len(points), np.int64)
-        if points.shape[1] <= NAMED_MIN:
-            yield Named(*_positions(points != NOWHERE), cuts - 1, nobody)
-            return
-        whose, columns = _positions(points >= cuts[:, None])
-        counts, wanted = np.bincount(whose, minlength=count), self._wanted[pods]
-        few, many = counts < NAMED_MIN, counts > LOOSE * wanted
-        bounds, places, keeps = cuts - 1, nobody, ~few[whose]
-        if few.any():
+    def _best(
+        self, points: Scores, members: IntArray, cut: int, pod: int
+    ) -> tuple[IntArray, int, int]:
+        """Positions of those at the cut or above it, of too many at the cut those that come first
+        in the draw; the rank that others may have, and which place they do not come before."""
+        chosen = np.flatnonzero(points >= cut)
+        if len(points) <= NAMED_MIN:
+            return np.flatnonzero(points != NOWHERE), cut - 1, 0
+        if len(chosen) < NAMED_MIN:
             # No draw, because they will hardly be chosen.
-            yield _first_few(points, np.flatnonzero(few))
-        if many.any():
-            bounds[many] = cuts[many]
-            tied = np.flatnonzero(many[whose] & (points[whose, columns] == cuts[whose]))
-            theirs = whose[tied]
-            drawn = self._lots.places(members[columns[tied]], pods, theirs)
-            equal = np.bincount(theirs, minlength=count)
-            places = _last(drawn, equal, np.maximum(wanted - counts + equal, 1))
-            keeps[tied] = drawn <= places[theirs]
-        if not keeps.all():
-            whose, columns = whose[keeps], columns[keeps]
-        yield Named(whose, columns, bounds, places)
-
-
-class Named(NamedTuple):
-    """Nodes named for some pods, side by side: pod and position of each. [pod]: the rank that
-    others may have; [pod]: the place in the draw that those do not come before."""
-
-    whose: IntArray
-    columns: IntArray
-    bounds: Scores
-    places: IntArray
-
-
-def _first_few(points: Scores, pods: IntArray) -> Named:
-    """The best for each of these pods. Among equals there is no draw."""
-    theirs = points[pods]
-    best = theirs.argpartition(points.shape[1] - NAMED_MIN, axis=1)[:, -NAMED_MIN:]
-    chosen = np.take_along_axis(theirs, best, axis=1)
-    bounds = np.zeros(len(points), points.dtype)
-    bounds[pods] = chosen.min(axis=1)
-    feasible = chosen != NOWHERE
-    whose = np.repeat(pods, NAMED_MIN).reshape(best.shape)
-    return Named(whose[feasible], best[feasible], bounds, np.zeros(len(points), np.int64))
-
-
-def _last(drawn: IntArray, counts: IntArray, most: IntArray) -> IntArray:
-    """[pod]: the last place of so many that come first. ``drawn``: ``counts`` of each pod, side by
-    side. 0 where there are none."""
-    last, begin = np.zeros(len(counts), np.int64), 0
-    for at, (count, number) in enumerate(zip(counts.tolist(), most.tolist(), strict=True)):
-        if count:
-            last[at] = np.partition(drawn[begin : begin + count], number - 1)[number - 1]
-            begin += count
-    return last
-
-
-def _counts(mask: Mask) -> IntArray:
-    """[pod]: for few pods faster than along an axis."""
-    return np.array([np.count_nonzero(rows) for rows in mask], np.int64)
-
-
-def _positions(mask: Mask) -> tuple[IntArray, IntArray]:
-    """Pod and position of each one that is set."""
-    flat = np.flatnonzero(mask)
-    whose = flat // mask.shape[1]
-    return whose, flat - whose * mask.shape[1]
+            chosen = points.argpartition(len(points) - NAMED_MIN)[-NAMED_MIN:]
+            theirs = points[chosen]
+            return chosen[theirs != NOWHERE], int(theirs.min()), 0
+        wanted = self._wanted[pod]
+        if len(chosen) <= LOOSE * wanted:
+            return chosen, cut - 1, 0
+        tied = points[chosen] == cut
+        above, equal = chosen[~tied], chosen[tied]
+        most = max(wanted - len(above), 1)
+        places = self._lots.places(members[equal], pod)
+        first = places.argpartition(most - 1)[:most]
+        return np.concatenate((above, equal[first])), cut, int(places[first].max())
 
 
 def _cut(ranked: Scores, wanted: int) -> Scores:
@@ -224,4 +170,4 @@ def _feasible(ranked: Scores) -> IntArray:
     feasible = ranked != NOWHERE
     if np.count_nonzero(feasible) == feasible.size:
         return np.full(len(ranked), ranked.shape[1])
-    return _counts(feasible)
+    return np.asarray(np.count_nonzero(feasible, axis=1), np.int64)
