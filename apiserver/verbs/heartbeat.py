@@ -18,7 +18,7 @@ from api.storage import CONFLICT, PUT
 from api.times import TIME_LETTERS, is_stored_time
 from apiserver.change import Changed
 from apiserver.ownership import writer_of
-from apiserver.records import header_of
+from apiserver.records import compact, header_of
 from apiserver.registry import Ask, Registry, Request
 from apiserver.storefail import raise_if_failed
 
@@ -52,7 +52,7 @@ def heartbeat(registry: Registry, request: Request) -> Generator[Ask, Any, Chang
     if entries is None:
         return None
     node["metadata"]["managedFields"] = entries
-    value = orjson.dumps(node)
+    value = compact(node)
     reply = yield registry.ask(kind, key, (PUT, key, header_of(record), value, record.revision, 0))
     raise_if_failed(reply, CONFLICT)
     if reply[0] == CONFLICT:

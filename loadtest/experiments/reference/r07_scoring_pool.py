@@ -94,7 +94,7 @@ class Scorer:
 
     def __init__(self, kernel: Kernel, wires: Wires, row_ns: int, slowness: int) -> None:
         self._kernel = kernel
-        self._wires = wires
+        self.wires = wires
         self._core = PartitionCore()
         self._row_ns = row_ns
         self._slowness = slowness
@@ -108,7 +108,7 @@ class Scorer:
         cost_ns = PARTITION.of(pods) + pods * self._core.nodes * self._row_ns
         self._free_ns = max(self._free_ns, kernel.agenda.now_ns) + cost_ns * self._slowness
         kernel.sending_ns = self._free_ns
-        self._wires.send(reply, msgpack.unpackb(msgpack.packb(answer_body(answer))))
+        self.wires.send(reply, msgpack.unpackb(msgpack.packb(answer_body(answer))))
 
 
 class Desk:
