@@ -167,11 +167,12 @@ def _traced(part: Part, spans: Path) -> Part:
 def _store_config(
     plan: ClusterPlan, security: Security, shard: int, directory: str
 ) -> StoreConfig | EtcdStoreConfig:
+    kept_s = plan.compaction_retention_s
     if plan.store_engine == "own":
-        return StoreConfig(shard, directory, security, plan.durability)
+        return StoreConfig(shard, directory, security, plan.durability, retain_revisions_s=kept_s)
     assert plan.durability == "fsync", "etcd has no other durability"
     assert plan.store_shards == 1 or plan.shard_by == "kind", "etcds are not merged"
-    return EtcdStoreConfig(shard, directory, security)
+    return EtcdStoreConfig(shard, directory, security, retain_revisions_s=kept_s)
 
 
 def _embedded(

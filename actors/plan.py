@@ -218,6 +218,8 @@ class ClusterPlan:
     """etcd: each shard is a real one, and shards are by kind: nothing orders their revisions."""
     store_placement: StorePlacement = "own"
     """Of our own shards: a program each, or all of them in that of the only API server."""
+    compaction_retention_s: float = 300.0
+    """History that a shard keeps; an etcd is compacted as often to what is as old."""
     watch_cache_index: CacheIndex = "btree"
     """Of the API server."""
     encode_once: bool = True

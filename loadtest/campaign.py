@@ -35,6 +35,8 @@ PHASE_NS_MAX = 400 * 24 * 3600 * SECOND_NS
 REAL_PHASE_NS_MAX = 24 * 3600 * SECOND_NS
 """Of a phase that passes in real time."""
 LEASE_PERIOD_NS_MIN = SECOND_NS // 10
+COMPACTION_RETENTION_NS_MIN = 5 * SECOND_NS
+"""A watch that is opened again after a pause finds where it was."""
 ARRIVALS_MAX = 5_000_000
 """Of a whole campaign: its schedule is compiled in memory before the run."""
 
@@ -55,6 +57,8 @@ class ClusterKnobs:
     store_engine: StoreEngine
     store_placement: StorePlacement
     """Of the shards: a program each, or the API server's own."""
+    compaction_retention_ns: int
+    """History that a shard keeps; older versions are compacted."""
     watch_cache_index: CacheIndex
     """Of the API server, Kubernetes' feature gate BtreeWatchCache."""
     encode_once: bool
@@ -226,6 +230,7 @@ def _cluster(section: Section) -> ClusterKnobs:
         store_placement=cast(
             StorePlacement, section.choice("storePlacement", ("own", "apiserver"), "own")
         ),
+        compaction_retention_ns=section.duration("compactionRetention", "5m"),
         watch_cache_index=cast(
             CacheIndex, section.choice("watchCacheIndex", ("btree", "hash"), "btree")
         ),
@@ -274,6 +279,12 @@ def _check_cluster(section: Section, knobs: ClusterKnobs) -> None:
             "be compared",
         )
     _check_placement(section, knobs)
+    if knobs.compaction_retention_ns < COMPACTION_RETENTION_NS_MIN:
+        raise section.error("compactionRetention", "must be at least 5s")
+    if not knobs.heartbeats and section.has("compactionRetention"):
+        raise section.error(
+            "compactionRetention", "must be left out where heartbeats are off: an hour is kept then"
+        )
     if knobs.lease_period_ns < LEASE_PERIOD_NS_MIN:
         raise section.error("leasePeriod", "must be at least 100ms")
 

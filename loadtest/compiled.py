@@ -148,6 +148,7 @@ def _cluster_plan(campaign: Campaign, directory: Path) -> tuple[ClusterPlan, int
         durability=knobs.durability,
         store_engine=knobs.store_engine,
         store_placement=knobs.store_placement,
+        compaction_retention_s=knobs.compaction_retention_ns / SECOND_NS,
         watch_cache_index=knobs.watch_cache_index,
         encode_once=knobs.encode_once,
         consistent_lists=knobs.consistent_list_from_cache,

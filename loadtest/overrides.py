@@ -19,6 +19,7 @@ SHORT_NAMES = {
     "durability": "spec.cluster.durability",
     "engine": "spec.cluster.storeEngine",
     "placement": "spec.cluster.storePlacement",
+    "compaction_retention": "spec.cluster.compactionRetention",
     "watch_cache": "spec.cluster.watchCacheIndex",
     "encode_once": "spec.cluster.encodeOnce",
     "consistent_list_from_cache": "spec.cluster.consistentListFromCache",

@@ -315,7 +315,8 @@ def _conditions(summary: Summary) -> str:
         "Durability": f"{cluster['durability']}, one copy, on {host['store_filesystem']}",
         "Store": f"{_many(cluster['store_shards'], 'shard')} by {cluster['shard_by']}, engine "
         f"{cluster['store_engine']}"
-        + (", in the API server's program" if cluster["store_placement"] == "apiserver" else ""),
+        + (", in the API server's program" if cluster["store_placement"] == "apiserver" else "")
+        + f", history of {cluster['compaction_retention_ns'] / 1e9:g} s",
         "Scheduler": f"{scored}, {_many(partitions, 'scoring partition')}",
         "Nodes": f"{summary.campaign['nodes']:,} hollow, by {cluster['node_transport']}, Lease "
         f"every {cluster['lease_period_ns'] / 1e9:g} s, pod stages delayed by "

@@ -108,6 +108,7 @@ def virtual_plan(compiled: Compiled, costs: CostProfile = DEFAULT) -> VirtualPla
         store_shards=knobs.store_shards,
         shard_by=knobs.shard_by,
         durability=knobs.durability,
+        retain_ns=knobs.compaction_retention_ns,
         partitions=knobs.scheduler_partitions,
         scheduler=replace(
             scheduler,

@@ -18,8 +18,6 @@ from store.core import StoreSettings
 DAY_NS: Final = 86_400 * SECOND
 NEVER_NS: Final = 3_650 * DAY_NS
 """Longer than any campaign."""
-RETAIN_NS: Final = 300 * SECOND
-"""History that a shard keeps, as in a real cluster; quiet ones look at it once in three minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +29,8 @@ class VirtualPlan:
     store_shards: int
     shard_by: ShardBy
     durability: str
+    retain_ns: int
+    """History that a shard keeps, as in a real cluster. Quiet ones keep an hour."""
     partitions: int
     controller_shards: int
     hollow_actors: int
@@ -78,7 +78,7 @@ class VirtualPlan:
 
     def store_settings(self, shard: int, epoch_ns: int) -> StoreSettings:
         if not self.quiet:
-            return StoreSettings(shard, self.durability, RETAIN_NS, epoch_ns=epoch_ns)
+            return StoreSettings(shard, self.durability, self.retain_ns, epoch_ns=epoch_ns)
         hour_ns = 3600 * SECOND
         return StoreSettings(shard, self.durability, hour_ns, hour_ns, epoch_ns)
 

@@ -113,6 +113,16 @@ def test_defaults_are_filled_in() -> None:
             {"storePlacement": "apiserver", "storeEngine": "etcd"},
             "spec.cluster.storeEngine: must be own where storePlacement is apiserver",
         ),
+        (
+            "spec/cluster",
+            {"compactionRetention": "4s"},
+            "spec.cluster.compactionRetention: must be at least 5s",
+        ),
+        (
+            "spec/cluster",
+            {"compactionRetention": "1h", "heartbeats": "off"},
+            "spec.cluster.compactionRetention: must be left out where heartbeats are off",
+        ),
         ("spec/cluster", {"nodes": 0}, "must be a whole number from 1"),
         ("spec/cluster", {"nodes": True}, "must be a whole number"),
         ("spec/cluster", 7, "spec.cluster: must be a mapping"),
