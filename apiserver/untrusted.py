@@ -17,8 +17,8 @@ from apiserver.go_yaml import YAML_TWICE, Document
 DEPTH_MAX: Final = 200
 """Levels of maps and lists. Go's decoder follows 10,000; no kind has more than a few dozen."""
 YAML_BYTES_MAX: Final = 1 << 20
-"""YAML takes a hundred times longer to read than JSON: about a second for this much, and half of
-that of what a ConfigMap usually holds."""
+"""YAML takes a hundred times longer to read than JSON: one to two seconds for this much where it is
+dense, a tenth of that for what a ConfigMap usually holds."""
 YAML_NODES_MAX: Final = 1_000_000
 """Nodes of a YAML body with its aliases written out. Source of the refusal: go-yaml."""
 TOO_DEEP: Final = "exceeded max depth"
