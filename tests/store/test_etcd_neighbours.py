@@ -27,10 +27,13 @@ Answer = Any
 
 
 def shown(message: Any) -> Any:
-    """Without what a server names itself, and with a lease's time as one that it has."""
+    """Without what a server names itself, and with a lease's time as one that it has. The keys of a
+    lease come in no order. Source: etcd server/lease/lessor.go, Lease.Keys walks a map of Go."""
     if isinstance(message, dict):
         if "grantedTTL" in message:
             message = {**message, "TTL": 0 < message["TTL"] <= message["grantedTTL"]}
+            if "keys" in message:
+                message["keys"] = sorted(message["keys"])
         return {name: shown(value) for name, value in message.items() if name not in OWN}
     return [shown(item) for item in message] if isinstance(message, list) else message
 
