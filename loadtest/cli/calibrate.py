@@ -7,6 +7,7 @@ import click
 
 from loadtest.bundle import write_json
 from loadtest.cli.codes import ERROR
+from loadtest.cli.options import OUT, OVERRIDES
 from loadtest.cli.verdict import BadInput, check_writable
 from loadtest.fields import CampaignError, load_yaml
 from loadtest.overrides import apply_overrides
@@ -14,7 +15,7 @@ from loadtest.overrides import apply_overrides
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="As in run.")
+@OVERRIDES
 @click.option(
     "--write",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -22,13 +23,7 @@ from loadtest.overrides import apply_overrides
     show_default=True,
     help="Where the profile is written.",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("runs"),
-    show_default=True,
-    help="Where runs and what is found are kept.",
-)
+@OUT
 def calibrate(file: Path, overrides: tuple[str, ...], write: Path, out: Path) -> None:
     """Measure what steps cost on this machine, with short real runs of the sweep in FILE.
 

@@ -1,6 +1,5 @@
 """``hollowfleet culprit``: which component limits a campaign."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import click
 
 from loadtest.bundle import write_json
 from loadtest.cli.codes import ERROR, OK, UNDECIDED
+from loadtest.cli.options import JOBS, OUT, OVERRIDES, PROFILE, VIRTUAL
 from loadtest.cli.verdict import BadInput, check_writable, needs_virtual
 from loadtest.fields import CampaignError, load_yaml
 from loadtest.overrides import apply_overrides
@@ -15,9 +15,9 @@ from loadtest.overrides import apply_overrides
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="As in run.")
-@click.option("--virtual", is_flag=True, help="In virtual time, as `hollowfleet sim`.")
-@click.option("--profile", type=click.Path(path_type=Path), help="Costs, as calibrate writes them.")
+@OVERRIDES
+@VIRTUAL
+@PROFILE
 @click.option(
     "--repetitions",
     type=click.IntRange(1, 100),
@@ -25,20 +25,8 @@ from loadtest.overrides import apply_overrides
     show_default=True,
     help="Runs of each: as it is, and with each of the two relieved.",
 )
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 256),
-    default=os.cpu_count() or 1,
-    show_default="the number of cores",
-    help="Virtual runs at a time. Real ones run one by one.",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("runs"),
-    show_default=True,
-    help="Where runs and what is found are kept.",
-)
+@JOBS
+@OUT
 def culprit(
     file: Path,
     overrides: tuple[str, ...],

@@ -1,6 +1,5 @@
 """``hollowfleet limit``: the largest value of a knob that keeps every SLO."""
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
@@ -11,6 +10,7 @@ from api.core import JsonObject
 from api.strict_yaml import YamlError, read_yaml
 from loadtest.bundle import read_json
 from loadtest.cli.codes import INVALID, OK, SLO_FAILED
+from loadtest.cli.options import JOBS, OUT, OVERRIDES, PROFILE, VIRTUAL
 from loadtest.cli.verdict import BadInput, check_writable, needs_virtual
 from loadtest.fields import CampaignError, load_yaml
 from loadtest.overrides import apply_overrides
@@ -63,23 +63,11 @@ class Number(click.ParamType[float]):
     show_default=True,
     help="Of one value, at most.",
 )
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="As in run.")
-@click.option("--virtual", is_flag=True, help="In virtual time, as `hollowfleet sim`.")
-@click.option("--profile", type=click.Path(path_type=Path), help="Costs, as calibrate writes them.")
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 256),
-    default=os.cpu_count() or 1,
-    show_default="the number of cores",
-    help="Virtual runs at a time. Real ones run one by one.",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("runs"),
-    show_default=True,
-    help="Where runs and what is found are kept.",
-)
+@OVERRIDES
+@VIRTUAL
+@PROFILE
+@JOBS
+@OUT
 def limit(file: Path, knob: str, begin: float, end: float, unit: str, **options: object) -> None:
     """Find the largest value of a knob of FILE at which every SLO holds, between --from and --to.
 

@@ -1,6 +1,5 @@
 """``hollowfleet sweep``: a campaign over a grid of knobs."""
 
-import os
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -8,6 +7,7 @@ from typing import NoReturn
 import click
 
 from loadtest.cli.codes import ERROR, INVALID, OK
+from loadtest.cli.options import JOBS, OUT, PROFILE, VIRTUAL
 from loadtest.cli.verdict import BadInput, check_writable, needs_virtual
 from loadtest.fields import CampaignError, load_yaml
 from loadtest.overrides import apply_overrides
@@ -15,7 +15,7 @@ from loadtest.overrides import apply_overrides
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--virtual", is_flag=True, help="In virtual time, as `hollowfleet sim`.")
+@VIRTUAL
 @click.option(
     "--set",
     "overrides",
@@ -23,22 +23,10 @@ from loadtest.overrides import apply_overrides
     metavar="KEY=VALUE",
     help="Change a value of the campaign, as in `hollowfleet run`. May be repeated.",
 )
-@click.option("--profile", type=click.Path(path_type=Path), help="Costs, as calibrate writes them.")
+@PROFILE
 @click.option("--dry-run", is_flag=True, help="Print the arms and stop.")
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 256),
-    default=os.cpu_count() or 1,
-    show_default="the number of cores",
-    help="Virtual runs at a time. Real ones run one by one.",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("runs"),
-    show_default=True,
-    help="Where runs and the sweep's directory are made.",
-)
+@JOBS
+@OUT
 def sweep(
     file: Path, virtual: bool, overrides: tuple[str, ...], profile: Path | None, **how: object
 ) -> None:
